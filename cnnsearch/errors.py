@@ -1,0 +1,46 @@
+"""The exceptions of cnnsearch: one tree, and every message one line a user can act on.
+
+A message names the rule, the place (file and key, or flag) and the value. The command line prints it
+as it is and ends with exit code 2.
+"""
+
+import difflib
+from collections.abc import Iterable
+
+
+class CnnsearchError(Exception):
+    """A mistake that the user can mend; never a fault of cnnsearch's own."""
+
+
+class SpaceError(CnnsearchError):
+    """A search space file that breaks a rule of the format."""
+
+
+class ArchitectureError(CnnsearchError):
+    """An architecture that cannot be wired: branches that do not join, maps that vanish."""
+
+
+class BudgetError(CnnsearchError):
+    """A budget that cannot be read or that no candidate meets."""
+
+
+class DataError(CnnsearchError):
+    """A data source that is missing, empty, unreadable or malformed."""
+
+
+class RunError(CnnsearchError):
+    """A run directory that cannot be made, found, read or written."""
+
+
+class TrackingError(CnnsearchError):
+    """An MLflow store that refuses what a command needs of it."""
+
+
+class ExportError(CnnsearchError):
+    """An export that cannot be made or that does not compute what its model computes."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """Returns a hint such as ``", did you mean 'dense'?"``, or an empty string if nothing is close."""
+    close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+    return f", did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
