@@ -1,0 +1,39 @@
+"""How far a sliding window gets: the arithmetic of kernels, strides and padding."""
+
+from cnnsearch.blocks.ops import Kernel, Padding, Shape
+from cnnsearch.errors import ArchitectureError
+
+
+def sides(kernel: Kernel) -> tuple[int, int]:
+    """Height and width of a kernel given as one number or two."""
+    return (kernel, kernel) if isinstance(kernel, int) else kernel
+
+
+def window(
+    x: Shape, kernel: tuple[int, int], stride: int, padding: Padding, dilation: int = 1
+) -> tuple[int, int]:
+    """Height and width after sliding a window.
+
+    Raises:
+        ArchitectureError: nothing is left, or there was only one position to stride over.
+    """
+    if stride > 1 and x.h == x.w == 1:
+        raise ArchitectureError(f"stride {stride} on a 1x1 map shrinks it below 1x1")
+    pads = (padding, padding) if isinstance(padding, str | int) else padding
+    h = _positions(x.h, (kernel[0] - 1) * dilation + 1, stride, pads[0])
+    w = _positions(x.w, (kernel[1] - 1) * dilation + 1, stride, pads[1])
+    if h < 1 or w < 1:
+        raise ArchitectureError(
+            f"a window of {kernel[0]}x{kernel[1]} on a map of shape {x} shrinks it below 1x1"
+        )
+    return h, w
+
+
+def _positions(size: int, reach: int, stride: int, padding: str | int) -> int:
+    if padding == "same":
+        return -(-size // stride)
+    if padding == "valid":
+        return (size - reach) // stride + 1
+    if padding == "ceil":
+        return -(-(size - reach) // stride) + 1
+    return (size + 2 * int(padding) - reach) // stride + 1

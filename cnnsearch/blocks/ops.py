@@ -1,0 +1,184 @@
+"""The verbs that every block is wired with, and the style that fills in what a block leaves open.
+
+A block describes its wiring once, against :class:`Ops`. Interpreters give the verbs a meaning:
+``CountingOps`` walks with shapes and adds up cost, ``KerasOps`` walks with Keras tensors and builds
+the model. One wiring, so that they cannot disagree.
+"""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Literal, NamedTuple, Protocol, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+T = TypeVar("T")
+
+Kernel = int | tuple[int, int]
+Padding = Literal["same", "valid", "ceil"] | int | tuple[int, int]
+PoolKind = Literal["max", "avg"]
+NormKind = Literal["batch", "layer", "none"]
+Activation = Literal[
+    "relu", "relu6", "leaky_relu", "elu", "gelu", "swish", "hard_swish", "mish", "tanh", "sigmoid",
+    "softmax", "linear",
+]  # fmt: skip
+
+
+class Shape(NamedTuple):
+    """The shape of one feature map, batch left out: height, width and channels (channels last)."""
+
+    h: int
+    w: int
+    c: int
+
+    def __str__(self) -> str:
+        return f"{self.h}x{self.w}x{self.c}"
+
+
+class Style(BaseModel):
+    """What every layer of an architecture has in common unless its block says otherwise.
+
+    Attributes:
+        activation: the nonlinearity after each convolution.
+        norm: the normalization between a convolution and its nonlinearity.
+        bias: whether convolutions have a bias; None: exactly where ``norm`` is ``none``.
+        norm_epsilon: added to the variance.
+        norm_scale: whether normalization learns gamma (keras.applications' Inception-v3 does not).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    activation: Activation = "relu"
+    norm: NormKind = "batch"
+    bias: bool | None = None
+    norm_epsilon: float = Field(default=1e-3, gt=0)
+    norm_scale: bool = True
+
+    @property
+    def conv_bias(self) -> bool:
+        """Whether a convolution has a bias when its block leaves it open."""
+        return self.norm == "none" if self.bias is None else self.bias
+
+
+class Ops(Protocol[T]):
+    """The verbs. ``T`` stands for a feature map: a shape, a Keras tensor, a node of a drawing."""
+
+    style: Style
+
+    def scope(self, name: str, drop_path: float = 0.0) -> AbstractContextManager[object]:
+        """Names what is wired inside, and sets the rate of :meth:`drop_path` there."""
+        ...
+
+    def shape(self, x: T) -> Shape:
+        """The shape of ``x``; after :meth:`flatten` and :meth:`global_pool` it is 1x1xC."""
+        ...
+
+    def conv(
+        self,
+        x: T,
+        filters: int,
+        kernel: Kernel = 3,
+        stride: int = 1,
+        *,
+        padding: Padding = "same",
+        groups: int = 1,
+        dilation: int = 1,
+        bias: bool | None = None,
+        norm: bool = True,
+        activation: bool | Activation = True,
+    ) -> T:
+        """Convolution, then normalization, then activation; True takes the style's kind."""
+        ...
+
+    def depthwise_conv(
+        self,
+        x: T,
+        kernel: Kernel = 3,
+        stride: int = 1,
+        *,
+        multiplier: int = 1,
+        padding: Padding = "same",
+        dilation: int = 1,
+        bias: bool | None = None,
+        norm: bool = True,
+        activation: bool | Activation = True,
+    ) -> T:
+        """One filter (``multiplier`` filters) a channel, then normalization, then activation."""
+        ...
+
+    def dense(self, x: T, units: int, *, activation: Activation = "linear", bias: bool = True) -> T:
+        """Fully connected over the channels."""
+        ...
+
+    def normalize(self, x: T, kind: NormKind | None = None) -> T:
+        """Normalization; None takes the style's kind."""
+        ...
+
+    def local_response_norm(self, x: T) -> T:
+        """Krizhevsky et al. (2012), section 3.3; no weights."""
+        ...
+
+    def activate(self, x: T, activation: Activation | None = None) -> T:
+        """Nonlinearity; None takes the style's."""
+        ...
+
+    def pool(
+        self, x: T, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
+    ) -> T:
+        """Pooling; the padding ``ceil`` is Caffe's: partial windows at the far edges count."""
+        ...
+
+    def global_pool(self, x: T, kind: PoolKind = "avg") -> T:
+        """The mean or maximum over all positions: 1x1xC."""
+        ...
+
+    def flatten(self, x: T) -> T:
+        """All values in one row: 1x1x(H*W*C)."""
+        ...
+
+    def add(self, xs: Sequence[T]) -> T:
+        """Sum of maps of one shape."""
+        ...
+
+    def mean(self, xs: Sequence[T], drop_path: float = 0.0) -> T:
+        """Mean of maps of one shape; in training each is dropped at the rate, one at least stays."""
+        ...
+
+    def multiply(self, x: T, gate: T) -> T:
+        """Scales each channel of ``x`` by a 1x1xC gate."""
+        ...
+
+    def concat(self, xs: Sequence[T]) -> T:
+        """Joins maps of one height and width along the channels."""
+        ...
+
+    def select(self, x: T, channels: Sequence[int]) -> T:
+        """The listed channels."""
+        ...
+
+    def pad_channels(self, x: T, channels: int) -> T:
+        """Zero channels appended up to ``channels`` in all."""
+        ...
+
+    def space_to_depth(self, x: T, block: int = 2) -> T:
+        """Moves each block x block square of positions into channels."""
+        ...
+
+    def scale(self, x: T, factor: float) -> T:
+        """Multiplies by a constant."""
+        ...
+
+    def affine(self, x: T, *, bias: bool, initial: float = 1.0) -> T:
+        """Multiplies each channel by a learned coefficient and, if asked, adds a learned bias."""
+        ...
+
+    def dropout(self, x: T, rate: float) -> T:
+        """Dropout of single values in training."""
+        ...
+
+    def drop_path(self, x: T) -> T:
+        """Stochastic depth at the enclosing scope's rate: drops ``x`` for whole examples."""
+        ...
+
+    def rbf(self, x: T, classes: int) -> T:
+        """Minus the squared distance to one fixed prototype a class (LeCun et al., 1998)."""
+        ...

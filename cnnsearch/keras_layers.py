@@ -1,0 +1,122 @@
+"""The few layers that Keras does not have; registered, so that saved models load by themselves."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+PACKAGE = "cnnsearch"
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
+    """Divides by the energy of neighbouring channels (Krizhevsky et al., 2012, section 3.3).
+
+    Args:
+        radius: channels on either side.
+        bias: k of the paper.
+        alpha: of the paper; multiplies the sum of squares.
+        beta: the exponent.
+    """
+
+    def __init__(
+        self, radius: int = 2, bias: float = 2.0, alpha: float = 1e-4, beta: float = 0.75, **kw: Any
+    ) -> None:
+        super().__init__(**kw)
+        self.radius, self.bias, self.alpha, self.beta = radius, bias, alpha, beta
+
+    def call(self, x: Any) -> Any:
+        """Returns maps of the shape of ``x``."""
+        channels = x.shape[-1]
+        squares = ops.pad(ops.square(x), [[0, 0]] * 3 + [[self.radius, self.radius]])
+        width = 2 * self.radius + 1
+        energy = sum(squares[..., i : i + channels] for i in range(width))
+        return x * ops.power(self.bias + self.alpha * energy, -self.beta)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what :meth:`__init__` takes."""
+        own = {"radius": self.radius, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
+        return {**super().get_config(), **own}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Affine(keras.layers.Layer):  # type: ignore[misc]
+    """One learned coefficient, and if asked one learned bias, a channel.
+
+    LayerScale (arXiv:2103.17239) without a bias, LeNet-5's subsampling with one.
+    """
+
+    def __init__(self, use_bias: bool = False, initial: float = 1.0, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.use_bias, self.initial = use_bias, initial
+
+    def build(self, shape: Any) -> None:
+        """Makes the weights."""
+        constant = keras.initializers.Constant(self.initial)
+        self.gamma = self.add_weight(shape=(shape[-1],), initializer=constant, name="gamma")
+        if self.use_bias:
+            self.beta = self.add_weight(shape=(shape[-1],), initializer="zeros", name="beta")
+
+    def call(self, x: Any) -> Any:
+        """Returns maps of the shape of ``x``."""
+        return x * self.gamma + self.beta if self.use_bias else x * self.gamma
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what :meth:`__init__` takes."""
+        return {**super().get_config(), "use_bias": self.use_bias, "initial": self.initial}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class Prototypes(keras.layers.Layer):  # type: ignore[misc]
+    """Minus the squared distance to a fixed prototype of +-1 a class (LeCun et al., 1998, eq. 7)."""
+
+    def __init__(self, classes: int, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.classes = classes
+
+    def build(self, shape: Any) -> None:
+        """Draws the prototypes; they are not trained."""
+        signs = keras.random.randint((self.classes, shape[-1]), 0, 2, seed=1998)
+        values = keras.ops.convert_to_numpy(signs) * 2.0 - 1.0
+        self.prototypes = self.add_weight(
+            shape=(self.classes, shape[-1]), initializer="zeros", trainable=False, name="prototypes"
+        )
+        self.prototypes.assign(values)
+
+    def call(self, x: Any) -> Any:
+        """Returns (batch, classes)."""
+        return -ops.sum(ops.square(x[:, None, :] - self.prototypes[None]), axis=-1)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what :meth:`__init__` takes."""
+        return {**super().get_config(), "classes": self.classes}
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class MeanWithDropPath(keras.layers.Layer):  # type: ignore[misc]
+    """Mean of its inputs; in training each is dropped at ``rate``, at least one stays.
+
+    Local drop-path of FractalNet (Larsson et al., arXiv:1605.07648, section 3).
+    """
+
+    def __init__(self, rate: float = 0.15, seed: int | None = None, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.rate = rate
+        self.seed_generator = keras.random.SeedGenerator(seed)
+
+    def call(self, xs: list[Any], training: bool = False) -> Any:
+        """Returns one map of the shape of each of ``xs``."""
+        if not training or not self.rate:
+            return sum(xs) / len(xs)
+        draws = keras.random.uniform((len(xs),), seed=self.seed_generator)
+        best = ops.cast(ops.equal(draws, ops.max(draws)), xs[0].dtype)
+        kept = ops.maximum(ops.cast(draws >= self.rate, xs[0].dtype), best)
+        return sum(x * kept[i] for i, x in enumerate(xs)) / ops.sum(kept)
+
+    def compute_output_shape(self, shapes: Any) -> Any:
+        """Returns the shape of any one input."""
+        return shapes[0]
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what :meth:`__init__` takes."""
+        return {**super().get_config(), "rate": self.rate}

@@ -1,0 +1,69 @@
+"""The training recipe as data, searched in the same words as the architecture."""
+
+import json
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from cnnsearch.errors import SpaceError
+from cnnsearch.validation import explain
+
+Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class TrainingRecipe(BaseModel):
+    """How a candidate is trained.
+
+    Attributes:
+        optimizer: ``sgd`` is SGD with Nesterov momentum; ``adamw`` is Loshchilov & Hutter
+            (arXiv:1711.05101); ``lion`` is Chen et al. (arXiv:2302.06675).
+        learning_rate: its peak.
+        momentum: of ``sgd``; the first beta of the others.
+        weight_decay: decoupled where the optimizer allows; never on normalization and biases.
+        batch_size: examples a step.
+        epochs: passes over the training split.
+        schedule: ``cosine`` and ``one_cycle`` fall to zero at the last step; ``constant`` stays.
+        warmup: share of all steps over which the rate climbs to its peak.
+        label_smoothing: Szegedy et al. (arXiv:1512.00567), section 7.
+        flip: mirror images left to right at random; None: where the data allows it.
+        shift: shift images at random by up to this share of their side; None: an eighth.
+        clip_norm: bound on the global norm of the gradient; None: none.
+        early_stopping: epochs without a better validation accuracy that end it; None: never.
+        batch_norm_momentum: None ties it to the number of steps, so that the moving statistics of a
+            short training are those of its last third.
+        ema: decay of an exponential moving average of the weights; None: none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    optimizer: Literal["adamw", "adam", "sgd", "lion", "rmsprop"] = "adamw"
+    learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 3e-3
+    momentum: Fraction = 0.9
+    weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 1e-4
+    batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
+    schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
+    warmup: Fraction = 0.1
+    label_smoothing: Fraction = 0.0
+    flip: bool | None = None
+    shift: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
+    clip_norm: Annotated[float, Field(gt=0.0)] | None = None
+    early_stopping: Annotated[int, Field(ge=1)] | None = None
+    batch_norm_momentum: Fraction | None = None
+    ema: Fraction | None = None
+
+    @classmethod
+    def from_data(cls, data: object, source: str = "recipe") -> Self:
+        """Reads plain data.
+
+        Raises:
+            SpaceError: one line: source, key, rule and value.
+        """
+        try:
+            return cls.model_validate_json(json.dumps(data))
+        except ValidationError as error:
+            raise SpaceError(f"{source}: recipe.{explain(error, data, cls)}") from None
+
+    def to_data(self) -> dict[str, Any]:
+        """Returns every value, defaults too: a recorded recipe must not change with a default."""
+        return self.model_dump(mode="json")

@@ -1,0 +1,94 @@
+"""Turns what pydantic found wrong into one line: the key, the rule, the value."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from cnnsearch.errors import nearest
+
+
+def explain(error: ValidationError, data: object, model: type[BaseModel] | None = None) -> str:
+    """Returns the first problem of ``error`` as ``key: rule, got value``.
+
+    Args:
+        error: what validation raised.
+        data: the data that was validated, plain lists and dicts.
+        model: the model, whose field names serve as hints for an unknown top-level key.
+    """
+    first = error.errors(include_url=False)[0]
+    place, parent = _place(first["loc"], data)
+    key = place.rsplit(".", 1)[-1]
+    if first["type"] == "extra_forbidden":
+        known = (
+            sorted(model.model_fields) if model and "." not in place else _siblings(first, parent)
+        )
+        return f"{place}: unknown key{nearest(key, known)}"
+    if first["type"] == "missing":
+        return f"{place}: this key is missing"
+    if first["type"] == "union_tag_not_found":
+        return f"{place}: this needs a type"
+    if first["type"] == "union_tag_invalid":
+        return f"{place}: {_tag_rule(first)}"
+    rule = str(first["msg"]).removeprefix("Value error, ")
+    return f"{place}: {rule[:1].lower()}{rule[1:]}, got {short(first['input'])}"
+
+
+def short(value: object, limit: int = 60) -> str:
+    """Returns ``repr(value)``, cut to ``limit`` characters."""
+    text = repr(value)
+    return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _place(loc: Sequence[int | str], data: object) -> tuple[str, object]:
+    """Names the key as the file has it: pydantic's own steps (union tags) are left out."""
+    steps: list[str] = []
+    parent: object = data
+    for position, step in enumerate(loc):
+        inside = _child(data, step)
+        if inside is _ABSENT and position < len(loc) - 1:
+            continue
+        if inside is _ABSENT and not isinstance(data, Mapping):
+            continue
+        steps.append(str(step))
+        parent, data = data, inside
+    return ".".join(steps) or "top level", parent
+
+
+_ABSENT = object()
+
+
+def _child(data: object, step: int | str) -> object:
+    if isinstance(data, Mapping):
+        return data.get(step, _ABSENT)
+    if isinstance(data, Sequence) and isinstance(step, int) and not isinstance(data, str):
+        return data[step] if step < len(data) else _ABSENT
+    return _ABSENT
+
+
+def _siblings(first: Any, parent: object) -> list[str]:
+    """The keys that the object which holds an unknown key does have, from its model."""
+    from cnnsearch.architecture import Architecture, Head, Stage
+    from cnnsearch.blocks import FAMILIES, LAYERS
+    from cnnsearch.recipe import TrainingRecipe
+
+    nodes: dict[str, type[BaseModel]] = {
+        cls.model_fields["type"].default: cls
+        for cls in (*LAYERS, *(block for family in FAMILIES.values() for block in family))
+    }
+    if isinstance(parent, Mapping) and parent.get("type") in nodes:
+        return sorted(nodes[parent["type"]].model_fields)
+    loc = first["loc"]
+    if "recipe" in loc:
+        return sorted(TrainingRecipe.model_fields)
+    if "head" in loc:
+        return sorted(Head.model_fields)
+    return sorted(Stage.model_fields if "stages" in loc else Architecture.model_fields)
+
+
+def _tag_rule(first: Any) -> str:
+    context = first.get("ctx", {})
+    expected = [tag.strip(" '") for tag in str(context.get("expected_tags", "")).split(",")]
+    tag = context.get("tag")
+    known = f" (known: {', '.join(expected)})"
+    return f"unknown type {tag!r}{nearest(str(tag), expected) or known}"
