@@ -68,7 +68,7 @@ class Affine(keras.layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Prototypes(keras.layers.Layer):  # type: ignore[misc]
-    """Minus the squared distance to a fixed prototype of +-1 a class (LeCun et al., 1998, eq. 7)."""
+    """Minus the squared distance to a fixed prototype a class (LeCun et al., 1998, eq. 7)."""
 
     def __init__(self, classes: int, **kw: Any) -> None:
         super().__init__(**kw)

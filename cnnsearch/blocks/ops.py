@@ -140,7 +140,7 @@ class Ops(Protocol[T]):
         ...
 
     def mean(self, xs: Sequence[T], drop_path: float = 0.0) -> T:
-        """Mean of maps of one shape; in training each is dropped at the rate, one at least stays."""
+        """Mean of maps of one shape; in training each drops at the rate, one at least stays."""
         ...
 
     def multiply(self, x: T, gate: T) -> T:
