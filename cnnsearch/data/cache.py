@@ -1,0 +1,164 @@
+"""The cache directory: written beside, fsynced and renamed, so that what is there is whole."""
+
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnsearch.errors import DataError
+
+_STALE = 24 * 3600.0
+
+
+class ArrayFile:
+    """An .npy file of uint8 images, written one image after another.
+
+    Written rather than memory-mapped: a full disk under a memory map kills the process.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int, int, int]) -> None:
+        self._file = path.open("wb")
+        self._shape = shape
+        self.count = 0
+        self._body = self._header()
+
+    def append(self, pixels: npt.NDArray[np.uint8]) -> None:
+        """Adds one image of the shape given."""
+        self._file.write(pixels.tobytes())
+        self.count += 1
+
+    def _header(self) -> int:
+        np.lib.format.write_array_header_1_0(
+            self._file,
+            {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)},
+        )
+        return self._file.tell()
+
+    def _finish(self) -> None:
+        self._file.seek(0)
+        if self._header() != self._body:
+            raise RuntimeError("the .npy header grew with the number of images")
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            if kind is None:
+                self._finish()
+        finally:
+            self._file.close()
+
+
+def write_labels(path: Path, labels: list[int]) -> None:
+    """Writes class indices as int32."""
+    with path.open("wb") as file:
+        np.save(file, np.asarray(labels, dtype=np.int32))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: Path, value: Mapping[str, Any]) -> None:
+    """Writes a JSON file beside and renames it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(f".partial-{secrets.token_hex(6)}")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(value, file)
+        file.flush()
+        os.fsync(file.fileno())
+    beside.replace(path)
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """Returns what was written, or None if nothing readable is there."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def map_array(path: Path) -> npt.NDArray[Any]:
+    """Returns an .npy file memory-mapped and read-only."""
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the cached array {path} cannot be read ({_why(error)}): load the data set again"
+        ) from error
+
+
+def is_whole(directory: Path, count: int, shape: tuple[int, int, int]) -> bool:
+    """Tells whether a split's two arrays are there, of this length."""
+    try:
+        images, labels = (map_array(directory / f"{n}.npy") for n in ("images", "labels"))
+    except DataError:
+        return False
+    return images.shape == (count, *shape) and labels.shape == (count,)
+
+
+@contextmanager
+def staging(root: Path) -> Iterator[Path]:
+    """Yields a new directory inside `root` for `publish` to rename; removed if that never happens.
+
+    Raises:
+        DataError: The cache cannot be written, or the disk is full.
+    """
+    stage = root / f".partial-{os.getpid()}-{secrets.token_hex(6)}"
+    with writing(root):
+        try:
+            root.mkdir(parents=True, exist_ok=True)
+            _sweep(root)
+            stage.mkdir()
+            yield stage
+        finally:
+            shutil.rmtree(stage, ignore_errors=True)
+
+
+@contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Turns a failure to write into one line that names the cache."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(f"the cache {root} cannot be written: {_why(error)}") from error
+
+
+def publish(stage: Path, target: Path, *, replace: bool) -> None:
+    """Renames a finished directory; of two writers of one target the first wins."""
+    if replace:
+        shutil.rmtree(target, ignore_errors=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        stage.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+
+
+def _sweep(root: Path) -> None:
+    """Removes what processes that were killed left behind."""
+    for left in root.glob(".partial-*"):
+        with suppress(OSError):
+            if time.time() - left.stat().st_mtime > _STALE:
+                shutil.rmtree(left)
+
+
+def _why(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)
