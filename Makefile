@@ -20,9 +20,10 @@ $(COMPLETE): pyproject.toml constraints.txt
 		"install one, or name it: make PYTHON=/path/to/python3" >&2; exit 2; }
 	@if ! test -f $@ || ! $(BIN)/python -c ''; then rm -rf .venv; $(PYTHON) -m venv .venv; fi
 	@rm -f $@
+	@# Without build isolation, so that the tools that build are the pinned ones too.
 	@echo "Installing cnnsearch and its pinned dependencies into .venv ..."
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
-		--constraint constraints.txt hatchling
+		--constraint constraints.txt hatchling setuptools wheel
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
 		--constraint constraints.txt --no-build-isolation --editable '.[test]'
 	@touch $@
