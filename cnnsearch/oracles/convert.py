@@ -1,0 +1,77 @@
+"""Parameters of a search space as Keras Tuner's hyperparameters, and their values back."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from cnnsearch.oracles._keras_tuner import (
+    Boolean,
+    Choice,
+    Fixed,
+    Float,
+    HyperParameter,
+    HyperParameters,
+    Int,
+    Parent,
+)
+
+if TYPE_CHECKING:
+    from cnnsearch.choices import Parameter
+
+
+def to_hyperparameters(
+    parameters: "Sequence[Parameter]", defaults: Mapping[str, Any] | None = None
+) -> HyperParameters:
+    """Declares the parameters to Keras Tuner, with their conditions.
+
+    All conditions of a parameter must hold, as in nested ``conditional_scope`` blocks; they are set
+    directly because such blocks refuse a parent that was itself declared outside of the outer
+    block.
+
+    Args:
+        parameters: The parameters, parents first.
+        defaults: Default values; the first option, or the low end, where there is none.
+
+    Returns:
+        Keras Tuner's hyperparameters, with the active ones at their defaults.
+    """
+    hyperparameters = HyperParameters()
+    for parameter in parameters:
+        hyperparameters.merge([_convert(parameter, (defaults or {}).get(parameter.name))])
+    return hyperparameters
+
+
+def _convert(parameter: "Parameter", default: Any) -> HyperParameter:
+    conditions = [Parent(name, [value]) for name, value in parameter.when]
+    name = parameter.name
+    if parameter.kind == "choice":
+        return _choice(parameter, default, conditions)
+    sampling = "log" if parameter.log else "linear"
+    make = Int if parameter.kind == "int" else Float
+    return make(
+        name,
+        parameter.low,
+        parameter.high,
+        sampling=sampling,
+        default=default,
+        conditions=conditions,
+    )
+
+
+def _choice(parameter: "Parameter", default: Any, conditions: list[Parent]) -> HyperParameter:
+    options = list(parameter.options)
+    if len(options) == 1:
+        return Fixed(parameter.name, options[0], conditions=conditions)
+    default = options[0] if default is None else default
+    if isinstance(options[0], bool):  # Choice would turn it into 0 and 1
+        return Boolean(parameter.name, default=default, conditions=conditions)
+    ordered = True if parameter.ordered else None if _is_number(options[0]) else False
+    return Choice(parameter.name, options, ordered=ordered, default=default, conditions=conditions)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float)
+
+
+def active_values(parameters: "Sequence[Parameter]", values: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the values of ``parameters`` in ``values``, without ``tuner/`` keys."""
+    return {p.name: values[p.name] for p in parameters if p.name in values}

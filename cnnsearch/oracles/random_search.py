@@ -1,0 +1,10 @@
+"""Random search: Keras Tuner's, over our draws."""
+
+from cnnsearch.oracles._keras_tuner import RandomSearchOracle
+from cnnsearch.oracles.durable import DurableOracle
+
+
+class RandomOracle(DurableOracle, RandomSearchOracle):
+    """Draws uniformly from the space, without repeats."""
+
+    strategy = "random"

@@ -1,0 +1,324 @@
+"""What every strategy promises. A new one in ``STRATEGIES`` is tested here without a line more."""
+
+import json
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from cnnsearch.choices import Parameter
+from cnnsearch.errors import BudgetError, CnnsearchError, RunError, SpaceError
+from cnnsearch.oracles import DONE, STRATEGIES, WAIT, Proposal, Verdict
+from cnnsearch.oracles.moves import is_active
+
+from .helpers import (
+    Space,
+    Store,
+    accept,
+    budget,
+    drive,
+    finish,
+    macs,
+    make,
+    mixed_space,
+    small_space,
+)
+
+
+@pytest.fixture(params=STRATEGIES)
+def strategy(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+def fresh(proposals: list[Proposal]) -> list[Proposal]:
+    """New candidates, promotions left out."""
+    return [p for p in proposals if p.continues is None]
+
+
+def test_same_seed_same_candidates_in_the_same_order(strategy: str) -> None:
+    first, second = (drive(make(strategy, seed=11)) for _ in range(2))
+    assert first == second
+
+
+def test_candidates_do_not_depend_on_global_random_state(strategy: str) -> None:
+    import random
+
+    import numpy as np
+
+    first = drive(make(strategy))
+    random.random()
+    np.random.rand()
+    assert drive(make(strategy)) == first
+
+
+def test_another_seed_gives_other_candidates(strategy: str) -> None:
+    if strategy == "grid":
+        pytest.skip("a grid has no randomness")
+    near = [[p.fingerprint for p in drive(make(strategy, seed=s))] for s in (0, 1)]
+    assert len(set(near[0]) & set(near[1])) <= 1
+
+
+def test_no_candidate_is_trained_twice(strategy: str) -> None:
+    proposals = fresh(drive(make(strategy), slots=3))
+    assert len({p.fingerprint for p in proposals}) == len(proposals) == 30
+
+
+def test_max_trials_counts_completed_and_failed_candidates(strategy: str) -> None:
+    oracle = make(strategy, max_trials=13)
+    proposals = drive(oracle, failing=0.5)
+    assert len({p.fingerprint for p in proposals}) == 13
+    assert oracle.propose("slot") is DONE
+    assert oracle.reason == "trials"
+
+
+def test_only_active_values_are_proposed_and_they_are_complete(strategy: str) -> None:
+    parameters = mixed_space().parameters
+    for proposal in drive(make(strategy, max_trials=60), slots=2):
+        active = [p.name for p in parameters if is_active(p, proposal.values)]
+        assert list(proposal.values) == active
+        for parameter in parameters:
+            if parameter.name in proposal.values:
+                value = proposal.values[parameter.name]
+                assert parameter.holds(value), (parameter, value)
+
+
+def test_proposals_meet_the_budget_and_draws_are_counted(strategy: str) -> None:
+    oracle = make(strategy, judge=budget(6000))
+    proposals = drive(oracle)
+    assert len(fresh(proposals)) == 30
+    assert all(macs(p.values) <= 6000 for p in proposals)
+    draws = oracle.draws
+    assert draws.over_budget > 0 or strategy == "grid"  # which begins with the smallest here
+    assert draws.drawn == 30 + draws.over_budget + draws.invalid + draws.duplicates
+    assert draws.smallest_macs is not None and draws.smallest_macs <= 6000
+
+
+def test_over_budget_is_never_a_trial(strategy: str) -> None:
+    oracle = make(strategy, judge=budget(6000), max_trials=20)
+    numbers = [p.number for p in drive(oracle)]
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_a_rare_feasible_candidate_is_found(strategy: str) -> None:
+    if strategy == "grid":
+        pytest.skip("a grid meets its points in order")
+    oracle = make(strategy, judge=budget(850), max_trials=3)
+    assert all(macs(p.values) <= 850 for p in drive(oracle))
+
+
+def test_a_budget_that_nothing_meets_says_the_smallest_cost_seen(strategy: str) -> None:
+    oracle = make(strategy, judge=budget(10))
+    with pytest.raises(BudgetError, match=r"no candidate meets the budget.* 800 MACs"):
+        oracle.propose("slot")
+    with pytest.raises(BudgetError):  # and again: nothing is left locked or half-done
+        oracle.propose("slot")
+
+
+def test_a_space_that_cannot_be_wired_is_no_budget_error(strategy: str) -> None:
+    oracle = make(strategy, small_space(), judge=lambda values: Verdict(False, "invalid", ""))
+    with pytest.raises(SpaceError, match="no candidate of the space can be wired"):
+        oracle.propose("slot")
+
+
+def test_a_small_space_is_exhausted_exactly_once(strategy: str) -> None:
+    oracle = make(strategy, small_space(), max_trials=1000)
+    proposals = fresh(drive(oracle, slots=2))
+    assert len(proposals) == len({p.fingerprint for p in proposals}) == 10
+    assert oracle.propose("slot") is DONE
+    assert oracle.reason == "exhausted"
+
+
+def test_a_small_space_is_exhausted_within_the_budget(strategy: str) -> None:
+    def judge(values: Any) -> Verdict:
+        verdict = accept(values)
+        fits = values.get("kernel") != 7
+        return Verdict(fits, None if fits else "budget", verdict.fingerprint, 10, 100)
+
+    oracle = make(strategy, small_space(), judge=judge, max_trials=1000)
+    assert len(fresh(drive(oracle))) == 8
+    assert oracle.reason == "exhausted"
+
+
+def test_values_that_mean_the_same_candidate_are_duplicates(strategy: str) -> None:
+    def judge(values: Any) -> Verdict:
+        return Verdict(True, None, values["family"], 10, 100)
+
+    oracle = make(strategy, small_space(), judge=judge, max_trials=1000)
+    families = sorted(p.values["family"] for p in fresh(drive(oracle)))
+    assert families == ["plain", "residual"]
+    assert oracle.draws.duplicates > 0
+
+
+def test_a_space_without_choices_has_one_candidate(strategy: str) -> None:
+    proposals = fresh(drive(make(strategy, Space(()), max_trials=100)))
+    assert [p.values for p in proposals] == [{}]
+
+
+def test_failures_do_not_stop_the_search(strategy: str) -> None:
+    proposals = drive(make(strategy, max_trials=60), failing=0.3, slots=2)
+    assert len(fresh(proposals)) == 60
+
+
+def test_a_search_goes_on_though_everything_fails(strategy: str) -> None:
+    assert len(fresh(drive(make(strategy, max_trials=25), failing=1.1))) == 25
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_no_number_is_a_failure(strategy: str, value: float) -> None:
+    store = Store()
+    oracle = make(strategy, store=store)
+    proposal = oracle.propose("slot")
+    oracle.complete(proposal.trial_id, value)
+    record = json.loads(store.trials[proposal.trial_id])
+    assert record["status"] == "FAILED" and str(value) in record["message"]
+    assert oracle.propose("slot").fingerprint != proposal.fingerprint
+
+
+def test_a_slot_gets_its_running_trial_again(strategy: str) -> None:
+    oracle = make(strategy)
+    one, other = oracle.propose("a"), oracle.propose("b")
+    assert oracle.propose("a") == one != other
+    finish(oracle, one)
+    assert oracle.propose("a") not in (one, other)
+
+
+def test_only_running_trials_end_and_only_once(strategy: str) -> None:
+    oracle = make(strategy)
+    proposal = oracle.propose("slot")
+    finish(oracle, proposal)
+    for trial_id in (proposal.trial_id, "0099"):
+        with pytest.raises(ValueError, match=f"trial '{trial_id}' is not running"):
+            oracle.fail(trial_id, "again")
+
+
+def test_each_call_is_one_transaction(strategy: str) -> None:
+    store = Store()
+    oracle = make(strategy, store=store)
+    proposal = oracle.propose("slot")
+    assert store.saves == 1
+    finish(oracle, proposal)
+    assert store.saves == 2
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+def test_killed_at_any_instant_it_goes_on_as_if_undisturbed(strategy: str, slots: int) -> None:
+    space, options = mixed_space(), {"judge": budget(20_000), "max_trials": 24}
+    undisturbed = drive(make(strategy, space, **options), slots=slots, failing=0.2)
+    again = _drive_killed(strategy, space, options, slots)
+    assert [p.values for p in again] == [p.values for p in undisturbed]
+    assert [p.trial_id for p in again] == [p.trial_id for p in undisturbed]
+    assert [p.continues for p in again] == [p.continues for p in undisturbed]
+
+
+def _drive_killed(strategy: str, space: Space, options: Any, slots: int) -> list[Proposal]:
+    """As ``drive``, but with a new process, as it were, before every single call."""
+    import random
+
+    rng, store = random.Random(0), Store()
+    running: dict[str, Proposal] = {}
+    seen: list[Proposal] = []
+    while True:
+        for slot in (f"slot{i}" for i in range(slots)):
+            if slot in running:
+                continue
+            oracle = make(strategy, space, store=store, **options)
+            for other in sorted(running, key=lambda s: running[s].number):
+                again = oracle.propose(other)
+                assert again.repeated
+                assert (again.trial_id, again.values) == (
+                    running[other].trial_id,
+                    running[other].values,
+                )
+            answer = oracle.propose(slot)
+            if isinstance(answer, Proposal):
+                assert not answer.repeated
+                running[slot] = answer
+                seen.append(answer)
+        if not running:
+            return seen
+        oracle = make(strategy, space, store=store, **options)
+        finish(oracle, running.pop(rng.choice(sorted(running))), failing=0.2)
+
+
+def test_running_trials_come_first_after_a_restart_and_in_order(strategy: str) -> None:
+    store = Store()
+    oracle = make(strategy, store=store)
+    lost = [oracle.propose(f"slot{i}") for i in range(3)]
+    finish(oracle, lost.pop(1))
+    oracle = make(strategy, store=store.copy())
+    back = [oracle.propose(f"other{i}") for i in range(2)]
+    assert [(p.trial_id, p.values) for p in back] == [(p.trial_id, p.values) for p in lost]
+    assert oracle.propose("third").number == 4
+
+
+def test_counts_of_draws_survive_a_restart(strategy: str) -> None:
+    store = Store()
+    oracle = make(strategy, store=store, judge=budget(6000), max_trials=12)
+    drive(oracle)
+    assert make(strategy, store=store, judge=budget(6000), max_trials=12).draws == oracle.draws
+
+
+def test_more_trials_may_be_asked_for_later(strategy: str) -> None:
+    store = Store()
+    drive(make(strategy, store=store, max_trials=10))
+    more = drive(make(strategy, store=store, max_trials=16))
+    assert len(fresh(more)) == 6
+
+
+def test_a_state_of_another_search_is_refused(strategy: str) -> None:
+    store = Store()
+    make(strategy, store=store).propose("slot")
+    with pytest.raises(RunError, match="begun with seed 7 and cannot go on with 8"):
+        make(strategy, store=store, seed=8)
+    with pytest.raises(RunError, match=f"begun with strategy '{strategy}' and cannot"):
+        make("grid" if strategy == "random" else "random", store=store)
+
+
+def test_nothing_is_printed_and_no_file_is_written(
+    strategy: str, capsys: pytest.CaptureFixture[str], tmp_path: Any, monkeypatch: Any
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    drive(make(strategy), failing=0.5, slots=2)
+    assert capsys.readouterr() == ("", "")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_trials_are_numbered_in_order_of_proposal(strategy: str) -> None:
+    proposals = drive(make(strategy), slots=3)
+    assert [p.number for p in proposals] == list(range(1, len(proposals) + 1))
+    assert [p.trial_id for p in proposals[:2]] == ["0001", "0002"]
+
+
+def test_full_length_unless_the_strategy_halves(strategy: str) -> None:
+    epochs = Counter(p.epochs for p in drive(make(strategy, epochs=9)))
+    assert set(epochs) == ({1, 3, 9} if strategy == "hyperband" else {9})
+
+
+def test_never_waits_for_nothing(strategy: str) -> None:
+    oracle = make(strategy, max_trials=9)
+    answers: list[Any] = []
+    while not answers or isinstance(answers[-1], Proposal):
+        answers.append(oracle.propose(f"slot{len(answers)}"))
+    assert answers[-1] is (WAIT if strategy == "hyperband" else DONE)
+
+
+def test_huge_ranges_cost_nothing(strategy: str) -> None:
+    huge = Space((Parameter("n", "int", low=1, high=10**9), Parameter("x", "float", low=0, high=1)))
+    assert len(fresh(drive(make(strategy, huge, max_trials=15)))) == 15
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"max_trials": 0}, "trials must be at least 1, got 0"),
+        ({"epochs": 0}, "epochs must be at least 1, got 0"),
+    ],
+)
+def test_numbers_below_one_are_refused(strategy: str, options: Any, message: str) -> None:
+    with pytest.raises(CnnsearchError, match=message):
+        make(strategy, **options)
+
+
+def test_an_unknown_strategy_gets_the_nearest_name() -> None:
+    with pytest.raises(CnnsearchError, match="got 'evolutoin', did you mean 'evolution'"):
+        make("evolutoin")
