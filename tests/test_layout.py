@@ -16,24 +16,38 @@ LONGEST = 300
 # A module may import what its arrows reach, directly or on the way. A folder counts as one module.
 ARROWS = {
     "__main__": {"cli"},
-    "cli": {"search", "report", "export"},
-    "search": {"driver"},
+    "cli": {"search", "report", "export", "checking", "schema"},
+    "search": {"session"},
     "report": {"driver"},
-    "export": {"driver"},
-    "driver": {"executor", "oracles", "tracking"},
+    "export": {"driver", "settings", "serving"},
+    "session": {"driver", "display", "judge", "settings"},
+    "display": {"watcher", "records"},
+    "driver": {"executor", "oracles", "tracking", "watcher"},
+    "watcher": {"oracles", "records"},
+    "judge": {"oracles"},
     "executor": {"trial"},
     "oracles": {"trial"},
     "tracking": {"rundir"},
-    "trial": {"training", "model", "checkpoint"},
-    "training": {"data", "scaling"},
+    "trial": {"training", "model", "outcomes"},
+    "outcomes": {"data"},
+    "training": {"model", "steps", "checkpoint", "outcomes", "progress", "resources"},
+    "progress": {"outcomes"},
+    "resources": {"errors"},
+    "steps": {"augment", "losses", "optimizers"},
+    "losses": {"recipe"},
+    "optimizers": {"recipe"},
+    "augment": {"data", "recipe"},
     "model": {"keras_layers", "scaling"},
     "keras_layers": {"blocks"},
     "scaling": {"space"},
+    "settings": {"data", "rundir", "machine", "space"},
+    "checking": {"space", "amounts"},
+    "schema": {"space"},
     "space": {"cost", "compiler", "recipe", "yamlfile"},
-    "cost": {"architecture"},
+    "cost": {"architecture", "amounts"},
+    "compiler": {"choices"},
     "recipe": {"architecture"},
     "architecture": {"blocks", "validation"},
-    "compiler": {"choices"},
     "choices": {"validation"},
     "blocks": {"errors"},
     "validation": {"errors"},
@@ -44,11 +58,17 @@ ARROWS = {
     "rundb": {"records"},
     "runlock": {"errors"},
     "records": {"errors"},
+    "amounts": {"errors"},
+    "machine": {"errors"},
+    "serving": {"errors"},
     "errors": set(),
 }
 
-# Imported against the arrows, inside a function only: a method that hands over to the layer above.
-FACADES = {("space", "oracles")}  # SearchSpace.hypermodel
+# Imported against the arrows, and so inside a function only.
+FACADES = {
+    ("space", "oracles"),  # SearchSpace.hypermodel hands over to the layer above
+    *(("validation", model) for model in ("architecture", "blocks", "recipe")),  # hints name keys
+}
 
 # Each outside library, and the only modules that may import it.
 DOORS = {
@@ -57,14 +77,17 @@ DOORS = {
     "ray": {"executor"},
     "keras_tuner": {"oracles"},
     "sqlite3": {"rundb"},
-    "keras": {"model", "keras_layers", "training", "trial", "export", "oracles", "checkpoint"},
-    "tensorflow": {"model", "training", "trial", "export"},
-    "jax": {"training", "trial"},
+    "keras": {
+        *("model", "keras_layers", "training", "steps", "losses", "optimizers", "resources"),
+        *("trial", "executor", "checkpoint", "export", "oracles"),
+    },
+    "jax": {"steps", "training", "trial"},
     "tensorflow_datasets": {"data"},
     "sklearn": {"data"},
     "PIL": {"data"},
     "matplotlib": {"report"},
     "typer": {"cli"},
+    "tensorflow": {"steps", "resources", "training", "trial", "export", "serving"},
 }
 
 # What a command that trains nothing never imports; `import cnnsearch` neither.
@@ -132,7 +155,7 @@ def reach(module: str) -> set[str]:
 def crossings() -> list[tuple[Import, str]]:
     """Every import of one of our modules by another, with the name of the other."""
     own = [(i, i.target.split(".")[1]) for i in imports() if i.target.startswith("cnnsearch.")]
-    return [(i, other) for i, other in own if i.module not in (other, "__init__")]
+    return [(i, o) for i, o in own if i.module not in (o, "__init__") and o != "__version__"]
 
 
 def test_every_module_has_its_arrows() -> None:
@@ -155,6 +178,7 @@ def test_imports_go_one_way() -> None:
         f"{i.where} imports {other}"
         for i, other in crossings()
         if i.when != "typing"
+        and i.module in ARROWS
         and other not in reach(i.module)
         and not (i.when == "called" and (i.module, other) in FACADES)
     ]
@@ -207,7 +231,6 @@ def test_importing_the_api_loads_no_framework(tmp_path: Path) -> None:
     assert heavy == []
 
 
-@pytest.mark.xfail(not (PACKAGE / "cli.py").exists(), reason="cli.py is still to come", strict=True)
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["check", "residual"]])
 def test_a_command_that_trains_nothing_loads_no_framework(
     arguments: list[str], tmp_path: Path

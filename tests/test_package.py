@@ -3,14 +3,10 @@
 import subprocess
 import sys
 from importlib import metadata
-from pathlib import Path
 
 import pytest
 
 import cnnsearch
-
-has_search = (Path(cnnsearch.__file__).parent / "search.py").exists()
-needs_search = pytest.mark.xfail(not has_search, reason="search.py is still to come", strict=True)
 
 
 def test_the_version_is_the_installed_one() -> None:
@@ -28,7 +24,6 @@ def test_every_name_offered_is_there(name: str) -> None:
     assert name in dir(cnnsearch)
 
 
-@needs_search
 @pytest.mark.parametrize(
     "first", ["import cnnsearch", "import cnnsearch.search", "from cnnsearch.search import search"]
 )
