@@ -124,7 +124,7 @@ def _materialise(
             "test": _plan_test(stage, test, shape),
         }
         target = root / fingerprint
-        whole = target.is_dir() and _sound(record, target)
+        whole = _arrays_whole(record, target)
         if whole:
             _plan_test(target, test, shape)
         cache.publish(stage, target, replace=not whole)
@@ -205,12 +205,17 @@ def _recall(record: Mapping[str, Any], name: str, root: Path) -> Dataset | None:
 
 
 def _sound(record: Mapping[str, Any], directory: Path) -> bool:
-    shape = (record["shape"][0], record["shape"][1], record["shape"][2])
-    counts = record["counts"]
     test = directory / record["test"]
+    planned = test.with_name(f"{test.name}.json").is_file()
+    return _arrays_whole(record, directory) and (planned or test.is_dir())
+
+
+def _arrays_whole(record: Mapping[str, Any], directory: Path) -> bool:
+    height, width, channels = record["shape"]
     return all(
-        cache.is_whole(directory / name, counts[name], shape) for name in ("train", "validation")
-    ) and (test.is_dir() or test.with_name(f"{test.name}.json").is_file())
+        cache.is_whole(directory / name, record["counts"][name], (height, width, channels))
+        for name in ("train", "validation")
+    )
 
 
 def _dataset(record: Mapping[str, Any], name: str, root: Path) -> Dataset:

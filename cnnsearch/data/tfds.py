@@ -11,11 +11,11 @@ import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from cnnsearch.data.examples import Collection, Item, are_characters, digest
 from cnnsearch.data.split import check_classes
@@ -24,6 +24,7 @@ from cnnsearch.errors import DataError
 _OURS = re.compile(r"(?P<name>\w+)(?::(?P<config>[\w.+-]+))?(?:/(?P<version>\d+\.\d+\.\d+))?")
 _THEIRS = re.compile(r"(?P<name>\w+)(?:/(?P<config>[\w.+-]+))?(?::(?P<version>\d+\.\d+\.\d+))?")
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
+_NO_KERAS = {"TF_USE_LEGACY_KERAS": "1"}  # TensorFlow then imports no Keras, half of its start
 _CHARACTERS = ("emnist", "kmnist", "mnist", "omniglot", "svhn_cropped")
 _ROLES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 
@@ -36,6 +37,7 @@ class TfdsExamples:
     split: str
     classes: Sequence[int] | None
     length: int
+    reader: "Reader"
     rows: Sequence[int] | None = None
 
     @property
@@ -52,7 +54,8 @@ class TfdsExamples:
         """The class index of each image."""
         classes = self.classes
         if classes is None:
-            classes = _ask("list", str(self.directory), self.split)["labels"][self.split]
+            answer = self.reader.ask_one("list", str(self.directory), self.split)
+            classes = answer["labels"][self.split]
         return [classes[row] for row in self._rows]
 
     def __len__(self) -> int:
@@ -60,10 +63,9 @@ class TfdsExamples:
 
     def items(self) -> Iterator[Item]:
         """The images, each read when its item is called."""
-        with _reader("images", str(self.directory), self.split, json.dumps(self.rows)) as stream:
-            for _ in self._rows:
-                data = _record(stream)
-                yield partial(bytes, data)
+        question = ("images", str(self.directory), self.split, self.rows)
+        for data in self.reader.ask(len(self), *question):
+            yield partial(bytes, data)
 
     def take(self, rows: Sequence[int]) -> "TfdsExamples":
         """The examples of these rows."""
@@ -91,7 +93,9 @@ def reopen(plan: Mapping[str, Any]) -> TfdsExamples:
     directory = Path(plan["directory"])
     if not (directory / "dataset_info.json").is_file():
         raise DataError(f"the prepared TFDS data in {directory} is gone; load the data set again")
-    return TfdsExamples(directory, plan["split"], plan["classes"], plan["length"], plan["rows"])
+    return TfdsExamples(
+        directory, plan["split"], plan["classes"], plan["length"], Reader(), plan["rows"]
+    )
 
 
 class TfdsSource:
@@ -105,6 +109,7 @@ class TfdsSource:
         self._dataset, self._config, self._version = match.group("name", "config", "version")
         if self._config and _VERSION.fullmatch(self._config) and not self._version:
             self._config, self._version = None, self._config
+        self._reader = Reader()
         default = os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")
         self._root = Path(data_dir or default).expanduser().absolute()
 
@@ -115,7 +120,7 @@ class TfdsSource:
 
     def open(self) -> Collection:
         """Lists the examples."""
-        listed = _ask("list", str(self._directory))
+        listed = self._reader.ask_one("list", str(self._directory))
         names, labels, counts = tuple(listed["names"]), listed["labels"], listed["counts"]
         parts = {
             role: self._examples(name, labels.get(name), counts[name])
@@ -132,7 +137,7 @@ class TfdsSource:
         )
 
     def _examples(self, split: str, classes: Sequence[int] | None, count: int) -> TfdsExamples:
-        return TfdsExamples(self._directory, split, classes, count)
+        return TfdsExamples(self._directory, split, classes, count, self._reader)
 
     def _splits(self, names: Sequence[str]) -> dict[str, str]:
         if len(names) == 1:
@@ -168,7 +173,9 @@ class TfdsSource:
         config = f"/{self._config}" if self._config else ""
         version = f":{self._version}" if self._version else ""
         try:
-            answer = _ask("prepare", f"{self._dataset}{config}{version}", str(self._root))
+            answer = self._reader.ask_one(
+                "prepare", f"{self._dataset}{config}{version}", str(self._root)
+            )
         except DataError as error:
             raise DataError(f"{self.name}: not prepared in {self._root}, and {error}") from error
         return Path(answer["directory"])
@@ -178,52 +185,64 @@ def _configs(base: Path) -> list[Path]:
     return [path for path in base.glob("*") if path.is_dir() and not _VERSION.fullmatch(path.name)]
 
 
-def _ask(*words: str) -> dict[str, Any]:
-    with _reader(*words) as stream:
-        answer: dict[str, Any] = json.loads(_record(stream))
+class Reader:
+    """The process that reads, started by the first question and ended with this object."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owed = 0
+
+    def ask(self, records: int, *question: Any) -> Iterator[bytes]:
+        """Yields the records of the answer; one not read to its end costs the process."""
+        if self._owed:
+            self.close()
+        self._owed = records
+        pipe = self._started().stdin
+        if pipe is None:
+            raise RuntimeError("the reader has no pipes")
+        with suppress(BrokenPipeError):  # the missing answer says it better
+            pipe.write(json.dumps(question).encode() + b"\n")
+            pipe.flush()
+        for _ in range(records):
+            yield self._record()
+            self._owed -= 1
+
+    def ask_one(self, *question: Any) -> dict[str, Any]:
+        """Returns an answer of one record of JSON."""
+        (record,) = self.ask(1, *question)
+        answer: dict[str, Any] = json.loads(record)
         return answer
 
-
-@contextmanager
-def _reader(*words: str) -> Iterator[IO[bytes]]:
-    """Starts the reader and yields its output; it is gone when the context is left.
-
-    The question goes through standard input, as a list of rows may be long.
-    """
-    package = str(Path(__file__).resolve().parents[2])
-    path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
-    environment = {
-        **os.environ,
-        "PYTHONPATH": path,
-        "CUDA_VISIBLE_DEVICES": "-1",
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "cnnsearch.data.tfds_reader"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=None
-        if words[0] == "prepare"
-        else subprocess.DEVNULL,  # a download shows its progress
-        env=environment,
-    )
-    with process:
-        if process.stdin is None or process.stdout is None:
-            raise RuntimeError("the reader has no pipes")
-        try:
-            process.stdin.write(json.dumps(words).encode())
-            process.stdin.close()
-            yield process.stdout
-        finally:
+    def close(self) -> None:
+        """Ends the process."""
+        process, self._process, self._owed = self._process, None, 0
+        if process:
             process.kill()
+            process.communicate()
 
+    __del__ = close
 
-def _record(stream: IO[bytes]) -> bytes:
-    """Reads one record; one of negative length is an error message."""
-    header = stream.read(8)
-    if len(header) < 8:
-        raise DataError("the process that reads TFDS data ended early")
-    size = struct.unpack("<q", header)[0]
-    if size < 0:
-        raise DataError(stream.read(-size).decode("utf-8", "replace"))
-    return stream.read(size)
+    def _started(self) -> "subprocess.Popen[bytes]":
+        if self._process is None:
+            package = str(Path(__file__).resolve().parents[2])
+            path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
+            quiet = {"CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "cnnsearch.data.tfds_reader"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                env={**os.environ, **quiet, **_NO_KERAS, "PYTHONPATH": path},
+            )
+        return self._process
+
+    def _record(self) -> bytes:
+        stream = self._process.stdout if self._process else None
+        header = stream.read(8) if stream else b""
+        if stream is None or len(header) < 8:
+            self.close()
+            raise DataError("the process that reads TFDS data ended early")
+        size = struct.unpack("<q", header)[0]
+        if size < 0:
+            self._owed = 0
+            raise DataError(stream.read(-size).decode("utf-8", "replace"))
+        return stream.read(size)

@@ -1,15 +1,17 @@
-"""The process that holds TensorFlow Datasets: answers one question on standard output.
+"""The process that holds TensorFlow Datasets: answers questions on standard output.
 
-A question is a JSON list on standard input; an answer is a sequence of records, each its length
-(int64, little-endian) and its bytes. A negative length marks one line that says what went wrong.
+A question is a line of JSON on standard input, a list; an answer is a sequence of records, each its
+length (int64, little-endian) and its bytes. A negative length marks what went wrong, one line.
 """
 
 import importlib
+import importlib.resources.abc
 import json
+import logging
 import os
 import struct
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from cnnsearch.errors import DataError, nearest
@@ -52,15 +54,14 @@ def listing(directory: str, split: str = "") -> Iterator[bytes]:
     yield json.dumps(answer).encode()
 
 
-def images(directory: str, split: str, rows: str) -> Iterator[bytes]:
+def images(directory: str, split: str, rows: list[int] | None) -> Iterator[bytes]:
     """Sends the encoded images of some rows, or of all if ``null``, in the order of the rows."""
-    wanted: Sequence[int] | None = json.loads(rows)
-    if wanted is not None and list(wanted) != sorted(wanted):
-        raise DataError("rows of a TFDS split are read in order")
+    if rows is not None and rows != sorted(rows):
+        raise ValueError("rows of a TFDS split are read in order")
     builder = _open(directory)
     image, _ = _features(builder)
     skip = {image: _import().decode.SkipDecoding()}
-    keep = None if wanted is None else set(wanted)
+    keep = None if rows is None else set(rows)
     for row, example in enumerate(_read(builder, split, skip)):
         if keep is None or row in keep:
             yield example[image]
@@ -101,6 +102,8 @@ def _features(builder: Any) -> tuple[str, str]:
 
 
 def _import() -> Any:
+    # TFDS 4.9.10 uses this back-port without declaring it
+    sys.modules.setdefault("importlib_resources", importlib.resources)
     try:
         importlib.import_module("tensorflow")
         return importlib.import_module("tensorflow_datasets")
@@ -116,23 +119,38 @@ def _first_line(error: Exception) -> str:
 
 
 def main() -> None:
-    """Answers the question on standard input; what libraries print goes to standard error."""
+    """Answers until standard input ends. Of what libraries print, only a download's shows."""
+    stream, terminal = os.fdopen(os.dup(1), "wb"), os.dup(2)
+    _send_output_to(os.open(os.devnull, os.O_WRONLY))
+    for line in sys.stdin:
+        try:
+            for record in _answer(json.loads(line), terminal):
+                stream.write(struct.pack("<q", len(record)) + record)
+        except BrokenPipeError:
+            return
+        except Exception as error:
+            kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
+            message = f"{kind}{_first_line(error)}".encode()
+            stream.write(struct.pack("<q", -len(message)) + message)
+        stream.flush()
+
+
+def _send_output_to(target: int) -> None:
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+
+
+def _answer(question: list[Any], terminal: int) -> Iterator[bytes]:
     answers: dict[str, Callable[..., Iterator[bytes]]] = {
         "prepare": prepare,
         "list": listing,
         "images": images,
     }
-    stream = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    question = json.load(sys.stdin)
-    try:
-        for record in answers[question[0]](*question[1:]):
-            stream.write(struct.pack("<q", len(record)) + record)
-    except Exception as error:
-        kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
-        message = f"{kind}{_first_line(error)}".encode()
-        stream.write(struct.pack("<q", -len(message)) + message)
-    stream.flush()
+    if question[0] == "prepare":
+        _import()
+        _send_output_to(terminal)
+        logging.getLogger("urllib3").setLevel(logging.ERROR)
+    return answers[question[0]](*question[1:])
 
 
 if __name__ == "__main__":
