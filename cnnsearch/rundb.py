@@ -10,6 +10,7 @@ import json
 import sqlite3
 import threading
 import time as clock
+import uuid
 from collections.abc import Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -64,12 +65,18 @@ class RunDatabase:
             path.touch(exist_ok=False)
             with _connect(path) as connection:
                 connection.executescript(f"begin immediate; {_SCHEMA} commit;")
+                connection.execute(_IDENTITY, (uuid.uuid4().hex,))
                 connection.execute(f"pragma application_id={APPLICATION}")
                 connection.execute(f"pragma user_version={FORMAT}")
             connection.close()
         except (OSError, sqlite3.Error) as error:
             raise RunError(f"{path}: cannot make a run database: {error}") from error
         return cls(path)
+
+    @property
+    def identity(self) -> str:
+        """What tells this run from any other, also from an earlier one of the same name."""
+        return self.mapping("run")["identity"]
 
     def close(self) -> None:
         """Closes every thread's connection; a later use opens a new one."""
@@ -278,6 +285,7 @@ class _Mapping(MutableMapping[str, str]):
         return int(self._db._rows(query, (self._name,))[0][0])
 
 
+_IDENTITY = "insert into mapping values ('run', 'identity', ?)"
 _EVENT = "select seq, time, kind, trial_id, data from event"
 _TRIAL = "select id, number, status, start, outcome, started, ended from trial"
 
