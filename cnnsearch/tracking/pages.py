@@ -1,0 +1,141 @@
+"""What a person reads in MLflow: names of runs, the Markdown note, columns of the table."""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnnsearch.records import TrialRecord
+
+_COLUMNS = (
+    "metrics.`val_accuracy`",
+    "metrics.`params`",
+    "metrics.`macs`",
+    "metrics.`flops`",
+    "tags.`family`",
+    "tags.`status`",
+)
+_FIXED = {"0": 73, "attributes.`Run Name`": 230, "runDateAndNestInfo": 150}  # wide enough to read
+_MODE = "workflowType=machine_learning"  # MLflow's pages are else those for language models
+
+
+def experiment_tags(name: str) -> dict[str, str]:
+    """The tags that give an experiment its views: one of all searches, and one of this search.
+
+    MLflow keeps the views that people share of its table of runs in such tags.
+    """
+    columns = {
+        "selectedColumns": ["attributes.`Duration`", *_COLUMNS],
+        "columnOrder": [*_FIXED, *_COLUMNS, "duration"],
+        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 110), "duration": 90},
+    }
+    search = {
+        **columns,
+        "searchFilter": f"tags.`cnnsearch.run` = '{name}' and tags.`cnnsearch.kind` = 'candidate'",
+        "orderByKey": "metrics.`val_accuracy`",
+        "orderByAsc": False,
+    }
+    return {
+        "mlflow.experimentKind": "custom_model_development",
+        "mlflow.sharedViewState.searches": json.dumps(columns),
+        f"mlflow.sharedViewState.search-{name}": json.dumps(search),
+    }
+
+
+def searches_page(experiment: str) -> str:
+    """The address, below the server's, of all searches with their candidates folded in."""
+    return f"/#/experiments/{experiment}/runs?{_MODE}&viewStateShareKey=searches"
+
+
+def search_page(experiment: str, name: str) -> str:
+    """The address, below the server's, of one search's candidates, the most accurate first."""
+    return f"/#/experiments/{experiment}/runs?{_MODE}&viewStateShareKey=search-{name}"
+
+
+def run_page(experiment: str, run: str) -> str:
+    """The address, below the server's, of one MLflow run."""
+    return f"/#/experiments/{experiment}/runs/{run}?{_MODE}"
+
+
+def short(number: float | None) -> str:
+    """Writes 82314 as ``82k``, 1240000 as ``1.2M``; three digits are enough to tell runs apart."""
+    if number is None:
+        return "?"
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= 0.9995 * size:
+            scaled = number / size
+            return f"{scaled:.1f}{unit}" if scaled < 9.95 else f"{scaled:.0f}{unit}"
+    return f"{number:.0f}"
+
+
+def trial_name(data: Mapping[str, Any]) -> str:
+    """Names a candidate's run: ``007 residual 82k``."""
+    return f"{data['number']:03d} {data['family']} {short(data.get('params'))}"
+
+
+def note(
+    name: str, manifest: Mapping[str, Any], trials: Sequence[TrialRecord], runs: Mapping[str, str]
+) -> str:
+    """Writes a search's description: what was searched, best so far, how to export it.
+
+    Args:
+        name: The run's name.
+        manifest: What was asked.
+        trials: The candidates so far.
+        runs: A link's target for each trial id.
+    """
+    ranked = ranking(trials)
+    lines = [f"{_asked(manifest)} {_counted(trials)}", ""]
+    if ranked:
+        lines += [_best(ranked[0], runs), ""]
+        lines += ["```", f"cnnsearch export best --run {name} --out exports/{name}"]
+        lines += [f"cnnsearch results {name}", "```", ""]
+        lines += ["| | candidate | val. accuracy | params | multiply-adds | FLOPs |"]
+        lines += ["|--:|---|--:|--:|--:|--:|"]
+        lines += [_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
+    return "\n".join(lines)
+
+
+def ranking(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns the finished candidates, the best first, of equals the smallest."""
+    done = [t for t in trials if t.status == "completed" and t.score is not None]
+    done = [t for t in done if math.isfinite(t.score or 0)]
+    return sorted(done, key=lambda t: (-(t.score or 0), t.macs or 0, t.number))
+
+
+def _asked(manifest: Mapping[str, Any]) -> str:
+    words = [f"Search of **{manifest.get('space', 'a space')}**"]
+    for key, before in (("data", "on"), ("strategy", "by")):
+        if isinstance(manifest.get(key), str):
+            words.append(f"{before} **{manifest[key]}**")
+    if manifest.get("seed") is not None:
+        words.append(f"(seed {manifest['seed']})")
+    return " ".join(words) + "."
+
+
+def _counted(trials: Sequence[TrialRecord]) -> str:
+    parts = []
+    for status in ("completed", "failed", "stopped", "running"):
+        count = sum(t.status == status for t in trials)
+        parts += [f"{count} {status}"] if count or status == "completed" else []
+    return f"Candidates: {', '.join(parts)}."
+
+
+def _best(trial: TrialRecord, runs: Mapping[str, str]) -> str:
+    costs = f"{short(trial.params)} params, {short(trial.macs)} multiply-adds"
+    return f"Best so far: {_linked(trial, runs)}, **{_percent(trial)}** with {costs}."
+
+
+def _row(place: int, trial: TrialRecord, runs: Mapping[str, str]) -> str:
+    flops = None if trial.macs is None else 2 * trial.macs
+    costs = (short(trial.params), short(trial.macs), short(flops))
+    return f"| {' | '.join((str(place), _linked(trial, runs), _percent(trial), *costs))} |"
+
+
+def _linked(trial: TrialRecord, runs: Mapping[str, str]) -> str:
+    name = trial_name({"number": trial.number, "family": trial.family, "params": trial.params})
+    return f"[{name}]({runs[trial.id]})" if trial.id in runs else name
+
+
+def _percent(trial: TrialRecord) -> str:
+    return f"{100 * (trial.score or 0):.2f} %"
