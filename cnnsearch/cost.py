@@ -1,7 +1,5 @@
 """What an architecture costs, by walking its wiring with shapes; no framework needed."""
 
-import math
-import re
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -10,7 +8,7 @@ from typing import NamedTuple
 from cnnsearch.architecture import Architecture
 from cnnsearch.blocks.geometry import sides, window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
-from cnnsearch.errors import ArchitectureError, BudgetError
+from cnnsearch.errors import ArchitectureError
 
 _NOWHERE: AbstractContextManager[None] = nullcontext()
 
@@ -247,29 +245,6 @@ def count_layers(architecture: Architecture) -> list[LayerCost]:
     op = CountingOps(architecture.style, detailed=True)
     architecture.wire(op, Shape(*architecture.input))
     return op.layers
-
-
-_AMOUNT = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([kKmMgGbB]?)\s*")
-_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
-
-
-def parse_amount(text: str | int | float, what: str) -> int:
-    """Reads ``300K``, ``2M``, ``1.5G``, ``2e6`` or a plain number.
-
-    Args:
-        text: what was given.
-        what: the flag or key, for the message.
-
-    Raises:
-        BudgetError: it is none of these, or not positive.
-    """
-    match = _AMOUNT.fullmatch(str(text))
-    amount = float(match[1]) * _UNITS[match[2].lower()] if match else math.nan
-    if not 1 <= amount < 1e18:
-        raise BudgetError(
-            f"{what}: expected a positive number such as 300K, 2M or 1.5G, got {text!r}"
-        )
-    return round(amount)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The exceptions of cnnsearch: one tree, and every message one line a user can act on.
+"""The exceptions of cnnsearch: one tree, each message one line to act on.
 
 A message names the rule, the place (file and key, or flag) and the value. The command line prints it
 as it is and ends with exit code 2.
@@ -41,6 +41,6 @@ class ExportError(CnnsearchError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """Returns a hint such as ``", did you mean 'dense'?"``, or an empty string if nothing is close."""
+    """Returns a hint such as ``", did you mean 'dense'?"``, or nothing if nothing is close."""
     close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
     return f", did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

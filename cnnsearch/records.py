@@ -1,7 +1,7 @@
 """What a run's database hands out: events and trials, as plain frozen records."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
@@ -76,6 +76,12 @@ def record(row: tuple[Any, ...]) -> TrialRecord:
         started=started,
         ended=ended,
     )
+
+
+def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:
+    """Returns the finished trial with the highest score; of equals, the one with fewer MACs."""
+    scored = [trial for trial in trials if trial.score is not None]
+    return max(scored, key=lambda t: (t.score or 0.0, -(t.macs or 0)), default=None)
 
 
 def to_json(data: Mapping[str, Any]) -> str:

@@ -85,6 +85,15 @@ class RunDirectory:
         return cls.open(root, name)
 
     @classmethod
+    def exists(cls, root: Path, name: str) -> bool:
+        """Whether there is a run of this name.
+
+        Raises:
+            RunError: If the name is not one.
+        """
+        return (_path(root, name) / "run.json").is_file()
+
+    @classmethod
     def open(cls, root: Path, name: str) -> "RunDirectory":
         """Finds a run again.
 

@@ -191,6 +191,10 @@ class SearchSpace:
                 values[parameter.name] = parameter.sample(rng)
         return values
 
+    def first(self) -> Candidate:
+        """Returns the candidate of every first option and lowest number."""
+        return self.decode(self._complete({}))
+
     def active(self, values: Mapping[str, Value]) -> list[Parameter]:
         """Returns the hyperparameters that exist under ``values``."""
         return list(active(self.parameters, values))
@@ -206,7 +210,7 @@ class SearchSpace:
     @property
     def input(self) -> tuple[int, int, int]:
         """Height, width and channels of the largest image that a candidate reads."""
-        candidates = [self.decode(self._complete({}))]
+        candidates = [self.first()]
         for parameter in self.parameters:
             if parameter.name.startswith(("input", "variables.")):
                 candidates += [

@@ -1,0 +1,69 @@
+"""Numbers as people write and read them: 300K, 1.5G, 2h, 12 s."""
+
+import math
+import re
+
+from cnnsearch.errors import BudgetError, CnnsearchError
+
+_AMOUNT = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([kKmMgGbB]?)\s*")
+_UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
+_TIME = re.compile(
+    r"\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?\s*"
+)
+
+
+def parse_amount(text: str | int | float, what: str) -> int:
+    """Reads ``300K``, ``2M``, ``1.5G``, ``2e6`` or a plain number.
+
+    Args:
+        text: what was given.
+        what: the flag or key, for the message.
+
+    Raises:
+        BudgetError: it is none of these, or not positive.
+    """
+    match = _AMOUNT.fullmatch(str(text))
+    amount = float(match[1]) * _UNITS[match[2].lower()] if match else math.nan
+    if not 1 <= amount < 1e18:
+        raise BudgetError(
+            f"{what}: expected a positive number such as 300K, 2M or 1.5G, got {text!r}"
+        )
+    return round(amount)
+
+
+def parse_time(text: str | int | float, what: str) -> float:
+    """Reads ``2h``, ``1h30m``, ``45m``, ``90s`` or plain seconds; returns seconds.
+
+    Raises:
+        CnnsearchError: it is none of these, or not positive.
+    """
+    match = _TIME.fullmatch(str(text))
+    parts = [float(part or 0) for part in match.groups()] if match else [0.0]
+    seconds = sum(p * unit for p, unit in zip(parts, (3600, 60, 1), strict=False))
+    if seconds <= 0:
+        raise CnnsearchError(f"{what}: expected a time such as 2h, 45m or 90s, got {text!r}")
+    return seconds
+
+
+def short_amount(amount: int | None) -> str:
+    """Returns ``82.1K``, ``1.50M``; a dash for None."""
+    if amount is None:
+        return "-"
+    for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
+        if amount >= unit:
+            scaled = amount / unit
+            digits = 2 if scaled < 10 else 1 if scaled < 100 else 0
+            return f"{scaled:.{digits}f}{name}"
+    return str(amount)
+
+
+def short_time(seconds: float) -> str:
+    """Returns ``0.4 s``, ``12 s``, ``3:05 min``, ``2:14 h``."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    if seconds < 60:
+        return f"{seconds:.0f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02} min"
+    return f"{minutes // 60}:{minutes % 60:02} h"

@@ -1,0 +1,107 @@
+"""What ``cnnsearch check`` finds out about a space without training: soundness, size, cost."""
+
+import random
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from cnnsearch.amounts import short_amount
+from cnnsearch.choices import Parameter
+from cnnsearch.cost import Budget, Cost
+from cnnsearch.errors import ArchitectureError
+from cnnsearch.space import SearchSpace
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def check_space(
+    space: SearchSpace, samples: int, max_params: int | None, max_macs: int | None
+) -> dict[str, Any]:
+    """Counts random candidates of a space.
+
+    Args:
+        space: a space that loaded, so that every option of it is sound.
+        samples: how many candidates.
+        max_params: the budget's bound, or None.
+        max_macs: the budget's bound, or None.
+
+    Returns:
+        Plain data: size, hyperparameters, the spread of costs, how many could not be wired and how
+        many are within the budget.
+    """
+    rng = random.Random(0)
+    samples = samples if space.parameters else 1
+    costs: list[Cost] = []
+    reasons: dict[str, int] = {}
+    for _ in range(samples):
+        try:
+            costs.append(space.cost(space.sample(rng)))
+        except ArchitectureError as error:
+            reasons[str(error)] = reasons.get(str(error), 0) + 1
+    within = [cost for cost in costs if Budget(max_params, max_macs).allows(cost)]
+    return {
+        "space": space.name,
+        "candidates": space.size,
+        "continuous": len(space.continuous),
+        "hyperparameters": len(space.parameters),
+        "samples": samples,
+        "unwirable": samples - len(costs),
+        "within_budget": len(within),
+        "budget": {"max_params": max_params, "max_macs": max_macs},
+        "params": _spread([cost.params for cost in costs]),
+        "macs": _spread([cost.macs for cost in costs]),
+        "first_reason": max(reasons, key=lambda r: reasons[r]) if reasons else None,
+    }
+
+
+def _spread(numbers: list[int]) -> dict[str, int]:
+    return {"smallest": min(numbers), "median": int(median(numbers)), "largest": max(numbers)}
+
+
+def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") -> None:
+    """Prints what :func:`check_space` found."""
+    from rich.table import Table
+
+    console.print(f"{space.name}: {space.description or 'a search space'}", highlight=False)
+    if space.parameters:
+        table = Table(box=None, pad_edge=False)
+        for name in ("hyperparameter", "values", "only where"):
+            table.add_column(name)
+        for parameter in space.parameters:
+            table.add_row(parameter.name, _values(parameter), _when(parameter))
+        console.print(table)
+    console.print(_verdict(space, report), highlight=False)
+
+
+def _values(parameter: Parameter) -> str:
+    if parameter.kind == "choice":
+        return ", ".join(str(option) for option in parameter.options)
+    scale = ", logarithmic" if parameter.log else ""
+    return f"{parameter.low:g} to {parameter.high:g}{scale}"
+
+
+def _when(parameter: Parameter) -> str:
+    return " and ".join(f"{name} = {value}" for name, value in parameter.when[-1:])
+
+
+def _verdict(space: SearchSpace, report: dict[str, Any]) -> str:
+    size = report["candidates"]
+    many = f"{size:,}" if size < 10**9 else f"{size:.2e}"
+    lines = ["Sound: every option reads, and candidates can be wired."]
+    if space.parameters:
+        times = f", times {report['continuous']} continuous" if report["continuous"] else ""
+        lines.append(f"{report['hyperparameters']} hyperparameters, {many} discrete points{times}.")
+    for key, name in (("params", "Parameters"), ("macs", "MACs")):
+        spread = report[key]
+        low, mid, high = (short_amount(spread[k]) for k in ("smallest", "median", "largest"))
+        drawn = f" of {report['samples']} random candidates" if report["samples"] > 1 else ""
+        lines.append(
+            f"{name}: {low} to {high}, median {mid}{drawn}." if drawn else f"{name}: {mid}."
+        )
+    if report["unwirable"]:
+        share = report["unwirable"] / report["samples"]
+        lines.append(f"{share:.0%} cannot be wired, for one: {report['first_reason']}.")
+    if any(report["budget"].values()):
+        share = report["within_budget"] / report["samples"]
+        lines.append(f"{share:.0%} are within the budget.")
+    return "\n".join(lines)

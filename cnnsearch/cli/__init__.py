@@ -1,0 +1,44 @@
+"""The command line: reads what was asked, calls the library, prints what it answers."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from cnnsearch.cli import models, runs, spaces
+from cnnsearch.cli.common import app
+from cnnsearch.errors import CnnsearchError
+
+__all__ = ["app", "main", "models", "runs", "spaces"]
+
+
+def main() -> None:
+    """Runs the command line: a mistake of the user's is one line on stderr and exit code 2."""
+    try:
+        app(standalone_mode=True)
+    except CnnsearchError as error:
+        print(f"cnnsearch: {' '.join(str(error).split())}", file=sys.stderr)
+        sys.exit(2)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except KeyboardInterrupt:
+        print("cnnsearch: interrupted", file=sys.stderr)
+        sys.exit(130)
+
+
+def _version(value: bool) -> None:
+    if value:
+        from cnnsearch import __version__
+
+        print(f"cnnsearch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of the program itself."""

@@ -1,0 +1,58 @@
+"""What the commands have in common: the program, its shared options, how it prints."""
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from cnnsearch.rundir import RunDirectory
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    help="Finds the convolutional network that fits your images and your budget.",
+)
+
+Space = Annotated[str, typer.Argument(help="A space that ships, a published network, or a file.")]
+Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds all runs.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+MaxParams = Annotated[
+    str | None, typer.Option("--max-params", help="At most so many parameters: 300K, 1M.")
+]
+MaxMacs = Annotated[
+    str | None,
+    typer.Option("--max-macs", help="At most so many multiply-accumulates an image: 50M, 1.5G."),
+]
+RUNS = Path("runs")
+
+
+def console() -> "Console":
+    """Returns the terminal; what is piped is never cut at 80 columns."""
+    from rich.console import Console
+
+    terminal = Console()
+    return terminal if terminal.is_terminal else Console(width=120)
+
+
+def print_json(data: object) -> None:
+    """Prints data as JSON."""
+    print(json.dumps(data, indent=2))
+
+
+def open_run(runs: Path, name: str | None) -> "RunDirectory":
+    """Opens the run of that name, or the latest."""
+    from cnnsearch.errors import RunError
+    from cnnsearch.rundir import RunDirectory, list_runs
+
+    if name is None:
+        dated = [one for one in list_runs(runs) if one.created is not None]
+        if not dated:
+            raise RunError(f"there is no run in {runs} yet")
+        name = max(dated, key=lambda one: one.created or 0.0).name
+    return RunDirectory.open(runs, name)

@@ -1,0 +1,183 @@
+"""Commands that search, and that look at what was found."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cnnsearch.cli.common import (
+    RUNS,
+    Json,
+    MaxMacs,
+    MaxParams,
+    Runs,
+    Space,
+    app,
+    console,
+    open_run,
+    print_json,
+)
+
+
+@app.command()
+def search(
+    space: Space,
+    data: Annotated[
+        str,
+        typer.Option(help="digits, a folder of class folders, npz:FILE or tfds:NAME."),
+    ] = "digits",
+    strategy: Annotated[
+        str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
+    ] = "evolution",
+    trials: Annotated[int, typer.Option(help="How many candidates to train in all.")] = 20,
+    max_time: Annotated[
+        str | None, typer.Option("--max-time", help="Stop after so long: 2h, 45m, 90s.")
+    ] = None,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Epochs of a candidate; default: what its recipe says.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the run; the same name again goes on with it.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same candidates, same order.")] = 0,
+    workers: Annotated[
+        int, typer.Option(help="Candidates trained side by side; 0: in this process.")
+    ] = 1,
+    trial_timeout: Annotated[
+        str | None, typer.Option("--trial-timeout", help="Give a candidate up after so long.")
+    ] = None,
+    skip_bad_images: Annotated[
+        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out and say which.")
+    ] = False,
+    data_dir: Annotated[
+        str | None, typer.Option("--data-dir", help="Where TensorFlow Datasets keeps its data.")
+    ] = None,
+    mlflow_uri: Annotated[
+        str | None, typer.Option("--mlflow-uri", help="Another MLflow store than runs/mlflow.db.")
+    ] = None,
+    runs: Runs = RUNS,
+    json_: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
+) -> None:
+    """Search a space on your images.
+
+    The same --name again goes on where it stopped. Ctrl-C once ends it and keeps everything.
+    """
+    from cnnsearch.search import search as run_search
+
+    result = run_search(
+        space,
+        data,
+        strategy=strategy,
+        trials=trials,
+        max_time=max_time,
+        max_params=max_params,
+        max_macs=max_macs,
+        epochs=epochs,
+        name=name,
+        seed=seed,
+        workers=workers,
+        trial_timeout=trial_timeout,
+        skip_bad_images=skip_bad_images,
+        data_dir=data_dir,
+        mlflow_uri=mlflow_uri,
+        runs=runs,
+        watcher=_watcher(json_, quiet, plain),
+    )
+    _leave(result.reason)
+
+
+def _watcher(json_: bool, quiet: bool, plain: bool) -> Any:
+    from cnnsearch.display import choose
+
+    modes = {"json": json_, "quiet": quiet, "plain": plain}
+    return choose(next((mode for mode, asked in modes.items() if asked), "auto"))
+
+
+def _leave(reason: str) -> None:
+    """An interrupted search is told apart by its exit code, as a shell does it."""
+    if reason == "interrupted":
+        raise typer.Exit(130)
+
+
+@app.command()
+def resume(
+    run: Annotated[str, typer.Argument(help="The run's name.")],
+    trials: Annotated[int | None, typer.Option(help="How many candidates in all, if more.")] = None,
+    max_time: Annotated[
+        str | None, typer.Option("--max-time", help="Stop after so long: 2h, 45m, 90s.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Candidates side by side.")] = None,
+    runs: Runs = RUNS,
+    json_: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
+) -> None:
+    """Go on with a run as it was asked for."""
+    from cnnsearch.search import resume as resume_search
+
+    watcher = _watcher(json_, quiet, plain)
+    result = resume_search(
+        run, runs=runs, trials=trials, max_time=max_time, workers=workers, watcher=watcher
+    )
+    _leave(result.reason)
+
+
+@app.command("runs")
+def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
+    """List the runs and their states."""
+    from rich.table import Table
+
+    from cnnsearch.rundir import list_runs
+
+    found = list_runs(runs)
+    if json_:
+        print_json([vars(summary) for summary in found])
+        return
+    if not found:
+        print(f"There is no run in {runs} yet; cnnsearch search tiny makes one.")
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("run", "state", "candidates", "completed", "best"):
+        table.add_column(name)
+    for one in found:
+        best = "-" if one.best is None else f"{one.best:.2%}"
+        table.add_row(one.name, one.state, str(one.trials), str(one.completed), best)
+    console().print(table)
+
+
+@app.command()
+def results(
+    run: Annotated[str | None, typer.Argument(help="The run's name; default: the latest.")] = None,
+    limit: Annotated[int, typer.Option(help="Show the best so many.", min=1)] = 20,
+    runs: Runs = RUNS,
+    json_: Json = False,
+) -> None:
+    """Show the leaderboard and Pareto front.
+
+    The front holds the candidates that no other one beats in both accuracy and MACs.
+    """
+    from cnnsearch.report import leaderboard, pareto_front, pareto_plot, results_table
+
+    opened = open_run(runs, run)
+    trials = opened.db.trials()
+    if json_:
+        from cnnsearch.display import trial_data
+
+        ranked, front = leaderboard(trials), pareto_front(trials)
+        board = [trial_data(trial) for trial in ranked]
+        print_json({"run": opened.name, "leaderboard": board, "pareto": [t.id for t in front]})
+        return
+    terminal = console()
+    finished = sum(trial.score is not None for trial in trials)
+    title = f"Run {opened.name}: {finished} finished candidates, best first"
+    terminal.print(results_table(trials, title, limit))
+    plot = pareto_plot(trials)
+    if plot:
+        terminal.print("\nValidation accuracy against MACs (log scale); ● no other beats in both")
+        terminal.print(plot, highlight=False, markup=False)
+    for trial in trials:
+        if trial.status == "failed":
+            terminal.print(f"trial {trial.id} failed: {trial.reason}", highlight=False)

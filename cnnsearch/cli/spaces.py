@@ -1,0 +1,71 @@
+"""Commands on spaces and architectures: nothing is trained, no framework imported."""
+
+from typing import Annotated, Any
+
+import typer
+
+from cnnsearch.cli.common import Json, MaxMacs, MaxParams, Space, app, console, print_json
+
+
+@app.command()
+def spaces() -> None:
+    """List the search spaces that ship."""
+    from rich.table import Table
+
+    from cnnsearch.space import SearchSpace, shipped
+
+    table = Table(box=None, pad_edge=False)
+    for name in ("space", "candidates", "input", "description"):
+        table.add_column(name)
+    for name in shipped():
+        space = SearchSpace.load(name)
+        table.add_row(name, _size(space), "x".join(map(str, space.input)), space.description)
+    console().print(table)
+
+
+def _size(space: Any) -> str:
+    size = f"{space.size:,}" if space.size < 10**6 else f"{space.size:.1e}"
+    return f"{size} x {len(space.continuous)} continuous" if space.continuous else size
+
+
+@app.command()
+def check(
+    space: Space,
+    max_params: MaxParams = None,
+    max_macs: MaxMacs = None,
+    samples: Annotated[int, typer.Option(help="Random candidates to count.", min=1)] = 200,
+    json_: Json = False,
+) -> None:
+    """Check a space and show size and costs.
+
+    Reads every option, wires random candidates and counts them; trains nothing.
+    """
+    from cnnsearch.checking import check_space, check_table
+    from cnnsearch.space import SearchSpace
+
+    loaded = SearchSpace.load(space)
+    report = check_space(loaded, samples, *_budget(max_params, max_macs))
+    if json_:
+        print_json(report)
+    else:
+        check_table(loaded, report, console())
+
+
+def _budget(max_params: str | None, max_macs: str | None) -> tuple[int | None, int | None]:
+    from cnnsearch.amounts import parse_amount
+
+    return (
+        None if max_params is None else parse_amount(max_params, "--max-params"),
+        None if max_macs is None else parse_amount(max_macs, "--max-macs"),
+    )
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of space files.
+
+    An editor that knows it completes and checks a space file as it is written.
+    """
+    from cnnsearch.schema import space_schema
+
+    print_json(space_schema())

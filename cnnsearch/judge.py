@@ -1,0 +1,32 @@
+"""Says of a proposal, before anything is built, whether it can be wired and meets the budget."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from cnnsearch.cost import Budget, count
+from cnnsearch.errors import ArchitectureError
+from cnnsearch.oracles.types import Verdict
+from cnnsearch.space import SearchSpace
+
+
+class SpaceJudge:
+    """Judges the values that an oracle proposes.
+
+    Args:
+        space: decodes them.
+        budget: what the candidate may cost.
+    """
+
+    def __init__(self, space: SearchSpace, budget: Budget) -> None:
+        self._space, self._budget = space, budget
+
+    def __call__(self, values: Mapping[str, Any]) -> Verdict:
+        """Returns the verdict on one candidate."""
+        candidate = self._space.decode(values)
+        try:
+            cost = count(candidate.architecture)
+        except ArchitectureError:
+            return Verdict(False, "invalid", candidate.fingerprint)
+        within = self._budget.allows(cost)
+        reason = None if within else "budget"
+        return Verdict(within, reason, candidate.fingerprint, cost.params, cost.macs)

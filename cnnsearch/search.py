@@ -1,0 +1,151 @@
+"""Puts the parts together: one call from a space and a data source to the best candidate."""
+
+import time
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cnnsearch import machine
+from cnnsearch.amounts import parse_amount, parse_time
+from cnnsearch.rundir import RunDirectory
+from cnnsearch.settings import (
+    Settings,
+    check_same,
+    check_same_data,
+    check_settings,
+    load_data,
+    manifest,
+)
+from cnnsearch.space import SearchSpace
+from cnnsearch.watcher import Watcher
+
+if TYPE_CHECKING:
+    from cnnsearch.session import SearchResult
+
+RUNS = Path("runs")
+
+
+def search(
+    space: str | Path | SearchSpace,
+    data: str = "digits",
+    *,
+    strategy: str = "evolution",
+    trials: int | None = 20,
+    max_time: str | float | None = None,
+    max_params: str | int | None = None,
+    max_macs: str | int | None = None,
+    epochs: int | None = None,
+    name: str | None = None,
+    seed: int = 0,
+    runs: str | Path = RUNS,
+    workers: int = 1,
+    mlflow_uri: str | None = None,
+    trial_timeout: str | float | None = None,
+    skip_bad_images: bool = False,
+    data_dir: str | None = None,
+    watcher: Watcher | None = None,
+) -> "SearchResult":
+    """Searches a space on a data set; the same name again goes on where it stopped.
+
+    Args:
+        space: a space, the name of one that ships, a published network's, or a file.
+        data: ``digits``, a folder of class folders, ``npz:FILE`` or ``tfds:NAME``.
+        strategy: ``evolution``, ``random``, ``bayesian``, ``hyperband`` or ``grid``.
+        trials: how many candidates in all; None: until something else ends the search.
+        max_time: how long this session may take: ``2h``, ``45m``, seconds.
+        max_params: the most trainable parameters: ``1M``, ``300K``.
+        max_macs: the most multiply-accumulates for one image.
+        epochs: of every candidate; None: what its recipe says.
+        name: of the run, a folder in ``runs``; None: the space's name and a number.
+        seed: the same seed gives the same candidates in the same order.
+        runs: the folder that holds all runs.
+        workers: candidates trained side by side; 0 trains in this process, for debugging.
+        mlflow_uri: where MLflow tracks; None: an SQLite store in ``runs``.
+        trial_timeout: how long one candidate may take.
+        skip_bad_images: leave unreadable images out instead of refusing them.
+        data_dir: where TensorFlow Datasets keeps what it prepared.
+        watcher: is told what happens; None: nobody is.
+
+    Returns:
+        What was found.
+
+    Raises:
+        CnnsearchError: a mistake in what was asked, in one line.
+    """
+    loaded = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
+    settings = Settings(
+        space=loaded.text,
+        source=loaded.source,
+        data=data,
+        strategy=strategy,
+        epochs=epochs,
+        max_params=None if max_params is None else parse_amount(max_params, "--max-params"),
+        max_macs=None if max_macs is None else parse_amount(max_macs, "--max-macs"),
+        seed=seed,
+        skip_bad_images=skip_bad_images,
+        data_dir=data_dir,
+        trials=trials,
+        max_time=None if max_time is None else parse_time(max_time, "--max-time"),
+        workers=workers,
+        mlflow_uri=mlflow_uri,
+        trial_timeout=None
+        if trial_timeout is None
+        else parse_time(trial_timeout, "--trial-timeout"),
+    )
+    root = Path(runs)
+    return run_search(settings, loaded, root, name or free_name(root, loaded.name), watcher)
+
+
+def resume(
+    name: str,
+    *,
+    runs: str | Path = RUNS,
+    trials: int | None = None,
+    max_time: str | float | None = None,
+    workers: int | None = None,
+    watcher: Watcher | None = None,
+) -> "SearchResult":
+    """Goes on with a run as it was asked for; only the arguments given here may change.
+
+    Raises:
+        RunError: there is no such run.
+    """
+    root = Path(runs)
+    with closing(RunDirectory.open(root, name)) as run:
+        asked = dict(run.manifest["settings"])
+        space = SearchSpace.from_text(run.space_text, asked["source"])
+    asked["space"] = space.text
+    if trials is not None:
+        asked["trials"] = trials
+    if workers is not None:
+        asked["workers"] = workers
+    asked["max_time"] = None if max_time is None else parse_time(max_time, "--max-time")
+    return run_search(Settings(**asked), space, root, name, watcher)
+
+
+def free_name(root: Path, base: str) -> str:
+    """Returns the first of ``base-1``, ``base-2`` … that is no run yet."""
+    number = 1
+    while RunDirectory.exists(root, f"{base}-{number}"):
+        number += 1
+    return f"{base}-{number}"
+
+
+def run_search(
+    settings: Settings, space: SearchSpace, root: Path, name: str, watcher: Watcher | None = None
+) -> "SearchResult":
+    """Runs one session of a search: makes or reopens the run, and holds its lock meanwhile."""
+    check_settings(settings)
+    started = time.monotonic()
+    reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
+    if reopened:
+        check_same(reopened, settings)
+    machine.settle_backend()
+    dataset = load_data(settings, space, root)
+    run = reopened or RunDirectory.create(root, name, manifest(settings, dataset), settings.space)
+    with run.lock():
+        check_same_data(run, dataset)
+        from cnnsearch.session import Session
+
+        session = Session(run, settings, space, dataset, watcher, started)
+        return session.search()

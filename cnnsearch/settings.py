@@ -1,0 +1,142 @@
+"""What a search is asked to do, what of it a run records, and what a resumed run may not change."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnsearch import machine
+from cnnsearch.cost import Budget
+from cnnsearch.data import Dataset, load
+from cnnsearch.errors import CnnsearchError, RunError
+from cnnsearch.rundir import RunDirectory
+from cnnsearch.space import SearchSpace
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What was asked; all but the last five decide what the search finds.
+
+    Attributes:
+        space: the space's text.
+        source: what the space is called in messages.
+        data: the data source.
+        strategy: name of the strategy.
+        epochs: of every candidate; None: the recipe's.
+        max_params: bound on trainable parameters.
+        max_macs: bound on multiply-accumulates.
+        seed: of splits, proposals and training.
+        skip_bad_images: leave unreadable images out.
+        data_dir: of TensorFlow Datasets.
+        trials: candidates in all; None: no limit.
+        max_time: seconds this session may take; None: no limit.
+        workers: candidates trained side by side; 0: in this process.
+        mlflow_uri: the tracking store; None: the one beside the runs.
+        trial_timeout: seconds after which a candidate is given up; None: never.
+    """
+
+    space: str
+    source: str
+    data: str = "digits"
+    strategy: str = "evolution"
+    epochs: int | None = None
+    max_params: int | None = None
+    max_macs: int | None = None
+    seed: int = 0
+    skip_bad_images: bool = False
+    data_dir: str | None = None
+    trials: int | None = 20
+    max_time: float | None = None
+    workers: int = 1
+    mlflow_uri: str | None = None
+    trial_timeout: float | None = None
+
+    @property
+    def budget(self) -> Budget:
+        """The bounds on a candidate's cost."""
+        return Budget(self.max_params, self.max_macs)
+
+    def identity(self) -> dict[str, Any]:
+        """What must be the same for a run to be resumed."""
+        digest = hashlib.sha256(self.space.encode()).hexdigest()[:16]
+        keys = ("data", "strategy", "epochs", "max_params", "max_macs", "seed", "skip_bad_images")
+        return {"space_sha256": digest, **{key: getattr(self, key) for key in keys}}
+
+
+def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
+    """Decodes the data at the size that the space asks for, or finds it in the cache."""
+    height, width, _ = space.input
+    return load(
+        settings.data,
+        image=(height, width),
+        channels=None,
+        cache=root / ".cache",
+        seed=settings.seed,
+        skip_bad_images=settings.skip_bad_images,
+        data_dir=Path(settings.data_dir) if settings.data_dir else None,
+    )
+
+
+def manifest(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+    """Returns what ``run.json`` keeps."""
+    asked = {key: value for key, value in vars(settings).items() if key != "space"}
+    return {
+        "settings": asked,
+        "identity": settings.identity(),
+        "dataset": {
+            "source": dataset.source,
+            "fingerprint": dataset.fingerprint,
+            "class_names": list(dataset.class_names),
+            "image": list(dataset.image),
+            "channels": dataset.channels,
+            "train": dataset.train.count,
+            "validation": dataset.validation.count,
+            "test": dataset.test.count,
+            "mean": list(dataset.mean),
+            "std": list(dataset.std),
+            "skipped": list(dataset.skipped),
+        },
+        "environment": machine.environment(),
+    }
+
+
+def default_epochs(space: SearchSpace) -> int:
+    """Returns the epochs of the space's first candidate."""
+    return space.first().recipe.epochs
+
+
+def check_settings(settings: Settings) -> None:
+    """Refuses numbers that make no sense, naming the flag."""
+    for flag, number in (("--trials", settings.trials), ("--epochs", settings.epochs)):
+        if number is not None and number < 1:
+            raise CnnsearchError(f"{flag}: expected at least 1, got {number}")
+    if settings.workers < 0:
+        raise CnnsearchError(f"--workers: expected 0 or more, got {settings.workers}")
+    if not 0 <= settings.seed < 2**31:
+        raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {settings.seed}")
+    if settings.trials is None and settings.max_time is None and settings.strategy != "hyperband":
+        raise CnnsearchError("--trials or --max-time: one of them has to end the search")
+
+
+def check_same(run: RunDirectory, settings: Settings) -> None:
+    """Refuses to resume a run with other settings than it was begun with."""
+    before: Mapping[str, Any] = run.manifest.get("identity", {})
+    for key, value in settings.identity().items():
+        if key in before and before[key] != value:
+            what = "the space file" if key == "space_sha256" else f"--{key.replace('_', '-')}"
+            shown = "" if key == "space_sha256" else f" {before[key]!r}, now {value!r}"
+            raise RunError(
+                f"run {run.name!r} was begun with another value of {what}:{shown} "
+                "(choose another --name, or the value it had)".replace(": (", " (")
+            )
+
+
+def check_same_data(run: RunDirectory, dataset: Dataset) -> None:
+    """Refuses to resume a run on other data than it was begun on."""
+    before = run.manifest["dataset"]["fingerprint"]
+    if before != dataset.fingerprint:
+        raise RunError(
+            f"run {run.name!r} was begun on other data: {dataset.source} has changed "
+            f"(fingerprint {before[:12]}, now {dataset.fingerprint[:12]}); choose another --name"
+        )
