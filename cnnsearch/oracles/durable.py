@@ -81,6 +81,7 @@ class DurableOracle(_Oracle):
         """Keras Tuner's name for a fresh candidate; None when the space is exhausted."""
         if self.max_trials is not None and len(self.screen.proposed) >= self.max_trials:
             self.reason = "trials"
+        if self.reason is not None:  # final: a driver that asks again and again pays nothing
             return None
         found = self.find(stream(self.setup.seed, len(self.trials) + 1))
         if found is None:

@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -38,6 +39,28 @@ def fresh(proposals: list[Proposal]) -> list[Proposal]:
 def test_same_seed_same_candidates_in_the_same_order(strategy: str) -> None:
     first, second = (drive(make(strategy, seed=11)) for _ in range(2))
     assert first == second
+
+
+@pytest.mark.slow
+def test_another_process_proposes_the_same_candidates(strategy: str) -> None:
+    """Whatever order its sets have."""
+    import os
+    import subprocess
+    import sys
+
+    code = (
+        "from tests.oracles.helpers import drive, make\n"
+        f"print([p.fingerprint for p in drive(make({strategy!r}), slots=2, failing=0.2)])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONHASHSEED": "12", "PYTHONPATH": "."},
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    here = [p.fingerprint for p in drive(make(strategy), slots=2, failing=0.2)]
+    assert done.stdout.strip() == str(here), done.stderr[-2000:]
 
 
 def test_candidates_do_not_depend_on_global_random_state(strategy: str) -> None:
@@ -126,6 +149,14 @@ def test_a_small_space_is_exhausted_exactly_once(strategy: str) -> None:
     assert len(proposals) == len({p.fingerprint for p in proposals}) == 10
     assert oracle.propose("slot") is DONE
     assert oracle.reason == "exhausted"
+
+
+def test_asking_an_exhausted_space_again_draws_nothing(strategy: str) -> None:
+    oracle = make(strategy, small_space(), max_trials=1000)
+    drive(oracle)
+    before = oracle.draws
+    assert oracle.propose("slot") is DONE
+    assert oracle.draws == before
 
 
 def test_a_small_space_is_exhausted_within_the_budget(strategy: str) -> None:
