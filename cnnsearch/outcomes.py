@@ -1,0 +1,158 @@
+"""What the driver and a trial's process say to each other: plain picklable data."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnsearch.data.dataset import Dataset
+
+FailureKind = Literal["nan", "out_of_memory", "crash", "timeout"]
+
+
+class CandidateFailure(Exception):
+    """A candidate that cannot be trained to its end: an answer about it, no fault of ours.
+
+    Args:
+        kind: what went wrong.
+        reason: one line for people.
+    """
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        super().__init__(kind, reason)
+        self.kind, self.reason = kind, reason
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a training came to. Values are those of the best epoch, whose weights are kept.
+
+    Attributes:
+        val_accuracy: on the whole validation split, in [0, 1]; the best of all epochs.
+        val_loss: mean cross-entropy on the whole validation split, in nats.
+        accuracy: on the augmented training batches of that epoch, while the weights moved.
+        loss: what was minimized, in that epoch: smoothing and auxiliary heads included.
+        epochs: the last epoch trained; fewer than asked for where training was stopped early.
+        initial_epoch: epochs that an earlier trial had already trained.
+        best_epoch: counted from 1.
+        steps: steps an epoch.
+        batch_norm_momentum: that was used.
+        seconds: building, tracing, training and measuring; of all sessions if interrupted.
+        peak_memory_mb: largest resident memory of the process, in MiB.
+    """
+
+    val_accuracy: float
+    val_loss: float
+    accuracy: float
+    loss: float
+    epochs: int
+    initial_epoch: int
+    best_epoch: int
+    steps: int
+    batch_norm_momentum: float
+    seconds: float
+    peak_memory_mb: float
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """All of it by name, as the journal and the tracking store it."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """One candidate to be trained.
+
+    Attributes:
+        trial_id: the oracle's.
+        architecture: as JSON.
+        recipe: as JSON.
+        epochs: the last epoch to train, counted from 1.
+        initial_epoch: epochs that the trial it continues has trained.
+        seed: of weights, batches, augmentation and dropout.
+        dataset: what it is trained and validated on.
+        directory: for checkpoints and the log; what is found in it is gone on with.
+        continues: directory of the trial whose last state this one starts from.
+    """
+
+    trial_id: str
+    architecture: str
+    recipe: str
+    epochs: int
+    initial_epoch: int
+    seed: int
+    dataset: Dataset
+    directory: Path
+    continues: Path | None = None
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch is trained and measured.
+
+    Attributes:
+        trial_id: of which trial.
+        epoch: counted from 1.
+        metrics: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+        replayed: an earlier session trained it, and may have died before it was heard.
+    """
+
+    trial_id: str
+    epoch: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The trial was trained to its end."""
+
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The candidate failed; the search goes on."""
+
+    kind: FailureKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """An error of ours; the search stops."""
+
+    message: str
+    traceback: str
+
+
+Outcome = Completed | Failed | Fault
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """The last that is heard of a trial."""
+
+    trial_id: str
+    outcome: Outcome
+
+
+Event = EpochEnd | TrialEnd
+
+
+def failure(error: BaseException) -> CandidateFailure | None:
+    """Returns what ``error`` says about the candidate, or None if it is a fault of ours."""
+    if isinstance(error, CandidateFailure):
+        return error
+    text = str(error)
+    exhausted = type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in text
+    if isinstance(error, MemoryError) or exhausted:
+        return CandidateFailure("out_of_memory", _first_line(text) or "no memory left")
+    return None
+
+
+def _first_line(text: str) -> str:
+    lines: list[Any] = [line.strip() for line in text.splitlines() if line.strip()]
+    return str(lines[0])[:200] if lines else ""
