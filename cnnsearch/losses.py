@@ -1,0 +1,59 @@
+"""Losses on logits and integer labels."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+Tensor = Any
+
+
+def cross_entropy(labels: Tensor, logits: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Returns each example's cross-entropy in nats, (N,), in float32 whatever the logits are.
+
+    Args:
+        labels: int (N,).
+        logits: (N, classes).
+        smoothing: share of the target spread evenly over all classes (arXiv:1512.00567, section 7).
+    """
+    likely = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    index = ops.expand_dims(ops.cast(labels, "int32"), -1)
+    right = ops.squeeze(ops.take_along_axis(likely, index, axis=-1), -1)
+    if not smoothing:
+        return -right
+    return -(1.0 - smoothing) * right - smoothing * ops.mean(likely, axis=-1)
+
+
+def correct(labels: Tensor, logits: Tensor) -> Tensor:
+    """Returns 1.0 for each example whose largest logit is its label's, (N,)."""
+    return ops.cast(ops.argmax(logits, axis=-1) == ops.cast(labels, "int32"), "float32")
+
+
+def weighted(labels: Tensor, outputs: Sequence[Tensor], smoothing: float, weights: Any) -> Tensor:
+    """Returns the mean loss over all heads' logits, each times its weight: what is minimized."""
+    parts = [
+        weight * ops.mean(cross_entropy(labels, logits, smoothing))
+        for logits, weight in zip(outputs, weights, strict=True)
+    ]
+    return sum(parts[1:], parts[0])
+
+
+class SmoothedCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
+    """:func:`cross_entropy` as a loss for ``model.compile``; labels are integers, (N,) or (N, 1).
+
+    Args:
+        smoothing: share of the target spread evenly over all classes.
+    """
+
+    def __init__(self, smoothing: float = 0.0, **options: Any) -> None:
+        super().__init__(**{"name": "cross_entropy", **options})
+        self.smoothing = smoothing
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns each example's loss."""
+        return cross_entropy(ops.reshape(y_true, (-1,)), y_pred, self.smoothing)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what :meth:`__init__` takes."""
+        return {**super().get_config(), "smoothing": self.smoothing}
