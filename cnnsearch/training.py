@@ -1,0 +1,285 @@
+"""Trains one candidate by its recipe and measures it, one epoch after another."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from cnnsearch import checkpoint
+from cnnsearch.architecture import Architecture
+from cnnsearch.augment import TrainingBatches, validation_batches
+from cnnsearch.data.dataset import Dataset
+from cnnsearch.errors import RunError
+from cnnsearch.losses import SmoothedCrossEntropy
+from cnnsearch.model import build
+from cnnsearch.optimizers import FusedOptimizer, keras_optimizer
+from cnnsearch.outcomes import CandidateFailure, Measurement
+from cnnsearch.progress import Metrics, Progress
+from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.resources import peak_memory_mb
+from cnnsearch.steps import Objective, compile_steps
+
+LOOK_EVERY = 32
+"""Steps after which the loss is looked at: reading it waits for the device."""
+MEASURING_BATCH = 4
+"""A batch of measuring is so many training batches: without gradients it takes less memory."""
+
+
+def batch_norm_momentum(recipe: TrainingRecipe, steps: int, epochs: int) -> float:
+    """Returns the momentum of BatchNorm's moving statistics.
+
+    Unless the recipe sets it, 95 % (all but exp(-3)) of a statistic's weight comes from the last
+    third of all steps, and from no further back than one epoch, so that measuring after the first
+    epoch means something too: 1 - 3 / min(steps * epochs / 3, steps), within [0.5, 0.99].
+
+    Args:
+        recipe: may set it.
+        steps: an epoch.
+        epochs: of the whole training.
+    """
+    if recipe.batch_norm_momentum is not None:
+        return recipe.batch_norm_momentum
+    window = min(steps * epochs / 3, steps)
+    return min(0.99, max(0.5, 1 - 3 / window))
+
+
+def compile_model(
+    model: keras.Model,
+    recipe: TrainingRecipe,
+    *,
+    steps_per_epoch: int,
+    epochs: int | None = None,
+) -> None:
+    """Compiles a model for ``model.fit`` on integer labels, with Keras's own optimizer.
+
+    :func:`train` does not need it; Keras Tuner's tuners do.
+
+    Args:
+        model: from pixels to logits.
+        recipe: optimizer, schedule, smoothing. Its batch size, augmentation and early stopping are
+            for the caller of ``fit``.
+        steps_per_epoch: for the schedule.
+        epochs: for the schedule; None: the recipe's.
+    """
+    model.compile(
+        keras_optimizer(recipe, steps_per_epoch * (epochs or recipe.epochs)),
+        SmoothedCrossEntropy(recipe.label_smoothing),
+        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
+        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
+    )
+
+
+def train(
+    architecture: Architecture,
+    recipe: TrainingRecipe,
+    data: Dataset,
+    *,
+    epochs: int | None = None,
+    initial_epoch: int = 0,
+    seed: int = 0,
+    checkpoint_dir: Path | None = None,
+    continues: Path | None = None,
+    on_epoch: Callable[[int, Metrics], None] | None = None,
+) -> Measurement:
+    """Trains a candidate and measures it on the validation split.
+
+    Args:
+        architecture: of the data's image size and classes.
+        recipe: how.
+        data: only train and validation are read.
+        epochs: the last epoch, counted from 1; the schedule ends there. None: the recipe's.
+        initial_epoch: epochs that ``continues`` has trained.
+        seed: of weights, order, augmentation and dropout; on CPUs it determines every number.
+        checkpoint_dir: where the state is kept after every epoch, and the best epoch's weights; a
+            state that is there already is gone on with, and ends as it would have ended.
+        continues: checkpoint folder of the training to go on from, with its weights and optimizer.
+        on_epoch: is told each epoch and its metrics; those of an earlier session too.
+
+    Returns:
+        The measurement, of the best epoch.
+
+    Raises:
+        CandidateFailure: the loss is no number any more.
+        RunError: a checkpoint is another model's, or cannot be written.
+    """
+    job = Job(
+        architecture, recipe, data, epochs or recipe.epochs,
+        initial_epoch, seed, checkpoint_dir, continues,
+    )  # fmt: skip
+    training = Training(job)
+    for epoch, metrics, _ in training.run():
+        if on_epoch is not None:
+            on_epoch(epoch, metrics)
+    return training.measurement()
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training that is asked for; the attributes are the arguments of :func:`train`."""
+
+    architecture: Architecture
+    recipe: TrainingRecipe
+    data: Dataset
+    epochs: int
+    initial_epoch: int = 0
+    seed: int = 0
+    folder: Path | None = None
+    continues: Path | None = None
+
+
+class Training:
+    """One candidate under training.
+
+    Args:
+        job: what is asked for. The model is built, and where there is a checkpoint it is restored.
+    """
+
+    def __init__(self, job: Job) -> None:
+        self._since = time.monotonic()
+        keras.utils.set_random_seed(job.seed)
+        self._job = job
+        self._batches = TrainingBatches.of(job.data, job.recipe, job.seed)
+        steps = len(self._batches)
+        self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
+        self.model = build(
+            job.architecture,
+            mean=job.data.mean,
+            std=job.data.std,
+            batch_norm_momentum=self._momentum,
+            auxiliary=True,
+        )
+        weights = self.model.trainable_variables
+        self._optimizer = FusedOptimizer(job.recipe, job.epochs * steps, weights)
+        objective = Objective(_head_weights(job.architecture), job.recipe.label_smoothing)
+        self._steps = compile_steps(self.model, self._optimizer, objective)
+        self._progress = self._restored()
+        self._before = self._progress.seconds
+
+    def run(self) -> Iterator[tuple[int, Metrics, bool]]:
+        """Yields epoch, metrics and whether an earlier session trained it, up to the last epoch.
+
+        Raises:
+            CandidateFailure: the loss is no number any more.
+            RunError: a checkpoint cannot be written.
+        """
+        for epoch, metrics in sorted(self._progress.history.items()):
+            yield epoch, metrics, True
+        while self._progress.epoch < self._job.epochs and not self._stalled():
+            epoch = self._progress.epoch + 1
+            yield epoch, self._epoch(epoch), False
+
+    def measurement(self) -> Measurement:
+        """Returns the measurement of the best epoch so far."""
+        progress = self._progress
+        best = progress.history[progress.best_epoch]
+        return Measurement(
+            **{name: best[name] for name in ("val_accuracy", "val_loss", "accuracy", "loss")},
+            epochs=progress.epoch,
+            initial_epoch=progress.initial_epoch,
+            best_epoch=progress.best_epoch,
+            steps=len(self._batches),
+            batch_norm_momentum=self._momentum,
+            seconds=self._seconds(),
+            peak_memory_mb=peak_memory_mb(),
+        )
+
+    def _epoch(self, epoch: int) -> Metrics:
+        since = time.monotonic()
+        loss, accuracy = self._train(epoch)
+        with self._optimizer.averaged():
+            val_loss, val_accuracy = self._measure(epoch)
+        metrics = {
+            "loss": loss,
+            "accuracy": accuracy,
+            "val_loss": val_loss,
+            "val_accuracy": val_accuracy,
+            "learning_rate": self._optimizer.rate(),
+            "seconds": time.monotonic() - since,
+        }
+        self._progress.note(epoch, metrics)
+        self._save()
+        return metrics
+
+    def _train(self, epoch: int) -> tuple[float, float]:
+        reports: list[Any] = []
+        for batch in self._batches.epoch(epoch):
+            reports.append(self._steps.train(batch))
+            if len(reports) % LOOK_EVERY == 0:
+                _check(float(np.asarray(reports[-1])[0]), "loss", epoch)
+        self._steps.settle()
+        loss, accuracy = np.mean([np.asarray(report) for report in reports], axis=0)
+        return _check(float(loss), "loss", epoch), float(accuracy)
+
+    def _measure(self, epoch: int) -> tuple[float, float]:
+        split = self._job.data.validation
+        batches = validation_batches(split, MEASURING_BATCH * self._batches.size)
+        sums = [self._steps.measure(batch) for batch in batches]
+        loss, right = np.sum([np.asarray(s, np.float64) for s in sums], axis=0) / split.count
+        return _check(float(loss), "validation loss", epoch), float(right)
+
+    def _stalled(self) -> bool:
+        """Whether the recipe's patience is at its end."""
+        patience, progress = self._job.recipe.early_stopping, self._progress
+        waited = progress.epoch - progress.best_epoch
+        return bool(patience and progress.best_epoch and waited >= patience)
+
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._since
+
+    def _state(self) -> list[Any]:
+        """All variables: weights, moving statistics, random generators, optimizer."""
+        return [*self.model.variables, *self._optimizer.variables]
+
+    def _save(self) -> None:
+        """Writes the state, then the best weights: :meth:`_restored` mends what lies between."""
+        if self._job.folder is None:
+            return
+        self._progress.seconds = self._seconds()
+        state = checkpoint.values(self._state())
+        checkpoint.write(self._job.folder / checkpoint.STATE, self._progress.to_data(), state)
+        if self._progress.best_epoch == self._progress.epoch:
+            self._save_best(self._job.folder)
+
+    def _save_best(self, folder: Path) -> None:
+        header = {"epoch": self._progress.epoch, **self._progress.history[self._progress.epoch]}
+        with self._optimizer.averaged():
+            checkpoint.save_weights(self.model, folder / checkpoint.BEST, header)
+
+    def _restored(self) -> Progress:
+        """Goes on from this trial's own state, or from that of the one it continues, or starts."""
+        job = self._job
+        if job.folder is not None and (own := self._load(job.folder)):
+            if checkpoint.epoch_of(job.folder / checkpoint.BEST) != own.best_epoch:
+                self._progress = own
+                self._save_best(job.folder)  # killed between the two files: the state is the best
+            return own
+        if job.continues is not None and (other := self._load(job.continues)):
+            if other.epoch >= job.epochs:
+                done = f"trained for {other.epoch} epochs already"
+                raise RunError(f"{job.continues}: {done}, {job.epochs} asked for")
+            return Progress(other.epoch, other.epoch)
+        return Progress(0, 0)
+
+    def _load(self, folder: Path) -> Progress | None:
+        path = folder / checkpoint.STATE
+        saved = checkpoint.read(path)
+        if saved is None:
+            return None
+        checkpoint.restore(self._state(), saved.arrays, path)
+        return Progress.from_data(saved.header)
+
+
+def _head_weights(architecture: Architecture) -> list[float]:
+    """Returns the weight of each output's loss, in the order in which heads are wired."""
+    return [1.0, *(h.weight for h in sorted(architecture.auxiliary, key=lambda h: h.after))]
+
+
+def _check(loss: float, what: str, epoch: int) -> float:
+    if not math.isfinite(loss):
+        raise CandidateFailure("nan", f"the {what} became {loss} in epoch {epoch}")
+    return loss
