@@ -1,0 +1,94 @@
+"""Where trials run: one small interface, and what passes over it.
+
+The driver submits tasks while there are free slots and polls for events; it sees no difference
+between executors.
+"""
+
+from typing import Literal, Protocol
+
+from cnnsearch.executor.in_process import InProcessExecutor
+from cnnsearch.executor.processes import ProcessExecutor, StartMethod
+from cnnsearch.outcomes import (
+    CandidateFailure,
+    Completed,
+    EpochEnd,
+    Event,
+    Failed,
+    FailureKind,
+    Fault,
+    Measurement,
+    Outcome,
+    TrialEnd,
+    TrialTask,
+)
+
+__all__ = [
+    "CandidateFailure",
+    "Completed",
+    "EpochEnd",
+    "Event",
+    "Executor",
+    "Failed",
+    "FailureKind",
+    "Fault",
+    "InProcessExecutor",
+    "Measurement",
+    "Outcome",
+    "ProcessExecutor",
+    "StartMethod",
+    "TrialEnd",
+    "TrialTask",
+    "create_executor",
+]
+
+
+class Executor(Protocol):
+    """Runs trials."""
+
+    @property
+    def free(self) -> int:
+        """How many tasks may be submitted now."""
+        ...
+
+    def submit(self, task: TrialTask) -> None:
+        """Starts a trial.
+
+        Raises:
+            RuntimeError: no slot is free.
+        """
+        ...
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Returns what has happened, each trial's events in order; waits for something to happen.
+
+        Args:
+            timeout: seconds to wait at most; without processes of its own, an executor trains an
+                epoch however long that takes.
+        """
+        ...
+
+    def cancel(self, trial_id: str) -> None:
+        """Ends a trial at once; nothing more is heard of it, what its checkpoint has is kept."""
+        ...
+
+    def close(self) -> None:
+        """Ends every trial."""
+        ...
+
+
+def create_executor(
+    workers: int,
+    *,
+    timeout: float | None = None,
+    start_method: Literal["auto", "forkserver", "spawn"] = "auto",
+) -> Executor:
+    """Returns processes for ``workers`` > 0, and for 0 an executor in this very process.
+
+    Args:
+        workers: trials side by side.
+        timeout: seconds after which a trial's process is killed; None: never.
+        start_method: ``auto`` forks from a server where the system can, otherwise spawns.
+    """
+    if workers == 0:
+        return InProcessExecutor()
+    return ProcessExecutor(workers, timeout=timeout, start_method=start_method)

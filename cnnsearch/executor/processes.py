@@ -1,0 +1,205 @@
+"""A process for each trial, forked from a server that has the frameworks loaded."""
+
+import multiprocessing
+import pickle
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from types import ModuleType
+from typing import Any, Literal
+
+from cnnsearch.executor import child
+from cnnsearch.outcomes import Event, Failed, TrialEnd, TrialTask
+from cnnsearch.resources import cores
+
+StartMethod = Literal["auto", "forkserver", "spawn"]
+
+GRACE = 10.0
+"""Seconds that a process has to end after its last message, or after it was killed."""
+_MAIN = threading.Lock()
+
+
+@dataclass
+class _Running:
+    """A trial under way."""
+
+    trial_id: str
+    process: BaseProcess
+    pipe: Connection
+    deadline: float | None
+    ended: bool = False
+
+    @property
+    def overdue(self) -> bool:
+        return self.deadline is not None and time.monotonic() > self.deadline
+
+
+class ProcessExecutor:
+    """Runs each trial in a process of its own, so that none can take another or the search with it.
+
+    A forked process starts in milliseconds where a spawned one imports for seconds. What trials
+    print goes to ``trial.log`` in their folders. They end when the driver does, however it ends.
+
+    Args:
+        slots: trials side by side; each gets its share of the cores.
+        timeout: seconds after which a trial is killed; None: never.
+        start_method: ``auto`` forks from a server where the system can, otherwise spawns.
+    """
+
+    def __init__(
+        self,
+        slots: int = 1,
+        *,
+        timeout: float | None = None,
+        start_method: StartMethod = "auto",
+    ) -> None:
+        if slots < 1:
+            raise ValueError(f"a process executor has at least 1 slot, got {slots}")
+        self._slots, self._timeout = slots, timeout
+        self._threads = max(1, cores() // slots)
+        self._context: Any = multiprocessing.get_context(_method(start_method))
+        if self._context.get_start_method() == "forkserver":
+            self._context.set_forkserver_preload(["cnnsearch.executor.preload"])
+        self._running: dict[Connection, _Running] = {}
+
+    @property
+    def free(self) -> int:
+        """How many slots are."""
+        return self._slots - len(self._running)
+
+    def submit(self, task: TrialTask) -> None:
+        """Starts the trial's process."""
+        if not self.free:
+            raise RuntimeError("no slot is free")
+        ours, theirs = self._context.Pipe()
+        arguments = (
+            theirs,
+            task.trial_id,
+            str(task.directory),
+            pickle.dumps(task),
+            self._threads,
+        )
+        process = self._context.Process(
+            target=child.main, args=arguments, name=f"cnnsearch trial {task.trial_id}", daemon=True
+        )
+        with _without_main():
+            process.start()
+        theirs.close()
+        deadline = None if self._timeout is None else time.monotonic() + self._timeout
+        self._running[ours] = _Running(task.trial_id, process, ours, deadline)
+
+    def poll(self, timeout: float) -> list[Event]:
+        """Returns the events of all trials; waits for one, at most ``timeout`` seconds."""
+        until = time.monotonic() + timeout
+        events: list[Event] = []
+        while self._running and not events:
+            left = until - time.monotonic()
+            for pipe in wait(list(self._running), max(0.0, min(left, self._patience()))):
+                events += self._heard(self._running[pipe])  # type: ignore[index]
+            events += [self._timed_out(trial) for trial in self._overdue()]
+            if left <= 0:
+                break
+        return events
+
+    def cancel(self, trial_id: str) -> None:
+        """Kills the trial's process."""
+        for trial in list(self._running.values()):
+            if trial.trial_id == trial_id:
+                self._drop(trial, kill=True)
+
+    def close(self) -> None:
+        """Kills all trials' processes."""
+        for trial in self._running.values():
+            trial.process.kill()
+        for trial in list(self._running.values()):
+            self._drop(trial, kill=True)
+
+    def _patience(self) -> float:
+        """Seconds until the first deadline."""
+        deadlines = [t.deadline for t in self._running.values() if t.deadline is not None]
+        return max(0.0, min(deadlines) - time.monotonic()) + 1e-3 if deadlines else 3600.0
+
+    def _overdue(self) -> list[_Running]:
+        return [trial for trial in self._running.values() if trial.overdue]
+
+    def _heard(self, trial: _Running) -> Iterator[Event]:
+        """Yields what a trial has sent; dying without a last word is an event too."""
+        try:
+            while trial.pipe.poll():
+                event = trial.pipe.recv()
+                trial.ended = trial.ended or isinstance(event, TrialEnd)
+                yield event
+        except (EOFError, OSError, pickle.UnpicklingError):
+            code = self._drop(trial)
+            if not trial.ended:
+                yield TrialEnd(trial.trial_id, Failed("crash", death(code)))
+            return
+        if trial.ended:
+            self._drop(trial)
+
+    def _timed_out(self, trial: _Running) -> TrialEnd:
+        self._drop(trial, kill=True)
+        return TrialEnd(
+            trial.trial_id, Failed("timeout", f"killed after {self._timeout:g} seconds")
+        )
+
+    def _drop(self, trial: _Running, kill: bool = False) -> int | None:
+        """Sees to it that a trial's process ends; returns its exit code."""
+        del self._running[trial.pipe]
+        if kill:
+            trial.process.kill()
+        trial.process.join(GRACE)
+        if trial.process.exitcode is None:
+            trial.process.kill()
+            trial.process.join(GRACE)
+        code = trial.process.exitcode
+        trial.pipe.close()
+        if code is not None:
+            trial.process.close()
+        return code
+
+
+def death(code: int | None) -> str:
+    """Returns in words how a process ended.
+
+    Args:
+        code: its exit code; negative: the signal that killed it.
+    """
+    if code is None:
+        return "its process hangs and cannot be killed"
+    if code >= 0:
+        return f"its process ended with exit code {code} in the middle of training"
+    hint = " (by the system, short of memory?)" if code == -signal.SIGKILL else ""
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "unknown"
+    return f"killed by signal {-code} ({name}){hint}"
+
+
+def _method(wanted: StartMethod) -> str:
+    if wanted != "auto":
+        return wanted
+    available = multiprocessing.get_all_start_methods()
+    return "forkserver" if "forkserver" in available and sys.platform != "darwin" else "spawn"
+
+
+@contextmanager
+def _without_main() -> Iterator[None]:
+    """Hides the user's script from a starting process, which would run it again.
+
+    So a plain script needs no ``if __name__ == "__main__"``, and a trial imports none of it.
+    """
+    with _MAIN:
+        main = sys.modules["__main__"]
+        sys.modules["__main__"] = ModuleType("__main__")
+        try:
+            yield
+        finally:
+            sys.modules["__main__"] = main
