@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
 
 from pydantic import (
     BaseModel,
-    BeforeValidator,
     ConfigDict,
     Discriminator,
     Field,
@@ -28,9 +27,14 @@ Width = Annotated[int, Field(gt=0, le=65536)]
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-def _named(value: object) -> object:
-    """A bare word stands for a block with nothing but its type."""
-    return {"type": value} if isinstance(value, str) else value
+def _spelt_out(item: object) -> object:
+    """A bare word stands for a block with nothing but its type.
+
+    Done before validation: a validator on the field would turn JSON's lists into Python's.
+    """
+    if isinstance(item, dict) and isinstance(item.get("block"), str):
+        return {**item, "block": {"type": item["block"]}}
+    return item
 
 
 class Stage(BaseModel):
@@ -48,7 +52,7 @@ class Stage(BaseModel):
 
     model_config = CONFIG
 
-    block: Annotated[AnyBlock, BeforeValidator(_named)]
+    block: AnyBlock
     depth: Annotated[int, Field(ge=0, le=1000)] = 1
     width: Width | None = None
     stride: Annotated[int, Field(ge=1, le=16)] = 1
@@ -71,12 +75,8 @@ class Stage(BaseModel):
 
     def scaled(self, width: Rounding) -> Self:
         """Returns the stage with every width passed through ``width``; depth is left alone."""
-        return self.model_copy(
-            update={
-                "block": self.block.scaled(width),
-                "width": None if self.width is None else width(self.width),
-            }
-        )
+        own = None if self.width is None else width(self.width)
+        return self.model_copy(update={"block": self.block.scaled(width), "width": own})
 
 
 class Head(BaseModel):
@@ -124,11 +124,9 @@ class AuxiliaryHead(BaseModel):
 
 
 def _stage_or_layer(value: object) -> str:
-    if isinstance(value, Stage) or (isinstance(value, dict) and "block" in value):
-        return "stage"
-    if isinstance(value, Layer) or (isinstance(value, dict) and "type" in value):
-        return "layer"
-    return "stage"
+    keys = value if isinstance(value, dict) else {}
+    is_layer = isinstance(value, Layer) or ("type" in keys and "block" not in keys)
+    return "layer" if is_layer else "stage"
 
 
 if TYPE_CHECKING:
@@ -177,6 +175,8 @@ class Architecture(BaseModel):
         Raises:
             ArchitectureError: one line: source, key, rule and value.
         """
+        if isinstance(data, dict) and isinstance(data.get("stages"), list):
+            data = {**data, "stages": [_spelt_out(item) for item in data["stages"]]}
         try:
             return cls.model_validate_json(json.dumps(data))
         except ValidationError as error:

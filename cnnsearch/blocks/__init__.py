@@ -8,20 +8,44 @@ from typing import TYPE_CHECKING, Annotated, Union
 from pydantic import Field
 
 from cnnsearch.blocks.base import Block, Layer, Rounding
+from cnnsearch.blocks.convnext import ConvNeXt
 from cnnsearch.blocks.dense import Dense
-from cnnsearch.blocks.inception import InceptionV1
+from cnnsearch.blocks.fire import Fire
+from cnnsearch.blocks.fractal import Fractal
+from cnnsearch.blocks.inception import (
+    InceptionFactorized,
+    InceptionNaive,
+    InceptionResidual,
+    InceptionV1,
+    InceptionV2,
+    Paths,
+)
+from cnnsearch.blocks.inverted import InvertedResidual, MBConv
 from cnnsearch.blocks.layers import LAYERS, AnyLayer
 from cnnsearch.blocks.ops import Activation, Ops, Shape, Style
 from cnnsearch.blocks.plain import Plain
-from cnnsearch.blocks.residual import Basic, Bottleneck
+from cnnsearch.blocks.residual import Basic, Bottleneck, PreactBasic, PreactBottleneck
 from cnnsearch.blocks.separable import Separable
+from cnnsearch.blocks.xception import Xception
 
 FAMILIES: dict[str, tuple[type[Block], ...]] = {
     "plain": (Plain,),
-    "inception": (InceptionV1,),
-    "residual": (Basic, Bottleneck),
+    "inception": (
+        InceptionV1,
+        InceptionNaive,
+        InceptionV2,
+        InceptionFactorized,
+        InceptionResidual,
+        Paths,
+    ),
+    "residual": (Basic, Bottleneck, PreactBasic, PreactBottleneck),
     "dense": (Dense,),
     "separable": (Separable,),
+    "inverted": (InvertedResidual, MBConv),
+    "xception": (Xception,),
+    "fire": (Fire,),
+    "fractal": (Fractal,),
+    "convnext": (ConvNeXt,),
 }
 
 if TYPE_CHECKING:

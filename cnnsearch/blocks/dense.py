@@ -7,6 +7,7 @@ from pydantic import Field
 from cnnsearch.blocks.base import Block, Rounding, need_width
 from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
+from cnnsearch.blocks.parts import preactivated
 
 
 class Dense(Block):
@@ -38,17 +39,13 @@ class Dense(Block):
             x = self._transition(op, x, stride)
         y = x
         if self.bottleneck:
-            y = self._preactivated(op, y, self.bottleneck * growth, 1)
-        y = self._preactivated(op, y, growth, self.kernel)
+            y = preactivated(op, y, self.bottleneck * growth, 1)
+        y = preactivated(op, y, growth, self.kernel)
         return op.concat([x, y])
-
-    def _preactivated(self, op: Ops[T], x: T, filters: int, kernel: KernelSize) -> T:
-        y = op.activate(op.normalize(x))
-        return op.conv(y, filters, kernel, norm=False, activation=False)
 
     def _transition(self, op: Ops[T], x: T, stride: int) -> T:
         kept = max(1, int(op.shape(x).c * self.compression))
-        return op.pool(self._preactivated(op, x, kept, 1), "avg", stride, stride, "valid")
+        return op.pool(preactivated(op, x, kept, 1), "avg", stride, stride, "valid")
 
     def scaled(self, width: Rounding) -> Self:
         if self.growth is None:

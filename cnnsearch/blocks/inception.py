@@ -1,14 +1,50 @@
-"""Inception modules: parallel convolutions of several sizes, concatenated."""
+"""Inception modules: parallel convolutions of several sizes, joined."""
 
 from typing import Annotated, ClassVar, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, NonNegativeInt
 
-from cnnsearch.blocks.base import Block, Rounding, need_width
-from cnnsearch.blocks.layers import Positive
-from cnnsearch.blocks.ops import Ops, T
+from cnnsearch.blocks.base import Block, Layer, Rounding, need_width
+from cnnsearch.blocks.layers import AnyLayer, Positive, wire_all
+from cnnsearch.blocks.ops import Kernel, Ops, T
+from cnnsearch.blocks.parts import Ratio
 
 Widths = tuple[Positive, Positive, Positive, Positive, Positive, Positive]
+WidthsOrNone = tuple[
+    NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt, NonNegativeInt
+]
+PathsOfLayers = Annotated[tuple[tuple[AnyLayer, ...], ...], Field(min_length=1)]
+Side = Annotated[int, Field(ge=1, le=31)]
+
+
+def chain(op: Ops[T], x: T, steps: list[tuple[int, Kernel]], stride: int = 1) -> T:
+    """Wires convolutions given as (filters, kernel) one behind the other; the last one strides."""
+    for i, (filters, kernel) in enumerate(steps):
+        x = op.conv(x, filters, kernel, stride if i == len(steps) - 1 else 1)
+    return x
+
+
+def grid_reduction(op: Ops[T], x: T, width: int, stride: int, reduction: float) -> T:
+    """Convolutions and pooling stride side by side (Szegedy et al., arXiv:1512.00567, fig. 10).
+
+    Pooling keeps the channels of ``x``; the two other branches share what is left of ``width``, at
+    least one channel each.
+    """
+    branch = max(1, (width - op.shape(x).c) // 2)
+    narrow = max(1, int(branch * reduction))
+    return op.concat(
+        [
+            op.conv(x, branch, 3, stride),
+            chain(op, x, [(narrow, 1), (branch, 3), (branch, 3)], stride),
+            op.pool(x, "max", 3, stride),
+        ]
+    )
+
+
+def quarters(width: int, reduction: float) -> tuple[int, int, int]:
+    """Channels of three equal branches, of the fourth, and of the reductions in front of them."""
+    quarter = max(1, width // 4)
+    return quarter, max(1, width - 3 * quarter), max(1, int(quarter * reduction))
 
 
 class InceptionV1(Block):
@@ -27,7 +63,7 @@ class InceptionV1(Block):
 
     type: Literal["inception"] = "inception"
     branches: Widths | None = None
-    reduction: Annotated[float, Field(gt=0.0, le=4.0)] = 0.5
+    reduction: Ratio = 0.5
     kernel: Positive = 5
     pool: Literal["max", "avg"] = "max"
 
@@ -38,19 +74,218 @@ class InceptionV1(Block):
         return op.concat(
             [
                 op.conv(x, one, 1, stride),
-                op.conv(op.conv(x, three_in, 1), three, 3, stride),
-                op.conv(op.conv(x, five_in, 1), five, self.kernel, stride),
+                chain(op, x, [(three_in, 1), (three, 3)], stride),
+                chain(op, x, [(five_in, 1), (five, self.kernel)], stride),
                 op.conv(op.pool(x, self.pool, 3, stride), pooled, 1),
             ]
         )
 
     def _split(self, width: int) -> Widths:
-        quarter = max(1, width // 4)
-        reduced = max(1, int(quarter * self.reduction))
-        rest = max(1, width - 3 * quarter)
+        quarter, rest, reduced = quarters(width, self.reduction)
         return (quarter, reduced, rest, reduced, quarter, quarter)
 
     def scaled(self, width: Rounding) -> Self:
         if self.branches is None:
             return self
         return self.model_copy(update={"branches": tuple(width(b) for b in self.branches)})
+
+
+class InceptionNaive(Block):
+    """1x1, 3x3, 5x5 and bare pooling side by side (Szegedy et al., arXiv:1409.4842, fig. 2a).
+
+    Nothing projects the pooled branch: the output has the width's and the input's channels.
+
+    Attributes:
+        kernel: side of the large filter, 5 in the paper.
+    """
+
+    family: ClassVar[str] = "inception"
+
+    type: Literal["inception_naive"] = "inception_naive"
+    kernel: Side = 5
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        third = max(1, need_width(self, width) // 3)
+        branches = [op.conv(x, third, kernel, stride) for kernel in (1, 3, self.kernel)]
+        return op.concat([*branches, op.pool(x, "max", 3, stride)])
+
+
+class InceptionV2(Block):
+    """Two 3x3 convolutions in place of the 5x5 (Ioffe & Szegedy, arXiv:1502.03167, fig. 5).
+
+    Attributes:
+        branches: channels of [1x1, 3x3 reduction, 3x3, double 3x3 reduction, double 3x3, pool
+            projection]; 0 leaves out the 1x1 branch or, at the end, the projection. None: a quarter
+            of the stage's width for each branch, and where it strides a grid reduction.
+        reduction: channels of a reduction over those of the branch it serves.
+        pool: what the fourth branch pools with.
+    """
+
+    family: ClassVar[str] = "inception"
+
+    type: Literal["inception_v2"] = "inception_v2"
+    branches: WidthsOrNone | None = None
+    reduction: Ratio = 0.5
+    pool: Literal["max", "avg"] = "avg"
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        if self.branches is None and stride > 1:
+            return grid_reduction(op, x, need_width(self, width), stride, self.reduction)
+        one, three_in, three, double_in, double, pooled = self.branches or self._split(
+            need_width(self, width)
+        )
+        first = [op.conv(x, one, 1, stride)] if one else []
+        last = op.pool(x, self.pool, 3, stride)
+        return op.concat(
+            [
+                *first,
+                chain(op, x, [(three_in, 1), (three, 3)], stride),
+                chain(op, x, [(double_in, 1), (double, 3), (double, 3)], stride),
+                op.conv(last, pooled, 1) if pooled else last,
+            ]
+        )
+
+    def _split(self, width: int) -> WidthsOrNone:
+        quarter, rest, reduced = quarters(width, self.reduction)
+        return (quarter, reduced, rest, reduced, quarter, quarter)
+
+    def scaled(self, width: Rounding) -> Self:
+        if self.branches is None:
+            return self
+        branches = tuple(width(b) if b else 0 for b in self.branches)
+        return self.model_copy(update={"branches": branches})
+
+
+class InceptionFactorized(Block):
+    """n x n as 1 x n and n x 1 (Szegedy et al., arXiv:1512.00567, figs. 6 and 7).
+
+    A quarter of the stage's width for each of four branches; where it strides, a grid reduction.
+
+    Attributes:
+        kernel: n; 7 in the paper's middle modules, 3 in its last.
+        reduction: channels of a branch's inner convolutions over those of the branch.
+        spread: 1 x n and n x 1 side by side (fig. 7) instead of one behind the other (fig. 6).
+        pool: what the fourth branch pools with.
+    """
+
+    family: ClassVar[str] = "inception"
+
+    type: Literal["inception_factorized"] = "inception_factorized"
+    kernel: Side = 7
+    reduction: Ratio = 0.75
+    spread: bool = False
+    pool: Literal["max", "avg"] = "avg"
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        filters = need_width(self, width)
+        if stride > 1:
+            return grid_reduction(op, x, filters, stride, self.reduction)
+        quarter, rest, narrow = quarters(filters, self.reduction)
+        once = self._spread if self.spread else self._once
+        twice = self._spread if self.spread else self._twice
+        return op.concat(
+            [
+                op.conv(x, quarter, 1),
+                once(op, chain(op, x, [(narrow, 1)]), narrow, rest),
+                twice(op, chain(op, x, self._lead(narrow)), narrow, quarter),
+                op.conv(op.pool(x, self.pool, 3, 1), quarter, 1),
+            ]
+        )
+
+    def _lead(self, narrow: int) -> list[tuple[int, Kernel]]:
+        return [(narrow, 1), (narrow, 3)] if self.spread else [(narrow, 1)]
+
+    def _once(self, op: Ops[T], x: T, inner: int, filters: int) -> T:
+        return chain(op, x, [(inner, (1, self.kernel)), (filters, (self.kernel, 1))])
+
+    def _twice(self, op: Ops[T], x: T, inner: int, filters: int) -> T:
+        n = self.kernel
+        y = chain(op, x, [(inner, (n, 1)), (inner, (1, n))])
+        return chain(op, y, [(inner, (n, 1)), (filters, (1, n))])
+
+    def _spread(self, op: Ops[T], x: T, inner: int, filters: int) -> T:
+        half, n = max(1, filters // 2), self.kernel
+        other = max(1, filters - half)
+        return op.concat([op.conv(x, half, (1, n)), op.conv(x, other, (n, 1))])
+
+
+class InceptionResidual(Block):
+    """An Inception module around an identity (Szegedy et al., arXiv:1602.07261, figs. 10-19).
+
+    The joined paths are brought to the input's channels by a biased linear 1x1 convolution, scaled
+    down and added. Where it strides a grid reduction leads, where only the width changes a 1x1
+    convolution.
+
+    Attributes:
+        paths: the layers of each path; None: 1x1; 1x1 - n x n (as 1 x n - n x 1 where n > 3); and
+            where n is 3, 1x1 - 3x3 - 3x3.
+        kernel: n, where ``paths`` does not say.
+        reduction: channels of each path over the width, where ``paths`` does not say.
+        scale: of the residual (section 3.3: 0.1 to 0.3).
+        activation: whether an activation follows the sum.
+    """
+
+    family: ClassVar[str] = "inception"
+
+    type: Literal["inception_residual"] = "inception_residual"
+    paths: PathsOfLayers | None = None
+    kernel: Side = 3
+    reduction: Ratio = 0.25
+    scale: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
+    activation: bool = True
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        if stride > 1:
+            x = grid_reduction(op, x, width or op.shape(x).c * 2, stride, 0.5)
+        elif width and op.shape(x).c != width:
+            x = op.conv(x, width, 1)
+        channels = op.shape(x).c
+        y = op.concat(self._paths(op, x, max(1, int(channels * self.reduction))))
+        y = op.conv(y, channels, 1, bias=True, norm=False, activation=False)
+        y = op.add([x, op.drop_path(op.scale(y, self.scale))])
+        return op.activate(y) if self.activation else y
+
+    def _paths(self, op: Ops[T], x: T, width: int) -> list[T]:
+        if self.paths is not None:
+            return [wire_all(op, x, path) for path in self.paths]
+        n, ends = self.kernel, [op.conv(x, width, 1)]
+        if n > 3:
+            return [*ends, chain(op, x, [(width, 1), (width, (1, n)), (width, (n, 1))])]
+        return [
+            *ends,
+            chain(op, x, [(width, 1), (width, n)]),
+            chain(op, x, [(width, 1), (width, n), (width, n)]),
+        ]
+
+    def scaled(self, width: Rounding) -> Self:
+        if self.paths is None:
+            return self
+        return self.model_copy(update={"paths": _scaled(self.paths, width)})
+
+
+class Paths(Block):
+    """Any module, path by path; a stage's depth repeats it. Where it strides, max pooling leads.
+
+    Attributes:
+        paths: the layers of each path; an empty path is the identity.
+        join: how the ends meet.
+    """
+
+    family: ClassVar[str] = "inception"
+
+    type: Literal["paths"] = "paths"
+    paths: PathsOfLayers
+    join: Literal["concat", "add"] = "concat"
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        if stride > 1:
+            x = op.pool(x, "max", 3, stride)
+        ends = [wire_all(op, x, path) for path in self.paths]
+        return op.concat(ends) if self.join == "concat" else op.add(ends)
+
+    def scaled(self, width: Rounding) -> Self:
+        return self.model_copy(update={"paths": _scaled(self.paths, width)})
+
+
+def _scaled(paths: tuple[tuple[Layer, ...], ...], width: Rounding) -> tuple[object, ...]:
+    return tuple(tuple(layer.scaled(width) for layer in path) for path in paths)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 from pydantic import Field, PositiveInt
 
 from cnnsearch.blocks.base import Layer, Rounding
+from cnnsearch.blocks.lenet import Subsample, TableConv
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Ops, Padding, T
 
 Positive = Annotated[int, Field(gt=0)]
@@ -220,7 +221,7 @@ def wire_all(op: Ops[T], x: T, layers: "tuple[Layer, ...]") -> T:
 
 LAYERS: tuple[type[Layer], ...] = (
     Conv, DepthwiseConv, SeparableConv, MaxPool, AvgPool, SpaceToDepth, Norm, LocalResponseNorm,
-    Activate, Dropout, Flatten, Dense, GlobalPool, Branches,
+    Activate, Dropout, Flatten, Dense, GlobalPool, Branches, Subsample, TableConv,
 )  # fmt: skip
 
 if TYPE_CHECKING:

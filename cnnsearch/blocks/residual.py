@@ -1,42 +1,11 @@
 """Residual units: basic, bottleneck and their pre-activation forms, with the usual refinements."""
 
-from typing import Annotated, ClassVar, Literal
-
-from pydantic import Field
+from typing import ClassVar, Literal
 
 from cnnsearch.blocks.base import Block, need_width
-from cnnsearch.blocks.layers import KernelSize, Positive
+from cnnsearch.blocks.layers import KernelSize, Positive, Rate
 from cnnsearch.blocks.ops import Ops, T
-
-ShortcutKind = Literal["projection", "pad"]
-SqueezeRatio = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-def squeeze_excite(op: Ops[T], x: T, reduced: int) -> T:
-    """Channel gate of two biased 1x1 convolutions (Hu et al., arXiv:1709.01507)."""
-    gate = op.global_pool(x)
-    gate = op.conv(gate, reduced, 1, bias=True, norm=False, activation=True)
-    gate = op.conv(gate, op.shape(x).c, 1, bias=True, norm=False, activation="sigmoid")
-    return op.multiply(x, gate)
-
-
-def shortcut(op: Ops[T], x: T, width: int, stride: int, kind: ShortcutKind = "projection") -> T:
-    """The way around a residual unit (He et al., arXiv:1512.03385, section 4.1).
-
-    Args:
-        op: the interpreter.
-        x: the unit's input.
-        width: channels at the unit's end.
-        stride: the unit's stride.
-        kind: ``projection`` is option B (1x1 convolution where the shape changes), ``pad`` option A
-            (subsampling and zero channels, no weights).
-    """
-    if stride == 1 and op.shape(x).c == width:
-        return x
-    if kind == "projection":
-        return op.conv(x, width, 1, stride, activation=False)
-    y = op.pool(x, "avg", 1, stride, "valid") if stride > 1 else x
-    return op.pad_channels(y, width)
+from cnnsearch.blocks.parts import ShortcutKind, SqueezeRatio, centred, shortcut, squeeze_excite
 
 
 class Basic(Block):
@@ -44,7 +13,9 @@ class Basic(Block):
 
     Attributes:
         kernel: side of both filters.
-        shortcut: what joins where the shape changes: option B (projection) or A (pad).
+        dilation: distance between the taps of a filter (arXiv:1705.09914); none where it strides.
+        shortcut: what joins where the shape changes: option B (projection), option A (pad) or a
+            projection behind average pooling (pool).
         squeeze_ratio: width of the squeeze-and-excitation gate over the block's; 0: none.
     """
 
@@ -52,13 +23,15 @@ class Basic(Block):
 
     type: Literal["basic"] = "basic"
     kernel: KernelSize = 3
+    dilation: Positive = 1
     shortcut: ShortcutKind = "projection"
     squeeze_ratio: SqueezeRatio = 0.0
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         filters = need_width(self, width)
-        y = op.conv(x, filters, self.kernel, stride)
-        y = op.conv(y, filters, self.kernel, activation=False)
+        dilation = self.dilation if stride == 1 else 1
+        y = op.conv(x, filters, self.kernel, stride, dilation=dilation)
+        y = op.conv(y, filters, self.kernel, dilation=self.dilation, activation=False)
         if self.squeeze_ratio:
             y = squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
         around = shortcut(op, x, filters, stride, self.shortcut)
@@ -74,9 +47,11 @@ class Bottleneck(Block):
     Attributes:
         expansion: output channels over the stage's width.
         kernel: side of the middle filter.
+        dilation: distance between the taps of the middle filter; none where it strides.
         groups: groups of the middle convolution (ResNeXt's cardinality, arXiv:1611.05431).
         stride_on: which convolution strides: ``first`` as in the paper (v1), ``middle`` (v1.5).
-        shortcut: what joins where the shape changes: option B (projection) or A (pad).
+        shortcut: what joins where the shape changes: option B (projection), option A (pad) or a
+            projection behind average pooling (pool).
         squeeze_ratio: width of the squeeze-and-excitation gate over the output's; 0: none.
     """
 
@@ -85,6 +60,7 @@ class Bottleneck(Block):
     type: Literal["bottleneck"] = "bottleneck"
     expansion: Positive = 4
     kernel: KernelSize = 3
+    dilation: Positive = 1
     groups: Positive = 1
     stride_on: Literal["first", "middle"] = "middle"
     shortcut: ShortcutKind = "projection"
@@ -93,10 +69,96 @@ class Bottleneck(Block):
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         inner = need_width(self, width)
         first, middle = (stride, 1) if self.stride_on == "first" else (1, stride)
+        dilation = self.dilation if middle == 1 else 1
         y = op.conv(x, inner, 1, first)
-        y = op.conv(y, inner, self.kernel, middle, groups=self.groups)
+        y = op.conv(y, inner, self.kernel, middle, groups=self.groups, dilation=dilation)
         y = op.conv(y, inner * self.expansion, 1, activation=False)
         if self.squeeze_ratio:
             y = squeeze_excite(op, y, max(1, int(inner * self.expansion * self.squeeze_ratio)))
         around = shortcut(op, x, inner * self.expansion, stride, self.shortcut)
         return op.activate(op.add([around, op.drop_path(y)]))
+
+
+class PreactBasic(Block):
+    """Basic unit that normalizes and activates first (He et al., 2016, arXiv:1603.05027).
+
+    With a wide stage and dropout it is the unit of Wide ResNets (arXiv:1605.07146).
+
+    Attributes:
+        kernel: side of both filters.
+        dropout: rate of the dropout between the two convolutions.
+        squeeze_ratio: width of the squeeze-and-excitation gate over the block's; 0: none.
+        pool_shortcut: where only the size changes, subsample instead of projecting.
+    """
+
+    family: ClassVar[str] = "residual"
+    preactivation: ClassVar[bool] = True
+
+    type: Literal["preact_basic"] = "preact_basic"
+    kernel: KernelSize = 3
+    dropout: Rate = 0.0
+    squeeze_ratio: SqueezeRatio = 0.0
+    pool_shortcut: bool = False
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        filters = need_width(self, width)
+        ready = op.activate(op.normalize(x))
+        y = op.conv(ready, filters, self.kernel, stride, padding=centred(self.kernel, stride))
+        y = op.dropout(y, self.dropout)
+        y = op.conv(y, filters, self.kernel, norm=False, activation=False)
+        if self.squeeze_ratio:
+            y = squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+        around = _preact_shortcut(op, x, ready, filters, stride, self.pool_shortcut)
+        return op.add([around, op.drop_path(y)])
+
+
+class PreactBottleneck(Block):
+    """Bottleneck unit that normalizes and activates first (He et al., 2016, arXiv:1603.05027).
+
+    The stage's width is that of the 3x3 convolution, as in :class:`Bottleneck`.
+
+    Attributes:
+        expansion: output channels over the stage's width.
+        kernel: side of the middle filter.
+        groups: groups of the middle convolution.
+        squeeze_ratio: width of the squeeze-and-excitation gate over the output's; 0: none.
+        pool_shortcut: where only the size changes, subsample instead of projecting
+            (TF-Slim and keras.applications).
+        out_bias: bias on the last convolution and on projections (the same two).
+    """
+
+    family: ClassVar[str] = "residual"
+    preactivation: ClassVar[bool] = True
+
+    type: Literal["preact_bottleneck"] = "preact_bottleneck"
+    expansion: Positive = 4
+    kernel: KernelSize = 3
+    groups: Positive = 1
+    squeeze_ratio: SqueezeRatio = 0.0
+    pool_shortcut: bool = False
+    out_bias: bool = False
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        inner = need_width(self, width)
+        filters, bias = inner * self.expansion, True if self.out_bias else None
+        padding = centred(self.kernel, stride)
+        ready = op.activate(op.normalize(x))
+        y = op.conv(ready, inner, 1)
+        y = op.conv(y, inner, self.kernel, stride, padding=padding, groups=self.groups)
+        y = op.conv(y, filters, 1, bias=bias, norm=False, activation=False)
+        if self.squeeze_ratio:
+            y = squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+        around = _preact_shortcut(op, x, ready, filters, stride, self.pool_shortcut, bias)
+        return op.add([around, op.drop_path(y)])
+
+
+def _preact_shortcut(
+    op: Ops[T], x: T, ready: T, width: int, stride: int, pool: bool, bias: bool | None = None
+) -> T:
+    """The identity where the shape stays; else a projection of the activated map (fig. 4e)."""
+    narrow = op.shape(x).c != width
+    if stride == 1 and not narrow:
+        return x
+    if pool and not narrow:
+        return op.pool(x, "max", 1, stride, "valid")
+    return op.conv(ready, width, 1, stride, bias=bias, norm=False, activation=False)

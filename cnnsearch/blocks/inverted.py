@@ -1,0 +1,53 @@
+"""Inverted residuals: narrow maps carried around a wide depthwise convolution."""
+
+from typing import ClassVar, Literal
+
+from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.layers import KernelSize, Positive
+from cnnsearch.blocks.ops import Ops, T
+from cnnsearch.blocks.parts import SqueezeRatio, squeeze_excite
+
+
+class _Inverted(Block):
+    family: ClassVar[str] = "inverted"
+
+    expansion: Positive = 6
+    kernel: KernelSize = 3
+    squeeze_ratio: SqueezeRatio = 0.0
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        filters, entering = need_width(self, width), op.shape(x).c
+        y = op.conv(x, entering * self.expansion, 1) if self.expansion > 1 else x
+        y = op.depthwise_conv(y, self.kernel, stride)
+        if self.squeeze_ratio:
+            y = squeeze_excite(op, y, max(1, int(entering * self.squeeze_ratio)))
+        y = op.conv(y, filters, 1, activation=False)
+        return op.add([x, op.drop_path(y)]) if stride == 1 and entering == filters else y
+
+
+class InvertedResidual(_Inverted):
+    """1x1 expansion, depthwise, linear 1x1 projection (Sandler et al., arXiv:1801.04381, fig. 4).
+
+    The input joins the output where the block changes neither size nor number of channels.
+
+    Attributes:
+        expansion: channels of the depthwise convolution over those of the input; 1: no expansion.
+        kernel: side of the depthwise filter.
+        squeeze_ratio: width of the squeeze-and-excitation gate over the number of *input* channels,
+            rounded down, at least 1 (EfficientNet's rule); 0: none.
+    """
+
+    type: Literal["inverted_residual"] = "inverted_residual"
+
+
+class MBConv(_Inverted):
+    """Inverted residual with squeeze-and-excitation: MnasNet, EfficientNet (arXiv:1905.11946).
+
+    Attributes:
+        expansion: as in :class:`InvertedResidual`.
+        kernel: side of the depthwise filter.
+        squeeze_ratio: as in :class:`InvertedResidual`; a quarter in the paper.
+    """
+
+    type: Literal["mbconv"] = "mbconv"
+    squeeze_ratio: SqueezeRatio = 0.25

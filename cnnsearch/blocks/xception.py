@@ -1,0 +1,47 @@
+"""Xception: residual units of separable convolutions."""
+
+from typing import Annotated, ClassVar, Literal, Self
+
+from pydantic import Field
+
+from cnnsearch.blocks.base import Block, Rounding, need_width
+from cnnsearch.blocks.layers import KernelSize, Positive, separable_conv
+from cnnsearch.blocks.ops import Ops, T
+from cnnsearch.blocks.parts import shortcut
+
+
+class Xception(Block):
+    """Activated separable convolutions around an identity (Chollet, arXiv:1610.02357, fig. 5).
+
+    Where it strides, 3x3 max pooling ends it and a strided 1x1 convolution leads around.
+
+    Attributes:
+        layers: how many separable convolutions.
+        widths: channels of each of them; None: the stage's width for all.
+        kernel: side of the depthwise filters.
+        activate_first: whether an activation leads; the network's first unit does without.
+    """
+
+    family: ClassVar[str] = "xception"
+
+    type: Literal["xception"] = "xception"
+    layers: Annotated[int, Field(ge=1, le=16)] = 3
+    widths: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
+    kernel: KernelSize = 3
+    activate_first: bool = True
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        widths = self.widths or (need_width(self, width),) * self.layers
+        y = x
+        for i, filters in enumerate(widths):
+            if i or self.activate_first:
+                y = op.activate(y)
+            y = separable_conv(op, y, filters, self.kernel, activation=False)
+        if stride > 1:
+            y = op.pool(y, "max", 3, stride)
+        return op.add([shortcut(op, x, widths[-1], stride), op.drop_path(y)])
+
+    def scaled(self, width: Rounding) -> Self:
+        if self.widths is None:
+            return self
+        return self.model_copy(update={"widths": tuple(width(w) for w in self.widths)})
