@@ -43,6 +43,7 @@ ARROWS = {
     "settings": {"data", "rundir", "machine", "space"},
     "checking": {"space", "amounts"},
     "schema": {"space"},
+    "published": {"space"},
     "space": {"cost", "compiler", "recipe", "yamlfile"},
     "cost": {"architecture", "amounts"},
     "compiler": {"choices"},
