@@ -19,7 +19,7 @@ _FIXED = {"0": 73, "attributes.`Run Name`": 230, "runDateAndNestInfo": 150}  # w
 _MODE = "workflowType=machine_learning"  # MLflow's pages are else those for language models
 
 
-def experiment_tags(name: str) -> dict[str, str]:
+def experiment_tags(name: str, parent: str) -> dict[str, str]:
     """The tags that give an experiment its views: one of all searches, and one of this search.
 
     MLflow keeps the views that people share of its table of runs in such tags.
@@ -31,7 +31,7 @@ def experiment_tags(name: str) -> dict[str, str]:
     }
     search = {
         **columns,
-        "searchFilter": f"tags.`cnnsearch.run` = '{name}' and tags.`cnnsearch.kind` = 'candidate'",
+        "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
         "orderByKey": "metrics.`val_accuracy`",
         "orderByAsc": False,
     }

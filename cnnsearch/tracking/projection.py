@@ -38,6 +38,7 @@ class Projection:
         self._run, self._store, self._cursor = run, store, cursor
         self._say = on_message
         self._curves: dict[str, list[Point]] = {}
+        self._said: set[str] = set()
         self._experiment = store.experiment(experiment)
         self._runs = run.db.mapping(cursor)
         if not ("parent" in self._runs and store.alive(self._runs["parent"])):
@@ -67,7 +68,10 @@ class Projection:
         try:
             write(*values)
         except Refused as error:  # holding on to it would hold up all that follows
-            self._say(f"MLflow refused part of run {self._run.name!r}: {error}")
+            line = f"MLflow refused part of run {self._run.name!r}: {error}"
+            if line not in self._said:
+                self._say(line)
+            self._said.add(line)
 
     def _project(self, event: Event) -> None:
         handlers: dict[str, Callable[[Event], None]] = {
@@ -82,19 +86,20 @@ class Projection:
 
     def _start_run(self, event: Event) -> None:
         environment = event.data.get("environment") or {}
-        fresh = "parent" not in self._runs
         parent = self._parent(_ms(event), entries.git_commit(environment))
         self._store.write(
             parent, params=entries.params(self._run.manifest), tags=entries.tags(environment)
         )
         self._store.status(parent, "RUNNING")
-        if fresh:
+        if "furnished" not in self._runs:
             self._furnish(parent)
+            self._runs["furnished"] = parent
 
     def _furnish(self, parent: str) -> None:
-        self._store.text(parent, "space.yaml", self._run.space_text)
-        self._store.text(parent, "run.json", json.dumps(dict(self._run.manifest), indent=2))
-        for key, value in pages.experiment_tags(self._run.name).items():
+        manifest = json.dumps(dict(self._run.manifest), indent=2)
+        self._attempt(self._store.text, parent, "space.yaml", self._run.space_text)
+        self._attempt(self._store.text, parent, "run.json", manifest)
+        for key, value in pages.experiment_tags(self._run.name, parent).items():
             self._store.tag_experiment(self._experiment, key, value)
         dataset = self._run.manifest.get("dataset")
         if isinstance(dataset, Mapping) and "fingerprint" in dataset:
@@ -134,7 +139,7 @@ class Projection:
         self._store.write(child, costs, params=entries.params(data["values"]))
         for name in ("architecture", "recipe"):
             text = json.dumps(data[name], indent=2)
-            self._store.text(child, f"{name}.json", text)
+            self._attempt(self._store.text, child, f"{name}.json", text)
         return child
 
     def _labels(self, parent: str, data: Mapping[str, Any]) -> dict[str, str]:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
+from requests import RequestException
 
 from cnnsearch.errors import TrackingError
 from cnnsearch.tracking.entries import Point
@@ -116,7 +117,12 @@ class Store:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / file
             path.write_text(text, encoding="utf-8")
-            _ask(lambda: self._client.log_artifact(run, str(path)))
+            try:
+                self._client.log_artifact(run, str(path))
+            except (MlflowException, RequestException) as error:
+                raise _translated(error) from error
+            except Exception as error:  # a disk, or a cloud's client that is not installed
+                raise Refused(f"artifact {file}: {_line(error)}") from error
 
     def dataset(self, run: str, name: str, digest: str, source: str, profile: str) -> None:
         """Names the data set that a run was trained on."""
@@ -157,7 +163,12 @@ def _ask(question: Callable[[], _R]) -> _R:
         raise _translated(error) from error
 
 
+def _line(error: Exception) -> str:
+    text = str(getattr(error, "strerror", None) or error)
+    return text.strip().split("\n", 1)[0][:300] or type(error).__name__
+
+
 def _translated(error: Exception) -> TrackingError:
-    line = str(error).strip().split("\n", 1)[0][:300] or type(error).__name__
+    line = _line(error)
     code = getattr(error, "error_code", None)
     return Refused(line) if code in (*_REFUSALS, *_MISSING) else Unreachable(line)

@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -108,12 +109,22 @@ def _last_line(log: IO[bytes]) -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    for number in (15, 9):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-            return
+    if process.stdin:
+        process.stdin.close()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signalled(process, number)
+        deadline = time.monotonic() + 5
+        while _signalled(process, 0) and time.monotonic() < deadline:
+            process.poll()
+            time.sleep(0.05)
+
+
+def _signalled(process: subprocess.Popen[bytes], number: int) -> bool:
+    try:
+        os.killpg(process.pid, number)  # the keeper, MLflow and its workers
+    except ProcessLookupError:
+        return False
+    return True
 
 
 def _port(wanted: int | None) -> int:
