@@ -236,6 +236,12 @@ def test_a_thread_does_not_see_anothers_open_transaction(db):
     assert seen == [0]
 
 
+def test_a_commit_waits_for_the_disk(db):
+    """What a power cut would show, and no kill can: WAL, and synchronous=FULL (2)."""
+    settings = [db._rows(f"pragma {name}")[0][0] for name in ("journal_mode", "synchronous")]
+    assert settings == ["wal", 2]
+
+
 WRITER = """
 import sys
 from pathlib import Path
