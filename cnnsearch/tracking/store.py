@@ -143,11 +143,12 @@ def _alone(path: Path) -> Iterator[None]:
     # Searches that start together would race MLflow's creation of its tables.
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            yield
+        file = path.open("w")
     except OSError as error:
         raise Unreachable(f"{path.parent}: {error.strerror or error}") from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
 
 
 def _batches(items: list[_R], size: int) -> Iterator[list[_R]]:
