@@ -58,6 +58,12 @@ class Parameter:
             return self.options
         return (int(self.low), int(self.high)) if self.kind == "int" else (self.low, self.high)
 
+    def ends(self) -> tuple[Value, ...]:
+        """Returns the smallest and the largest number, or all options where they have no order."""
+        if not self.ordered:
+            return self.edges()
+        return tuple(dict.fromkeys(of(self.options) for of in (min, max)))
+
     def holds(self, value: object) -> bool:
         """Whether ``value`` is one of the parameter's."""
         if self.kind == "choice":
@@ -169,3 +175,19 @@ def active(parameters: Sequence[Parameter], values: Mapping[str, Value]) -> Iter
     for parameter in parameters:
         if all(values.get(name) == value for name, value in parameter.when):
             yield parameter
+
+
+def corners(parameters: Sequence[Parameter]) -> list[dict[str, Value]]:
+    """Returns every combination of the parameters' ends, parents first; inactive ones left out."""
+    found: list[dict[str, Value]] = [{}]
+    for p in parameters:
+        found = [
+            {**values, **more}
+            for values in found
+            for more in (
+                [{p.name: end} for end in p.ends()]
+                if all(values.get(n, v) == v for n, v in p.when)
+                else [{}]
+            )
+        ]
+    return found

@@ -182,6 +182,8 @@ def labels_of(options: Sequence[object]) -> list[Value]:
 def _word(option: object) -> str:
     if isinstance(option, Mapping):
         kind = option.get("type", option.get("block", "option"))
+        if kind == "option" and option and all(_is_number(x) for x in option.values()):
+            return ",".join(f"{key}={x:g}" for key, x in option.items())
         return _word(kind) if isinstance(kind, str | Mapping) else "option"
     if isinstance(option, str):
         return option.lstrip("$")

@@ -5,6 +5,7 @@ from typing import Any
 
 from cnnsearch.architecture import Architecture
 from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.scaling import Scaling
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _NUMBERS = {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2}
@@ -15,13 +16,16 @@ _FIXED = ("type", "name", "description")
 def space_schema() -> dict[str, Any]:
     """Returns the schema of search space files: any value may be a choice or a variable."""
     schema = Architecture.model_json_schema(mode="validation")
-    recipe = TrainingRecipe.model_json_schema(mode="validation")
-    definitions = {**schema.pop("$defs", {}), **recipe.pop("$defs", {})}
-    definitions["TrainingRecipe"] = recipe
+    definitions = schema.pop("$defs", {})
+    for model in (TrainingRecipe, Scaling):
+        own = model.model_json_schema(mode="validation")
+        definitions.update(own.pop("$defs", {}))
+        definitions[model.__name__] = own
     for definition in definitions.values():
         _open(definition)
     _open(schema)
     schema["properties"]["recipe"] = {"$ref": "#/$defs/TrainingRecipe"}
+    schema["properties"]["scaling"] = _varying({"$ref": "#/$defs/Scaling"})
     schema["properties"]["variables"] = {
         "type": "object",
         "description": "Named values; $name or $name * 2 stands for them anywhere.",

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 
 from cnnsearch.architecture import Architecture, fingerprint_of
-from cnnsearch.choices import Constant, Node, Parameter, Value, active
+from cnnsearch.choices import Constant, Node, Parameter, Value, active, corners
 from cnnsearch.compiler import Compiler
 from cnnsearch.cost import Cost, count
 from cnnsearch.errors import ArchitectureError, SpaceError, nearest
 from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.scaling import Scaling
 from cnnsearch.yamlfile import read_yaml
 
 if TYPE_CHECKING:
@@ -56,6 +57,7 @@ class SearchSpace:
     _variables: tuple[tuple[str, Node], ...]
     _architecture: Node
     _recipe: Node
+    _scaling: Node | None = None
     _adapted: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -96,7 +98,8 @@ class SearchSpace:
     @classmethod
     def _compile(cls, data: dict[str, Any], text: str, source: str) -> Self:
         compiler = Compiler(source)
-        known = [*Architecture.model_fields, "variables", "recipe"]
+        own = ("variables", "recipe", "scaling")
+        known = [*Architecture.model_fields, *own]
         for key in data:
             if key not in known:
                 raise SpaceError(f"{source}: {key}: unknown key{nearest(str(key), known)}")
@@ -107,9 +110,10 @@ class SearchSpace:
         for name, value in described.items():
             variables.append((name, compiler.compile(value, f"variables.{name}")))
             compiler.variables.append(name)
-        body = {key: data[key] for key in data if key not in ("variables", "recipe")}
+        body = {key: data[key] for key in data if key not in own}
         architecture = compiler.compile(body, "")
         recipe = compiler.compile(data.get("recipe", {}), "recipe")
+        scaling = compiler.compile(data["scaling"], "scaling") if "scaling" in data else None
         for name in described:
             if name not in compiler.used:
                 raise SpaceError(f"{source}: variables.{name}: this variable is never used")
@@ -122,6 +126,7 @@ class SearchSpace:
             _variables=tuple(variables),
             _architecture=architecture,
             _recipe=recipe,
+            _scaling=scaling,
         )
 
     def _check_values(self) -> None:
@@ -130,6 +135,12 @@ class SearchSpace:
         for parameter in self.parameters:
             for value in parameter.edges():
                 self.decode(self._complete({**dict(parameter.when), parameter.name: value}))
+        for values in self._scalings():
+            self.decode(self._complete(values))
+
+    def _scalings(self) -> list[dict[str, Value]]:
+        """Every corner of what ``scaling`` leaves open: alone, phi = 0 would hide gamma."""
+        return corners([p for p in self.parameters if p.name.partition(".")[0] == "scaling"])
 
     def _complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -174,13 +185,15 @@ class SearchSpace:
         for name, node in self._variables:
             variables[name] = node.decode(values, variables)
         data = self._architecture.decode(values, variables)
+        scaling = self._scaling.decode(values, variables) if self._scaling else None
         try:
-            architecture = Architecture.from_data(data, self.source)
+            architecture = Architecture.from_data(data, self.source).adapted(**self._adapted)
+            if scaling is not None:
+                wanted = Scaling.from_data(scaling, self.source)
+                architecture = wanted.applied(architecture, self.source)
         except ArchitectureError as error:
             raise SpaceError(str(error)) from None
         recipe = TrainingRecipe.from_data(self._recipe.decode(values, variables), self.source)
-        if self._adapted:
-            architecture = architecture.adapted(**self._adapted)
         return Candidate(architecture, recipe)
 
     def sample(self, rng: random.Random) -> dict[str, Value]:
@@ -210,21 +223,23 @@ class SearchSpace:
     @property
     def input(self) -> tuple[int, int, int]:
         """Height, width and channels of the largest image that a candidate reads."""
-        candidates = [self.first()]
+        start = max(self._scalings(), key=self._input)
+        sizes = [self._input(start)]
         for parameter in self.parameters:
             if parameter.name.startswith(("input", "variables.")):
-                candidates += [
-                    self.decode(self._complete({**dict(parameter.when), parameter.name: value}))
-                    for value in parameter.edges()
-                ]
-        return max(candidate.architecture.input for candidate in candidates)
+                fixed = {**start, **dict(parameter.when)}
+                sizes += [self._input({**fixed, parameter.name: v}) for v in parameter.edges()]
+        return max(sizes)
+
+    def _input(self, fixed: Mapping[str, Value]) -> tuple[int, int, int]:
+        return self.decode(self._complete(fixed)).architecture.input
 
     @property
     def size(self) -> int:
         """How many different candidates the discrete choices give, recipes among them."""
         size = self._architecture.size() * self._recipe.size()
-        for _, node in self._variables:
-            size *= node.size()
+        for node in (*(node for _, node in self._variables), self._scaling):
+            size *= node.size() if node else 1
         return size
 
     @property

@@ -185,6 +185,9 @@ class Dense(Layer):
     def wire(self, op: Ops[T], x: T) -> T:
         return op.dense(x, self.units, activation=self.activation)
 
+    def scaled(self, width: Rounding) -> Self:
+        return self.model_copy(update={"units": width(self.units)})
+
 
 class GlobalPool(Layer):
     """Mean or maximum over all positions (Lin et al., arXiv:1312.4400)."""
