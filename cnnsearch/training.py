@@ -89,7 +89,7 @@ def train(
     """Trains a candidate and measures it on the validation split.
 
     Args:
-        architecture: of the data's image size and classes.
+        architecture: of the data's classes; images are resized to its own size in the model.
         recipe: how.
         data: only train and validation are read.
         epochs: the last epoch, counted from 1; the schedule ends there. None: the recipe's.
@@ -150,6 +150,7 @@ class Training:
             job.architecture,
             mean=job.data.mean,
             std=job.data.std,
+            image=job.data.image,
             batch_norm_momentum=self._momentum,
             auxiliary=True,
         )
