@@ -56,7 +56,7 @@ def read(path: Path) -> Checkpoint | None:
         RunError: the file is no checkpoint.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             names = sorted(name for name in file.files if name != _HEADER)
             header = json.loads(str(file[_HEADER]))
             return Checkpoint(header, tuple(file[name] for name in names))
@@ -73,8 +73,8 @@ def epoch_of(path: Path) -> int | None:
 
 
 def values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
-    """Returns copies of Keras variables' values."""
-    return [np.array(variable) for variable in variables]
+    """Returns the values of Keras variables, in order."""
+    return [np.asarray(variable) for variable in variables]
 
 
 def restore(variables: Sequence[Any], arrays: Sequence[Any], path: Path) -> None:

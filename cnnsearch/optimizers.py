@@ -71,13 +71,23 @@ def decays(variable: Any) -> bool:
     return "kernel" in variable.name and len(variable.shape) > 1
 
 
-def keras_optimizer(recipe: TrainingRecipe, steps: int) -> keras.optimizers.Optimizer:
+def keras_optimizer(
+    recipe: TrainingRecipe, steps: int, variables: Sequence[Any]
+) -> keras.optimizers.Optimizer:
     """Returns Keras's own optimizer of the recipe, for ``model.compile``; not yet built.
 
     Args:
         recipe: what to do.
         steps: of the whole training.
+        variables: the trainable ones, of which weight decay leaves some out.
     """
+    optimizer = _keras_optimizer(recipe, steps)
+    if recipe.weight_decay:
+        optimizer.exclude_from_weight_decay([v for v in variables if not decays(v)])
+    return optimizer
+
+
+def _keras_optimizer(recipe: TrainingRecipe, steps: int) -> keras.optimizers.Optimizer:
     shared = {
         "learning_rate": Schedule(recipe, steps),
         "weight_decay": recipe.weight_decay or None,
@@ -89,7 +99,7 @@ def keras_optimizer(recipe: TrainingRecipe, steps: int) -> keras.optimizers.Opti
     if recipe.optimizer == "sgd":
         return keras.optimizers.SGD(momentum=m, nesterov=bool(m), **shared)
     if recipe.optimizer == "lion":
-        return keras.optimizers.Lion(beta_1=m, beta_2=LION_BETA_2, **shared)
+        return keras.optimizers.Lion(beta_1=max(m, EPSILON), beta_2=LION_BETA_2, **shared)
     if recipe.optimizer == "rmsprop":
         return keras.optimizers.RMSprop(rho=RHO, momentum=m, **shared)
     return keras.optimizers.Adam(beta_1=m, beta_2=BETA_2, **shared)
@@ -163,8 +173,8 @@ class FusedOptimizer:
 
     def rate(self) -> float:
         """Returns the learning rate of the step just done."""
-        done = int(ops.convert_to_numpy(self.iterations))
-        return float(ops.convert_to_numpy(self.schedule(max(0, done - 1))))
+        done = int(np.asarray(self.iterations))
+        return float(np.asarray(self.schedule(max(0, done - 1))))
 
     def apply(self, gradients: Sequence[Tensor | None]) -> None:
         """Does one step; None stands for a gradient of zero."""
@@ -208,7 +218,7 @@ class FusedOptimizer:
             yield
             return
         weights = self._read()
-        self._write(ops.convert_to_numpy(self._average[0]))
+        self._write(np.asarray(self._average[0]))
         try:
             yield
         finally:
@@ -221,7 +231,7 @@ class FusedOptimizer:
         return zip(self._trained, tensors, strict=True)
 
     def _read(self) -> Any:
-        return np.concatenate([np.ravel(ops.convert_to_numpy(v)) for v in self._trained])
+        return np.concatenate([np.ravel(np.asarray(v)) for v in self._trained])
 
     def _write(self, flat: Any) -> None:
         for variable, part in self._pairs(np.split(flat, np.cumsum(self._sizes)[:-1])):

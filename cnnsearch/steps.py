@@ -24,7 +24,7 @@ class Steps(Protocol):
         ...
 
     def measure(self, batch: Batch) -> Tensor:
-        """Returns the sums, over a batch, of cross-entropy and of right answers, (2,)."""
+        """Returns each example's cross-entropy and right answer, times its weight, (2, N)."""
         ...
 
     def settle(self) -> None:
@@ -51,10 +51,12 @@ class Objective:
         return loss, keras.ops.stack([loss, right])
 
     def measuring(self, labels: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
-        """Returns the sums of cross-entropy and right answers of the main head, (2,)."""
+        """Returns cross-entropy and right answers of the main head, each times its weight, (2, N).
+
+        Not their sums: the order in which threads add up would show in the last digits.
+        """
         logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
-        sums = (cross_entropy(labels, logits), correct(labels, logits))
-        return keras.ops.stack([keras.ops.sum(weights * x) for x in sums])
+        return weights * keras.ops.stack([cross_entropy(labels, logits), correct(labels, logits)])
 
 
 class TensorFlowSteps:

@@ -66,8 +66,9 @@ def compile_model(
         steps_per_epoch: for the schedule.
         epochs: for the schedule; None: the recipe's.
     """
+    steps = steps_per_epoch * (epochs or recipe.epochs)
     model.compile(
-        keras_optimizer(recipe, steps_per_epoch * (epochs or recipe.epochs)),
+        keras_optimizer(recipe, steps, model.trainable_variables),
         SmoothedCrossEntropy(recipe.label_smoothing),
         metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
         jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
@@ -219,8 +220,9 @@ class Training:
     def _measure(self, epoch: int) -> tuple[float, float]:
         split = self._job.data.validation
         batches = validation_batches(split, MEASURING_BATCH * self._batches.size)
-        sums = [self._steps.measure(batch) for batch in batches]
-        loss, right = np.sum([np.asarray(s, np.float64) for s in sums], axis=0) / split.count
+        found = [self._steps.measure(batch) for batch in batches]
+        every = np.concatenate([np.asarray(each) for each in found], axis=1)
+        loss, right = every.sum(axis=1, dtype=np.float64) / len(split.labels())
         return _check(float(loss), "validation loss", epoch), float(right)
 
     def _stalled(self) -> bool:
