@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Iterator
+from functools import lru_cache
 from random import Random
 from typing import Any
 
@@ -11,7 +12,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from cnnsearch.oracles._keras_tuner import BayesianOptimizationOracle, Trial
 from cnnsearch.oracles.durable import DurableOracle
-from cnnsearch.oracles.moves import Values, is_active, mutate
+from cnnsearch.oracles.moves import Values, mutate
 from cnnsearch.oracles.types import Setup
 
 FloatArray = npt.NDArray[np.float64]
@@ -20,6 +21,7 @@ NOISE = 1e-3  # variance of the score's noise, as a fraction of the scores' vari
 EXPLORATION = 2.0  # standard deviations added to the mean
 SAMPLED, MUTATED, PARENTS = 100, 700, 10  # the pool: random candidates, and children of the best
 RANKED = 50  # best of a pool that are tried before another pool is drawn
+EMBEDDED = 1024  # embedded values remembered for each hyperparameter
 OBSERVED = 400  # trials that the process is fitted to: the latest, and the best
 
 
@@ -38,11 +40,10 @@ class BayesianOracle(DurableOracle, BayesianOptimizationOracle):
     def __init__(self, setup: Setup) -> None:
         self._vectors: dict[str, FloatArray] = {}
         super().__init__(setup, alpha=NOISE, beta=EXPLORATION)
-        self._tuned = list(zip(self._named(), self._nonfixed_space(), strict=True))
-
-    def _named(self) -> list[Any]:
-        names = {hp.name for hp in self._nonfixed_space()}
-        return [p for p in self.setup.space.parameters if p.name in names]
+        self._axes = [
+            (hp.name, lru_cache(EMBEDDED)(hp.value_to_prob), hp.value_to_prob(hp.default))
+            for hp in self._nonfixed_space()
+        ]
 
     def _make_gpr(self) -> Any:
         gpr = super()._make_gpr()
@@ -52,7 +53,7 @@ class BayesianOracle(DurableOracle, BayesianOptimizationOracle):
     def candidates(self, rng: Random) -> Iterator[Values]:
         """Yields random candidates at first, then the best of one pool after another."""
         completed = self.completed()
-        if not self._tuned or len(completed) < 10 + len(self._tuned) // 4:
+        if not self._axes or len(completed) < 10 + len(self._axes) // 4:
             yield from super().candidates(rng)
         self._fit(completed)
         best = sorted(completed, key=lambda trial: -(trial.score or 0.0))[:PARENTS]
@@ -94,8 +95,5 @@ class BayesianOracle(DurableOracle, BayesianOptimizationOracle):
     def _vector(self, values: Values) -> FloatArray:
         """Embeds a candidate in the unit cube as Keras Tuner does: inactive values at defaults."""
         return np.array(
-            [
-                hp.value_to_prob(values[p.name] if is_active(p, values) else hp.default)
-                for p, hp in self._tuned
-            ]
+            [embed(values[name]) if name in values else at for name, embed, at in self._axes]
         )

@@ -92,8 +92,10 @@ class DurableOracle(_Oracle):
 
     def find(self, rng: Random) -> tuple[Values, str] | None:
         """Returns a new candidate and its fingerprint, or None when there is none left."""
-        known = [self.values(trial) for trial in self.trials.values()]
-        return self.screen.search(self.candidates(rng), known, rng)
+        return self.screen.search(self.candidates(rng), self._known, rng)
+
+    def _known(self) -> list[Values]:
+        return [self.values(trial) for trial in self.trials.values()]
 
     def completed(self) -> list[Trial]:
         """Returns the trials that ended with a score, in the order of their ends."""

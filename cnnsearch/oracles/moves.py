@@ -28,7 +28,9 @@ def stream(seed: int, number: int, label: str = "") -> Random:
 
 def is_active(parameter: "Parameter", values: Mapping[str, Any]) -> bool:
     """Whether all conditions of ``parameter`` hold in ``values``."""
-    return all(name in values and values[name] == value for name, value in parameter.when)
+    return not parameter.when or all(
+        name in values and values[name] == value for name, value in parameter.when
+    )
 
 
 def complete(

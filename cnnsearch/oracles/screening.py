@@ -1,7 +1,7 @@
 """Draws candidates until one is new and meets the budget; counts what became of the others."""
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict
 from itertools import islice
 from random import Random
@@ -46,14 +46,13 @@ class Screen:
         return None
 
     def search(
-        self, draws: Iterator[Values], known: list[Values], rng: Random
+        self, draws: Iterator[Values], known: Callable[[], list[Values]], rng: Random
     ) -> tuple[Values, str] | None:
         """Looks for a new candidate, first in ``draws``, then wherever one may be left.
 
         Args:
             draws: The strategy's own, endless.
-            known: Candidates that met the budget, whose neighbours are tried when nothing else
-                helps.
+            known: Gives candidates that met the budget; their neighbours are tried last.
             rng: The random stream of this proposal.
 
         Returns:
@@ -69,7 +68,7 @@ class Screen:
         return found
 
     def _wherever(
-        self, draws: Iterator[Values], known: list[Values], rng: Random
+        self, draws: Iterator[Values], known: Callable[[], list[Values]], rng: Random
     ) -> Iterator[Values]:
         yield from islice(draws, self._patience // 20)
         everything = self._all_points()
@@ -77,14 +76,15 @@ class Screen:
             yield from rng.sample(everything, len(everything))
             return
         yield from islice(draws, self._patience // 2)
+        feasible = known()
         for _ in range(self._patience - self._patience // 2 - self._patience // 20):
-            yield self._near(known, rng)
+            yield self._near(feasible, rng)
 
-    def _near(self, known: list[Values], rng: Random) -> Values:
+    def _near(self, feasible: list[Values], rng: Random) -> Values:
         """Walks from what met the budget, or else downhill from the cheapest candidate seen."""
         parameters = self._space.parameters
-        if known:
-            return mutate(parameters, rng.choice(known), rng, rng.randint(1, 3))
+        if feasible:
+            return mutate(parameters, rng.choice(feasible), rng, rng.randint(1, 3))
         if self._cheapest is not None:
             return mutate(parameters, self._cheapest[1], rng, rng.randint(1, 3))
         return self._space.sample(rng)

@@ -11,21 +11,21 @@ from cnnsearch.oracles import Verdict
 from .helpers import Space, Store, accept, choice, drive, finish, make, mixed_space, small_space
 from .synthetic import best_of, synthetic_space
 
-SEEDS = range(4)
+SEEDS = range(3)
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "bayesian"])
 def test_beats_random_search(strategy: str) -> None:
-    """By far more than seeds differ: the spread of the mean is about 0.05."""
-    found = statistics.mean(best_of(strategy, seed, 70) for seed in SEEDS)
-    chance = statistics.mean(best_of("random", seed, 70) for seed in SEEDS)
+    """By far: over four sets of three seeds the mean was 0.37 to 0.67 better."""
+    found = statistics.mean(best_of(strategy, seed, 50) for seed in SEEDS)
+    chance = statistics.mean(best_of("random", seed, 50) for seed in SEEDS)
     assert found > chance + 0.2
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
 def test_a_suggestion_takes_less_than_a_third_of_a_second(strategy: str) -> None:
     oracle = make(strategy, synthetic_space(20), max_trials=200, epochs=1)
-    for _ in range(60):
+    for _ in range(40):
         finish(oracle, oracle.propose("slot"))
     start = time.process_time()
     for _ in range(5):
