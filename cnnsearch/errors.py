@@ -1,7 +1,7 @@
 """The exceptions of cnnsearch: one tree, each message one line to act on.
 
-A message names the rule, the place (file and key, or flag) and the value. The command line prints it
-as it is and ends with exit code 2.
+A message names the rule, the place (file and key, or flag) and the value. The command line prints
+it as it is and ends with exit code 2.
 """
 
 import difflib

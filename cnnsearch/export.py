@@ -3,8 +3,6 @@
 import json
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +17,7 @@ from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import Settings, load_data
 from cnnsearch.space import SearchSpace
+from cnnsearch.verify import reloaded_outputs, wilson
 
 if TYPE_CHECKING:
     import keras
@@ -124,6 +123,7 @@ def trained_model(run: RunDirectory, trial: TrialRecord) -> "keras.Model":
     """Builds the trial's Keras model (raw pixels to logits) with the weights of its best epoch."""
     if machine.settle_backend() != "tensorflow" or not machine.version("tensorflow"):
         raise ExportError("a SavedModel needs TensorFlow: set KERAS_BACKEND=tensorflow, install it")
+    machine.import_frameworks()
     from cnnsearch.checkpoint import BEST, load_weights
     from cnnsearch.model import build
 
@@ -196,7 +196,7 @@ def _verify(
 ) -> Exported:
     import numpy as np
 
-    exported = _reloaded_outputs(folder, images)
+    exported = reloaded_outputs(folder, images)
     sample = images[:COMPARED]
     expected = _softmax(model.predict(sample, batch_size=BATCH, verbose=0))
     difference = float(np.abs(exported[: len(sample)] - expected).max())
@@ -224,33 +224,6 @@ def _softmax(logits: "npt.NDArray[np.float32]") -> "npt.NDArray[np.float64]":
 
     result: npt.NDArray[np.float64] = softmax(logits.astype("float64"), axis=-1)
     return result
-
-
-def _reloaded_outputs(folder: Path, images: "npt.NDArray[np.uint8]") -> "npt.NDArray[np.float32]":
-    """Returns the class probabilities that a fresh process gets from the export."""
-    import numpy as np
-
-    with tempfile.TemporaryDirectory() as temporary:
-        given, answers = Path(temporary) / "images.npy", Path(temporary) / "probabilities.npy"
-        np.save(given, images)
-        command = [sys.executable, "-m", "cnnsearch.serving", folder, given, answers]
-        done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ExportError(f"the export cannot be loaded again: {last}")
-        outputs: npt.NDArray[np.float32] = np.load(answers)
-    return outputs
-
-
-def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the Wilson score interval of a proportion, 95 % by default (Wilson, 1927)."""
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    spread = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5
-    scale = 1 + z * z / total
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
 
 
 def _describe(run: RunDirectory, trial: TrialRecord, folder: Path, result: Exported) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnnsearch.cost import Budget, count
-from cnnsearch.errors import ArchitectureError
+from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.oracles.types import Verdict
 from cnnsearch.space import SearchSpace
 
@@ -22,7 +22,10 @@ class SpaceJudge:
 
     def __call__(self, values: Mapping[str, Any]) -> Verdict:
         """Returns the verdict on one candidate."""
-        candidate = self._space.decode(values)
+        try:
+            candidate = self._space.decode(values)
+        except SpaceError:  # options that are sound alone may break a rule together
+            return Verdict(False, "invalid", "")
         try:
             cost = count(candidate.architecture)
         except ArchitectureError:

@@ -4,7 +4,8 @@ import os
 import platform
 import shutil
 import subprocess
-from importlib import metadata, util
+import sys
+from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,23 @@ def settle_backend() -> str:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     return os.environ["KERAS_BACKEND"]
+
+
+def import_frameworks() -> None:
+    """Imports Keras, its backend and Keras Tuner; what their C++ prints meanwhile goes nowhere.
+
+    The backend has to be settled before. An import that fails is told as ever, by its exception.
+    """
+    sys.stderr.flush()
+    terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        for name in ("keras", "keras_tuner"):
+            import_module(name)
+    finally:
+        os.dup2(terminal, 2)
+        os.close(terminal)
+        os.close(nowhere)
 
 
 def gpus() -> list[str]:

@@ -142,9 +142,10 @@ def run_search(
         check_same(reopened, settings)
     machine.settle_backend()
     dataset = load_data(settings, space, root)
-    run = reopened or RunDirectory.create(root, name, manifest(settings, dataset), settings.space)
+    run = reopened or RunDirectory.create(root, name, manifest(space.name, settings, dataset), settings.space)
     with run.lock():
         check_same_data(run, dataset)
+        machine.import_frameworks()
         from cnnsearch.session import Session
 
         session = Session(run, settings, space, dataset, watcher, started)

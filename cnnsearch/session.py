@@ -7,7 +7,7 @@ from cnnsearch.amounts import short_amount
 from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
 from cnnsearch.driver import Assignment, Driver, InternalError
-from cnnsearch.executor import Executor, InProcessExecutor, ProcessExecutor
+from cnnsearch.executor import Executor, create_executor
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
 from cnnsearch.oracles import create_oracle
@@ -60,7 +60,7 @@ class Session:
     def search(self) -> SearchResult:
         """Searches until something ends it; whatever happens, the journal says how it ended."""
         settings, run = self._settings, self._run
-        executor = _executor(settings)
+        executor = create_executor(settings.workers, timeout=settings.trial_timeout)
         tracker = Tracker(run, settings.mlflow_uri, on_message=self._watcher.note)
         try:
             oracle = self._oracle()
@@ -118,12 +118,6 @@ class Session:
             rungs=settings.strategy == "hyperband",
             deadline=None if limit is None else self._started + limit,
         )
-
-
-def _executor(settings: Settings) -> Executor:
-    if settings.workers == 0:
-        return InProcessExecutor()
-    return ProcessExecutor(settings.workers, timeout=settings.trial_timeout)
 
 
 def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Dataset) -> Overview:

@@ -9,7 +9,8 @@ from typing import Any
 from cnnsearch import machine
 from cnnsearch.cost import Budget
 from cnnsearch.data import Dataset, load
-from cnnsearch.errors import CnnsearchError, RunError
+from cnnsearch.errors import CnnsearchError, RunError, nearest
+from cnnsearch.oracles import STRATEGIES
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import SearchSpace
 
@@ -78,10 +79,14 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     )
 
 
-def manifest(settings: Settings, dataset: Dataset) -> dict[str, Any]:
+def manifest(name: str, settings: Settings, dataset: Dataset) -> dict[str, Any]:
     """Returns what ``run.json`` keeps."""
     asked = {key: value for key, value in vars(settings).items() if key != "space"}
     return {
+        "space": name,
+        "data": settings.data,
+        "strategy": settings.strategy,
+        "seed": settings.seed,
         "settings": asked,
         "identity": settings.identity(),
         "dataset": {
@@ -111,6 +116,10 @@ def check_settings(settings: Settings) -> None:
     for flag, number in (("--trials", settings.trials), ("--epochs", settings.epochs)):
         if number is not None and number < 1:
             raise CnnsearchError(f"{flag}: expected at least 1, got {number}")
+    if settings.strategy not in STRATEGIES:
+        known = ", ".join(STRATEGIES)
+        hint = nearest(settings.strategy, STRATEGIES)
+        raise CnnsearchError(f"--strategy: expected {known}, got {settings.strategy!r}{hint}")
     if settings.workers < 0:
         raise CnnsearchError(f"--workers: expected 0 or more, got {settings.workers}")
     if not 0 <= settings.seed < 2**31:

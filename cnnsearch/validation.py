@@ -9,14 +9,16 @@ from cnnsearch.errors import nearest
 
 
 def explain(error: ValidationError, data: object, model: type[BaseModel] | None = None) -> str:
-    """Returns the first problem of ``error`` as ``key: rule, got value``.
+    """Returns one problem of ``error`` as ``key: rule, got value``: an unknown key before others.
 
     Args:
         error: what validation raised.
         data: the data that was validated, plain lists and dicts.
         model: the model, whose field names serve as hints for an unknown top-level key.
     """
-    first = error.errors(include_url=False)[0]
+    problems = error.errors(include_url=False)
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    first = (unknown or problems)[0]
     place, parent = _place(first["loc"], data)
     key = place.rsplit(".", 1)[-1]
     if first["type"] == "extra_forbidden":

