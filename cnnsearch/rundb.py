@@ -18,23 +18,18 @@ from typing import Any
 
 from cnnsearch.errors import RunError
 from cnnsearch.records import Event, TrialRecord, event, record, to_json
+from cnnsearch.runschema import (
+    APPLICATION,
+    EVENT,
+    FORMAT,
+    IDENTITY,
+    SCHEMA,
+    TRIAL,
+    connect,
+    verbs,
+)
 
 __all__ = ["Event", "RunDatabase", "TrialRecord"]
-
-FORMAT = 1  # of the schema below; a later cnnsearch migrates older ones, and refuses newer ones
-APPLICATION = 0x636E6E73  # "cnns": what tells our file from any other SQLite file
-
-_SCHEMA = """
-create table event (seq integer primary key autoincrement, time real not null, kind text not null,
-                    trial_id text, epoch integer, data text not null);
-create index event_of_trial on event (trial_id, kind, epoch);
-create table trial (id text primary key, number integer not null, status text not null,
-                    start text not null, outcome text, started real not null, ended real);
-create table projection (name text primary key, seq integer not null);
-create table mapping (name text, key text, value text not null, primary key (name, key));
-create table oracle (id integer primary key check (id = 0), state text not null);
-create table oracle_trial (id text primary key, position integer not null, state text not null);
-"""
 
 
 class RunDatabase:
@@ -55,17 +50,21 @@ class RunDatabase:
         self._connections: list[sqlite3.Connection] = []
         if not path.is_file():
             raise RunError(f"{path}: no such run database")
-        with self._guard():
-            self._check_format(self._connection)
+        try:
+            with self._guard():
+                self._check_format(self._connection)
+        except RunError:
+            self.close()
+            raise
 
     @classmethod
     def create(cls, path: Path) -> "RunDatabase":
         """Makes an empty database where there is none."""
         try:
             path.touch(exist_ok=False)
-            with _connect(path) as connection:
-                connection.executescript(f"begin immediate; {_SCHEMA} commit;")
-                connection.execute(_IDENTITY, (uuid.uuid4().hex,))
+            with connect(path) as connection:
+                connection.executescript(f"begin immediate; {SCHEMA} commit;")
+                connection.execute(IDENTITY, (uuid.uuid4().hex,))
                 connection.execute(f"pragma application_id={APPLICATION}")
                 connection.execute(f"pragma user_version={FORMAT}")
             connection.close()
@@ -93,7 +92,7 @@ class RunDatabase:
         An exception undoes what its own transaction wrote; caught in the outer, that goes on.
         """
         depth = getattr(self._local, "depth", 0)
-        begin, commit, undo = _verbs(depth)
+        begin, commit, undo = verbs(depth)
         with self._guard():
             connection = self._connection
             connection.execute(begin)
@@ -132,12 +131,12 @@ class RunDatabase:
 
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Returns at most ``limit`` events that follow the one numbered ``after``, in order."""
-        rows = self._rows(f"{_EVENT} where seq > ? order by seq limit ?", (after, limit))
+        rows = self._rows(f"{EVENT} where seq > ? order by seq limit ?", (after, limit))
         return [event(row) for row in rows]
 
     def last(self, kind: str) -> Event | None:
         """Returns the latest event whose kind starts with ``kind``, such as ``run_``."""
-        query = f"{_EVENT} where substr(kind, 1, ?) = ? order by seq desc limit 1"
+        query = f"{EVENT} where substr(kind, 1, ?) = ? order by seq desc limit 1"
         rows = self._rows(query, (len(kind), kind))
         return event(rows[0]) if rows else None
 
@@ -152,7 +151,7 @@ class RunDatabase:
 
     def trials(self) -> list[TrialRecord]:
         """Returns all trials in the order of their numbers."""
-        return [record(row) for row in self._rows(f"{_TRIAL} order by number")]
+        return [record(row) for row in self._rows(f"{TRIAL} order by number")]
 
     def trial(self, trial_id: str) -> TrialRecord:
         """Returns one trial.
@@ -160,7 +159,7 @@ class RunDatabase:
         Raises:
             RunError: If the run has no such trial.
         """
-        rows = self._rows(f"{_TRIAL} where id = ?", (trial_id,))
+        rows = self._rows(f"{TRIAL} where id = ?", (trial_id,))
         if not rows:
             raise RunError(f"{self.path.parent.name}: no trial {trial_id!r} in this run")
         return record(rows[0])
@@ -223,7 +222,7 @@ class RunDatabase:
     def _connection(self) -> sqlite3.Connection:
         connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
         if connection is None:
-            connection = self._local.connection = _connect(self.path)
+            connection = self._local.connection = connect(self.path)
             with self._lock:
                 self._connections.append(connection)
         return connection
@@ -283,22 +282,3 @@ class _Mapping(MutableMapping[str, str]):
     def __len__(self) -> int:
         query = "select count(*) from mapping where name = ?"
         return int(self._db._rows(query, (self._name,))[0][0])
-
-
-_IDENTITY = "insert into mapping values ('run', 'identity', ?)"
-_EVENT = "select seq, time, kind, trial_id, data from event"
-_TRIAL = "select id, number, status, start, outcome, started, ended from trial"
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-    connection.execute("pragma journal_mode=wal")
-    connection.execute("pragma synchronous=full")
-    return connection
-
-
-def _verbs(depth: int) -> tuple[str, str, tuple[str, ...]]:
-    if depth == 0:
-        return "begin immediate", "commit", ("rollback",)
-    point = f"inner{depth}"
-    return f"savepoint {point}", f"release {point}", (f"rollback to {point}", f"release {point}")

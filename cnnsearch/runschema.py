@@ -1,0 +1,39 @@
+"""The tables of a run's database, and how a connection to it is made."""
+
+import sqlite3
+from pathlib import Path
+
+FORMAT = 1  # of the schema below; a later cnnsearch migrates older ones, and refuses newer ones
+APPLICATION = 0x636E6E73  # "cnns": what tells our file from any other SQLite file
+
+SCHEMA = """
+create table event (seq integer primary key autoincrement, time real not null, kind text not null,
+                    trial_id text, epoch integer, data text not null);
+create index event_of_trial on event (trial_id, kind, epoch);
+create table trial (id text primary key, number integer not null, status text not null,
+                    start text not null, outcome text, started real not null, ended real);
+create table projection (name text primary key, seq integer not null);
+create table mapping (name text, key text, value text not null, primary key (name, key));
+create table oracle (id integer primary key check (id = 0), state text not null);
+create table oracle_trial (id text primary key, position integer not null, state text not null);
+"""
+
+IDENTITY = "insert into mapping values ('run', 'identity', ?)"
+EVENT = "select seq, time, kind, trial_id, data from event"
+TRIAL = "select id, number, status, start, outcome, started, ended from trial"
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """Opens a database so that what is committed survives a kill and a power cut."""
+    connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    connection.execute("pragma journal_mode=wal")
+    connection.execute("pragma synchronous=full")
+    return connection
+
+
+def verbs(depth: int) -> tuple[str, str, tuple[str, ...]]:
+    """Returns the statements that begin, commit and undo a transaction nested ``depth`` deep."""
+    if depth == 0:
+        return "begin immediate", "commit", ("rollback",)
+    point = f"inner{depth}"
+    return f"savepoint {point}", f"release {point}", (f"rollback to {point}", f"release {point}")
