@@ -29,6 +29,35 @@ def _size(space: Any) -> str:
 
 
 @app.command()
+def published(
+    json_: Json = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print the README's table.")] = False,
+) -> None:
+    """List the published networks.
+
+    Each is a point of our blocks, usable wherever a space is; its counts meet its reference to the
+    digit where the last column says so.
+    """
+    from rich.table import Table
+
+    from cnnsearch.published import HEADER, published, table
+
+    if json_:
+        print_json([vars(network) for network in published()])
+        return
+    if markdown:
+        for row in (HEADER, ["---"] * len(HEADER), *table()):
+            print(f"| {' | '.join(row)} |")
+        return
+    shown = Table(box=None, pad_edge=False)
+    for name in HEADER:
+        shown.add_column(name, justify="right" if name in ("params", "MACs") else "left")
+    for row in table():
+        shown.add_row(*row)
+    console().print(shown)
+
+
+@app.command()
 def check(
     space: Space,
     max_params: MaxParams = None,
