@@ -18,7 +18,7 @@ from cnnsearch.blocks.inception import (
     InceptionResidual,
     InceptionV1,
     InceptionV2,
-    Paths,
+    Parallel,
 )
 from cnnsearch.blocks.inverted import InvertedResidual, MBConv
 from cnnsearch.blocks.layers import LAYERS, AnyLayer
@@ -36,7 +36,7 @@ FAMILIES: dict[str, tuple[type[Block], ...]] = {
         InceptionV2,
         InceptionFactorized,
         InceptionResidual,
-        Paths,
+        Parallel,
     ),
     "residual": (Basic, Bottleneck, PreactBasic, PreactBottleneck),
     "dense": (Dense,),

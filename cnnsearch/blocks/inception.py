@@ -263,7 +263,7 @@ class InceptionResidual(Block):
         return self.model_copy(update={"paths": _scaled(self.paths, width)})
 
 
-class Paths(Block):
+class Parallel(Block):
     """Any module, path by path; a stage's depth repeats it. Where it strides, max pooling leads.
 
     Attributes:
@@ -273,7 +273,7 @@ class Paths(Block):
 
     family: ClassVar[str] = "inception"
 
-    type: Literal["paths"] = "paths"
+    type: Literal["parallel"] = "parallel"
     paths: PathsOfLayers
     join: Literal["concat", "add"] = "concat"
 

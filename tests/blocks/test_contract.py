@@ -1,0 +1,188 @@
+"""What every block promises; a new one in FAMILIES is tested by being there."""
+
+import re
+from typing import Any
+
+import pytest
+
+from cnnsearch.architecture import Architecture
+from cnnsearch.blocks import FAMILIES, LAYERS, Block, Rounding, Shape, Style
+from cnnsearch.cost import Cost, CountingOps, count, count_layers
+from cnnsearch.errors import ArchitectureError
+
+BLOCKS = {
+    block.model_fields["type"].default: block for family in FAMILIES.values() for block in family
+}
+PATHS = [
+    [{"type": "conv", "filters": 8, "kernel": 1}],
+    [
+        {"type": "conv", "filters": 8, "kernel": [1, 3]},
+        {"type": "max_pool", "size": 3, "stride": 1},
+    ],
+]
+
+# Beside its defaults, what else a block can be; a block that cannot do without names it here.
+VARIANTS: dict[str, list[dict[str, Any]]] = {
+    "plain": [{"kernel": [3, 5], "groups": 4}, {"dilation": 2}],
+    "inception": [{"branches": [4, 3, 5, 2, 6, 7], "pool": "avg"}],
+    "inception_v2": [{"branches": [0, 3, 5, 2, 6, 0]}, {"branches": [4, 3, 5, 2, 6, 7]}],
+    "inception_factorized": [{"spread": True, "kernel": 3}],
+    "inception_residual": [{"kernel": 7, "activation": False}, {"paths": PATHS}],
+    "parallel": [{"paths": PATHS}, {"paths": [*PATHS, []], "join": "concat"}],
+    "basic": [{"shortcut": "pad", "squeeze_ratio": 0.25}, {"shortcut": "pool", "dilation": 2}],
+    "bottleneck": [
+        {"groups": 4, "expansion": 2, "stride_on": "first"},
+        {"dilation": 2, "squeeze_ratio": 0.1},
+    ],
+    "preact_basic": [{"dropout": 0.3, "squeeze_ratio": 0.25}, {"pool_shortcut": True}],
+    "preact_bottleneck": [{"pool_shortcut": True, "out_bias": True}, {"groups": 4, "kernel": 2}],
+    "dense": [{"growth": 5, "bottleneck": 0, "compression": 0.7}],
+    "separable": [{"kernel": 5, "dilation": 2}],
+    "inverted_residual": [{"expansion": 1}],
+    "mbconv": [{"kernel": 5, "squeeze_ratio": 0.01}],
+    "xception": [{"layers": 2, "activate_first": False}, {"widths": [6, 9]}],
+    "fire": [{"bypass": True, "wide_share": 0.9}],
+    "fractal": [{"columns": 4, "doubling": True, "drop_path": 0.0}],
+    "convnext": [{"layer_scale": 0.0, "expansion": 2, "kernel": 5}],
+}
+NEEDED = {"parallel": {"paths": PATHS}}
+CASES = [
+    (name, {"type": name, **NEEDED.get(name, {}), **variant})
+    for name in BLOCKS
+    for variant in [{}, *VARIANTS.get(name, [])]
+]
+every_block = pytest.mark.parametrize("name", BLOCKS)
+every_case = pytest.mark.parametrize(
+    "data", [data for _, data in CASES], ids=[f"{i}-{name}" for i, (name, _) in enumerate(CASES)]
+)
+
+
+def network(data: dict[str, Any], **changes: Any) -> Architecture:
+    """A strided stage behind one that is not, on a map of odd and different sides."""
+    stages = [
+        {"block": data, "depth": 1, "width": 16},
+        {"block": data, "depth": 2, "width": 32, "stride": 2},
+    ]
+    stem = [{"type": "conv", "filters": 8}]
+    whole = {"input": [15, 11, 3], "classes": 5, "stem": stem, "stages": stages, **changes}
+    return Architecture.from_data(whole)
+
+
+def blocks_in(architecture: Architecture) -> list[Block]:
+    return [stage.block for stage in architecture.stages]
+
+
+@every_case
+@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("size", [(7, 7), (8, 8), (5, 9)])
+def test_shrinks_as_its_stride_says(
+    data: dict[str, Any], stride: int, size: tuple[int, int]
+) -> None:
+    block = blocks_in(network(data))[0]
+    output = block.wire(CountingOps(Style()), Shape(*size, 8), 16, stride)
+    up, down = [[-(-side // stride) for side in size], [side // stride for side in size]]
+    assert list(output[:2]) in (up, down)
+    assert output.c > 0
+
+
+@every_case
+def test_the_built_model_has_the_counted_cost(data: dict[str, Any]) -> None:
+    architecture = network(data, drop_path=0.2)
+    assert built(architecture) == count(architecture)
+
+
+@pytest.mark.slow
+@every_case
+@pytest.mark.parametrize("norm", ["none", "layer"])
+def test_the_built_model_has_the_counted_cost_in_any_style(data: dict[str, Any], norm: str) -> None:
+    architecture = network(data, style={"norm": norm, "bias": norm == "layer"}, input=[16, 9, 1])
+    assert built(architecture) == count(architecture)
+
+
+@every_case
+def test_costs_of_layers_add_up(data: dict[str, Any]) -> None:
+    architecture = network(data)
+    layers = count_layers(architecture)
+    parts = [sum(getattr(x, key) for x in layers) for key in ("params", "params_total", "macs")]
+    assert Cost(*parts) == count(architecture)
+
+
+@every_case
+def test_survives_json(data: dict[str, Any]) -> None:
+    architecture = network(data)
+    again = Architecture.from_json(architecture.to_json())
+    assert again == architecture
+    assert again.fingerprint == architecture.fingerprint
+
+
+@every_case
+def test_scales_in_width(data: dict[str, Any]) -> None:
+    architecture = network(data)
+    double = Rounding(2.0, divisor=1)
+    stages = tuple(stage.scaled(double) for stage in architecture.stages)
+    wide = architecture.model_copy(update={"stages": stages})
+    assert count(wide).params > 1.5 * count(architecture).params
+    same = tuple(stage.scaled(Rounding(1.0)) for stage in architecture.stages)
+    assert same == architecture.stages
+
+
+@every_block
+def test_an_unknown_key_is_told(name: str) -> None:
+    with pytest.raises(ArchitectureError, match=r"^x\.yaml: stages\.0\.block\.kernal: unknown key"):
+        data = {"type": name, **NEEDED.get(name, {}), "kernal": 3}
+        Architecture.from_data(
+            {"input": [8, 8, 3], "classes": 5, "stages": [{"block": data}]}, "x.yaml"
+        )
+
+
+@every_block
+def test_what_does_not_fit_is_an_error_of_ours(name: str) -> None:
+    data = {"type": name, **NEEDED.get(name, {})}
+    tiny = {"block": data, "depth": 1, "width": 8, "stride": 2}
+    with pytest.raises(ArchitectureError, match=r"^stages\.\d\.0: .*1x1"):
+        count(network(data, stages=[tiny] * 6))
+
+
+@every_block
+def test_says_where_it_comes_from(name: str) -> None:
+    block = BLOCKS[name]
+    assert block in FAMILIES[block.family]
+    told = name == "parallel" or re.search(r"arXiv:\d{4}\.\d{4,5}|\(19\d\d\)", block.__doc__ or "")
+    assert told, f"{name} names no paper"
+    for field in set(block.model_fields) - {"type"}:
+        assert f"{field}: " in (block.__doc__ or ""), f"{name}.{field} is not documented"
+
+
+def test_types_are_unique() -> None:
+    names = [x.model_fields["type"].default for x in LAYERS]
+    names += [x.model_fields["type"].default for family in FAMILIES.values() for x in family]
+    assert len(set(names)) == len(names)
+
+
+def built(architecture: Architecture) -> Cost:
+    """Counts the built model by its layers' own shapes; no values are made for its weights."""
+    import keras
+
+    from cnnsearch.model import build
+
+    keras.backend.clear_session()
+    with keras.StatelessScope():
+        layers = build(architecture).layers
+    macs = sum(_macs(layer) for layer in layers)
+    trainable = sum(_size(w) for layer in layers for w in layer.trainable_weights)
+    return Cost(trainable, sum(_size(w) for layer in layers for w in layer.weights), macs)
+
+
+def _size(weight: Any) -> int:
+    import numpy as np
+
+    return int(np.prod(weight.shape))
+
+
+def _macs(layer: Any) -> int:
+    import keras
+
+    if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
+        _, height, width, _ = layer.output.shape
+        return _size(layer.kernel) * height * width
+    return _size(layer.kernel) if isinstance(layer, keras.layers.Dense) else 0
