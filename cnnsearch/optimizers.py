@@ -137,7 +137,6 @@ def _rmsprop(
 
 
 UPDATES: dict[str, tuple[Update, int]] = {
-    "adam": (_adam, 2),
     "adamw": (_adam, 2),
     "sgd": (_sgd, 1),
     "lion": (_lion, 1),

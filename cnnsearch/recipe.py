@@ -36,7 +36,7 @@ class TrainingRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    optimizer: Literal["adamw", "adam", "sgd", "lion", "rmsprop"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "lion", "rmsprop"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 3e-3
     momentum: Fraction = 0.9
     weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 1e-4

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch import machine
 from cnnsearch.amounts import parse_amount, parse_time
+from cnnsearch.executor import create_executor
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import (
     Settings,
@@ -142,11 +143,15 @@ def run_search(
         check_same(reopened, settings)
     machine.settle_backend()
     dataset = load_data(settings, space, root)
-    run = reopened or RunDirectory.create(root, name, manifest(space.name, settings, dataset), settings.space)
+    run = reopened or RunDirectory.create(
+        root, name, manifest(space.name, settings, dataset), settings.space
+    )
     with run.lock():
         check_same_data(run, dataset)
+        executor = create_executor(settings.workers, timeout=settings.trial_timeout)
+        executor.warm()
         machine.import_frameworks()
         from cnnsearch.session import Session
 
-        session = Session(run, settings, space, dataset, watcher, started)
+        session = Session(run, settings, space, dataset, watcher, executor, started)
         return session.search()

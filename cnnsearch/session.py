@@ -7,7 +7,7 @@ from cnnsearch.amounts import short_amount
 from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
 from cnnsearch.driver import Assignment, Driver, InternalError
-from cnnsearch.executor import Executor, create_executor
+from cnnsearch.executor import Executor
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
 from cnnsearch.oracles import create_oracle
@@ -50,25 +50,25 @@ class Session:
         space: SearchSpace,
         dataset: Dataset,
         watcher: Watcher | None,
+        executor: Executor,
         started: float,
     ) -> None:
         self._run, self._settings, self._dataset = run, settings, dataset
         self._space = space.adapted(classes=len(dataset.class_names), channels=dataset.channels)
         self._watcher = watcher or Quiet()
-        self._started = started
+        self._executor, self._started = executor, started
 
     def search(self) -> SearchResult:
         """Searches until something ends it; whatever happens, the journal says how it ended."""
         settings, run = self._settings, self._run
-        executor = create_executor(settings.workers, timeout=settings.trial_timeout)
         tracker = Tracker(run, settings.mlflow_uri, on_message=self._watcher.note)
         try:
             oracle = self._oracle()
             self._begin()
             tracker.start()
-            reason = self._drive(oracle, executor, tracker)
+            reason = self._drive(oracle, tracker)
         finally:
-            executor.close()
+            self._executor.close()
         self._run.db.append("run_ended", {"reason": reason})
         tracker.notify()
         tracker.close()
@@ -96,8 +96,10 @@ class Session:
         for skipped in self._dataset.skipped:
             self._watcher.note(f"Left out: {skipped}")
 
-    def _drive(self, oracle: SearchOracle, executor: Executor, tracker: Tracker) -> str:
-        driver = Driver(self._run, oracle, executor, self._assignment(), self._watcher, tracker)
+    def _drive(self, oracle: SearchOracle, tracker: Tracker) -> str:
+        driver = Driver(
+            self._run, oracle, self._executor, self._assignment(), self._watcher, tracker
+        )
         try:
             return driver.search()
         except BaseException as error:

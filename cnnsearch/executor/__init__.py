@@ -45,6 +45,10 @@ __all__ = [
 class Executor(Protocol):
     """Runs trials."""
 
+    def warm(self) -> None:
+        """Gets ready in the background, so that the first trial starts sooner; may be left out."""
+        ...
+
     @property
     def free(self) -> int:
         """How many tasks may be submitted now."""

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 from cnnsearch.outcomes import Event, TrialEnd, TrialTask
 from cnnsearch.resources import cores, limit_threads
-from cnnsearch.trial import run_trial
 
 
 class InProcessExecutor:
@@ -13,6 +12,9 @@ class InProcessExecutor:
     def __init__(self) -> None:
         self._running: tuple[str, Iterator[Event]] | None = None
         self._prepared = False
+
+    def warm(self) -> None:
+        """There is nothing to get ready."""
 
     @property
     def free(self) -> int:
@@ -26,6 +28,8 @@ class InProcessExecutor:
         if not self._prepared:
             limit_threads(cores())
             self._prepared = True
+        from cnnsearch.trial import run_trial  # Keras, which a driver of processes may do without
+
         self._running = (task.trial_id, run_trial(task))
 
     def poll(self, timeout: float) -> list[Event]:

@@ -1,6 +1,7 @@
 """A process for each trial, forked from a server that has the frameworks loaded."""
 
 import multiprocessing
+import multiprocessing.forkserver as forkserver
 import pickle
 import signal
 import sys
@@ -67,6 +68,12 @@ class ProcessExecutor:
         if self._context.get_start_method() == "forkserver":
             self._context.set_forkserver_preload(["cnnsearch.executor.preload"])
         self._running: dict[Connection, _Running] = {}
+
+    def warm(self) -> None:
+        """Starts the fork server; it imports the frameworks while the caller does other things."""
+        if self._context.get_start_method() == "forkserver":
+            with _without_main():
+                forkserver.ensure_running()
 
     @property
     def free(self) -> int:
