@@ -1,0 +1,119 @@
+"""Commands on single architectures: what they cost, how they differ, what they look like."""
+
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnnsearch.cli.common import RUNS, Json, Runs, app, console, print_json
+
+if TYPE_CHECKING:
+    from cnnsearch.architecture import Architecture
+
+Network = Annotated[
+    str,
+    typer.Argument(help="A published network, a file without choices, RUN:TRIAL, or RUN (best)."),
+]
+Image = Annotated[
+    str | None,
+    typer.Option(
+        "--image", help="Another image size than its own: 224, or 224x192 (height first)."
+    ),
+]
+
+
+class By(str, Enum):  # noqa: UP042  (typer lists the values of such enums)
+    """What a row of a table stands for."""
+
+    layer = "layer"
+    block = "block"
+    stage = "stage"
+
+
+class Coarse(str, Enum):  # noqa: UP042
+    """What is aligned in a comparison."""
+
+    block = "block"
+    stage = "stage"
+
+
+@app.command()
+def cost(
+    network: Network,
+    by: Annotated[By, typer.Option("--by", help="What a row stands for.")] = By.block,
+    image: Image = None,
+    runs: Runs = RUNS,
+    json_: Json = False,
+) -> None:
+    """Show what a network costs, part by part.
+
+    Parameters, multiply-accumulates and output shapes; FLOPs are 2 x MACs.
+    """
+    from cnnsearch.costing import cost_data, cost_lines, cost_table
+
+    found = _find(network, runs, image)
+    if json_:
+        print_json(cost_data(found, by.value))
+        return
+    terminal = console()
+    terminal.print(cost_table(found, by.value))
+    terminal.print(cost_lines(found), highlight=False)
+
+
+@app.command()
+def diff(
+    left: Network,
+    right: Network,
+    by: Annotated[Coarse, typer.Option("--by", help="What a row stands for.")] = Coarse.stage,
+    image: Image = None,
+    runs: Runs = RUNS,
+    json_: Json = False,
+) -> None:
+    """Compare two networks side by side.
+
+    Marks: = the same, ~ different, < only in the first, > only in the second.
+    """
+    from cnnsearch.comparing import diff_data, diff_lines, diff_table
+
+    a, b = _find(left, runs, image), _find(right, runs, image)
+    if json_:
+        print_json(diff_data(a, b, by.value))
+        return
+    terminal = console()
+    terminal.print(diff_table(a, b, by.value))
+    terminal.print()
+    terminal.print(diff_lines(a, b), highlight=False)
+
+
+@app.command()
+def draw(
+    network: Network,
+    out: Annotated[Path, typer.Option("--out", help="The file to write: .svg or .png.")],
+    image: Image = None,
+    runs: Runs = RUNS,
+) -> None:
+    """Draw a network: blocks, branches, shapes.
+
+    Blocks that repeat are drawn once; colours tell kinds of layers apart.
+    """
+    from cnnsearch.drawing import draw as draw_network
+
+    found = _find(network, runs, image)
+    print(f"Drew {found.name} to {draw_network(found, out)}.")
+
+
+def _find(network: str, runs: Path, image: str | None = None) -> "Architecture":
+    """Finds a network and makes sure that it can be wired at this image size."""
+    from cnnsearch.cost import count
+    from cnnsearch.errors import ArchitectureError
+    from cnnsearch.lookup import find_architecture, parse_image
+
+    found = find_architecture(network, runs)
+    found = found.adapted(image=parse_image(image)) if image else found
+    try:
+        count(found)
+    except ArchitectureError as error:
+        at = "{}x{}".format(*found.input[:2])
+        raise ArchitectureError(f"{found.name} at {at}: {error}") from None
+    return found

@@ -1,0 +1,98 @@
+"""Finds the one architecture that a name, a file or a run's trial stands for."""
+
+import re
+from contextlib import closing
+from pathlib import Path
+
+from cnnsearch.architecture import Architecture
+from cnnsearch.errors import CnnsearchError, RunError, SpaceError, nearest
+from cnnsearch.records import TrialRecord, best_of
+from cnnsearch.rundir import RunDirectory, list_runs
+from cnnsearch.space import SearchSpace, published_files, shipped
+
+LARGEST_SIDE = 4096
+_SIDES = re.compile(r"(\d+)(?:\s*[xX]\s*(\d+))?")
+
+
+def find_architecture(name: str, runs: Path) -> Architecture:
+    """Returns an architecture by what people call it.
+
+    Args:
+        name: a published network, a space file or a shipped space without choices, ``RUN:TRIAL``,
+            or ``RUN`` for its best trial.
+        runs: the folder that holds all runs.
+
+    Raises:
+        CnnsearchError: there is none of that name, or it leaves choices open.
+    """
+    run, colon, which = name.partition(":")
+    if colon and RunDirectory.exists(runs, run):
+        return trial_architecture(runs, run, which or "best")
+    if not is_space(name):
+        if not colon and RunDirectory.exists(runs, name):
+            return trial_architecture(runs, name, "best")
+        raise SpaceError(f"there is no network or run named {name!r}{_hint(name, runs)}")
+    space = SearchSpace.load(name)
+    if space.parameters:
+        raise SpaceError(
+            f"{name} is a space with {len(space.parameters)} choices "
+            f"(the first is {space.parameters[0].name}), not one network: name a published "
+            "network, a file without choices, or a trial as RUN:TRIAL"
+        )
+    architecture = space.first().architecture
+    return architecture.model_copy(update={"name": architecture.name or Path(space.name).stem})
+
+
+def is_space(name: str) -> bool:
+    """Whether ``name`` is a file's, a published network's or a shipped space's."""
+    a_file = name.endswith((".yaml", ".yml", ".json")) or "/" in name
+    return a_file or name in published_files() or name in shipped()
+
+
+def _hint(name: str, runs: Path) -> str:
+    known = [*published_files(), *shipped(), *(run.name for run in list_runs(runs))]
+    return nearest(name, known) or " (cnnsearch published lists the networks, runs the runs)"
+
+
+def trial_architecture(runs: Path, run: str, which: str) -> Architecture:
+    """Returns the architecture of a run's trial; ``best`` is the one with the highest score."""
+    with closing(RunDirectory.open(runs, run)) as opened:
+        trial = find_trial(opened, which)
+    architecture = Architecture.from_data(dict(trial.architecture), f"{run}:{trial.id}")
+    return architecture.model_copy(update={"name": f"{run}-{trial.id}"})
+
+
+def find_trial(run: RunDirectory, which: str) -> TrialRecord:
+    """Returns a trial by its id, or the best.
+
+    Raises:
+        RunError: there is none; says which are near.
+    """
+    trials = run.db.trials()
+    if which == "best":
+        best = best_of(trials)
+        if best is None:
+            raise RunError(f"run {run.name!r} has no finished trial yet")
+        return best
+    found = {trial.id: trial for trial in trials}
+    wanted = which if which in found else which.zfill(len(trials[0].id) if trials else 1)
+    if wanted not in found:
+        many = f" (it has {len(found)})" if found else " (it has none)"
+        raise RunError(f"run {run.name!r} has no trial {which!r}{nearest(wanted, found) or many}")
+    return found[wanted]
+
+
+def parse_image(text: str, flag: str = "--image") -> tuple[int, int]:
+    """Reads ``224`` or ``224x192``, height first.
+
+    Raises:
+        CnnsearchError: it is neither.
+    """
+    match = _SIDES.fullmatch(text.strip())
+    sides = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not all(1 <= side <= LARGEST_SIDE for side in sides):
+        raise CnnsearchError(
+            f"{flag}: expected a side in pixels such as 224, or height x width such as 224x192, "
+            f"of at most {LARGEST_SIDE}, got {text!r}"
+        )
+    return sides
