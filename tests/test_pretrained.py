@@ -1,6 +1,5 @@
 """Networks of keras.applications: ours compute the same function with the same weights."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -109,22 +108,22 @@ def difference(name: str) -> tuple[float, float]:
     return float(np.abs(theirs - found).max()), float(np.abs(theirs[0] - theirs[1]).max())
 
 
-def check(name: str, record: Callable[[str, object], None]) -> None:
+def check(name: str) -> None:
     apart, between_images = difference(name)
-    record("difference", apart)
+    print(f"{name}: outputs are {apart:.1e} apart, those of two images {between_images:.2f}")
     assert between_images > 0.1
     assert apart < TOLERANCE
 
 
 @pytest.mark.parametrize("name", LIGHT)
-def test_computes_the_same_function(name: str, record_property: Any) -> None:
-    check(name, record_property)
+def test_computes_the_same_function(name: str) -> None:
+    check(name)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in APPLICATIONS if name not in LIGHT])
-def test_all_compute_the_same_function(name: str, record_property: Any) -> None:
-    check(name, record_property)
+def test_all_compute_the_same_function(name: str) -> None:
+    check(name)
 
 
 def test_every_application_of_the_issue_is_there() -> None:
