@@ -2,20 +2,31 @@
 
 import re
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 from cnnsearch.architecture import Architecture
 from cnnsearch.errors import CnnsearchError, RunError, SpaceError, nearest
+from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import RunDirectory, list_runs
-from cnnsearch.space import SearchSpace, published_files, shipped
+from cnnsearch.space import Candidate, SearchSpace, published_files, shipped
 
 LARGEST_SIDE = 4096
 _SIDES = re.compile(r"(\d+)(?:\s*[xX]\s*(\d+))?")
 
 
 def find_architecture(name: str, runs: Path) -> Architecture:
-    """Returns an architecture by what people call it.
+    """Returns an architecture by what people call it; the arguments are :func:`find_candidate`'s.
+
+    Raises:
+        CnnsearchError: there is none of that name, or it leaves choices open.
+    """
+    return find_candidate(name, runs).architecture
+
+
+def find_candidate(name: str, runs: Path) -> Candidate:
+    """Returns an architecture and its recipe by what people call it.
 
     Args:
         name: a published network, a space file or a shipped space without choices, ``RUN:TRIAL``,
@@ -25,13 +36,19 @@ def find_architecture(name: str, runs: Path) -> Architecture:
     Raises:
         CnnsearchError: there is none of that name, or it leaves choices open.
     """
-    run, colon, which = name.partition(":")
-    if colon and RunDirectory.exists(runs, run):
-        return trial_architecture(runs, run, which or "best")
-    if not is_space(name):
-        if not colon and RunDirectory.exists(runs, name):
-            return trial_architecture(runs, name, "best")
+    if is_space(name):
+        return _only_candidate(name)
+    run, _, which = name.partition(":")
+    if not RunDirectory.exists(runs, run):
         raise SpaceError(f"there is no network or run named {name!r}{_hint(name, runs)}")
+    with closing(RunDirectory.open(runs, run)) as opened:
+        trial = find_trial(opened, which or "best")
+    architecture = Architecture.from_data(dict(trial.architecture), f"{run}:{trial.id}")
+    named = architecture.model_copy(update={"name": f"{run}-{trial.id}"})
+    return Candidate(named, TrainingRecipe.from_data(dict(trial.recipe), f"{run}:{trial.id}"))
+
+
+def _only_candidate(name: str) -> Candidate:
     space = SearchSpace.load(name)
     if space.parameters:
         raise SpaceError(
@@ -39,8 +56,9 @@ def find_architecture(name: str, runs: Path) -> Architecture:
             f"(the first is {space.parameters[0].name}), not one network: name a published "
             "network, a file without choices, or a trial as RUN:TRIAL"
         )
-    architecture = space.first().architecture
-    return architecture.model_copy(update={"name": architecture.name or Path(space.name).stem})
+    found = space.first()
+    title = found.architecture.name or Path(space.name).stem
+    return replace(found, architecture=found.architecture.model_copy(update={"name": title}))
 
 
 def is_space(name: str) -> bool:
@@ -52,14 +70,6 @@ def is_space(name: str) -> bool:
 def _hint(name: str, runs: Path) -> str:
     known = [*published_files(), *shipped(), *(run.name for run in list_runs(runs))]
     return nearest(name, known) or " (cnnsearch published lists the networks, runs the runs)"
-
-
-def trial_architecture(runs: Path, run: str, which: str) -> Architecture:
-    """Returns the architecture of a run's trial; ``best`` is the one with the highest score."""
-    with closing(RunDirectory.open(runs, run)) as opened:
-        trial = find_trial(opened, which)
-    architecture = Architecture.from_data(dict(trial.architecture), f"{run}:{trial.id}")
-    return architecture.model_copy(update={"name": f"{run}-{trial.id}"})
 
 
 def find_trial(run: RunDirectory, which: str) -> TrialRecord:

@@ -18,7 +18,7 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {
         *("search", "report", "export", "checking", "comparing", "lookup", "schema", "display"),
-        "published",
+        *("published", "scaled", "scaling_search"),
     },
     "search": {"session"},
     "report": {"driver"},
@@ -48,7 +48,7 @@ ARROWS = {
     "checking": {"space", "amounts"},
     "comparing": {"costing"},
     "scaling_search": {"search", "report", "lookup"},
-    "scaled": {"costing"},
+    "scaled": {"costing", "space"},
     "costing": {"drawing"},
     "drawing": {"wording"},
     "wording": {"cost"},

@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from cnnsearch.cli import architectures, models, runs, spaces
+from cnnsearch.cli import architectures, models, runs, scaling, spaces
 from cnnsearch.cli.common import app
 from cnnsearch.errors import CnnsearchError
 
-__all__ = ["app", "architectures", "main", "models", "runs", "spaces"]
+__all__ = ["app", "architectures", "main", "models", "runs", "scaling", "spaces"]
 
 
 def main() -> None:

@@ -52,7 +52,7 @@ def cost(
     """
     from cnnsearch.costing import cost_data, cost_lines, cost_table
 
-    found = _find(network, runs, image)
+    found = find_network(network, runs, image)
     if json_:
         print_json(cost_data(found, by.value))
         return
@@ -76,7 +76,7 @@ def diff(
     """
     from cnnsearch.comparing import diff_data, diff_lines, diff_table
 
-    a, b = _find(left, runs, image), _find(right, runs, image)
+    a, b = find_network(left, runs, image), find_network(right, runs, image)
     if json_:
         print_json(diff_data(a, b, by.value))
         return
@@ -99,11 +99,11 @@ def draw(
     """
     from cnnsearch.drawing import draw as draw_network
 
-    found = _find(network, runs, image)
+    found = find_network(network, runs, image)
     print(f"Drew {found.name} to {draw_network(found, out)}.")
 
 
-def _find(network: str, runs: Path, image: str | None = None) -> "Architecture":
+def find_network(network: str, runs: Path, image: str | None = None) -> "Architecture":
     """Finds a network and makes sure that it can be wired at this image size."""
     from cnnsearch.cost import count
     from cnnsearch.errors import ArchitectureError
