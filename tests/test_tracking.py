@@ -517,7 +517,7 @@ def test_the_ui_is_served_on_loopback_with_the_searchs_page(run):
         with urllib.request.urlopen(address, timeout=10) as answer:
             tags = {t["key"]: t["value"] for t in json.load(answer)["experiment"]["tags"]}
         view = json.loads(tags[f"mlflow.sharedViewState.{key}"])
-        assert "metrics.`val_accuracy`" in view["selectedColumns"]
+        assert "metrics.`best_val_accuracy`" in view["selectedColumns"]
         body = json.dumps({"experiment_ids": [number], "filter": view["searchFilter"]}).encode()
         request = urllib.request.Request(
             f"{server.url}/api/2.0/mlflow/runs/search",

@@ -8,7 +8,7 @@ from typing import Any
 from cnnsearch.records import TrialRecord
 
 _COLUMNS = (
-    "metrics.`val_accuracy`",
+    "metrics.`best_val_accuracy`",
     "metrics.`params`",
     "metrics.`macs`",
     "metrics.`flops`",
@@ -27,12 +27,12 @@ def experiment_tags(name: str, parent: str) -> dict[str, str]:
     columns = {
         "selectedColumns": ["attributes.`Duration`", *_COLUMNS],
         "columnOrder": [*_FIXED, *_COLUMNS, "duration"],
-        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 110), "duration": 90},
+        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 110), _COLUMNS[0]: 150, "duration": 90},
     }
     search = {
         **columns,
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
-        "orderByKey": "metrics.`val_accuracy`",
+        "orderByKey": "metrics.`best_val_accuracy`",
         "orderByAsc": False,
     }
     return {
