@@ -16,6 +16,7 @@ _COLUMNS = (
     "tags.`status`",
 )
 _FIXED = {"0": 73, "attributes.`Run Name`": 230, "runDateAndNestInfo": 150}  # wide enough to read
+_WIDE = {_COLUMNS[0]: 150, "duration": 90}
 _MODE = "workflowType=machine_learning"  # MLflow's pages are else those for language models
 
 
@@ -27,7 +28,7 @@ def experiment_tags(name: str, parent: str) -> dict[str, str]:
     columns = {
         "selectedColumns": ["attributes.`Duration`", *_COLUMNS],
         "columnOrder": [*_FIXED, *_COLUMNS, "duration"],
-        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 110), _COLUMNS[0]: 150, "duration": 90},
+        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 110), **_WIDE},
     }
     search = {
         **columns,
