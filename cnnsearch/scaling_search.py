@@ -162,6 +162,13 @@ def ranked(
     return sorted(tried, key=lambda one: not one.fair)
 
 
+def tried_data(one: Tried) -> dict[str, Any]:
+    """Returns what was tried as plain data."""
+    found = {**one.scaling.model_dump(), "growth": one.growth, "fair": one.fair}
+    trial = one.trial
+    return {**found, "trial": trial.id, "macs": trial.macs, "val_accuracy": trial.score}
+
+
 def tried_table(tried: Sequence[Tried]) -> "Table":
     """Returns what was tried as a table, the best first."""
     from rich.table import Table

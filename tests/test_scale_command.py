@@ -191,3 +191,7 @@ def test_the_search_of_a_runs_winner_is_a_run_of_its_own(runs: Path) -> None:
     trials = RunDirectory.open(runs, "mine-scaling").db.trials()
     assert {trial.status for trial in trials} == {"completed"}
     assert len(trials) == len(proportions(0.5))
+    *_, last = cnnsearch(*arguments, "--json", "--runs", runs).splitlines()
+    tried = json.loads(last)["tried"]
+    assert {one["trial"] for one in tried} == {trial.id for trial in trials}
+    assert f"--alpha {tried[0]['alpha']:g} --beta {tried[0]['beta']:g}" in output

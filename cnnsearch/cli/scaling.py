@@ -1,5 +1,6 @@
 """The command that scales a network, and searches for the proportion to scale it in."""
 
+import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -115,7 +116,7 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
     from cnnsearch.display import choose
     from cnnsearch.errors import RunError
     from cnnsearch.lookup import find_candidate
-    from cnnsearch.scaling_search import inherited, search_scaling, tried_table
+    from cnnsearch.scaling_search import inherited, search_scaling, tried_data, tried_table
 
     image = asked.pop("image")
     baseline = replace(
@@ -128,7 +129,9 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
     if not tried:
         raise RunError(f"run {options['name']!r}: no candidate was trained to its end")
     best = tried[0].scaling
-    if not json_:
+    if json_:
+        print(json.dumps({"event": "scaling", "tried": [tried_data(one) for one in tried]}))
+    else:
         console().print(tried_table(tried))
         print(f"Best: --alpha {best.alpha:g} --beta {best.beta:g} --gamma {best.gamma:g}")
     return best
