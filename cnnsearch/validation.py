@@ -26,6 +26,8 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
             sorted(model.model_fields) if model and "." not in place else _siblings(first, parent)
         )
         return f"{place}: unknown key{nearest(key, known)}"
+    if first["type"] == "missing" and isinstance(first["loc"][-1], int):
+        return f"{place}: only {first['loc'][-1]} values, more are needed"
     if first["type"] == "missing":
         return f"{place}: this key is missing"
     if first["type"] == "union_tag_not_found":

@@ -152,6 +152,10 @@ def test_auxiliary_heads_are_wired_only_when_asked_for() -> None:
             {"stages": [{"block": "basic", "width": -3}]},
             "stages.0.width: input should be greater than 0, got -3",
         ),
+        (
+            {"stages": [{"block": {"type": "inception", "branches": [1, 2, 3]}}]},
+            "stages.0.block.branches: only 3 values, more are needed",
+        ),
         ({"inpt": 3}, "inpt: unknown key, did you mean 'input'?"),
         ({"head": {"droput": 1}}, "head.droput: unknown key, did you mean 'dropout'?"),
         ({"stages": [{"block": {"kernel": 3}}]}, "stages.0.block: this needs a type"),
