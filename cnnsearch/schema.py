@@ -21,6 +21,7 @@ def space_schema() -> dict[str, Any]:
         own = model.model_json_schema(mode="validation")
         definitions.update(own.pop("$defs", {}))
         definitions[model.__name__] = own
+    _allow_bare_words(definitions)
     for definition in definitions.values():
         _open(definition)
     _open(schema)
@@ -53,6 +54,15 @@ def _choices() -> dict[str, Any]:
     return {"Varying": {"anyOf": [reference, *ranges]}}
 
 
+def _allow_bare_words(definitions: dict[str, Any]) -> None:
+    """Lets a stage name its block by its type alone, where the type needs nothing else."""
+    stage = definitions["Stage"]["properties"]
+    types = stage["block"]["discriminator"]["mapping"]
+    needs = {name: model.get("required", ()) for name, model in definitions.items()}
+    words = [word for word, where in types.items() if not needs[where.rpartition("/")[2]]]
+    stage["block"] = {"anyOf": [stage["block"], {"enum": words}]}
+
+
 def _open(schema: dict[str, Any]) -> None:
     """Lets every property of an object schema be a choice of what it was, a range or a variable."""
     for name, value in schema.get("properties", {}).items():
@@ -70,9 +80,10 @@ def _varying(value: Mapping[str, Any]) -> dict[str, Any]:
                 plain[key] = _varying(inside)
             elif isinstance(inside, list):
                 plain[key] = [_varying(item) for item in inside]
+    option = {"anyOf": [dict(plain), {"$ref": "#/$defs/Varying"}]}
     choice = {
         "type": "object",
-        "properties": {"choice": {"type": "array", "items": dict(plain), "minItems": 1}},
+        "properties": {"choice": {"type": "array", "items": option, "minItems": 1}},
         "required": ["choice"],
         "additionalProperties": False,
     }
