@@ -2,8 +2,8 @@
 
     .venv/bin/python benchmarks/cifar_subset.py ../shared/data/cifar10/train.zip cifar5k --each 500
 
-The zip holds JPEG files as ``train/CLASS/NAME.jpg``; ``--each`` of every class are written below the
-folder named.
+The zip holds JPEG files as ``train/CLASS/NAME.jpg``; ``--each`` of every class are written below
+the folder named.
 """
 
 import argparse

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnnsearch.cost import Budget, Cost, count
     from cnnsearch.errors import CnnsearchError
     from cnnsearch.recipe import TrainingRecipe
+    from cnnsearch.scaling import CompoundScaling
     from cnnsearch.search import search
     from cnnsearch.space import SearchSpace
 
@@ -28,6 +29,7 @@ __all__ = [
     "Architecture",
     "Budget",
     "CnnsearchError",
+    "CompoundScaling",
     "Cost",
     "SearchSpace",
     "TrainingRecipe",
@@ -41,6 +43,7 @@ _HOMES: Final = MappingProxyType(
         "Architecture": "architecture",
         "Budget": "cost",
         "CnnsearchError": "errors",
+        "CompoundScaling": "scaling",
         "Cost": "cost",
         "SearchSpace": "space",
         "TrainingRecipe": "recipe",

@@ -24,7 +24,7 @@ from cnnsearch.validation import explain
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(gt=0, le=65536)]
-CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True)
+CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 def _spelt_out(item: object) -> object:

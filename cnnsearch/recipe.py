@@ -34,7 +34,7 @@ class TrainingRecipe(BaseModel):
         ema: decay of an exponential moving average of the weights; None: none.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     optimizer: Literal["adamw", "sgd", "lion", "rmsprop"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 3e-3

@@ -65,7 +65,7 @@ class CompoundScaling(BaseModel):
         divisor: widths become multiples of it, and never lose more than a tenth by that.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     alpha: Coefficient = 1.2
     beta: Coefficient = 1.1

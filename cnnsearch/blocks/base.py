@@ -11,7 +11,7 @@ from cnnsearch.errors import ArchitectureError
 class Node(BaseModel):
     """Frozen data that keeps its ``type`` and drops what equals the default when written out."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
     type: str
 
     @model_serializer(mode="wrap")

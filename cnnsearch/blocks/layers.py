@@ -231,4 +231,3 @@ if TYPE_CHECKING:
     AnyLayer = Layer
 else:
     AnyLayer = Annotated[Union[LAYERS], Field(discriminator="type")]  # noqa: UP007
-    Branches.model_rebuild()

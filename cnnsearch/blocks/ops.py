@@ -45,7 +45,7 @@ class Style(BaseModel):
         norm_scale: whether normalization learns gamma (keras.applications' Inception-v3 does not).
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
     activation: Activation = "relu"
     norm: NormKind = "batch"
