@@ -1,10 +1,12 @@
 """What a person, a log file or a program sees of a search."""
 
 import json
+import shlex
 import sys
 import time
 from collections import OrderedDict
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cnnsearch.amounts import short_amount, short_time
@@ -36,6 +38,7 @@ class Quiet:
     def tick(self) -> None: ...
     def note(self, text: str) -> None: ...
     def end(self, summary: Summary) -> None: ...
+    def stop(self) -> None: ...
 
 
 class JsonLines(Quiet):
@@ -93,7 +96,7 @@ class Plain(Quiet):
         self._best = 0.0
 
     def begin(self, overview: Overview) -> None:
-        self._trials = overview.trials
+        self._trials, self._best = overview.trials, overview.best or 0.0
         self._console.print(headline(overview))
 
     def ended(self, trial: TrialRecord) -> None:
@@ -153,11 +156,16 @@ def closing(summary: Summary) -> str:
     ]
     if summary.best:
         lines.append(f"Best: {best_line(summary.best)}")
+    root = Path(summary.path).parent
+    where = "" if root == Path("runs") else f" --runs {shlex.quote(str(root))}"
     if summary.reason in ("interrupted", "time"):
-        lines.append(f"Go on with:   cnnsearch resume {summary.run}")
+        lines.append(f"Go on with:   cnnsearch resume {summary.run}{where}")
     if summary.best:
-        lines.append(f"Look at it:   cnnsearch results {summary.run}   or   cnnsearch ui")
-        lines.append(f"Export it:    cnnsearch export best --run {summary.run} --out exports/best")
+        look = f"cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}"
+        lines.append(f"Look at it:   {look}")
+        lines.append(
+            f"Export it:    cnnsearch export best --run {summary.run}{where} --out exports/best"
+        )
     return "\n".join(lines)
 
 

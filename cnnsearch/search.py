@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch import machine
 from cnnsearch.amounts import parse_amount, parse_time
-from cnnsearch.executor import create_executor
+from cnnsearch.executor import Executor, create_executor
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import (
     Settings,
@@ -94,7 +94,8 @@ def search(
         else parse_time(trial_timeout, "--trial-timeout"),
     )
     root = Path(runs)
-    return run_search(settings, loaded, root, name or free_name(root, loaded.name), watcher)
+    chosen = free_name(root, loaded.name) if name is None else name
+    return run_search(settings, loaded, root, chosen, watcher)
 
 
 def resume(
@@ -143,15 +144,25 @@ def run_search(
         check_same(reopened, settings)
     machine.settle_backend()
     dataset = load_data(settings, space, root)
+    executor = create_executor(settings.workers, timeout=settings.trial_timeout)
+    if reopened is None:
+        _import_while_warming(executor)
+        from cnnsearch.session import rehearse
+
+        rehearse(settings, space, dataset)
     run = reopened or RunDirectory.create(
         root, name, manifest(space.name, settings, dataset), settings.space
     )
     with run.lock():
         check_same_data(run, dataset)
-        executor = create_executor(settings.workers, timeout=settings.trial_timeout)
-        executor.warm()
-        machine.import_frameworks()
+        _import_while_warming(executor)
         from cnnsearch.session import Session
 
         session = Session(run, settings, space, dataset, watcher, executor, started)
         return session.search()
+
+
+def _import_while_warming(executor: Executor) -> None:
+    """Imports the frameworks here and in the executor's server at once; a second time is free."""
+    executor.warm()
+    machine.import_frameworks()

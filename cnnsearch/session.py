@@ -1,6 +1,7 @@
 """One session of a search: the oracle, the executor, tracking and display, from start to end."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from cnnsearch.amounts import short_amount
@@ -12,7 +13,7 @@ from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.facade import SearchOracle
-from cnnsearch.oracles.types import Draws
+from cnnsearch.oracles.types import Draws, Store
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.settings import Settings, default_epochs
@@ -54,16 +55,22 @@ class Session:
         started: float,
     ) -> None:
         self._run, self._settings, self._dataset = run, settings, dataset
-        self._space = space.adapted(classes=len(dataset.class_names), channels=dataset.channels)
+        self._space = fitted(space, dataset)
         self._watcher = watcher or Quiet()
         self._executor, self._started = executor, started
 
     def search(self) -> SearchResult:
         """Searches until something ends it; whatever happens, the journal says how it ended."""
+        try:
+            return self._search()
+        finally:
+            self._watcher.stop()
+
+    def _search(self) -> SearchResult:
         settings, run = self._settings, self._run
         tracker = Tracker(run, settings.mlflow_uri, on_message=self._watcher.note)
         try:
-            oracle = self._oracle()
+            oracle = make_oracle(settings, self._space, run.db)
             self._begin()
             tracker.start()
             reason = self._drive(oracle, tracker)
@@ -76,18 +83,6 @@ class Session:
         self._watcher.end(summarize(run, reason, oracle.draws, seconds))
         trials = tuple(run.db.trials())
         return SearchResult(run, reason, best_of(trials), trials, oracle.draws)
-
-    def _oracle(self) -> SearchOracle:
-        settings = self._settings
-        return create_oracle(
-            settings.strategy,
-            self._space,
-            judge=SpaceJudge(self._space, settings.budget),
-            store=self._run.db,
-            max_trials=settings.trials,
-            epochs=settings.epochs or default_epochs(self._space),
-            seed=settings.seed,
-        )
 
     def _begin(self) -> None:
         resumed = self._run.db.last("run_") is not None
@@ -122,9 +117,49 @@ class Session:
         )
 
 
+class _Nowhere:
+    """Keeps no state: for an oracle whose proposals are not trained."""
+
+    def load_oracle(self) -> tuple[str | None, list[str]]:
+        return None, []
+
+    def save_oracle(
+        self, state: str, trials: Mapping[str, str], order: Mapping[str, int]
+    ) -> None: ...
+
+
+def fitted(space: SearchSpace, dataset: Dataset) -> SearchSpace:
+    """Returns the space with the classes and channels of the data set."""
+    return space.adapted(classes=len(dataset.class_names), channels=dataset.channels)
+
+
+def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> SearchOracle:
+    """Returns the oracle that was asked for, on a space that fits the data."""
+    return create_oracle(
+        settings.strategy,
+        space,
+        judge=SpaceJudge(space, settings.budget),
+        store=store,
+        max_trials=settings.trials,
+        epochs=settings.epochs or default_epochs(space),
+        seed=settings.seed,
+    )
+
+
+def rehearse(settings: Settings, space: SearchSpace, dataset: Dataset) -> None:
+    """Draws the search's first candidate before anything of the run is written.
+
+    Raises:
+        BudgetError: no candidate of the space meets the budget.
+        SpaceError: no candidate of the space can be wired.
+    """
+    make_oracle(settings, fitted(space, dataset), _Nowhere()).propose("rehearsal")
+
+
 def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Dataset) -> Overview:
     """Returns what the display says at the start."""
-    finished = sum(trial.status in ("completed", "failed") for trial in run.db.trials())
+    trials = run.db.trials()
+    best = best_of(trials)
     bounds = (("parameters", settings.max_params), ("MACs", settings.max_macs))
     budget = [f"{short_amount(bound)} {what}" for what, bound in bounds if bound is not None]
     return Overview(
@@ -137,7 +172,8 @@ def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Da
         trials=settings.trials,
         epochs=settings.epochs or default_epochs(space),
         budget=" and ".join(budget),
-        finished=finished,
+        finished=sum(trial.status in ("completed", "failed") for trial in trials),
+        best=best.score if best else None,
         seconds=settings.max_time,
         device=device(),
         workers=settings.workers,

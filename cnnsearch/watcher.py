@@ -21,7 +21,8 @@ class Overview:
         trials: how many candidates are wanted in all; None: no limit.
         epochs: of one candidate, at most.
         budget: the bounds in words, empty if there are none.
-        finished: candidates that an earlier session of the run has finished.
+        finished: candidates that earlier sessions of the run have finished.
+        best: the best validation accuracy among them; None: there is none.
         seconds: the time limit; None: none.
         device: what trains.
         workers: candidates trained side by side.
@@ -37,6 +38,7 @@ class Overview:
     epochs: int
     budget: str
     finished: int
+    best: float | None
     seconds: float | None
     device: str
     workers: int
@@ -90,3 +92,6 @@ class Watcher(Protocol):
 
     def end(self, summary: Summary) -> None:
         """The search is over."""
+
+    def stop(self) -> None:
+        """The session is over, well or badly: always the last call."""

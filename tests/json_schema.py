@@ -68,9 +68,9 @@ def _keeps_items(data: list[Any], key: str, schema: dict[str, Any], root: dict[s
         case "items":
             return all(valid(item, schema[key], root) for item in data[len(first) :])
         case "minItems":
-            return len(data) >= schema[key]
+            return bool(len(data) >= schema[key])
         case "maxItems":
-            return len(data) <= schema[key]
+            return bool(len(data) <= schema[key])
     return key in KEYWORDS or _unknown(key)
 
 
@@ -79,13 +79,13 @@ def _keeps_bounds(data: Any, key: str, rule: float) -> bool:
         return key in KEYWORDS or _unknown(key)
     match key:
         case "minimum":
-            return data >= rule
+            return bool(data >= rule)
         case "maximum":
-            return data <= rule
+            return bool(data <= rule)
         case "exclusiveMinimum":
-            return data > rule
+            return bool(data > rule)
         case "exclusiveMaximum":
-            return data < rule
+            return bool(data < rule)
     return key in KEYWORDS or _unknown(key)
 
 

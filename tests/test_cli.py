@@ -1,5 +1,6 @@
 """The command line as people use it: what it prints, what it says of mistakes, its exit codes."""
 
+import io
 import json
 import subprocess
 import sys
@@ -7,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from cnnsearch import cli
+from cnnsearch.display import Plain, closing
+from cnnsearch.oracles.types import Draws
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import shipped
+from cnnsearch.watcher import Overview, Summary
 
 Capture = pytest.CaptureFixture[str]
 
@@ -87,6 +92,11 @@ def test_spaces_lists_what_ships(capsys: Capture) -> None:
         (["search", "tiny", "--data", "./photos"], "data folder './photos' does not exist"),
         (["search", "tiny", "--name", "../out"], "../out"),
         (["search", "tiny", "--name", "a b"], "'a b'"),
+        (["search", "tiny", "--name", ""], "run name '': must be letters"),
+        (
+            ["search", "tiny", "--max-macs", "10", "--workers", "0"],
+            "no candidate meets the budget: of ",
+        ),
         (["results"], "there is no run in runs yet"),
         (["results", "nothing"], "no run 'nothing' in runs"),
         (["export"], "there is no run in runs yet"),
@@ -149,6 +159,35 @@ def test_results_shows_leaderboard_front_and_failures(capsys: Capture, tmp_path:
     assert [t["id"] for t in data["leaderboard"]] == ["0002", "0004", "0001"]
     assert data["pareto"] == ["0001", "0002"]
     assert data["leaderboard"][0]["flops"] == 2 * data["leaderboard"][0]["macs"]
+
+
+def test_a_resumed_search_remembers_the_best_so_far(tmp_path: Path) -> None:
+    finished_run(tmp_path / "runs", [0.5])
+    trial = RunDirectory.open(tmp_path / "runs", "r").db.trials()[0]
+    text = io.StringIO()
+    lines = Plain(Console(file=text, width=200))
+    lines.begin(Overview("r", "tiny", "digits", 9, 3, "random", 2, 1, "", 1, 0.75, None, "CPU", 1))
+    lines.ended(trial)
+    assert "val 50.00%  best 75.00%" in text.getvalue()
+
+
+def test_what_to_do_next_names_the_folder_of_the_runs(tmp_path: Path) -> None:
+    finished_run(tmp_path / "my runs", [0.5])
+    best = RunDirectory.open(tmp_path / "my runs", "r").db.trials()[0]
+    elsewhere = closing(Summary("r", "interrupted", best, 1, 0, Draws(), 2.0, "my runs/r"))
+    assert "cnnsearch resume r --runs 'my runs'\n" in elsewhere
+    assert "cnnsearch export best --run r --runs 'my runs' --out" in elsewhere
+    here = closing(Summary("r", "interrupted", best, 1, 0, Draws(), 2.0, "runs/r"))
+    assert "cnnsearch resume r\n" in here and "--runs" not in here
+
+
+def test_ctrl_c_is_told_on_stderr(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("cnnsearch.rundir.list_runs", interrupt)
+    assert run("runs") == 130
+    assert capsys.readouterr().err == "cnnsearch: interrupted\n"
 
 
 def test_runs_lists_states(capsys: Capture, tmp_path: Path) -> None:

@@ -22,9 +22,11 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except KeyboardInterrupt:
-        print("cnnsearch: interrupted", file=sys.stderr)
-        sys.exit(130)
+    except SystemExit as end:
+        ended = end.__context__  # Typer turns Ctrl-C into a silent exit code 130
+        if ended and isinstance(ended.__cause__, KeyboardInterrupt):
+            print("cnnsearch: interrupted", file=sys.stderr)
+        raise
 
 
 def _version(value: bool) -> None:
