@@ -57,6 +57,11 @@ def short_amount(amount: int | None) -> str:
     return str(amount)
 
 
+def many(number: int, thing: str) -> str:
+    """Returns ``1 candidate``, ``1,200 candidates``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def short_time(seconds: float) -> str:
     """Returns ``0.4 s``, ``12 s``, ``3:05 min``, ``2:14 h``."""
     if seconds < 10:

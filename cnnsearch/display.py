@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from cnnsearch.amounts import short_amount, short_time
+from cnnsearch.amounts import many, short_amount, short_time
 from cnnsearch.records import TrialRecord
 from cnnsearch.watcher import Overview, Summary, Watcher
 
@@ -20,7 +20,7 @@ ROWS = 12
 """Candidates that the live table shows."""
 
 WHY = {
-    "trials": "all {trials} candidates are done",
+    "trials": "all that were asked for are done",
     "exhausted": "every candidate of the space within the budget has been trained",
     "schedule": "the strategy's schedule is complete",
     "time": "the time is up",
@@ -112,11 +112,11 @@ class Plain(Quiet):
 
 def headline(overview: Overview) -> str:
     """Says in one paragraph what is searched."""
-    wanted = f"{overview.trials} candidates" if overview.trials else "candidates"
+    wanted = many(overview.trials, "candidate") if overview.trials else "candidates"
     parts = [
         f"Searching {overview.space} on {overview.data}"
         f" ({overview.images:,} training images, {overview.classes} classes):"
-        f" {wanted} by {overview.strategy}, {overview.epochs} epochs each"
+        f" {wanted} by {overview.strategy}, {many(overview.epochs, 'epoch')} each"
     ]
     if overview.budget:
         parts.append(f"within {overview.budget}")
@@ -125,7 +125,7 @@ def headline(overview: Overview) -> str:
     workers = f"{overview.workers} at a time on " if overview.workers > 1 else ""
     text = ", ".join(parts) + f". Run {overview.run}, {workers}{overview.device}."
     if overview.finished:
-        text += f" Goes on after {overview.finished} finished candidates."
+        text += f" Goes on after {many(overview.finished, 'finished candidate')}."
     return text
 
 
@@ -144,9 +144,9 @@ def trial_line(trial: TrialRecord, trials: int | None, best: float) -> str:
 def closing(summary: Summary) -> str:
     """Says how a search ended and what to do next."""
     draws = summary.draws
-    trained = f"{summary.completed} candidates trained"
+    trained = f"{many(summary.completed, 'candidate')} trained"
     failed = f", {summary.failed} failed" if summary.failed else ""
-    why = WHY.get(summary.reason, summary.reason).format(trials=summary.completed + summary.failed)
+    why = WHY.get(summary.reason, summary.reason)
     refused = [f"{draws.over_budget:,} over the budget"]
     refused += [f"{draws.invalid:,} could not be wired"] if draws.invalid else []
     refused += [f"{draws.duplicates:,} seen before"] if draws.duplicates else []

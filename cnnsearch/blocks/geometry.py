@@ -15,10 +15,10 @@ def window(
     """Height and width after sliding a window.
 
     Raises:
-        ArchitectureError: nothing is left, or there was only one position to stride over.
+        ArchitectureError: nothing is left, or the stride is larger than the map.
     """
-    if stride > 1 and x.h == x.w == 1:
-        raise ArchitectureError(f"stride {stride} on a 1x1 map shrinks it below 1x1")
+    if stride > max(x.h, x.w):
+        raise ArchitectureError(f"stride {stride} on a {x.h}x{x.w} map shrinks it below 1x1")
     pads = (padding, padding) if isinstance(padding, str | int) else padding
     h = _positions(x.h, (kernel[0] - 1) * dilation + 1, stride, pads[0])
     w = _positions(x.w, (kernel[1] - 1) * dilation + 1, stride, pads[1])

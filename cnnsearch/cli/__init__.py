@@ -1,32 +1,41 @@
 """The command line: reads what was asked, calls the library, prints what it answers."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from cnnsearch.cli import architectures, models, runs, scaling, spaces
-from cnnsearch.cli.common import app
+from cnnsearch.cli.common import INTERRUPTED, app
 from cnnsearch.errors import CnnsearchError
+
+UsageError: Any = typer.BadParameter.__base__  # of which Typer exports the subclass only
 
 __all__ = ["app", "architectures", "main", "models", "runs", "scaling", "spaces"]
 
 
 def main() -> None:
     """Runs the command line: a mistake of the user's is one line on stderr and exit code 2."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
-        app(standalone_mode=True)
+        code = app(standalone_mode=False)
+        if code == INTERRUPTED:  # what Typer makes of Ctrl-C
+            print("cnnsearch: interrupted", file=sys.stderr)
+        sys.exit(code)
     except CnnsearchError as error:
-        print(f"cnnsearch: {' '.join(str(error).split())}", file=sys.stderr)
-        sys.exit(2)
+        _refuse(str(error))
+    except UsageError as error:
+        command = error.ctx.command_path if error.ctx else "cnnsearch"
+        _refuse(f"{error.format_message()} (see {command} --help)")
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
-    except SystemExit as end:
-        ended = end.__context__  # Typer turns Ctrl-C into a silent exit code 130
-        if ended and isinstance(ended.__cause__, KeyboardInterrupt):
-            print("cnnsearch: interrupted", file=sys.stderr)
-        raise
+
+
+def _refuse(message: str) -> NoReturn:
+    print(f"cnnsearch: {' '.join(message.split())}", file=sys.stderr)
+    sys.exit(2)
 
 
 def _version(value: bool) -> None:

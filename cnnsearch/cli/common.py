@@ -30,6 +30,8 @@ MaxMacs = Annotated[
     typer.Option("--max-macs", help="At most so many multiply-accumulates an image: 50M, 1.5G."),
 ]
 RUNS = Path("runs")
+INTERRUPTED = 130
+"""The exit code of what Ctrl-C ended, as shells have it."""
 
 
 def console() -> "Console":
