@@ -26,6 +26,7 @@ from cnnsearch.executor import (
 )
 from cnnsearch.oracles.facade import SearchOracle
 from cnnsearch.oracles.types import DONE, WAIT, Proposal
+from cnnsearch.outcomes import Pretrained
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.space import Candidate, SearchSpace
@@ -53,6 +54,7 @@ class Assignment:
         epochs: of every candidate, whatever its recipe says; None: the recipe's.
         rungs: whether the oracle decides how long a candidate trains (Hyperband).
         deadline: on the monotonic clock; None: none.
+        pretrained: weights that every candidate starts from; None: random ones.
     """
 
     space: SearchSpace
@@ -61,6 +63,7 @@ class Assignment:
     epochs: int | None
     rungs: bool
     deadline: float | None = None
+    pretrained: Pretrained | None = None
 
 
 class Driver:
@@ -188,6 +191,7 @@ class Driver:
             dataset=self._do.dataset,
             directory=self._run.trial_dir(proposal.trial_id),
             continues=self._run.trial_dir(before) if before else None,
+            pretrained=self._do.pretrained,
         )
 
     def _handle(self, event: EpochEnd | TrialEnd) -> None:

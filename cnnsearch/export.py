@@ -15,7 +15,7 @@ from cnnsearch.architecture import Architecture
 from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, nearest
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import RunDirectory
-from cnnsearch.settings import Settings, load_data
+from cnnsearch.settings import Settings, load_data, pixel_statistics
 from cnnsearch.space import SearchSpace
 from cnnsearch.verify import reloaded_outputs, wilson
 
@@ -128,10 +128,11 @@ def trained_model(run: RunDirectory, trial: TrialRecord) -> "keras.Model":
     from cnnsearch.model import build
 
     data = run.manifest["dataset"]
+    mean, std = pixel_statistics(run)
     model = build(
         Architecture.from_data(dict(trial.architecture)),
-        mean=data["mean"],
-        std=data["std"],
+        mean=mean,
+        std=std,
         image=tuple(data["image"]),
     )
     try:

@@ -62,6 +62,23 @@ class Measurement:
 
 
 @dataclass(frozen=True)
+class Pretrained:
+    """The trained weights that every candidate of a search starts from.
+
+    Attributes:
+        weights: file of :func:`cnnsearch.checkpoint.save_weights`.
+        mean: per channel, of pixels scaled to [0, 1], as the weights were trained.
+        std: per channel, likewise.
+        freeze: whether only the head is trained.
+    """
+
+    weights: Path
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    freeze: bool
+
+
+@dataclass(frozen=True)
 class TrialTask:
     """One candidate to be trained.
 
@@ -75,6 +92,7 @@ class TrialTask:
         dataset: what it is trained and validated on.
         directory: for checkpoints and the log; what is found in it is gone on with.
         continues: directory of the trial whose last state this one starts from.
+        pretrained: weights to start from; None: random ones.
     """
 
     trial_id: str
@@ -86,6 +104,7 @@ class TrialTask:
     dataset: Dataset
     directory: Path
     continues: Path | None = None
+    pretrained: Pretrained | None = None
 
 
 @dataclass(frozen=True)

@@ -2,42 +2,28 @@
 
 The build of a network there may differ from its paper in ways that change the function: biases in
 front of batch normalization, no gamma, another epsilon. Those are a matter of style, and
-:data:`STYLES` has them; the wiring is that of the published file.
+:data:`cnnsearch.published.STYLES` has them; the wiring is that of the published file.
 """
 
+import json
+import re
+import sys
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+import h5py  # type: ignore[import-untyped]
 import keras
 import numpy as np
 
-from cnnsearch.architecture import Architecture
-from cnnsearch.blocks.ops import Style
-from cnnsearch.errors import ArchitectureError, DataError, nearest
+from cnnsearch.checkpoint import save_weights
+from cnnsearch.errors import CnnsearchError, DataError, nearest
 from cnnsearch.model import build
-from cnnsearch.published import load, published
+from cnnsearch.published import application_architecture, load, published
+from cnnsearch.transfer import freeze_body
 from cnnsearch.weights import PREPROCESSING, copy_weights, weights_in_order
-
-_RESNET: Final = {"bias": True, "norm_epsilon": 1.001e-5}
-_DENSENET: Final = {"norm_epsilon": 1.001e-5}
-_NO_GAMMA: Final = {"norm_scale": False}
-
-STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
-    {
-        "ResNet50": _RESNET,
-        "ResNet101": _RESNET,
-        "ResNet152": _RESNET,
-        "DenseNet121": _DENSENET,
-        "DenseNet169": _DENSENET,
-        "DenseNet201": _DENSENET,
-        "InceptionV3": _NO_GAMMA,
-        "InceptionResNetV2": _NO_GAMMA,
-    }
-)
-"""What keras.applications' build of a network changes of the published style."""
 
 ALPHAS: Final[Mapping[str, float]] = MappingProxyType(
     {
@@ -125,13 +111,21 @@ def load_pretrained(
     )
 
 
-def application(name: str, weights: str | Path | None = None, **options: Any) -> keras.Model:
+def application(
+    name: str, weights: str | Path | None = None, *, classifier: bool = True, **options: Any
+) -> keras.Model:
     """Returns keras.applications' own build of a published network, with logits at its end.
 
     Args:
         name: of the published network.
         weights: ``imagenet``, a file, or None for random ones.
+        classifier: whether the file has to have the classifier too, of 1000 classes.
         options: further arguments for keras.applications, ``input_shape`` say.
+
+    Raises:
+        SpaceError: no published network is called so.
+        DataError: keras.applications has no such network; or the weights cannot be had or read, or
+            do not fit: names the first layer that differs.
     """
     make = getattr(keras.applications, _application_name(name))
     if name in ALPHAS:
@@ -139,7 +133,7 @@ def application(name: str, weights: str | Path | None = None, **options: Any) ->
     options["classifier_activation"] = None
     if weights is None or str(weights) != "imagenet":
         model = make(weights=None, **options)
-        return model if weights is None else _loaded(model, Path(weights))
+        return model if weights is None else _loaded(model, Path(weights), classifier)
     try:
         return make(weights="imagenet", **options)
     except Exception as error:  # urllib's, wrapped by Keras into a bare Exception
@@ -175,26 +169,6 @@ def from_application(
     return model
 
 
-def application_architecture(name: str) -> Architecture:
-    """Returns a published network in the style of keras.applications' build of it."""
-    changes = STYLES.get(_application_name(name), {})
-    architecture = load(name)
-    style = Style(**{**architecture.style.model_dump(), **changes})
-    return architecture.model_copy(update={"style": style})
-
-
-def freeze_body(model: keras.Model) -> None:
-    """Makes every layer but the head's untrainable; batch normalization then keeps its statistics.
-
-    Raises:
-        ArchitectureError: the model has no layers in a head.
-    """
-    if not any(layer.name.startswith("head") and layer.weights for layer in model.layers):
-        raise ArchitectureError(f"model {model.name!r} has no head that could be trained alone")
-    for layer in model.layers:
-        layer.trainable = layer.name.startswith("head")
-
-
 def preprocessing(source: keras.Model, name: str) -> Preprocessing:
     """Measures what an application does to raw pixels, in ``preprocess_input`` and in itself."""
     module = getattr(keras.applications, _MODULES[_application_name(name)])
@@ -213,6 +187,31 @@ def preprocessing(source: keras.Model, name: str) -> Preprocessing:
     return Preprocessing(tuple((-offsets * std).tolist()), tuple(std.tolist()), bool(swapped))
 
 
+def save_pretrained(name: str, weights: str, out: str | Path) -> Preprocessing:
+    """Saves the weights of keras.applications under the names of our layers.
+
+    Those of the classifier mean nothing: it is random where the file has none, or another one.
+    Arguments and errors are those of :func:`load_pretrained`.
+
+    Returns:
+        What the weights expect of pixels; blue and red are in our order already.
+    """
+    source = application(name, weights, classifier=False)
+    save_weights(from_application(source, name), Path(out), {"network": name, "weights": weights})
+    return preprocessing(source, name)
+
+
+def main(name: str, weights: str, out: str) -> int:
+    """Does it for another process: the last line says what to do to pixels, or what is wrong."""
+    try:
+        pixels = save_pretrained(name, weights, out)
+    except CnnsearchError as error:
+        print(" ".join(str(error).split()), file=sys.stderr)
+        return 2
+    print(json.dumps({"mean": pixels.mean, "std": pixels.std}))
+    return 0
+
+
 def _application_name(name: str) -> str:
     known = {n.name: n.keras_applications for n in published() if n.keras_applications}
     if name in known:
@@ -222,7 +221,7 @@ def _application_name(name: str) -> str:
     raise DataError(f"keras.applications has no weights for {name!r}{hint}")
 
 
-def _loaded(model: keras.Model, file: Path) -> keras.Model:
+def _loaded(model: keras.Model, file: Path, classifier: bool) -> keras.Model:
     if not file.is_file():
         raise DataError(f"{file}: there is no such file of weights")
     try:
@@ -231,7 +230,58 @@ def _loaded(model: keras.Model, file: Path) -> keras.Model:
             model.load_weights(file)
     except (ValueError, OSError, KeyError, UserWarning) as error:
         first = str(error).strip().splitlines()[0]
+        differing = _differing(model, file)
+        last = next(layer.name for layer in reversed(model.layers) if layer.weights)
+        if not classifier and list(differing) == [last]:
+            return _without(model, file)
         raise DataError(
-            f"{file}: no weights of keras.applications' {model.name}: {first}"
+            f"{file}: no weights of keras.applications' {model.name}: "
+            f"{next(iter(differing.values()), first)}"
         ) from None
     return model
+
+
+def _without(model: keras.Model, file: Path) -> keras.Model:
+    """Loads what fits; it is known that this is all but the classifier."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model.load_weights(file, skip_mismatch=True)
+    return model
+
+
+def _differing(model: keras.Model, file: Path) -> dict[str, str]:
+    """Says of each layer that a ``.weights.h5`` file does not fit what differs; none if unread.
+
+    Keras names groups in such a file after classes of layers, numbered.
+    """
+    made: dict[str, int] = {}
+    found: dict[str, str] = {}
+    try:
+        with h5py.File(file) as content:
+            for layer in model.layers if "layers" in content else ():
+                kind = _snake(type(layer).__name__)
+                number = made[kind] = made.get(kind, -1) + 1
+                place = f"layers/{kind}_{number}" if number else f"layers/{kind}"
+                for i, variable in enumerate(layer.weights):
+                    saved = content.get(f"{place}/vars/{i}")
+                    if saved is None or saved.shape != tuple(variable.shape):
+                        found.setdefault(layer.name, _unlike(layer, variable, saved))
+    except OSError:
+        return {}
+    return found
+
+
+def _unlike(layer: keras.Layer, variable: Any, saved: Any) -> str:
+    needed = "x".join(map(str, variable.shape))
+    has = "nothing" if saved is None else "x".join(map(str, saved.shape))
+    return f"layer {layer.name!r} ({variable.name}) needs {needed}, the file has {has} for it"
+
+
+def _snake(name: str) -> str:
+    """Spells the name of a class as Keras does in its files."""
+    name = re.sub("(.)([A-Z][a-z]+)", r"\1_\2", name)
+    return re.sub("([a-z])([A-Z])", r"\1_\2", name).lower()
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:4]))

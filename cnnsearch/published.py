@@ -2,15 +2,37 @@
 
 import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
 
 from cnnsearch.architecture import Architecture
+from cnnsearch.blocks.ops import Style
 from cnnsearch.errors import SpaceError, nearest
 from cnnsearch.space import folders, published_files
 from cnnsearch.yamlfile import read_yaml
 
 HEADER = ("network", "year", "paper", "params", "MACs", "as printed", "exact")
 _REFERENCE = re.compile(r"arXiv:\d{4}\.\d{4,5}|doi:10\.\S+/[^\s,;]*[^\s,;.]")
+
+_RESNET: Final = {"bias": True, "norm_epsilon": 1.001e-5}
+_DENSENET: Final = {"norm_epsilon": 1.001e-5}
+_NO_GAMMA: Final = {"norm_scale": False}
+
+STYLES: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        "ResNet50": _RESNET,
+        "ResNet101": _RESNET,
+        "ResNet152": _RESNET,
+        "DenseNet121": _DENSENET,
+        "DenseNet169": _DENSENET,
+        "DenseNet201": _DENSENET,
+        "InceptionV3": _NO_GAMMA,
+        "InceptionResNetV2": _NO_GAMMA,
+    }
+)
+"""What keras.applications' build of a network changes of the published style."""
 
 
 @dataclass(frozen=True)
@@ -89,3 +111,16 @@ def load(name: str) -> Architecture:
         hint = nearest(name, files) or " (cnnsearch published lists them)"
         raise SpaceError(f"there is no published network named {name!r}{hint}")
     return Architecture.from_data(read_yaml(files[name].read_text("utf-8"), name), name)
+
+
+def application_architecture(name: str) -> Architecture:
+    """Returns a published network in the style of keras.applications' build of it.
+
+    Raises:
+        SpaceError: no published network is called so.
+    """
+    architecture = load(name)
+    there = {n.name: n.keras_applications for n in published()}[name]
+    changes = STYLES.get(there or "", {})
+    style = Style(**{**architecture.style.model_dump(), **changes})
+    return architecture.model_copy(update={"style": style})

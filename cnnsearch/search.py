@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch import machine
 from cnnsearch.amounts import parse_amount, parse_time
+from cnnsearch.data import Dataset
 from cnnsearch.executor import Executor, create_executor
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import (
@@ -18,6 +19,7 @@ from cnnsearch.settings import (
     manifest,
 )
 from cnnsearch.space import SearchSpace
+from cnnsearch.starting import check_same_weights, check_weights, fetched, keep, starting_space
 from cnnsearch.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -38,6 +40,9 @@ def search(
     epochs: int | None = None,
     name: str | None = None,
     seed: int = 0,
+    weights: str | Path | None = None,
+    freeze: bool = False,
+    image: str | int | None = None,
     runs: str | Path = RUNS,
     workers: int = 1,
     mlflow_uri: str | None = None,
@@ -59,6 +64,10 @@ def search(
         epochs: of every candidate; None: what its recipe says.
         name: of the run, a folder in ``runs``; None: the space's name and a number.
         seed: the same seed gives the same candidates in the same order.
+        weights: start a published network from keras.applications' weights: ``imagenet`` downloads
+            them, otherwise a file; the recipe alone may be searched then.
+        freeze: train nothing but the head of such a network.
+        image: height and width that candidates read, ``96`` or ``96x64``; None: the space's own.
         runs: the folder that holds all runs.
         workers: candidates trained side by side; 0 trains in this process, for debugging.
         mlflow_uri: where MLflow tracks; None: an SQLite store in ``runs``.
@@ -85,6 +94,9 @@ def search(
         seed=seed,
         skip_bad_images=skip_bad_images,
         data_dir=data_dir,
+        image=None if image is None else str(image),
+        weights=None if weights is None else str(weights),
+        freeze=freeze,
         trials=trials,
         max_time=None if max_time is None else parse_time(max_time, "--max-time"),
         workers=workers,
@@ -138,10 +150,14 @@ def run_search(
 ) -> "SearchResult":
     """Runs one session of a search: makes or reopens the run, and holds its lock meanwhile."""
     check_settings(settings)
+    space = starting_space(space, settings)
     started = time.monotonic()
     reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
     if reopened:
         check_same(reopened, settings)
+        check_same_weights(reopened, settings)
+    else:
+        check_weights(settings)
     machine.settle_backend()
     dataset = load_data(settings, space, root)
     executor = create_executor(settings.workers, timeout=settings.trial_timeout)
@@ -150,9 +166,7 @@ def run_search(
         from cnnsearch.session import rehearse
 
         rehearse(settings, space, dataset)
-    run = reopened or RunDirectory.create(
-        root, name, manifest(space.name, settings, dataset), settings.space
-    )
+    run = reopened or _created(root, name, settings, space, dataset, watcher)
     with run.lock():
         check_same_data(run, dataset)
         _import_while_warming(executor)
@@ -160,6 +174,27 @@ def run_search(
 
         session = Session(run, settings, space, dataset, watcher, executor, started)
         return session.search()
+
+
+def _created(
+    root: Path,
+    name: str,
+    settings: Settings,
+    space: SearchSpace,
+    dataset: Dataset,
+    watcher: Watcher | None,
+) -> RunDirectory:
+    """Makes a run; the weights it starts from are had first, or nothing is left behind."""
+    note = watcher.note if watcher else _silent
+    with fetched(space, settings, root, note) as weights:
+        record = manifest(space.name, settings, dataset, weights.record if weights else None)
+        run = RunDirectory.create(root, name, record, settings.space)
+        keep(weights, run)
+    return run
+
+
+def _silent(text: str) -> None:
+    """Nobody is told."""
 
 
 def _import_while_warming(executor: Executor) -> None:

@@ -18,6 +18,7 @@ from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.settings import Settings, default_epochs
 from cnnsearch.space import SearchSpace
+from cnnsearch.starting import pretrained_of
 from cnnsearch.tracking import Tracker
 from cnnsearch.watcher import Overview, Summary, Watcher
 
@@ -114,6 +115,7 @@ class Session:
             epochs=settings.epochs,
             rungs=settings.strategy == "hyperband",
             deadline=None if limit is None else self._started + limit,
+            pretrained=pretrained_of(self._run),
         )
 
 

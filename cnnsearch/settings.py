@@ -10,6 +10,7 @@ from cnnsearch import machine
 from cnnsearch.cost import Budget
 from cnnsearch.data import Dataset, load
 from cnnsearch.errors import CnnsearchError, RunError, nearest
+from cnnsearch.lookup import parse_image
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import SearchSpace
@@ -30,6 +31,9 @@ class Settings:
         seed: of splits, proposals and training.
         skip_bad_images: leave unreadable images out.
         data_dir: of TensorFlow Datasets.
+        image: height and width that candidates read, ``96`` or ``96x64``; None: the space's own.
+        weights: that candidates start from: ``imagenet`` or a file; None: random ones.
+        freeze: train nothing but the head.
         trials: candidates in all; None: no limit.
         max_time: seconds this session may take; None: no limit.
         workers: candidates trained side by side; 0: in this process.
@@ -47,6 +51,9 @@ class Settings:
     seed: int = 0
     skip_bad_images: bool = False
     data_dir: str | None = None
+    image: str | None = None
+    weights: str | None = None
+    freeze: bool = False
     trials: int | None = 20
     max_time: float | None = None
     workers: int = 1
@@ -58,20 +65,29 @@ class Settings:
         """The bounds on a candidate's cost."""
         return Budget(self.max_params, self.max_macs)
 
+    @property
+    def size(self) -> tuple[int, int] | None:
+        """Height and width that candidates read; None: the space's own."""
+        return None if self.image is None else parse_image(self.image)
+
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be resumed."""
         digest = hashlib.sha256(self.space.encode()).hexdigest()[:16]
         keys = ("data", "strategy", "epochs", "max_params", "max_macs", "seed", "skip_bad_images")
-        return {"space_sha256": digest, **{key: getattr(self, key) for key in keys}}
+        chosen = {key: getattr(self, key) for key in (*keys, "weights", "freeze")}
+        return {"space_sha256": digest, **chosen, "image": self.size and list(self.size)}
 
 
 def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
-    """Decodes the data at the size that the space asks for, or finds it in the cache."""
-    height, width, _ = space.input
+    """Decodes the data at the size that is asked for, or finds it in the cache.
+
+    Trained weights expect colour images.
+    """
+    height, width = settings.size or space.input[:2]
     return load(
         settings.data,
         image=(height, width),
-        channels=None,
+        channels=3 if settings.weights else None,
         cache=root / ".cache",
         seed=settings.seed,
         skip_bad_images=settings.skip_bad_images,
@@ -79,8 +95,10 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     )
 
 
-def manifest(name: str, settings: Settings, dataset: Dataset) -> dict[str, Any]:
-    """Returns what ``run.json`` keeps."""
+def manifest(
+    name: str, settings: Settings, dataset: Dataset, pretrained: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Returns what ``run.json`` keeps; ``pretrained`` says what its trials start from."""
     asked = {key: value for key, value in vars(settings).items() if key != "space"}
     return {
         "space": name,
@@ -103,7 +121,17 @@ def manifest(name: str, settings: Settings, dataset: Dataset) -> dict[str, Any]:
             "skipped": list(dataset.skipped),
         },
         "environment": machine.environment(),
+        **({"pretrained": dict(pretrained)} if pretrained else {}),
     }
+
+
+def pixel_statistics(run: RunDirectory) -> tuple[list[float], list[float]]:
+    """Returns the mean and std per channel that a run's models normalize pixels with.
+
+    They are those of the training split, or what pretrained weights were trained with.
+    """
+    source = run.manifest.get("pretrained") or run.manifest["dataset"]
+    return list(source["mean"]), list(source["std"])
 
 
 def default_epochs(space: SearchSpace) -> int:
@@ -116,6 +144,10 @@ def check_settings(settings: Settings) -> None:
     for flag, number in (("--trials", settings.trials), ("--epochs", settings.epochs)):
         if number is not None and number < 1:
             raise CnnsearchError(f"{flag}: expected at least 1, got {number}")
+    if settings.image is not None:
+        parse_image(settings.image)
+    if settings.freeze and settings.weights is None:
+        raise CnnsearchError("--freeze: needs --weights, there is nothing to keep otherwise")
     if settings.strategy not in STRATEGIES:
         known = ", ".join(STRATEGIES)
         hint = nearest(settings.strategy, STRATEGIES)
@@ -132,9 +164,10 @@ def check_same(run: RunDirectory, settings: Settings) -> None:
     """Refuses to resume a run with other settings than it was begun with."""
     before: Mapping[str, Any] = run.manifest.get("identity", {})
     for key, value in settings.identity().items():
-        if key in before and before[key] != value:
+        began = before.get(key, getattr(Settings, key, value))
+        if began != value:
             what = "the space file" if key == "space_sha256" else f"--{key.replace('_', '-')}"
-            shown = "" if key == "space_sha256" else f" {before[key]!r}, now {value!r}"
+            shown = "" if key == "space_sha256" else f" {began!r}, now {value!r}"
             raise RunError(
                 f"run {run.name!r} was begun with another value of {what}:{shown} "
                 "(choose another --name, or the value it had)".replace(": (", " (")

@@ -82,7 +82,7 @@ class SearchSpace:
             raise SpaceError(f"{source}: expected a mapping of keys such as input, stem and stages")
         space = cls._compile(dict(data), text, source)
         space._check_values()
-        space._check_wiring()
+        space.check_wiring()
         return space
 
     @classmethod
@@ -149,7 +149,8 @@ class SearchSpace:
                 values[parameter.name] = fixed.get(parameter.name, parameter.edges()[0])
         return values
 
-    def _check_wiring(self) -> None:
+    def check_wiring(self) -> None:
+        """Raises a SpaceError unless one of many random candidates can be wired."""
         first: ArchitectureError | None = None
         rng = random.Random(0)
         for _ in range(TRIES if self.parameters else 1):
@@ -223,13 +224,17 @@ class SearchSpace:
     @property
     def input(self) -> tuple[int, int, int]:
         """Height, width and channels of the largest image that a candidate reads."""
+        return max(self.inputs())
+
+    def inputs(self) -> list[tuple[int, int, int]]:
+        """Returns the sizes that the options for the input lead to."""
         start = max(self._scalings(), key=self._input)
         sizes = [self._input(start)]
         for parameter in self.parameters:
             if parameter.name.startswith(("input", "variables.")):
                 fixed = {**start, **dict(parameter.when)}
                 sizes += [self._input({**fixed, parameter.name: v}) for v in parameter.edges()]
-        return max(sizes)
+        return sizes
 
     def _input(self, fixed: Mapping[str, Value]) -> tuple[int, int, int]:
         return self.decode(self._complete(fixed)).architecture.input

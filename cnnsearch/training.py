@@ -18,11 +18,12 @@ from cnnsearch.errors import RunError
 from cnnsearch.losses import SmoothedCrossEntropy
 from cnnsearch.model import build
 from cnnsearch.optimizers import FusedOptimizer, keras_optimizer
-from cnnsearch.outcomes import CandidateFailure, Measurement
+from cnnsearch.outcomes import CandidateFailure, Measurement, Pretrained
 from cnnsearch.progress import Metrics, Progress
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.resources import peak_memory_mb
 from cnnsearch.steps import Objective, compile_steps
+from cnnsearch.transfer import start_from
 
 LOOK_EVERY = 32
 """Steps after which the loss is looked at: reading it waits for the device."""
@@ -121,7 +122,10 @@ def train(
 
 @dataclass(frozen=True)
 class Job:
-    """One training that is asked for; the attributes are the arguments of :func:`train`."""
+    """One training that is asked for; the attributes are the arguments of :func:`train`.
+
+    ``pretrained`` has weights to start from, and the pixels' mean and deviation they expect.
+    """
 
     architecture: Architecture
     recipe: TrainingRecipe
@@ -131,6 +135,7 @@ class Job:
     seed: int = 0
     folder: Path | None = None
     continues: Path | None = None
+    pretrained: Pretrained | None = None
 
 
 class Training:
@@ -147,14 +152,17 @@ class Training:
         self._batches = TrainingBatches.of(job.data, job.recipe, job.seed)
         steps = len(self._batches)
         self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
+        pixels = job.pretrained or job.data
         self.model = build(
             job.architecture,
-            mean=job.data.mean,
-            std=job.data.std,
+            mean=pixels.mean,
+            std=pixels.std,
             image=job.data.image,
             batch_norm_momentum=self._momentum,
             auxiliary=True,
         )
+        if job.pretrained is not None:
+            start_from(job.pretrained, self.model)
         weights = self.model.trainable_variables
         self._optimizer = FusedOptimizer(job.recipe, job.epochs * steps, weights)
         objective = Objective(_head_weights(job.architecture), job.recipe.label_smoothing)

@@ -45,6 +45,7 @@ def _train(task: TrialTask) -> Iterator[Event]:
             seed=task.seed,
             folder=task.directory,
             continues=task.continues,
+            pretrained=task.pretrained,
         )
     )
     for epoch, metrics, replayed in training.run():

@@ -1,10 +1,12 @@
 """Commands that search, and that look at what was found."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
 
 from cnnsearch.cli.common import (
+    INTERRUPTED,
     RUNS,
     Json,
     MaxMacs,
@@ -41,6 +43,16 @@ def search(
         str | None, typer.Option(help="Of the run; the same name again goes on with it.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Same seed, same candidates, same order.")] = 0,
+    weights: Annotated[
+        str | None,
+        typer.Option(help="Start a published network from imagenet, or from a .weights.h5 file."),
+    ] = None,
+    freeze: Annotated[
+        bool, typer.Option("--freeze", help="With --weights: train nothing but the head.")
+    ] = False,
+    image: Annotated[
+        str | None, typer.Option(help="The size candidates read: 96 or 96x64; default: their own.")
+    ] = None,
     workers: Annotated[
         int, typer.Option(help="Candidates trained side by side; 0: in this process.")
     ] = 1,
@@ -78,6 +90,9 @@ def search(
         epochs=epochs,
         name=name,
         seed=seed,
+        weights=weights,
+        freeze=freeze,
+        image=image,
         workers=workers,
         trial_timeout=trial_timeout,
         skip_bad_images=skip_bad_images,
@@ -99,7 +114,7 @@ def _watcher(json_: bool, quiet: bool, plain: bool) -> Any:
 def _leave(reason: str) -> None:
     """An interrupted search is told apart by its exit code, as a shell does it."""
     if reason == "interrupted":
-        raise typer.Exit(130)
+        sys.exit(INTERRUPTED)
 
 
 @app.command()
