@@ -29,7 +29,7 @@ $(COMPLETE): pyproject.toml constraints.txt
 	@touch $@
 
 search: .venv  ## search for a network for handwritten digits and export the best
-	$(BIN)/cnnsearch search tiny --name first --trials 14
+	$(BIN)/cnnsearch search tiny --name first --trials 12
 	$(BIN)/cnnsearch export best --run first --out exports/first --force
 
 test: .venv  ## run the tests but the slow ones
