@@ -20,8 +20,7 @@ from cnnsearch.yamlfile import read_yaml
 if TYPE_CHECKING:
     import keras_tuner
 
-TRIES = 64
-"""How many random candidates are wired before a space is said to hold none that can be."""
+TRIES = 64  # random candidates that are wired before a space is said to hold none that can be
 
 
 @dataclass(frozen=True)
@@ -131,10 +130,12 @@ class SearchSpace:
 
     def _check_values(self) -> None:
         """Decodes every option and both ends of every range at least once."""
-        self.decode(self._complete({}))
+        gates = {name for parameter in self.parameters for name, _ in parameter.when}
         for parameter in self.parameters:
+            base = self._complete(dict(parameter.when))
             for value in parameter.edges():
-                self.decode(self._complete({**dict(parameter.when), parameter.name: value}))
+                values = {**base, parameter.name: value}
+                self.decode(self._complete(values) if parameter.name in gates else values)
         for values in self._scalings():
             self.decode(self._complete(values))
 
@@ -293,8 +294,7 @@ def find(space: str) -> Path:
         if not Path(space).is_file():
             raise SpaceError(f"{space}: there is no such space file")
         return Path(space)
-    named = {**published_files(), **shipped()}
-    if space in named:
+    if space in (named := {**published_files(), **shipped()}):
         return named[space]
     hint = nearest(space, named) or f" (there are {', '.join(shipped())})"
     raise SpaceError(f"there is no space named {space!r}{hint}")

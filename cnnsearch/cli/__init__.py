@@ -1,13 +1,18 @@
 """The command line: reads what was asked, calls the library, prints what it answers."""
 
+import gc
 import sys
 from typing import Annotated, Any, NoReturn
 
-import typer
+gc.disable()  # importing makes much and leaves nothing to collect
 
-from cnnsearch.cli import architectures, models, runs, scaling, spaces
-from cnnsearch.cli.common import INTERRUPTED, app
-from cnnsearch.errors import CnnsearchError
+import typer  # noqa: E402
+
+from cnnsearch.cli import architectures, models, runs, scaling, spaces  # noqa: E402
+from cnnsearch.cli.common import INTERRUPTED, app  # noqa: E402
+from cnnsearch.errors import CnnsearchError  # noqa: E402
+
+gc.enable()
 
 UsageError: Any = typer.BadParameter.__base__  # of which Typer exports the subclass only
 

@@ -62,7 +62,7 @@ def check(
     space: Space,
     max_params: MaxParams = None,
     max_macs: MaxMacs = None,
-    samples: Annotated[int, typer.Option(help="Random candidates to count.", min=1)] = 200,
+    samples: Annotated[int, typer.Option(help="Random candidates to count.", min=1)] = 100,
     json_: Json = False,
 ) -> None:
     """Check a space and show size and costs.
