@@ -107,7 +107,9 @@ def test_a_candidate_has_its_parameters_costs_curves_and_artifacts(run):
     assert metrics["seconds"] == pytest.approx(trial.seconds)
     history = run.db.history("002")
     assert metrics["val_accuracy"] == pytest.approx(history[-1]["val_accuracy"], rel=1e-5)
-    assert metrics["best_val_accuracy"] == max(h["val_accuracy"] for h in history)
+    assert metrics["best_val_accuracy"] == pytest.approx(
+        max(h["val_accuracy"] for h in history), rel=1e-5
+    )
     for key in ("loss", "accuracy", "val_loss", "val_accuracy", "learning_rate"):
         curve = client(run).get_metric_history(found.info.run_id, key)
         assert [p.step for p in curve] == list(range(1, 9))

@@ -58,7 +58,8 @@ def ui(
     from cnnsearch.tracking import ui as serve
 
     opened = open_run(runs, run)
-    if opened.owner is None and behind(opened):
+    lacking = not (runs / "mlflow.db").is_file() or behind(opened)
+    if opened.owner is None and lacking:
         synchronize(opened)
     print("Starting MLflow ...", flush=True)
     with serve(runs, port) as server:

@@ -55,7 +55,7 @@ def outcome(data: Mapping[str, Any], history: list[dict[str, Any]]) -> dict[str,
     curves = {key for epoch in history for key in epoch} - {"seconds"}
     found = {key: value for key, value in (data.get("metrics") or {}).items() if key not in curves}
     reached = [e["val_accuracy"] for e in history if _finite(e.get("val_accuracy"))]
-    best = {"best_val_accuracy": max(reached)} if reached else {}
+    best = {"best_val_accuracy": float(f"{max(reached):.6g}")} if reached else {}
     return {**found, **best, "score": data.get("score"), "seconds": data.get("seconds")}
 
 

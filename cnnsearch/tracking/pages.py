@@ -28,7 +28,7 @@ def experiment_tags(name: str, parent: str) -> dict[str, str]:
     columns = {
         "selectedColumns": ["attributes.`Duration`", *_COLUMNS],
         "columnOrder": [*_FIXED, *_COLUMNS, "duration"],
-        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 110), **_WIDE},
+        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 100), **_WIDE},
     }
     search = {
         **columns,
