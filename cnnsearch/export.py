@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-FORMATS = ("savedmodel",)
 TOLERANCE = 1e-4
 """The largest difference between two probabilities that still counts as the same function."""
 

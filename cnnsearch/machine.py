@@ -9,6 +9,8 @@ from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 
+from cnnsearch.resources import cores
+
 PACKAGES = ("cnnsearch", "keras", "tensorflow", "jax", "keras-tuner", "mlflow", "numpy")
 
 
@@ -59,11 +61,6 @@ def gpus() -> list[str]:
     if visible is None or done.returncode:
         return names if not done.returncode else []
     return [names[int(i)] for i in visible.split(",") if i.isdigit() and int(i) < len(names)]
-
-
-def cores() -> int:
-    """Returns how many processor cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def device() -> str:

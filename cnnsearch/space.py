@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 import yaml
 
 from cnnsearch.architecture import Architecture, fingerprint_of
-from cnnsearch.choices import Constant, Node, Parameter, Value, active, corners
+from cnnsearch.choices import Node, Parameter, Value, active, corners
 from cnnsearch.compiler import Compiler
 from cnnsearch.cost import Cost, count
 from cnnsearch.errors import ArchitectureError, SpaceError, nearest
@@ -145,9 +145,8 @@ class SearchSpace:
 
     def _complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        for parameter in self.parameters:
-            if all(values.get(name) == value for name, value in parameter.when):
-                values[parameter.name] = fixed.get(parameter.name, parameter.edges()[0])
+        for parameter in active(self.parameters, values):  # sees the values as they are filled in
+            values[parameter.name] = fixed.get(parameter.name, parameter.edges()[0])
         return values
 
     def check_wiring(self) -> None:
@@ -201,9 +200,8 @@ class SearchSpace:
     def sample(self, rng: random.Random) -> dict[str, Value]:
         """Returns random values of the hyperparameters that are active under them."""
         values: dict[str, Value] = {}
-        for parameter in self.parameters:
-            if all(values.get(name) == value for name, value in parameter.when):
-                values[parameter.name] = parameter.sample(rng)
+        for parameter in active(self.parameters, values):  # sees the values as they are filled in
+            values[parameter.name] = parameter.sample(rng)
         return values
 
     def first(self) -> Candidate:
@@ -252,11 +250,6 @@ class SearchSpace:
     def continuous(self) -> tuple[Parameter, ...]:
         """The hyperparameters that take any value of an interval."""
         return tuple(p for p in self.parameters if p.kind == "float" and p.low < p.high)
-
-    @property
-    def is_single(self) -> bool:
-        """Whether no choice is left."""
-        return isinstance(self._architecture, Constant) and not self.parameters
 
     def hypermodel(self, **options: Any) -> "keras_tuner.HyperModel":
         """Returns an ordinary ``HyperModel`` of this space for any Keras Tuner tuner."""

@@ -76,7 +76,7 @@ ARROWS = {
     "runlock": {"errors"},
     "records": {"errors"},
     "amounts": {"errors"},
-    "machine": {"errors"},
+    "machine": {"resources"},
     "serving": {"errors"},
     "errors": set(),
 }
