@@ -43,6 +43,14 @@ class Split:
         """
         return self._array("images")
 
+    def read(self, rows: "npt.NDArray[np.intp]") -> "npt.NDArray[np.uint8]":
+        """Returns the images of these rows as uint8 (len(rows), H, W, C), in order.
+
+        Args:
+            rows: Each at least 0 and below `count`.
+        """
+        return self.images()[rows]
+
     def labels(self) -> "npt.NDArray[np.int32]":
         """Returns the class indices as int32 (N,), in the order of `images`.
 
@@ -111,3 +119,23 @@ class Dataset:
     def input(self) -> tuple[int, int, int]:
         """Height, width, channels."""
         return (*self.image, self.channels)
+
+    def joined(self) -> "Dataset":
+        """Returns the data set with validation as part of train, and no validation left."""
+        from cnnsearch.data.views import join
+
+        return join(self)
+
+    def subset(self, share: float, seed: int = 0) -> "Dataset":
+        """Returns the data set with a stratified share of train; validation and test stay.
+
+        Args:
+            share: In (0, 1].
+            seed: Of the draw.
+
+        Raises:
+            DataError: The share is not within (0, 1].
+        """
+        from cnnsearch.data.views import thin
+
+        return thin(self, share, seed)

@@ -1,0 +1,53 @@
+"""Splits made of others: joined, and a share of one."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnsearch.data import Dataset, load
+from cnnsearch.errors import DataError
+
+
+@pytest.fixture
+def digits(tmp_path: Path) -> Dataset:
+    return load("digits", image=(8, 8), channels=None, cache=tmp_path / "cache")
+
+
+def test_joined_has_train_and_then_validation(digits: Dataset) -> None:
+    joined = pickle.loads(pickle.dumps(digits.joined()))
+    first, count = digits.train.count, digits.train.count + digits.validation.count
+    assert (joined.train.count, joined.validation.count) == (count, 0)
+    assert joined.test == digits.test
+    assert joined.fingerprint != digits.fingerprint
+    every = np.concatenate([digits.train.images(), digits.validation.images()])
+    np.testing.assert_array_equal(joined.train.images(), every)
+    rows = np.array([count - 1, 0, first, first - 1, 5])
+    np.testing.assert_array_equal(joined.train.read(rows), every[rows])
+    labels = np.concatenate([digits.train.labels(), digits.validation.labels()])
+    np.testing.assert_array_equal(joined.train.labels(), labels)
+
+
+def test_a_share_has_every_class_in_its_proportion(digits: Dataset) -> None:
+    part = digits.subset(0.25, seed=3).train
+    whole = np.bincount(digits.train.labels())
+    assert np.abs(np.bincount(part.labels()) - whole * 0.25).max() <= 0.5
+    assert part.count == len(part.labels()) == len(part.images())
+    rows = np.array([part.count - 1, 0, 7])
+    np.testing.assert_array_equal(part.read(rows), part.images()[rows])
+
+
+def test_a_share_is_decided_by_its_seed_and_leaves_the_rest(digits: Dataset) -> None:
+    one, same, other = (digits.subset(0.1, seed=seed) for seed in (1, 1, 2))
+    np.testing.assert_array_equal(one.train.images(), same.train.images())
+    assert one.fingerprint == same.fingerprint != other.fingerprint
+    assert not np.array_equal(one.train.images(), other.train.images())
+    assert (one.validation, one.test, one.mean) == (digits.validation, digits.test, digits.mean)
+    assert digits.subset(1.0) is digits
+
+
+@pytest.mark.parametrize("share", [0.0, -1.0, 1.5, float("nan")])
+def test_a_share_is_more_than_nothing_and_at_most_all(digits: Dataset, share: float) -> None:
+    with pytest.raises(DataError, match="more than 0 and at most 1"):
+        digits.subset(share)
