@@ -9,9 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.dataset import Dataset, Split
+from cnnsearch.draws import Draw, draw
 from cnnsearch.recipe import TrainingRecipe
 
 DEFAULT_SHIFT = 1 / 8
+AHEAD = 3
+"""Batches that are prepared while one is trained on."""
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
@@ -19,28 +22,35 @@ Indices = npt.NDArray[np.intp]
 
 
 class Batch(NamedTuple):
-    """Images (N, H, W, C), labels (N,) and weights (N,); weight 0 marks padding."""
+    """Images (N, H, W, C), labels (N,) and weights (N,); weight 0 marks padding.
+
+    ``draw`` is what the training step is to do to them (:func:`cnnsearch.draws.draw`).
+    """
 
     images: Images
     labels: Labels
     weights: Weights
+    draw: Draw
 
 
-def gather(images: Images, rows: Indices, flip: Any, dy: Any, dx: Any) -> Images:
-    """Returns ``images[rows]``, mirrored and shifted; what enters at an edge repeats the edge.
+def shifted(images: Images, flip: Any, dy: Any, dx: Any) -> Images:
+    """Returns images mirrored and shifted; what enters at an edge repeats the edge.
+
+    On the host: it costs the thread that prepares batches 10 microseconds an image of 32 x 32, and
+    the device nothing.
 
     Args:
-        images: uint8 (M, H, W, C), may be memory-mapped.
-        rows: which of them, (N,).
+        images: uint8 (N, H, W, C).
         flip: bool (N,): mirror left to right.
         dy: int (N,): pixels downwards.
         dx: int (N,): pixels to the right.
     """
-    height, width = images.shape[1:3]
+    count, height, width = images.shape[:3]
     y = np.clip(np.arange(height) - dy[:, None], 0, height - 1)
     x = np.clip(np.arange(width) - dx[:, None], 0, width - 1)
     x = np.where(flip[:, None], width - 1 - x, x)
-    result: Images = images[rows[:, None, None], y[:, :, None], x[:, None, :]]
+    rows = np.arange(count)[:, None, None]
+    result: Images = images[rows, y[:, :, None], x[:, None, :]]
     return result
 
 
@@ -54,6 +64,7 @@ class TrainingBatches:
 
     Attributes:
         split: what to draw from.
+        recipe: of the augmentation.
         size: examples a batch.
         seed: of the order and the augmentation.
         flip: whether to mirror images left to right at random.
@@ -61,6 +72,7 @@ class TrainingBatches:
     """
 
     split: Split
+    recipe: TrainingRecipe
     size: int
     seed: int
     flip: bool
@@ -72,36 +84,41 @@ class TrainingBatches:
         flip = data.flip if recipe.flip is None else recipe.flip
         shift = DEFAULT_SHIFT if recipe.shift is None else recipe.shift
         size = min(recipe.batch_size, data.train.count)
-        return cls(data.train, size, seed, flip, shift)
+        return cls(data.train, recipe, size, seed, flip, shift)
 
     def __len__(self) -> int:
         return max(1, self.split.count // self.size)
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yields the batches of an epoch, each prepared while the one before is trained on."""
-        images, labels = self.split.images(), self.split.labels()
+        """Yields the batches of an epoch, each prepared while the ones before are trained on."""
+        labels = self.split.labels()
         order = np.random.default_rng([self.seed, epoch]).permutation(len(labels))
         with ThreadPoolExecutor(1) as beside:
-            coming = beside.submit(self._batch, images, labels, order, epoch, 0)
-            for step in range(1, len(self)):
-                batch = coming.result()
-                coming = beside.submit(self._batch, images, labels, order, epoch, step)
+            coming = [
+                beside.submit(self._batch, labels, order, epoch, step)
+                for step in range(min(AHEAD, len(self)))
+            ]
+            for step in range(AHEAD, len(self) + AHEAD):
+                if not coming:
+                    return
+                batch = coming.pop(0).result()
+                if step < len(self):
+                    coming.append(beside.submit(self._batch, labels, order, epoch, step))
                 yield batch
-            yield coming.result()
 
-    def _batch(
-        self, images: Images, labels: Labels, order: Indices, epoch: int, step: int
-    ) -> Batch:
+    def _batch(self, labels: Labels, order: Indices, epoch: int, step: int) -> Batch:
         rows = order[step * self.size : (step + 1) * self.size]
-        ones = np.ones(len(rows), np.float32)
-        dy, dx = (int(side * self.shift) for side in images.shape[1:3])
-        if not (self.flip or dy or dx):
-            return Batch(images[rows], labels[rows], ones)
+        images, ones = self.split.read(rows), np.ones(len(rows), np.float32)
+        height, width = images.shape[1:3]
+        dy, dx = int(height * self.shift), int(width * self.shift)
         rng = np.random.default_rng([self.seed, epoch, step])
-        flip = rng.random(len(rows)) < 0.5 if self.flip else np.zeros(len(rows), bool)
-        down = rng.integers(-dy, dy, len(rows), endpoint=True)
-        right = rng.integers(-dx, dx, len(rows), endpoint=True)
-        return Batch(gather(images, rows, flip, down, right), labels[rows], ones)
+        if self.flip or dy or dx:
+            flip = rng.random(len(rows)) < 0.5 if self.flip else np.zeros(len(rows), bool)
+            down = rng.integers(-dy, dy, len(rows), endpoint=True)
+            right = rng.integers(-dx, dx, len(rows), endpoint=True)
+            images = shifted(images, flip, down, right)
+        drawn = draw(self.recipe, len(rows), (height, width), rng)
+        return Batch(images, labels[rows], ones, drawn)
 
 
 def validation_batches(split: Split, size: int) -> Iterator[Batch]:
@@ -111,11 +128,11 @@ def validation_batches(split: Split, size: int) -> Iterator[Batch]:
         split: what to measure on.
         size: examples a batch, at most.
     """
-    images, labels = split.images(), split.labels()
+    labels = split.labels()
     count = len(labels)
     size = -(-count // -(-count // size))  # as many batches, as little padding
     for start in range(0, count, size):
         rows = np.arange(start, start + size)
         weights = (rows < count).astype(np.float32)
         rows = np.minimum(rows, count - 1)
-        yield Batch(images[rows], labels[rows], weights)
+        yield Batch(split.read(rows), labels[rows], weights, {})

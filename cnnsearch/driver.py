@@ -7,7 +7,7 @@ happens. What an event changes (oracle, journal) is one transaction.
 import hashlib
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
@@ -24,8 +24,7 @@ from cnnsearch.executor import (
     TrialEnd,
     TrialTask,
 )
-from cnnsearch.oracles.facade import SearchOracle
-from cnnsearch.oracles.types import DONE, WAIT, Proposal
+from cnnsearch.oracles.types import DONE, WAIT, Oracle, Proposal
 from cnnsearch.outcomes import Pretrained
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
@@ -44,6 +43,14 @@ class InternalError(Exception):
 
 
 @dataclass(frozen=True)
+class Planned:
+    """One training that is decided beforehand."""
+
+    candidate: Candidate
+    seed: int
+
+
+@dataclass(frozen=True)
 class Assignment:
     """What stays the same throughout a search.
 
@@ -55,6 +62,9 @@ class Assignment:
         rungs: whether the oracle decides how long a candidate trains (Hyperband).
         deadline: on the monotonic clock; None: none.
         pretrained: weights that every candidate starts from; None: random ones.
+        objective: what candidates are ranked by.
+        class_weights: of each class in the loss; empty: all alike.
+        plan: candidates and seeds by trial id, where they are not the oracle's to propose.
     """
 
     space: SearchSpace
@@ -64,6 +74,21 @@ class Assignment:
     rungs: bool
     deadline: float | None = None
     pretrained: Pretrained | None = None
+    objective: str = "accuracy"
+    class_weights: tuple[float, ...] = ()
+    plan: Mapping[str, Planned] | None = None
+
+    def candidate(self, proposal: Proposal) -> Candidate:
+        """Returns what a proposal stands for."""
+        if self.plan is not None:
+            return self.plan[proposal.trial_id].candidate
+        return self.space.decode(proposal.values)
+
+    def seed_of(self, proposal: Proposal, candidate: Candidate) -> int:
+        """Returns the seed of a trial."""
+        if self.plan is not None:
+            return self.plan[proposal.trial_id].seed
+        return seed_of(self.seed, candidate.fingerprint)
 
 
 class Driver:
@@ -81,7 +106,7 @@ class Driver:
     def __init__(
         self,
         run: RunDirectory,
-        oracle: SearchOracle,
+        oracle: Oracle,
         executor: Executor,
         assignment: Assignment,
         watcher: Watcher,
@@ -151,7 +176,7 @@ class Driver:
         return False
 
     def _start(self, proposal: Proposal) -> None:
-        candidate = self._do.space.decode(proposal.values)
+        candidate = self._do.candidate(proposal)
         epochs = self._epochs(proposal, candidate)
         cost = count(candidate.architecture)
         started: dict[str, Any] = {
@@ -187,11 +212,13 @@ class Driver:
             recipe=candidate.recipe.model_copy(update={"epochs": epochs}).model_dump_json(),
             epochs=epochs,
             initial_epoch=proposal.initial_epoch,
-            seed=seed_of(self._do.seed, candidate.fingerprint),
+            seed=self._do.seed_of(proposal, candidate),
             dataset=self._do.dataset,
             directory=self._run.trial_dir(proposal.trial_id),
             continues=self._run.trial_dir(before) if before else None,
             pretrained=self._do.pretrained,
+            objective=self._do.objective,
+            class_weights=self._do.class_weights,
         )
 
     def _handle(self, event: EpochEnd | TrialEnd) -> None:
@@ -218,15 +245,16 @@ class Driver:
 
     def _completed(self, trial: TrialRecord, outcome: Completed) -> None:
         result = outcome.measurement
+        score = result.score(self._do.objective)
         ended = {
             "status": "completed",
-            "score": result.val_accuracy,
+            "score": score,
             "reason": None,
             "metrics": result.metrics,
             "seconds": result.seconds,
         }
         with self._run.db.transaction():
-            self._oracle.complete(trial.id, result.val_accuracy)
+            self._oracle.complete(trial.id, score)
             self._run.db.append("trial_ended", ended, trial.id)
         self._deaths.clear()
 

@@ -1,10 +1,11 @@
 """Losses on logits and integer labels."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
+
+from cnnsearch.transforms import Targets
 
 Tensor = Any
 
@@ -30,13 +31,34 @@ def correct(labels: Tensor, logits: Tensor) -> Tensor:
     return ops.cast(ops.argmax(logits, axis=-1) == ops.cast(labels, "int32"), "float32")
 
 
-def weighted(labels: Tensor, outputs: Sequence[Tensor], smoothing: float, weights: Any) -> Tensor:
-    """Returns the mean loss over all heads' logits, each times its weight: what is minimized."""
-    parts = [
-        weight * ops.mean(cross_entropy(labels, logits, smoothing))
-        for logits, weight in zip(outputs, weights, strict=True)
-    ]
-    return sum(parts[1:], parts[0])
+def target_entropy(targets: Targets, logits: Tensor, smoothing: float) -> Tensor:
+    """Returns each example's cross-entropy with its target, of two labels where images are mixed.
+
+    Args:
+        targets: of N examples.
+        logits: (N, classes).
+        smoothing: of the labels.
+    """
+    loss = cross_entropy(targets.labels, logits, smoothing)
+    if targets.others is None:
+        return loss
+    return targets.share * loss + (1.0 - targets.share) * cross_entropy(
+        targets.others, logits, smoothing
+    )
+
+
+def class_weights(targets: Targets, weights: Tensor) -> Tensor:
+    """Returns each example's weight, (N,), by its label: a mixture of two where images are mixed.
+
+    Args:
+        targets: of N examples.
+        weights: of each class.
+    """
+    of_label = ops.take(weights, targets.labels, axis=0)
+    if targets.others is None:
+        return of_label
+    other = ops.take(weights, targets.others, axis=0)
+    return targets.share * of_label + (1.0 - targets.share) * other
 
 
 class SmoothedCrossEntropy(keras.losses.Loss):  # type: ignore[misc]

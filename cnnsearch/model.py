@@ -1,7 +1,7 @@
 """Builds the Keras model of an architecture: the verbs of ``Ops`` on Keras tensors."""
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import keras
@@ -232,6 +232,7 @@ def build(
     image: tuple[int, int] | None = None,
     batch_norm_momentum: float = 0.99,
     auxiliary: bool = False,
+    policy: str = "float32",
 ) -> keras.Model:
     """Builds the Keras model, preprocessing included.
 
@@ -242,6 +243,7 @@ def build(
         image: height and width of the images it is given, where not the architecture's own.
         batch_norm_momentum: of the moving statistics.
         auxiliary: whether to give the auxiliary heads' logits too, behind the main ones.
+        policy: Keras's dtype policy of all layers but preprocessing's, which are float32.
 
     Returns:
         A model from raw pixels, (batch, height, width, channels) in 0..255, to logits
@@ -256,9 +258,21 @@ def build(
     x = preprocess(inputs, (height, width), mean, std)
     op = KerasOps(architecture.style, batch_norm_momentum)
     with_extra = auxiliary and bool(architecture.auxiliary)
-    outputs = [_logits(y) for y in architecture.wire(op, x, with_extra)]
+    with _dtype_policy(policy):
+        outputs = [_logits(y) for y in architecture.wire(op, x, with_extra)]
     name = "".join(c if c.isalnum() else "_" for c in architecture.name) or "architecture"
     return keras.Model(inputs, outputs if with_extra else outputs[0], name=name)
+
+
+@contextmanager
+def _dtype_policy(name: str) -> Iterator[None]:
+    """Layers made meanwhile have this policy; Keras keeps it in one place for the whole process."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name)
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def preprocess(

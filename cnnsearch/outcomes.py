@@ -30,8 +30,10 @@ class Measurement:
     """What a training came to. Values are those of the best epoch, whose weights are kept.
 
     Attributes:
-        val_accuracy: on the whole validation split, in [0, 1]; the best of all epochs.
+        val_accuracy: on the whole validation split, in [0, 1]; None: nothing was held out.
         val_loss: mean cross-entropy on the whole validation split, in nats.
+        val_balanced_accuracy: mean recall of the classes.
+        val_macro_f1: mean F1 of the classes.
         accuracy: on the augmented training batches of that epoch, while the weights moved.
         loss: what was minimized, in that epoch: smoothing and auxiliary heads included.
         epochs: the last epoch trained; fewer than asked for where training was stopped early.
@@ -43,8 +45,8 @@ class Measurement:
         peak_memory_mb: largest resident memory of the process, in MiB.
     """
 
-    val_accuracy: float
-    val_loss: float
+    val_accuracy: float | None
+    val_loss: float | None
     accuracy: float
     loss: float
     epochs: int
@@ -54,11 +56,22 @@ class Measurement:
     batch_norm_momentum: float
     seconds: float
     peak_memory_mb: float
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
-        """All of it by name, as the journal and the tracking store it."""
-        return asdict(self)
+        """What is known by name, as the journal and the tracking store it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def score(self, objective: str = "accuracy") -> float:
+        """Returns what a search ranks by; the training accuracy where nothing was held out.
+
+        Args:
+            objective: of :data:`cnnsearch.measuring.OBJECTIVES`.
+        """
+        found = getattr(self, f"val_{objective}")
+        return self.accuracy if found is None else float(found)
 
 
 @dataclass(frozen=True)
@@ -93,6 +106,8 @@ class TrialTask:
         directory: for checkpoints and the log; what is found in it is gone on with.
         continues: directory of the trial whose last state this one starts from.
         pretrained: weights to start from; None: random ones.
+        objective: by which the best epoch is chosen.
+        class_weights: of each class in the loss; empty: all alike.
     """
 
     trial_id: str
@@ -105,6 +120,8 @@ class TrialTask:
     directory: Path
     continues: Path | None = None
     pretrained: Pretrained | None = None
+    objective: str = "accuracy"
+    class_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,11 @@ class Progress:
     Attributes:
         epoch: the last one trained, counted from 1.
         initial_epoch: epochs that the trial it continues had trained.
-        best_epoch: by validation accuracy, and by validation loss among equals; 0: none yet.
+        best_epoch: by the objective on the validation split, and by validation loss among equals;
+            the last one where nothing is held out for validation; 0: none yet.
         seconds: spent so far.
         history: metrics of each epoch of this trial.
+        objective: of :data:`cnnsearch.measuring.OBJECTIVES`.
     """
 
     epoch: int
@@ -24,13 +26,20 @@ class Progress:
     best_epoch: int = 0
     seconds: float = 0.0
     history: dict[int, Metrics] = field(default_factory=dict)
+    objective: str = "accuracy"
 
     def note(self, epoch: int, metrics: Metrics) -> None:
         """Adds an epoch."""
         self.history[epoch], self.epoch = metrics, epoch
         best = self.history.get(self.best_epoch)
-        if best is None or _rank(metrics) > _rank(best):
+        if best is None or self._rank(metrics) > self._rank(best):
             self.best_epoch = epoch
+
+    def _rank(self, metrics: Metrics) -> tuple[float, float]:
+        score = metrics.get(f"val_{self.objective}")
+        if score is None:
+            return max(self.history), 0.0
+        return score, -metrics["val_loss"]
 
     def to_data(self) -> dict[str, Any]:
         """Returns plain data for JSON."""
@@ -40,7 +49,3 @@ class Progress:
     def from_data(cls, data: Mapping[str, Any]) -> Self:
         """Reads what :meth:`to_data` gave."""
         return cls(**{**data, "history": {epoch: metrics for epoch, metrics in data["history"]}})
-
-
-def _rank(metrics: Metrics) -> tuple[float, float]:
-    return metrics["val_accuracy"], -metrics["val_loss"]

@@ -11,6 +11,23 @@ from cnnsearch.validation import explain
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+class RandAugment(BaseModel):
+    """Cubuk et al. (arXiv:1909.13719): so many operations an image, all of one strength.
+
+    Its geometric operations are composed into one map and applied before those on colours, so that
+    an image is resampled once; ``equalize`` is not among them.
+
+    Attributes:
+        layers: operations an image.
+        magnitude: from 0 (next to nothing) to 10 (30 degrees, factors from 0.1 to 1.9).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    layers: Annotated[int, Field(ge=1, le=8)] = 2
+    magnitude: Annotated[int, Field(ge=0, le=10)] = 5
+
+
 class TrainingRecipe(BaseModel):
     """How a candidate is trained.
 
@@ -26,12 +43,21 @@ class TrainingRecipe(BaseModel):
         warmup: share of all steps over which the rate climbs to its peak.
         label_smoothing: Szegedy et al. (arXiv:1512.00567), section 7.
         flip: mirror images left to right at random; None: where the data allows it.
-        shift: shift images at random by up to this share of their side; None: an eighth.
+        shift: shift images at random by up to this share of their side (a random crop after
+            padding with the edge's own pixels); None: an eighth.
+        randaugment: random operations on geometry and colours; None: none.
+        erasing: share of images of which a rectangle is erased, Zhong et al. (arXiv:1708.04896).
+        mixup: alpha of the beta distribution, Zhang et al. (arXiv:1710.09412); 0: none.
+        cutmix: alpha, Yun et al. (arXiv:1905.04899); 0: none. With mixup, one of both a batch.
         clip_norm: bound on the global norm of the gradient; None: none.
         early_stopping: epochs without a better validation accuracy that end it; None: never.
         batch_norm_momentum: None ties it to the number of steps, so that the moving statistics of a
             short training are those of its last third.
         ema: decay of an exponential moving average of the weights; None: none.
+        drop_path: rate of stochastic depth at the last block (arXiv:1603.09382), in place of the
+            architecture's own; None: the architecture's.
+        precision: of activations; weights, statistics, losses and what is exported stay float32.
+            ``auto``: bfloat16 where the device computes faster with it, float32 elsewhere.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
@@ -47,10 +73,16 @@ class TrainingRecipe(BaseModel):
     label_smoothing: Fraction = 0.0
     flip: bool | None = None
     shift: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
+    randaugment: RandAugment | None = None
+    erasing: Fraction = 0.0
+    mixup: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
+    cutmix: Annotated[float, Field(ge=0.0, le=10.0)] = 0.0
     clip_norm: Annotated[float, Field(gt=0.0)] | None = None
     early_stopping: Annotated[int, Field(ge=1)] | None = None
     batch_norm_momentum: Fraction | None = None
     ema: Fraction | None = None
+    drop_path: Fraction | None = None
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @classmethod
     def from_data(cls, data: object, source: str = "recipe") -> Self:

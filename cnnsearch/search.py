@@ -43,6 +43,9 @@ def search(
     weights: str | Path | None = None,
     freeze: bool = False,
     image: str | int | None = None,
+    objective: str = "accuracy",
+    class_weights: str = "none",
+    train_share: float = 1.0,
     runs: str | Path = RUNS,
     workers: int = 1,
     mlflow_uri: str | None = None,
@@ -68,6 +71,10 @@ def search(
             them, otherwise a file; the recipe alone may be searched then.
         freeze: train nothing but the head of such a network.
         image: height and width that candidates read, ``96`` or ``96x64``; None: the space's own.
+        objective: what ranks candidates on the validation split: ``accuracy``,
+            ``balanced_accuracy`` (mean recall of the classes) or ``macro_f1``.
+        class_weights: ``balanced`` weighs every class the same in the loss, ``none`` every image.
+        train_share: stratified share of the training split that candidates learn from.
         runs: the folder that holds all runs.
         workers: candidates trained side by side; 0 trains in this process, for debugging.
         mlflow_uri: where MLflow tracks; None: an SQLite store in ``runs``.
@@ -97,6 +104,9 @@ def search(
         image=None if image is None else str(image),
         weights=None if weights is None else str(weights),
         freeze=freeze,
+        objective=objective,
+        class_weights=class_weights,
+        train_share=train_share,
         trials=trials,
         max_time=None if max_time is None else parse_time(max_time, "--max-time"),
         workers=workers,

@@ -4,6 +4,8 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from cnnsearch.amounts import short_amount
 from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
@@ -11,6 +13,7 @@ from cnnsearch.driver import Assignment, Driver, InternalError
 from cnnsearch.executor import Executor
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
+from cnnsearch.measuring import balanced_weights
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.facade import SearchOracle
 from cnnsearch.oracles.types import Draws, Store
@@ -21,6 +24,9 @@ from cnnsearch.space import SearchSpace
 from cnnsearch.starting import pretrained_of
 from cnnsearch.tracking import Tracker
 from cnnsearch.watcher import Overview, Summary, Watcher
+
+IMBALANCED = 3.0
+"""A largest class so many times the smallest is worth a warning."""
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,9 @@ class Session:
         resumed = self._run.db.last("run_") is not None
         self._run.db.append("run_started", {"resumed": resumed, "environment": environment()})
         self._watcher.begin(overview(self._run, self._settings, self._space, self._dataset))
+        for text in (unbalanced(self._settings, self._dataset),):
+            if text:
+                self._watcher.note(text)
         for skipped in self._dataset.skipped:
             self._watcher.note(f"Left out: {skipped}")
 
@@ -116,7 +125,31 @@ class Session:
             rungs=settings.strategy == "hyperband",
             deadline=None if limit is None else self._started + limit,
             pretrained=pretrained_of(self._run),
+            objective=settings.objective,
+            class_weights=class_weights(settings, self._dataset),
         )
+
+
+def class_weights(settings: Settings, data: Dataset) -> tuple[float, ...]:
+    """Returns the weight of each class in the loss; nothing where all weigh alike."""
+    if settings.class_weights == "none":
+        return ()
+    return balanced_weights(data.train.labels(), data.classes)
+
+
+def unbalanced(settings: Settings, data: Dataset) -> str:
+    """Returns a warning where one class has many more images than another, and what to do."""
+    counts = np.bincount(data.train.labels(), minlength=data.classes)
+    most, least = int(counts.max()), int(max(1, counts.min()))
+    chosen = (settings.objective, settings.class_weights)
+    if most < IMBALANCED * least or chosen != ("accuracy", "none"):
+        return ""
+    names = (data.class_names[int(counts.argmax())], data.class_names[int(counts.argmin())])
+    return (
+        f"Classes are unbalanced: {most:,} images of {names[0]!r}, {least:,} of {names[1]!r} "
+        f"({most / least:.1f} to 1). Accuracy favours the larger; consider "
+        "--objective balanced_accuracy --class-weights balanced."
+    )
 
 
 class _Nowhere:

@@ -11,6 +11,7 @@ from cnnsearch.cost import Budget
 from cnnsearch.data import Dataset, load
 from cnnsearch.errors import CnnsearchError, RunError, nearest
 from cnnsearch.lookup import parse_image
+from cnnsearch.measuring import OBJECTIVES
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import SearchSpace
@@ -34,6 +35,9 @@ class Settings:
         image: height and width that candidates read, ``96`` or ``96x64``; None: the space's own.
         weights: that candidates start from: ``imagenet`` or a file; None: random ones.
         freeze: train nothing but the head.
+        objective: what candidates are ranked by on the validation split.
+        class_weights: ``balanced`` weighs classes alike in the loss, ``none`` images.
+        train_share: stratified share of the training split that candidates learn from.
         trials: candidates in all; None: no limit.
         max_time: seconds this session may take; None: no limit.
         workers: candidates trained side by side; 0: in this process.
@@ -54,6 +58,9 @@ class Settings:
     image: str | None = None
     weights: str | None = None
     freeze: bool = False
+    objective: str = "accuracy"
+    class_weights: str = "none"
+    train_share: float = 1.0
     trials: int | None = 20
     max_time: float | None = None
     workers: int = 1
@@ -74,7 +81,8 @@ class Settings:
         """What must be the same for a run to be resumed."""
         digest = hashlib.sha256(self.space.encode()).hexdigest()[:16]
         keys = ("data", "strategy", "epochs", "max_params", "max_macs", "seed", "skip_bad_images")
-        chosen = {key: getattr(self, key) for key in (*keys, "weights", "freeze")}
+        more = ("weights", "freeze", "objective", "class_weights", "train_share")
+        chosen = {key: getattr(self, key) for key in (*keys, *more)}
         return {"space_sha256": digest, **chosen, "image": self.size and list(self.size)}
 
 
@@ -84,7 +92,7 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     Trained weights expect colour images.
     """
     height, width = settings.size or space.input[:2]
-    return load(
+    data = load(
         settings.data,
         image=(height, width),
         channels=3 if settings.weights else None,
@@ -93,6 +101,7 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
         skip_bad_images=settings.skip_bad_images,
         data_dir=Path(settings.data_dir) if settings.data_dir else None,
     )
+    return data.subset(settings.train_share, settings.seed)
 
 
 def manifest(
@@ -152,12 +161,26 @@ def check_settings(settings: Settings) -> None:
         known = ", ".join(STRATEGIES)
         hint = nearest(settings.strategy, STRATEGIES)
         raise CnnsearchError(f"--strategy: expected {known}, got {settings.strategy!r}{hint}")
+    _check_measure(settings)
     if settings.workers < 0:
         raise CnnsearchError(f"--workers: expected 0 or more, got {settings.workers}")
     if not 0 <= settings.seed < 2**31:
         raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {settings.seed}")
     if settings.trials is None and settings.max_time is None and settings.strategy != "hyperband":
         raise CnnsearchError("--trials or --max-time: one of them has to end the search")
+
+
+def _check_measure(settings: Settings) -> None:
+    if settings.objective not in OBJECTIVES:
+        hint = nearest(settings.objective, OBJECTIVES)
+        known = ", ".join(OBJECTIVES)
+        raise CnnsearchError(f"--objective: expected {known}, got {settings.objective!r}{hint}")
+    if settings.class_weights not in ("none", "balanced"):
+        given = settings.class_weights
+        raise CnnsearchError(f"--class-weights: expected none or balanced, got {given!r}")
+    if not 0 < settings.train_share <= 1:
+        share = settings.train_share
+        raise CnnsearchError(f"--train-share: expected above 0 and at most 1, got {share:g}")
 
 
 def check_same(run: RunDirectory, settings: Settings) -> None:

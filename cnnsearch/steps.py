@@ -4,14 +4,15 @@
 What a step gives back stays on the device until somebody reads it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 import keras
 
 from cnnsearch.augment import Batch
-from cnnsearch.losses import correct, cross_entropy, weighted
+from cnnsearch.losses import class_weights, correct, cross_entropy, target_entropy
 from cnnsearch.optimizers import FusedOptimizer
+from cnnsearch.transforms import Targets, transform
 
 Tensor = Any
 
@@ -24,7 +25,7 @@ class Steps(Protocol):
         ...
 
     def measure(self, batch: Batch) -> Tensor:
-        """Returns each example's cross-entropy and right answer, times its weight, (2, N)."""
+        """Returns each example's cross-entropy and right answer, times its weight, and answer."""
         ...
 
     def settle(self) -> None:
@@ -38,25 +39,45 @@ class Objective:
     Args:
         heads: weight of each output's loss, the main one's first.
         smoothing: of the labels.
+        classes: weight of each class in what is minimized; empty: all alike.
     """
 
-    def __init__(self, heads: Sequence[float], smoothing: float) -> None:
+    def __init__(
+        self, heads: Sequence[float], smoothing: float, classes: Sequence[float] = ()
+    ) -> None:
         self._heads, self._smoothing = tuple(heads), smoothing
+        self._classes = tuple(classes)
 
-    def training(self, labels: Tensor, outputs: Tensor) -> tuple[Tensor, Tensor]:
+    def training(self, targets: Targets, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """Returns the loss to minimize, and loss and share of right answers, (2,)."""
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-        loss = weighted(labels, outputs, self._smoothing, self._heads)
-        right = keras.ops.mean(correct(labels, outputs[0]))
+        parts = [
+            weight * keras.ops.mean(self._losses(targets, logits))
+            for logits, weight in zip(outputs, self._heads, strict=True)
+        ]
+        loss = sum(parts[1:], parts[0])
+        right = keras.ops.mean(correct(targets.labels, outputs[0]))
         return loss, keras.ops.stack([loss, right])
 
     def measuring(self, labels: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
-        """Returns cross-entropy and right answers of the main head, each times its weight, (2, N).
+        """Returns cross-entropy and right answers of the main head, times weight, and its answers.
 
         Not their sums: the order in which threads add up would show in the last digits.
+
+        Returns:
+            float32 (3, N).
         """
         logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
-        return weights * keras.ops.stack([cross_entropy(labels, logits), correct(labels, logits)])
+        answers = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "float32")
+        found = [cross_entropy(labels, logits), correct(labels, logits)]
+        return keras.ops.stack([*(weights * each for each in found), answers])
+
+    def _losses(self, targets: Targets, logits: Tensor) -> Tensor:
+        losses = target_entropy(targets, logits, self._smoothing)
+        if not self._classes:
+            return losses
+        weights = keras.ops.convert_to_tensor(self._classes, "float32")
+        return losses * class_weights(targets, weights)
 
 
 class TensorFlowSteps:
@@ -73,19 +94,20 @@ class TensorFlowSteps:
 
     def train(self, batch: Batch) -> Tensor:
         """Does one training step."""
-        return self._train(batch.images, batch.labels)
+        return self._train(batch.images, batch.labels, batch.draw)
 
     def measure(self, batch: Batch) -> Tensor:
         """Measures one batch."""
-        return self._measure(*batch)
+        return self._measure(batch.images, batch.labels, batch.weights)
 
     def settle(self) -> None:
         """Nothing to do: the steps work on the variables themselves."""
 
-    def _train_step(self, images: Tensor, labels: Tensor) -> Tensor:
+    def _train_step(self, images: Tensor, labels: Tensor, draw: Mapping[str, Tensor]) -> Tensor:
+        images, targets = transform(images, labels, draw)
         with self._tf.GradientTape() as tape:
             outputs = self._model(images, training=True)
-            loss, report = self._objective.training(labels, outputs)
+            loss, report = self._objective.training(targets, outputs)
         self._optimizer.apply(tape.gradient(loss, self._weights))
         return report
 
@@ -114,12 +136,12 @@ class JaxSteps:
     def train(self, batch: Batch) -> Tensor:
         """Does one training step."""
         state = self._state or self._read()
-        self._state, report = self._train(state, batch.images, batch.labels)
+        self._state, report = self._train(state, batch.images, batch.labels, batch.draw)
         return report
 
     def measure(self, batch: Batch) -> Tensor:
         """Measures one batch."""
-        return self._measure(self._read()[:2], *batch)
+        return self._measure(self._read()[:2], batch.images, batch.labels, batch.weights)
 
     def settle(self) -> None:
         """Writes the state back."""
@@ -131,12 +153,15 @@ class JaxSteps:
     def _read(self) -> Any:
         return tuple([v.value for v in variables] for variables in self._groups)
 
-    def _train_step(self, state: Any, images: Tensor, labels: Tensor) -> tuple[Any, Tensor]:
+    def _train_step(
+        self, state: Any, images: Tensor, labels: Tensor, draw: Mapping[str, Tensor]
+    ) -> tuple[Any, Tensor]:
         weights, others, slots = state
+        images, targets = transform(images, labels, draw)
 
         def loss(weights: Any) -> tuple[Tensor, Any]:
             outputs, after = self._model.stateless_call(weights, others, images, training=True)
-            value, report = self._objective.training(labels, outputs)
+            value, report = self._objective.training(targets, outputs)
             return value, (after, report)
 
         gradients, (others, report) = self._jax.grad(loss, has_aux=True)(weights)

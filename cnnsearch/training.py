@@ -15,65 +15,23 @@ from cnnsearch.architecture import Architecture
 from cnnsearch.augment import TrainingBatches, validation_batches
 from cnnsearch.data.dataset import Dataset
 from cnnsearch.errors import RunError
-from cnnsearch.losses import SmoothedCrossEntropy
+from cnnsearch.fitting import batch_norm_momentum
+from cnnsearch.measuring import validation_metrics
 from cnnsearch.model import build
-from cnnsearch.optimizers import FusedOptimizer, keras_optimizer
+from cnnsearch.optimizers import FusedOptimizer
 from cnnsearch.outcomes import CandidateFailure, Measurement, Pretrained
+from cnnsearch.precision import policy_of
 from cnnsearch.progress import Metrics, Progress
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.resources import peak_memory_mb
 from cnnsearch.steps import Objective, compile_steps
 from cnnsearch.transfer import start_from
 
+VALIDATED = ("val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
 LOOK_EVERY = 32
 """Steps after which the loss is looked at: reading it waits for the device."""
 MEASURING_BATCH = 4
 """A batch of measuring is so many training batches: without gradients it takes less memory."""
-
-
-def batch_norm_momentum(recipe: TrainingRecipe, steps: int, epochs: int) -> float:
-    """Returns the momentum of BatchNorm's moving statistics.
-
-    Unless the recipe sets it, 95 % (all but exp(-3)) of a statistic's weight comes from the last
-    third of all steps, and from no further back than one epoch, so that measuring after the first
-    epoch means something too: 1 - 3 / min(steps * epochs / 3, steps), within [0.5, 0.99].
-
-    Args:
-        recipe: may set it.
-        steps: an epoch.
-        epochs: of the whole training.
-    """
-    if recipe.batch_norm_momentum is not None:
-        return recipe.batch_norm_momentum
-    window = min(steps * epochs / 3, steps)
-    return min(0.99, max(0.5, 1 - 3 / window))
-
-
-def compile_model(
-    model: keras.Model,
-    recipe: TrainingRecipe,
-    *,
-    steps_per_epoch: int,
-    epochs: int | None = None,
-) -> None:
-    """Compiles a model for ``model.fit`` on integer labels, with Keras's own optimizer.
-
-    :func:`train` does not need it; Keras Tuner's tuners do.
-
-    Args:
-        model: from pixels to logits.
-        recipe: optimizer, schedule, smoothing. Its batch size, augmentation and early stopping are
-            for the caller of ``fit``.
-        steps_per_epoch: for the schedule.
-        epochs: for the schedule; None: the recipe's.
-    """
-    steps = steps_per_epoch * (epochs or recipe.epochs)
-    model.compile(
-        keras_optimizer(recipe, steps, model.trainable_variables),
-        SmoothedCrossEntropy(recipe.label_smoothing),
-        metrics=[keras.metrics.SparseCategoricalAccuracy("accuracy")],
-        jit_compile=False if keras.backend.backend() == "tensorflow" else "auto",
-    )
 
 
 def train(
@@ -124,7 +82,8 @@ def train(
 class Job:
     """One training that is asked for; the attributes are the arguments of :func:`train`.
 
-    ``pretrained`` has weights to start from, and the pixels' mean and deviation they expect.
+    ``pretrained`` has weights to start from, and the pixels' mean and deviation they expect;
+    ``objective`` chooses the best epoch; ``class_weights`` are those of the loss, empty for none.
     """
 
     architecture: Architecture
@@ -136,6 +95,8 @@ class Job:
     folder: Path | None = None
     continues: Path | None = None
     pretrained: Pretrained | None = None
+    objective: str = "accuracy"
+    class_weights: tuple[float, ...] = ()
 
 
 class Training:
@@ -154,18 +115,21 @@ class Training:
         self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
         pixels = job.pretrained or job.data
         self.model = build(
-            job.architecture,
+            _with_drop_path(job.architecture, job.recipe),
             mean=pixels.mean,
             std=pixels.std,
             image=job.data.image,
             batch_norm_momentum=self._momentum,
             auxiliary=True,
+            policy=policy_of(job.recipe),
         )
         if job.pretrained is not None:
             start_from(job.pretrained, self.model)
         weights = self.model.trainable_variables
         self._optimizer = FusedOptimizer(job.recipe, job.epochs * steps, weights)
-        objective = Objective(_head_weights(job.architecture), job.recipe.label_smoothing)
+        objective = Objective(
+            _head_weights(job.architecture), job.recipe.label_smoothing, job.class_weights
+        )
         self._steps = compile_steps(self.model, self._optimizer, objective)
         self._progress = self._restored()
         self._before = self._progress.seconds
@@ -188,7 +152,9 @@ class Training:
         progress = self._progress
         best = progress.history[progress.best_epoch]
         return Measurement(
-            **{name: best[name] for name in ("val_accuracy", "val_loss", "accuracy", "loss")},
+            **{name: best.get(name) for name in VALIDATED},
+            accuracy=best["accuracy"],
+            loss=best["loss"],
             epochs=progress.epoch,
             initial_epoch=progress.initial_epoch,
             best_epoch=progress.best_epoch,
@@ -202,12 +168,11 @@ class Training:
         since = time.monotonic()
         loss, accuracy = self._train(epoch)
         with self._optimizer.averaged():
-            val_loss, val_accuracy = self._measure(epoch)
+            validated = self._measure(epoch)
         metrics = {
             "loss": loss,
             "accuracy": accuracy,
-            "val_loss": val_loss,
-            "val_accuracy": val_accuracy,
+            **validated,
             "learning_rate": self._optimizer.rate(),
             "seconds": time.monotonic() - since,
         }
@@ -225,13 +190,15 @@ class Training:
         loss, accuracy = np.mean([np.asarray(report) for report in reports], axis=0)
         return _check(float(loss), "loss", epoch), float(accuracy)
 
-    def _measure(self, epoch: int) -> tuple[float, float]:
+    def _measure(self, epoch: int) -> Metrics:
         split = self._job.data.validation
+        if not split.count:
+            return {}
         batches = validation_batches(split, MEASURING_BATCH * self._batches.size)
-        found = [self._steps.measure(batch) for batch in batches]
-        every = np.concatenate([np.asarray(each) for each in found], axis=1)
-        loss, right = every.sum(axis=1, dtype=np.float64) / len(split.labels())
-        return _check(float(loss), "validation loss", epoch), float(right)
+        found = [np.asarray(self._steps.measure(batch)) for batch in batches]
+        metrics = validation_metrics(np.concatenate(found, axis=1), split.labels())
+        _check(metrics["val_loss"], "validation loss", epoch)
+        return metrics
 
     def _stalled(self) -> bool:
         """Whether the recipe's patience is at its end."""
@@ -273,8 +240,8 @@ class Training:
             if other.epoch >= job.epochs:
                 done = f"trained for {other.epoch} epochs already"
                 raise RunError(f"{job.continues}: {done}, {job.epochs} asked for")
-            return Progress(other.epoch, other.epoch)
-        return Progress(0, 0)
+            return Progress(other.epoch, other.epoch, objective=job.objective)
+        return Progress(0, 0, objective=job.objective)
 
     def _load(self, folder: Path) -> Progress | None:
         path = folder / checkpoint.STATE
@@ -288,6 +255,13 @@ class Training:
 def _head_weights(architecture: Architecture) -> list[float]:
     """Returns the weight of each output's loss, in the order in which heads are wired."""
     return [1.0, *(h.weight for h in sorted(architecture.auxiliary, key=lambda h: h.after))]
+
+
+def _with_drop_path(architecture: Architecture, recipe: TrainingRecipe) -> Architecture:
+    """Returns the architecture with the recipe's rate of stochastic depth, if it names one."""
+    if recipe.drop_path is None:
+        return architecture
+    return architecture.model_copy(update={"drop_path": recipe.drop_path})
 
 
 def _check(loss: float, what: str, epoch: int) -> float:

@@ -46,6 +46,8 @@ def _train(task: TrialTask) -> Iterator[Event]:
             folder=task.directory,
             continues=task.continues,
             pretrained=task.pretrained,
+            objective=task.objective,
+            class_weights=task.class_weights,
         )
     )
     for epoch, metrics, replayed in training.run():

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnsearch.augment import TrainingBatches, gather, validation_batches
+from cnnsearch.augment import TrainingBatches, shifted, validation_batches
 from cnnsearch.data import Dataset
 from cnnsearch.recipe import TrainingRecipe
 
@@ -19,13 +19,13 @@ def by_hand(image: Any, flip: bool, dy: int, dx: int) -> Any:
     return padded[height - dy : 2 * height - dy, width - dx : 2 * width - dx]
 
 
-def test_gather_is_what_shifting_and_mirroring_image_by_image_gives() -> None:
+def test_shifted_is_what_shifting_and_mirroring_image_by_image_gives() -> None:
     rng = np.random.default_rng(0)
     images = rng.integers(0, 256, (20, 7, 9, 3), dtype=np.uint8)
     rows = rng.integers(0, 20, 50)
     flip, dy, dx = rng.random(50) < 0.5, rng.integers(-3, 4, 50), rng.integers(-4, 5, 50)
     expected = [by_hand(images[r], f, y, x) for r, f, y, x in zip(rows, flip, dy, dx, strict=True)]
-    result = gather(images, rows, flip, dy, dx)
+    result = shifted(images[rows], flip, dy, dx)
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, expected)
 

@@ -12,11 +12,12 @@ from cnnsearch.architecture import Architecture
 from cnnsearch.augment import TrainingBatches
 from cnnsearch.data import Dataset
 from cnnsearch.errors import RunError
+from cnnsearch.fitting import batch_norm_momentum, compile_model
 from cnnsearch.losses import SmoothedCrossEntropy, cross_entropy
 from cnnsearch.model import build
 from cnnsearch.outcomes import CandidateFailure, Measurement
 from cnnsearch.recipe import TrainingRecipe
-from cnnsearch.training import batch_norm_momentum, compile_model, train
+from cnnsearch.training import train
 
 CLOCK = ("seconds", "peak_memory_mb")
 

@@ -53,6 +53,16 @@ def search(
     image: Annotated[
         str | None, typer.Option(help="The size candidates read: 96 or 96x64; default: their own.")
     ] = None,
+    objective: Annotated[
+        str, typer.Option(help="Rank by accuracy, balanced_accuracy or macro_f1.")
+    ] = "accuracy",
+    class_weights: Annotated[
+        str,
+        typer.Option("--class-weights", help="balanced: all classes weigh the same in the loss."),
+    ] = "none",
+    train_share: Annotated[
+        float, typer.Option("--train-share", help="Candidates learn from this share of train.")
+    ] = 1.0,
     workers: Annotated[
         int, typer.Option(help="Candidates trained side by side; 0: in this process.")
     ] = 1,
@@ -93,6 +103,9 @@ def search(
         weights=weights,
         freeze=freeze,
         image=image,
+        objective=objective,
+        class_weights=class_weights,
+        train_share=train_share,
         workers=workers,
         trial_timeout=trial_timeout,
         skip_bad_images=skip_bad_images,

@@ -81,8 +81,8 @@ class SpaceHyperModel(HyperModel):
         Raises:
             FailedTrialError: The candidate cannot be wired; Keras Tuner goes on with the next.
         """
+        from cnnsearch.fitting import batch_norm_momentum, compile_model
         from cnnsearch.model import build
-        from cnnsearch.training import batch_norm_momentum, compile_model
 
         candidate = self.candidate(hp)
         recipe, steps = candidate.recipe, self.steps_per_epoch

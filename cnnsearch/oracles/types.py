@@ -102,6 +102,27 @@ class Space(Protocol):
         """Draws active values at random."""
 
 
+class Oracle(Protocol):
+    """What the driver asks: who proposes, and learns how it went."""
+
+    @property
+    def draws(self) -> Draws:
+        """How many candidates were drawn, and what became of those that were not proposed."""
+
+    @property
+    def reason(self) -> str | None:
+        """Why none is proposed any more; None: there may be more."""
+
+    def propose(self, slot: str) -> Proposal | Signal:
+        """Returns the next candidate to train, WAIT or DONE."""
+
+    def complete(self, trial_id: str, score: float) -> None:
+        """Records the score of a running trial."""
+
+    def fail(self, trial_id: str, reason: str) -> None:
+        """Records that a running trial ended without a score."""
+
+
 class Store(Protocol):
     """Where an oracle keeps its state; each save is one transaction."""
 
