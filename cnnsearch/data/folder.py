@@ -1,26 +1,15 @@
-"""Images in class folders, optionally below train, val and test folders."""
+"""Images in class folders on disk."""
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
-from cnnsearch.data.decode import SUFFIXES
 from cnnsearch.data.examples import Collection, Item, are_characters, digest
-from cnnsearch.data.split import check_classes, natural
+from cnnsearch.data.layout import ListedFiles, arrange, is_hidden, is_image
 from cnnsearch.errors import DataError
-
-_ROLES = {
-    "train": "train",
-    "training": "train",
-    "val": "validation",
-    "valid": "validation",
-    "validation": "validation",
-    "test": "test",
-    "testing": "test",
-}
 
 
 @dataclass(frozen=True)
@@ -35,24 +24,10 @@ class ImageFile:
 
 
 @dataclass(frozen=True)
-class FileExamples:
+class FileExamples(ListedFiles[ImageFile]):
     """Image files below one root; see `Examples`."""
 
     root: Path
-    files: tuple[ImageFile, ...]
-
-    @cached_property
-    def keys(self) -> Sequence[str]:
-        """A name for each image."""
-        return [file.path for file in self.files]
-
-    @cached_property
-    def labels(self) -> Sequence[int]:
-        """The class index of each image."""
-        return [file.label for file in self.files]
-
-    def __len__(self) -> int:
-        return len(self.files)
 
     def items(self) -> Iterator[Item]:
         """The images, each read when its item is called."""
@@ -60,11 +35,7 @@ class FileExamples:
 
     def take(self, rows: Sequence[int]) -> "FileExamples":
         """The examples of these rows."""
-        return FileExamples(self.root, tuple(self.files[row] for row in rows))
-
-    def stamp(self) -> str:
-        """What is known without reading an image."""
-        return digest(*((file.path, file.size, file.label) for file in self.files))
+        return replace(self, files=tuple(self.files[row] for row in rows))
 
     def plan(self) -> Mapping[str, Any]:
         """How to list these examples again."""
@@ -74,7 +45,7 @@ class FileExamples:
 
 def reopen(plan: Mapping[str, Any]) -> FileExamples:
     """Returns the examples that `FileExamples.plan` described."""
-    return FileExamples(Path(plan["root"]), tuple(ImageFile(*file) for file in plan["files"]))
+    return FileExamples(tuple(ImageFile(*file) for file in plan["files"]), Path(plan["root"]))
 
 
 class FolderSource:
@@ -96,119 +67,71 @@ class FolderSource:
 
     @cached_property
     def _listed(self) -> Collection:
-        roles = self._roles()
-        classes = _class_folders(roles["train"])
-        names = tuple(sorted(classes, key=natural))
-        parts = {role: self._list(folder, names) for role, folder in roles.items()}
-        where = shown(roles["train"])
-        if len(names) == 1 and (inside := _folders(classes[names[0]])):
-            raise DataError(
-                f"{where}: holds one class, {names[0]!r}, which holds {len(inside)} folders; "
-                f"is {shown(classes[names[0]])} the folder that is meant?"
-            )
-        check_classes(parts["train"].labels, names, where)
+        layout = arrange(Folder(self.root, self.root))
+        parts = {role: FileExamples(files, self.root) for role, files in layout.parts.items()}
         return Collection(
-            names,
+            layout.names,
             parts["train"],
             parts.get("validation"),
             parts.get("test"),
-            flip=not are_characters(names),
+            flip=not are_characters(layout.names),
         )
 
-    def _roles(self) -> dict[str, Path]:
-        """Which folder holds the classes of which split; the root itself if there are no splits."""
-        folders = _folders(self.root)
-        named = {name: path for name, path in folders.items() if name.lower() in _ROLES}
-        strange = sorted(set(folders) - set(named))
-        splits = {_ROLES[name.lower()] for name in named}
-        is_split = "train" in splits and len(named) > 1 and any(map(_folders, named.values()))
-        if not named or (strange and not is_split):
-            return {"train": self.root}
-        if strange:
-            raise DataError(
-                f"{self.name}: {strange[0]!r} lies beside the split folders "
-                f"{', '.join(sorted(named))}: only train, val and test may"
-            )
-        if "train" not in splits:
-            raise DataError(f"{self.name}: has {', '.join(sorted(named))} but no train folder")
-        if len(splits) < len(named):
-            raise DataError(f"{self.name}: two folders for one split: {', '.join(sorted(named))}")
-        return {_ROLES[name.lower()]: path for name, path in named.items()}
 
-    def _list(self, folder: Path, names: tuple[str, ...]) -> FileExamples:
-        classes = _class_folders(folder)
-        for name in sorted(set(classes) - set(names)):
-            raise DataError(f"{shown(folder)}: class {name!r} has no folder in the training split")
-        found = [
-            (name, list(_images(self.root, classes[name], names.index(name))))
-            for name in names
-            if name in classes
-        ]
-        if not any(files for _, files in found):
-            raise DataError(
-                f"{shown(folder)}: no images ({' '.join(SUFFIXES)}) in its class folders"
-            )
-        for name, files in found:
-            if not files:
-                raise DataError(f"{shown(folder)}: class {name!r} is empty, it has no image")
-        listed = sorted((file for _, files in found for file in files), key=lambda f: f.path)
-        return FileExamples(self.root, tuple(listed))
+@dataclass(frozen=True)
+class Folder:
+    """A folder on disk; see `Tree`."""
+
+    root: Path
+    path: Path
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+        return shown(self.path)
+
+    def folders(self) -> "dict[str, Folder]":
+        """The folders in it that are not hidden."""
+        try:
+            return {
+                entry.name: Folder(self.root, Path(entry.path))
+                for entry in os.scandir(self.path)
+                if entry.is_dir() and not is_hidden(entry.name)
+            }
+        except OSError as error:
+            raise DataError(f"{self.where} cannot be listed: {error.strerror}") from error
+
+    def loose(self) -> int:
+        """The number of images that lie in it directly."""
+        return sum(is_image(name) for name in os.listdir(self.path))
+
+    def images(self, label: int) -> Iterator[ImageFile]:
+        """Walks the folder; a link back to where the walk has been is not followed."""
+        seen: set[tuple[int, int]] = set()
+        for place, folders, names in os.walk(self.path, followlinks=True):
+            status = os.stat(place)
+            if (status.st_dev, status.st_ino) in seen:
+                folders.clear()
+                continue
+            seen.add((status.st_dev, status.st_ino))
+            folders[:] = [name for name in folders if not is_hidden(name)]
+            for name in filter(is_image, names):
+                path = os.path.join(place, name)
+                yield listed(self.root, Path(path).relative_to(self.root).as_posix(), label)
+
+
+def listed(root: Path, path: str, label: int) -> ImageFile:
+    """Returns a file, relative to the root or absolute, as it is now; it need not be there."""
+    try:
+        status = os.stat(root / path)
+    except OSError:  # a dangling link; reading it will say so
+        return ImageFile(path, label, -1, 0, 0)
+    return ImageFile(path, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
 def shown(path: Path | str) -> str:
     """Returns a path that can be printed whatever bytes its name is made of."""
     return os.fsencode(path).decode("utf-8", "replace")
-
-
-def _folders(folder: Path) -> dict[str, Path]:
-    try:
-        return {
-            entry.name: Path(entry.path)
-            for entry in os.scandir(folder)
-            if entry.is_dir() and not _hidden(entry.name)
-        }
-    except OSError as error:
-        raise DataError(f"{shown(folder)} cannot be listed: {error.strerror}") from error
-
-
-def _class_folders(folder: Path) -> dict[str, Path]:
-    folders = _folders(folder)
-    if not folders:
-        loose = sum(_is_image(name) for name in os.listdir(folder))
-        what = f"{loose} images lie in it directly" if loose else "it holds no images"
-        raise DataError(f"{shown(folder)}: no class folders, {what}; each class needs a folder")
-    return folders
-
-
-def _images(root: Path, folder: Path, label: int) -> Iterator[ImageFile]:
-    """Walks a class folder; a link that leads back to where the walk has been is not followed."""
-    seen: set[tuple[int, int]] = set()
-    for place, folders, names in os.walk(folder, followlinks=True):
-        status = os.stat(place)
-        if (status.st_dev, status.st_ino) in seen:
-            folders.clear()
-            continue
-        seen.add((status.st_dev, status.st_ino))
-        folders[:] = [name for name in folders if not _hidden(name)]
-        for name in filter(_is_image, names):
-            path = os.path.join(place, name)
-            yield ImageFile(Path(path).relative_to(root).as_posix(), label, *_status(path))
-
-
-def _status(path: str) -> tuple[int, int, int]:
-    try:
-        status = os.stat(path)
-    except OSError:  # a dangling link; reading it will say so
-        return -1, 0, 0
-    return status.st_size, status.st_mtime_ns, status.st_ctime_ns
-
-
-def _is_image(name: str) -> bool:
-    return not _hidden(name) and name.lower().endswith(SUFFIXES)
-
-
-def _hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _read(root: Path, file: ImageFile) -> bytes:
