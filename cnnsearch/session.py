@@ -152,7 +152,7 @@ def unbalanced(settings: Settings, data: Dataset) -> str:
     )
 
 
-class _Nowhere:
+class Nowhere:
     """Keeps no state: for an oracle whose proposals are not trained."""
 
     def load_oracle(self) -> tuple[str | None, list[str]]:
@@ -188,7 +188,7 @@ def rehearse(settings: Settings, space: SearchSpace, dataset: Dataset) -> None:
         BudgetError: no candidate of the space meets the budget.
         SpaceError: no candidate of the space can be wired.
     """
-    make_oracle(settings, fitted(space, dataset), _Nowhere()).propose("rehearsal")
+    make_oracle(settings, fitted(space, dataset), Nowhere()).propose("rehearsal")
 
 
 def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Dataset) -> Overview:
