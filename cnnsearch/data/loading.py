@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from cnnsearch.data.examples import Source
     from cnnsearch.data.pipeline import Options
 
-FORMS = "digits, a folder of class folders, npz:FILE or tfds:NAME[:config][/version]"
+FORMS = (
+    "digits, a folder of class folders, a .zip or .tar of one, "
+    "npz:FILE or tfds:NAME[:config][/version]"
+)
 _OFTEN_MEANT = ("tfds:cifar10", "tfds:cifar100", "tfds:fashion_mnist", "tfds:mnist")
 
 
@@ -124,8 +127,10 @@ def _options(
 
 def _find(source: str, data_dir: Path | None) -> "Source":
     """Tells the forms of a source apart."""
+    from cnnsearch.data.archive import ArchiveSource, split_archives
     from cnnsearch.data.arrays import DigitsSource
     from cnnsearch.data.folder import FolderSource
+    from cnnsearch.data.members import is_archive
     from cnnsearch.data.npz import NpzSource
     from cnnsearch.data.tfds import TfdsSource
 
@@ -140,7 +145,10 @@ def _find(source: str, data_dir: Path | None) -> "Source":
             raise DataError(f"npz:{path}: no such file{_beside(path)}")
         return NpzSource(path)
     if path.is_dir():
-        return FolderSource(path)
+        archives = split_archives(path)
+        return ArchiveSource(path, archives) if archives else FolderSource(path)
+    if is_archive(path) and path.is_file():
+        return ArchiveSource(path)
     raise DataError(_unknown(source, path))
 
 
