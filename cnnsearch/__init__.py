@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnsearch.architecture import Architecture
     from cnnsearch.cost import Budget, Cost, count
     from cnnsearch.errors import CnnsearchError
+    from cnnsearch.fidelity import fidelity
     from cnnsearch.recipe import TrainingRecipe
     from cnnsearch.scaling import CompoundScaling
     from cnnsearch.search import search
@@ -35,6 +36,7 @@ __all__ = [
     "TrainingRecipe",
     "__version__",
     "count",
+    "fidelity",
     "search",
 ]
 
@@ -48,21 +50,22 @@ _HOMES: Final = MappingProxyType(
         "SearchSpace": "space",
         "TrainingRecipe": "recipe",
         "count": "cost",
+        "fidelity": "fidelity",
         "search": "search",
     }
 )
 
 
 class _Package(ModuleType):
-    """The package itself, in which ``search`` names the function and never the module.
+    """The package itself, in which ``search`` and ``fidelity`` name functions and never modules.
 
     Importing ``cnnsearch.search`` makes Python bind the module of that name here, which would turn
     ``cnnsearch.search(...)`` into an error that depends on what was imported before.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name == "search" and isinstance(value, ModuleType):
-            value = vars(value)["search"]
+        if name in ("search", "fidelity") and isinstance(value, ModuleType):
+            value = vars(value)[name]
         super().__setattr__(name, value)
 
 

@@ -183,8 +183,11 @@ def _check_measure(settings: Settings) -> None:
         raise CnnsearchError(f"--train-share: expected above 0 and at most 1, got {share:g}")
 
 
-def check_same(run: RunDirectory, settings: Settings) -> None:
-    """Refuses to resume a run with other settings than it was begun with."""
+def check_same(run: RunDirectory, settings: Settings, kind: str = "search") -> None:
+    """Refuses to resume a run of another kind, or with other settings than it was begun with."""
+    was = run.manifest.get("kind", "search")
+    if was != kind:
+        raise RunError(f"run {run.name!r} is of cnnsearch {was}, not {kind}; choose another --name")
     before: Mapping[str, Any] = run.manifest.get("identity", {})
     for key, value in settings.identity().items():
         began = before.get(key, getattr(Settings, key, value))

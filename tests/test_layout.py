@@ -18,8 +18,9 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {
         *("search", "report", "export", "checking", "comparing", "lookup", "schema", "display"),
-        *("published", "scaled", "scaling_search"),
+        *("published", "scaled", "scaling_search", "fidelity"),
     },
+    "fidelity": {"search"},
     "search": {"session", "starting"},
     "report": {"driver"},
     "export": {"driver", "settings", "verify"},
@@ -102,7 +103,8 @@ DOORS = {
     "tensorflow_datasets": {"data"},
     "sklearn": {"data"},
     "PIL": {"data"},
-    "matplotlib": {"report", "drawing"},
+    "scipy": {"fidelity"},
+    "matplotlib": {"report", "drawing", "fidelity"},
     "typer": {"cli"},
     "tensorflow": {"steps", "resources", "training", "trial", "export", "serving"},
 }

@@ -8,7 +8,7 @@ gc.disable()  # importing makes much and leaves nothing to collect
 
 import typer  # noqa: E402
 
-from cnnsearch.cli import architectures, models, runs, scaling, spaces  # noqa: E402
+from cnnsearch.cli import architectures, fidelity, models, runs, scaling, spaces, train  # noqa: E402
 from cnnsearch.cli.common import INTERRUPTED, app  # noqa: E402
 from cnnsearch.errors import CnnsearchError  # noqa: E402
 
@@ -16,7 +16,17 @@ gc.enable()
 
 UsageError: Any = typer.BadParameter.__base__  # of which Typer exports the subclass only
 
-__all__ = ["app", "architectures", "main", "models", "runs", "scaling", "spaces"]
+__all__ = [
+    "app",
+    "architectures",
+    "fidelity",
+    "main",
+    "models",
+    "runs",
+    "scaling",
+    "spaces",
+    "train",
+]
 
 
 def main() -> None:
