@@ -94,14 +94,17 @@ class Plain(Quiet):
         self._console = console
         self._trials: int | None = None
         self._best = 0.0
+        self._measured = "val accuracy"
 
     def begin(self, overview: Overview) -> None:
+        self._measured = overview.measured
         self._trials, self._best = overview.trials, overview.best or 0.0
         self._console.print(headline(overview))
 
     def ended(self, trial: TrialRecord) -> None:
         self._best = max(self._best, trial.score or 0.0)
-        self._console.print(trial_line(trial, self._trials, self._best), highlight=False)
+        line = trial_line(trial, self._trials, self._best, self._measured)
+        self._console.print(line, highlight=False)
 
     def note(self, text: str) -> None:
         self._console.print(text, highlight=False)
@@ -112,6 +115,8 @@ class Plain(Quiet):
 
 def headline(overview: Overview) -> str:
     """Says in one paragraph what is searched."""
+    if overview.title:
+        return overview.title
     wanted = many(overview.trials, "candidate") if overview.trials else "candidates"
     parts = [
         f"Searching {overview.space} on {overview.data}"
@@ -129,7 +134,9 @@ def headline(overview: Overview) -> str:
     return text
 
 
-def trial_line(trial: TrialRecord, trials: int | None, best: float) -> str:
+def trial_line(
+    trial: TrialRecord, trials: int | None, best: float, measured: str = "val accuracy"
+) -> str:
     """Returns one finished candidate as a line of text."""
     of = f"/{trials}" if trials else ""
     cost = f"{short_amount(trial.params)} params  {short_amount(trial.macs)} MACs"
@@ -137,7 +144,8 @@ def trial_line(trial: TrialRecord, trials: int | None, best: float) -> str:
     if trial.score is None:
         return f"{start}  {trial.status}: {trial.reason}"
     return (
-        f"{start}  val {trial.score:6.2%}  best {best:6.2%}  {short_time(trial.seconds or 0.0):>6}"
+        f"{start}  {measured.split()[0]} {trial.score:6.2%}  best {best:6.2%}  "
+        f"{short_time(trial.seconds or 0.0):>6}"
     )
 
 
@@ -197,7 +205,7 @@ class Live(Plain):
         self._put(trial, trial.initial_epoch, None)
 
     def epoch(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
-        self._put(trial, epoch, metrics.get("val_accuracy"))
+        self._put(trial, epoch, metrics.get("val_accuracy", metrics.get("accuracy")))
 
     def ended(self, trial: TrialRecord) -> None:
         self._ended += 1
@@ -236,7 +244,7 @@ class Live(Plain):
         )
         table.add_column("candidate", justify="right")
         table.add_column("family")
-        for name in ("params", "MACs", "epoch", "val accuracy", "time"):
+        for name in ("params", "MACs", "epoch", self._measured, "time"):
             table.add_column(name, justify="right")
         for trial, epoch, accuracy in self._rows.values():
             table.add_row(*self._cells(trial, epoch, accuracy))

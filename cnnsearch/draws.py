@@ -115,7 +115,7 @@ def _colours(kinds: npt.NDArray[Any], amounts: npt.NDArray[Any]) -> npt.NDArray[
 def _erased(share: float, count: int, size: tuple[int, int], rng: Rng) -> npt.NDArray[Any]:
     """A rectangle an image (arXiv:1708.04896, algorithm 1); an empty one where none is erased."""
     area = rng.uniform(*ERASED_AREA, count) * size[0] * size[1]
-    aspect = np.exp(rng.uniform(*np.log(ERASED_ASPECT), count))
+    aspect = np.exp(rng.uniform(math.log(ERASED_ASPECT[0]), math.log(ERASED_ASPECT[1]), count))
     height = np.minimum(np.round(np.sqrt(area * aspect)), size[0])
     width = np.minimum(np.round(np.sqrt(area / aspect)), size[1])
     top = np.floor(rng.random(count) * (size[0] - height + 1))

@@ -40,7 +40,7 @@ def target_entropy(targets: Targets, logits: Tensor, smoothing: float) -> Tensor
         smoothing: of the labels.
     """
     loss = cross_entropy(targets.labels, logits, smoothing)
-    if targets.others is None:
+    if targets.others is None or targets.share is None:
         return loss
     return targets.share * loss + (1.0 - targets.share) * cross_entropy(
         targets.others, logits, smoothing
@@ -55,7 +55,7 @@ def class_weights(targets: Targets, weights: Tensor) -> Tensor:
         weights: of each class.
     """
     of_label = ops.take(weights, targets.labels, axis=0)
-    if targets.others is None:
+    if targets.others is None or targets.share is None:
         return of_label
     other = ops.take(weights, targets.others, axis=0)
     return targets.share * of_label + (1.0 - targets.share) * other

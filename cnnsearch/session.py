@@ -13,13 +13,12 @@ from cnnsearch.driver import Assignment, Driver, InternalError
 from cnnsearch.executor import Executor
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
-from cnnsearch.measuring import balanced_weights
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.facade import SearchOracle
 from cnnsearch.oracles.types import Draws, Store
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
-from cnnsearch.settings import Settings, default_epochs
+from cnnsearch.settings import Settings, class_weights, default_epochs
 from cnnsearch.space import SearchSpace
 from cnnsearch.starting import pretrained_of
 from cnnsearch.tracking import Tracker
@@ -128,13 +127,6 @@ class Session:
             objective=settings.objective,
             class_weights=class_weights(settings, self._dataset),
         )
-
-
-def class_weights(settings: Settings, data: Dataset) -> tuple[float, ...]:
-    """Returns the weight of each class in the loss; nothing where all weigh alike."""
-    if settings.class_weights == "none":
-        return ()
-    return balanced_weights(data.train.labels(), data.classes)
 
 
 def unbalanced(settings: Settings, data: Dataset) -> str:

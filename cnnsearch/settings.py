@@ -11,7 +11,7 @@ from cnnsearch.cost import Budget
 from cnnsearch.data import Dataset, load
 from cnnsearch.errors import CnnsearchError, RunError, nearest
 from cnnsearch.lookup import parse_image
-from cnnsearch.measuring import OBJECTIVES
+from cnnsearch.measuring import OBJECTIVES, balanced_weights
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import SearchSpace
@@ -102,6 +102,13 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
         data_dir=Path(settings.data_dir) if settings.data_dir else None,
     )
     return data.subset(settings.train_share, settings.seed)
+
+
+def class_weights(settings: Settings, data: Dataset) -> tuple[float, ...]:
+    """Returns the weight of each class in the loss; nothing where all weigh alike."""
+    if settings.class_weights == "none":
+        return ()
+    return balanced_weights(data.train.labels(), data.classes)
 
 
 def manifest(

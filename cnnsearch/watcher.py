@@ -26,6 +26,8 @@ class Overview:
         seconds: the time limit; None: none.
         device: what trains.
         workers: candidates trained side by side.
+        title: what to say at the start, where it is no search.
+        measured: what a trial's score is.
     """
 
     run: str
@@ -42,6 +44,8 @@ class Overview:
     seconds: float | None
     device: str
     workers: int
+    title: str = ""
+    measured: str = "val accuracy"
 
 
 @dataclass(frozen=True)

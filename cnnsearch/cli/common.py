@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -58,3 +58,11 @@ def open_run(runs: Path, name: str | None) -> "RunDirectory":
             raise RunError(f"there is no run in {runs} yet")
         name = max(dated, key=lambda one: one.created or 0.0).name
     return RunDirectory.open(runs, name)
+
+
+def watcher_of(json_: bool, quiet: bool, plain: bool) -> Any:
+    """Returns the display that the options ask for."""
+    from cnnsearch.display import choose
+
+    modes = {"json": json_, "quiet": quiet, "plain": plain}
+    return choose(next((mode for mode, asked in modes.items() if asked), "auto"))

@@ -1,7 +1,7 @@
 """Commands that search, and that look at what was found."""
 
 import sys
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -17,6 +17,7 @@ from cnnsearch.cli.common import (
     console,
     open_run,
     print_json,
+    watcher_of,
 )
 
 
@@ -112,16 +113,9 @@ def search(
         data_dir=data_dir,
         mlflow_uri=mlflow_uri,
         runs=runs,
-        watcher=_watcher(json_, quiet, plain),
+        watcher=watcher_of(json_, quiet, plain),
     )
     _leave(result.reason)
-
-
-def _watcher(json_: bool, quiet: bool, plain: bool) -> Any:
-    from cnnsearch.display import choose
-
-    modes = {"json": json_, "quiet": quiet, "plain": plain}
-    return choose(next((mode for mode, asked in modes.items() if asked), "auto"))
 
 
 def _leave(reason: str) -> None:
@@ -146,7 +140,17 @@ def resume(
     """Go on with a run as it was asked for."""
     from cnnsearch.search import resume as resume_search
 
-    watcher = _watcher(json_, quiet, plain)
+    watcher = watcher_of(json_, quiet, plain)
+    from cnnsearch.final.training import exists_final, resume_final
+
+    if exists_final(runs, run):
+        from cnnsearch.cli.train import show_final
+
+        final = resume_final(runs, run, watcher, workers)
+        if not quiet:
+            show_final(final.run, json_, final.reason)
+        _leave(final.reason)
+        return
     result = resume_search(
         run, runs=runs, trials=trials, max_time=max_time, workers=workers, watcher=watcher
     )
@@ -190,6 +194,11 @@ def results(
     from cnnsearch.report import leaderboard, pareto_front, pareto_plot, results_table
 
     opened = open_run(runs, run)
+    if opened.manifest.get("kind") == "final":
+        from cnnsearch.cli.train import show_final
+
+        show_final(opened, json_)
+        return
     trials = opened.db.trials()
     if json_:
         from cnnsearch.display import trial_data

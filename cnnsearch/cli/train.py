@@ -1,0 +1,110 @@
+"""The command that trains winners in full and judges them on the test split."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cnnsearch.cli.common import (
+    INTERRUPTED,
+    RUNS,
+    Json,
+    Runs,
+    app,
+    console,
+    print_json,
+    watcher_of,
+)
+
+if TYPE_CHECKING:
+    from cnnsearch.rundir import RunDirectory
+
+
+@app.command()
+def train(
+    which: Annotated[
+        str, typer.Argument(help="best, a trial's id, a published network, or the file of one.")
+    ] = "best",
+    run: Annotated[str | None, typer.Option("--run", help="The search it is of.")] = None,
+    top: Annotated[int, typer.Option(help="With best: so many of the leaderboard.")] = 1,
+    seeds: Annotated[int, typer.Option(help="Trainings of each network.")] = 3,
+    epochs: Annotated[
+        int | None, typer.Option(help="Of each training; default: 5 times the search's.")
+    ] = None,
+    data: Annotated[str | None, typer.Option(help="Another data set than the search's.")] = None,
+    hold_out: Annotated[
+        bool,
+        typer.Option("--hold-out", help="Do not train on validation images; keep the best epoch."),
+    ] = False,
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change the recipe: --set ema=0.99 --set mixup=0.2."),
+    ] = None,
+    references: Annotated[
+        str,
+        typer.Option(help="all, random (costs the search again), published or none."),
+    ] = "all",
+    name: Annotated[
+        str | None, typer.Option(help="Of the run; the same name again goes on with it.")
+    ] = None,
+    workers: Annotated[int | None, typer.Option(help="Trainings side by side.")] = None,
+    trial_timeout: Annotated[
+        str | None, typer.Option("--trial-timeout", help="Give a training up after so long.")
+    ] = None,
+    mlflow_uri: Annotated[
+        str | None, typer.Option("--mlflow-uri", help="Another MLflow store than runs/mlflow.db.")
+    ] = None,
+    runs: Runs = RUNS,
+    json_: Json = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
+    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
+) -> None:
+    """Train winners in full, several seeds, and judge them once on the untouched test split.
+
+    Beside them, by the same recipe and for as long: the best of equally many random candidates,
+    and a published network of similar MACs.
+    """
+    from cnnsearch.amounts import parse_time
+    from cnnsearch.final.request import train as train_final
+
+    result = train_final(
+        which,
+        run,
+        top=top,
+        seeds=seeds,
+        epochs=epochs,
+        data=data,
+        hold_out=hold_out,
+        changes=tuple(change or ()),
+        references=references,
+        name=name,
+        runs=runs,
+        workers=workers,
+        trial_timeout=None
+        if trial_timeout is None
+        else parse_time(trial_timeout, "--trial-timeout"),
+        mlflow_uri=mlflow_uri,
+        watcher=watcher_of(json_, quiet, plain),
+    )
+    if not quiet:
+        show_final(result.run, json_, result.reason)
+    if result.reason == "interrupted":
+        sys.exit(INTERRUPTED)
+
+
+def show_final(run: "RunDirectory", json_: bool, reason: str = "trials") -> None:
+    """Prints a final training's results."""
+    from cnnsearch.final.summary import rows, sentences
+    from cnnsearch.final.table import final_table, notes
+    from cnnsearch.final.training import result_data
+
+    if json_:
+        print_json({"run": run.name, "reason": reason, "results": result_data(run)})
+        return
+    found, terminal = rows(run), console()
+    if found:
+        terminal.print(final_table(run, found))
+        for line in [*sentences(found), *notes(run, found)]:
+            terminal.print(line, highlight=False, markup=False)
+    if reason != "trials":
+        terminal.print(f"Go on with:   cnnsearch resume {run.name}", highlight=False)
