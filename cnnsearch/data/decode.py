@@ -48,7 +48,7 @@ def decode(raw: Raw, image: tuple[int, int], channels: int) -> npt.NDArray[np.ui
         if pixels.shape == (*image, channels):
             return pixels
         picture = _from_pixels(pixels)
-    picture = _in_colour(picture, "L" if channels == 1 else "RGB")
+    picture = in_colour(picture, "L" if channels == 1 else "RGB")
     if picture.size != (image[1], image[0]):
         from PIL import Image
 
@@ -112,10 +112,11 @@ def _decoded(item: Item, image: tuple[int, int], channels: int) -> Decoded:
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        return Decoded(None, content, _reason(error))
+        return Decoded(None, content, reason_of(error))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Says in a few words why an image cannot be read."""
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
@@ -134,10 +135,11 @@ def _opened(data: bytes, image: tuple[int, int]) -> "Image.Image":
     side = 2 * max(image)
     picture.draft(None, (side, side))
     picture.load()
-    return _upright(picture)
+    return upright(picture)
 
 
-def _upright(picture: "Image.Image") -> "Image.Image":
+def upright(picture: "Image.Image") -> "Image.Image":
+    """Returns a picture turned as its EXIF orientation says."""
     from PIL.Image import Transpose
 
     try:
@@ -156,7 +158,8 @@ def _upright(picture: "Image.Image") -> "Image.Image":
     return turns[orientation]() if orientation in turns else picture
 
 
-def _in_colour(picture: "Image.Image", mode: str) -> "Image.Image":
+def in_colour(picture: "Image.Image", mode: str) -> "Image.Image":
+    """Returns a picture in ``L`` or ``RGB``: alpha on white, 16 bits scaled to 8."""
     from PIL import Image
 
     if picture.mode.startswith("I"):

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from cnnsearch.data.pipeline import Options
 
 FORMS = (
-    "digits, a folder of class folders, a .zip or .tar of one, "
+    "digits, a folder of class folders, a .zip or .tar of one, a .csv or .parquet of path,label, "
     "npz:FILE or tfds:NAME[:config][/version]"
 )
 _OFTEN_MEANT = ("tfds:cifar10", "tfds:cifar100", "tfds:fashion_mnist", "tfds:mnist")
@@ -53,7 +53,7 @@ def load(
     options = _options(image, channels, seed, validation, test, skip_bad_images)
     from cnnsearch.data.pipeline import build
 
-    return build(_find(source, data_dir), options, cache.expanduser().absolute(), progress)
+    return build(find(source, data_dir), options, cache.expanduser().absolute(), progress)
 
 
 def from_arrays(
@@ -125,13 +125,18 @@ def _options(
     return Options(size, channels, seed, float(validation), float(test), skip_bad_images)
 
 
-def _find(source: str, data_dir: Path | None) -> "Source":
-    """Tells the forms of a source apart."""
+def find(source: str, data_dir: Path | None) -> "Source":
+    """Returns the source that a text names, not opened yet.
+
+    Raises:
+        DataError: it names none.
+    """
     from cnnsearch.data.archive import ArchiveSource, split_archives
     from cnnsearch.data.arrays import DigitsSource
     from cnnsearch.data.folder import FolderSource
     from cnnsearch.data.members import is_archive
     from cnnsearch.data.npz import NpzSource
+    from cnnsearch.data.table import TableSource, is_table
     from cnnsearch.data.tfds import TfdsSource
 
     kind, _, rest = source.partition(":")
@@ -149,6 +154,8 @@ def _find(source: str, data_dir: Path | None) -> "Source":
         return ArchiveSource(path, archives) if archives else FolderSource(path)
     if is_archive(path) and path.is_file():
         return ArchiveSource(path)
+    if is_table(path) and path.is_file():
+        return TableSource(path)
     raise DataError(_unknown(source, path))
 
 
