@@ -101,6 +101,7 @@ DOORS = {
     },
     "jax": {"steps", "training", "trial"},
     "tensorflow_datasets": {"data"},
+    "pyarrow": {"data"},
     "sklearn": {"data"},
     "PIL": {"data"},
     "scipy": {"fidelity"},
@@ -112,7 +113,7 @@ DOORS = {
 # What a command that trains nothing never imports; `import cnnsearch` neither.
 HEAVY = (
     *("tensorflow", "keras", "keras_tuner", "mlflow", "jax", "ray"),
-    *("tensorflow_datasets", "sklearn", "scipy", "pandas", "matplotlib"),
+    *("tensorflow_datasets", "sklearn", "scipy", "pandas", "pyarrow", "matplotlib"),
 )
 
 

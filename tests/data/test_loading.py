@@ -55,8 +55,8 @@ def test_missing_folders_and_files(tmp_path: Path) -> None:
     message = refusal(str(tmp_path / "fotos"), tmp_path)
     assert "does not exist, did you mean 'photos'?" in message
     assert "no such file" in refusal(f"npz:{tmp_path}/none.npz", tmp_path)
-    (tmp_path / "list.csv").write_text("a,b")
-    assert "is a file; a data source is" in refusal(str(tmp_path / "list.csv"), tmp_path)
+    (tmp_path / "list.doc").write_text("a,b")
+    assert "is a file; a data source is" in refusal(str(tmp_path / "list.doc"), tmp_path)
 
 
 @pytest.mark.parametrize(
