@@ -69,6 +69,15 @@ def device() -> str:
     return ", ".join(found) if found else f"CPU ({cores()} cores)"
 
 
+def available_memory() -> int:
+    """Returns the bytes of memory that processes may still take, as well as can be told."""
+    try:
+        text = Path("/proc/meminfo").read_text("ascii")
+        return 1024 * int(text.split("MemAvailable:")[1].split()[0])
+    except (OSError, IndexError, ValueError):
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
 def environment() -> dict[str, Any]:
     """Returns versions, backend, device, platform and the git revision, for the record."""
     return {

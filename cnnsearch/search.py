@@ -46,6 +46,7 @@ def search(
     objective: str = "accuracy",
     class_weights: str = "none",
     train_share: float = 1.0,
+    max_memory: str | int | None = None,
     runs: str | Path = RUNS,
     workers: int = 1,
     mlflow_uri: str | None = None,
@@ -75,6 +76,8 @@ def search(
             ``balanced_accuracy`` (mean recall of the classes) or ``macro_f1``.
         class_weights: ``balanced`` weighs every class the same in the loss, ``none`` every image.
         train_share: stratified share of the training split that candidates learn from.
+        max_memory: what a process may take for images, beside frameworks and model: ``500M``;
+            larger data is streamed from disk. None: what the machine has left.
         runs: the folder that holds all runs.
         workers: candidates trained side by side; 0 trains in this process, for debugging.
         mlflow_uri: where MLflow tracks; None: an SQLite store in ``runs``.
@@ -107,6 +110,7 @@ def search(
         objective=objective,
         class_weights=class_weights,
         train_share=train_share,
+        max_memory=None if max_memory is None else parse_amount(max_memory, "--max-memory"),
         trials=trials,
         max_time=None if max_time is None else parse_time(max_time, "--max-time"),
         workers=workers,

@@ -38,6 +38,7 @@ class Settings:
         objective: what candidates are ranked by on the validation split.
         class_weights: ``balanced`` weighs classes alike in the loss, ``none`` images.
         train_share: stratified share of the training split that candidates learn from.
+        max_memory: bytes that a process may take for images; None: what the machine has left.
         trials: candidates in all; None: no limit.
         max_time: seconds this session may take; None: no limit.
         workers: candidates trained side by side; 0: in this process.
@@ -61,6 +62,7 @@ class Settings:
     objective: str = "accuracy"
     class_weights: str = "none"
     train_share: float = 1.0
+    max_memory: int | None = None
     trials: int | None = 20
     max_time: float | None = None
     workers: int = 1
@@ -92,6 +94,7 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     Trained weights expect colour images.
     """
     height, width = settings.size or space.input[:2]
+    _check_whole(settings)
     data = load(
         settings.data,
         image=(height, width),
@@ -101,7 +104,20 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
         skip_bad_images=settings.skip_bad_images,
         data_dir=Path(settings.data_dir) if settings.data_dir else None,
     )
-    return data.subset(settings.train_share, settings.seed)
+    memory = settings.max_memory or machine.available_memory()
+    return data.within(memory).subset(settings.train_share, settings.seed)
+
+
+def _check_whole(settings: Settings) -> None:
+    """Refuses what has to be read whole and is larger than the memory there may be for it."""
+    path = Path(settings.data.removeprefix("npz:"))
+    if settings.max_memory is None or path.suffix != ".npz" or not path.is_file():
+        return
+    if path.stat().st_size > settings.max_memory:
+        raise CnnsearchError(
+            f"--max-memory: {settings.data} has {path.stat().st_size:,} bytes and is read whole, "
+            f"more than the {settings.max_memory:,} allowed; a folder of images is streamed"
+        )
 
 
 def class_weights(settings: Settings, data: Dataset) -> tuple[float, ...]:

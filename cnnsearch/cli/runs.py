@@ -64,6 +64,10 @@ def search(
     train_share: Annotated[
         float, typer.Option("--train-share", help="Candidates learn from this share of train.")
     ] = 1.0,
+    max_memory: Annotated[
+        str | None,
+        typer.Option("--max-memory", help="For images, in each process: 500M. More is streamed."),
+    ] = None,
     workers: Annotated[
         int, typer.Option(help="Candidates trained side by side; 0: in this process.")
     ] = 1,
@@ -107,6 +111,7 @@ def search(
         objective=objective,
         class_weights=class_weights,
         train_share=train_share,
+        max_memory=max_memory,
         workers=workers,
         trial_timeout=trial_timeout,
         skip_bad_images=skip_bad_images,

@@ -104,6 +104,31 @@ def map_array(path: Path) -> npt.NDArray[Any]:
         ) from error
 
 
+def read_rows(path: Path, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
+    """Returns rows of an .npy file, in order, read and not mapped.
+
+    Mapped pages count as memory of the process that touched them, until the system takes them
+    back; what is read here does not stay. Rows are read in the order in which they lie on disk.
+    """
+    try:
+        with path.open("rb", buffering=0) as file:
+            version = np.lib.format.read_magic(file)
+            if version != (1, 0):
+                raise ValueError(f"version {version}")
+            shape, _, kind = np.lib.format.read_array_header_1_0(file)
+            start, found = file.tell(), np.empty((len(rows), *shape[1:]), kind)
+            size = found[:1].nbytes or int(np.prod(shape[1:])) * kind.itemsize
+            for place in np.argsort(rows, kind="stable"):
+                file.seek(start + int(rows[place]) * size)
+                if file.readinto(memoryview(found[place]).cast("B")) != size:
+                    raise ValueError("it ends too early")
+            return found
+    except (OSError, ValueError) as error:
+        raise DataError(
+            f"the cached array {path} cannot be read ({_why(error)}): load the data set again"
+        ) from error
+
+
 def is_whole(directory: Path, count: int, shape: tuple[int, int, int]) -> bool:
     """Tells whether a split's two arrays are there, of this length."""
     try:

@@ -1,12 +1,16 @@
 """`Dataset` and `Split`: small picklable handles on decoded images in the cache."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
+
+
+MAPPED_SHARE = 0.25
+"""Of the memory that there is, what decoded images may take before they are streamed."""
 
 
 @dataclass(frozen=True)
@@ -21,6 +25,7 @@ class Split:
         directory: Where images.npy and labels.npy lie, or will.
         plan: How to read the images when first asked for, or None if they were read at load.
         skip_bad_images: Whether unreadable files are left out instead of being an error.
+        streamed: Whether `read` reads from disk what it is asked for, instead of mapping the file.
     """
 
     name: str
@@ -29,6 +34,13 @@ class Split:
     directory: Path
     plan: Path | None = None
     skip_bad_images: bool = False
+    streamed: bool = False
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all images, decoded."""
+        height, width, channels = self.shape
+        return self.count * height * width * channels
 
     @property
     def materialised(self) -> bool:
@@ -49,7 +61,13 @@ class Split:
         Args:
             rows: Each at least 0 and below `count`.
         """
-        return self.images()[rows]
+        if not self.streamed:
+            return self.images()[rows]
+        from cnnsearch.data.cache import read_rows
+        from cnnsearch.data.pipeline import ensure
+
+        ensure(self)
+        return read_rows(self.directory / "images.npy", rows)
 
     def labels(self) -> "npt.NDArray[np.int32]":
         """Returns the class indices as int32 (N,), in the order of `images`.
@@ -119,6 +137,21 @@ class Dataset:
     def input(self) -> tuple[int, int, int]:
         """Height, width, channels."""
         return (*self.image, self.channels)
+
+    def within(self, memory: int) -> "Dataset":
+        """Returns the data set as a process reads it that has so much memory for its images.
+
+        Splits that are larger than `MAPPED_SHARE` of it together are streamed from disk, a few
+        batches at a time; smaller ones are mapped, so that all processes share one copy.
+
+        Args:
+            memory: In bytes.
+        """
+        parts = (self.train, self.validation)
+        if sum(part.nbytes for part in parts) <= MAPPED_SHARE * memory:
+            return self
+        names = ("train", "validation", "test")
+        return replace(self, **{n: replace(getattr(self, n), streamed=True) for n in names})
 
     def joined(self) -> "Dataset":
         """Returns the data set with validation as part of train, and no validation left."""

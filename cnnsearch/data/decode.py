@@ -1,12 +1,12 @@
 """Pixels from image files and arrays: Pillow only, to uint8 of one size and colour."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
-from os import cpu_count
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -88,7 +88,7 @@ def decode_all(
     def batch(chunk: list[Item]) -> list[Decoded]:
         return [_decoded(item, image, channels) for item in chunk]
 
-    workers = min(32, cpu_count() or 1)
+    workers = min(32, process_cpus())
     pending: deque[Future[list[Decoded]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
@@ -100,6 +100,13 @@ def decode_all(
                 yield from pending.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
+
+
+def process_cpus() -> int:
+    """Returns how many cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _decoded(item: Item, image: tuple[int, int], channels: int) -> Decoded:

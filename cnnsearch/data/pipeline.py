@@ -111,7 +111,7 @@ def _materialise(
         _check_left(written, listed.class_names)
         contents = [written[name].content for name in parts]
         fingerprint = digest(_VERSION, shape, listed.class_names, *contents, test.stamp())
-        mean, std = moments(cache.map_array(stage / "train" / "images.npy"))
+        mean, std = moments(stage / "train" / "images.npy", len(written["train"].labels), shape)
         record = {
             "class_names": listed.class_names,
             "shape": shape,
@@ -178,16 +178,24 @@ def _decoded(examples: Examples, shape: tuple[int, int, int]) -> Iterator[tuple[
     return zip(examples.keys, examples.labels, decoded, strict=True)
 
 
-def moments(images: npt.NDArray[np.uint8]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def moments(
+    path: Path, count: int, shape: tuple[int, int, int]
+) -> tuple[tuple[float, ...], tuple[float, ...]]:
     """Returns mean and standard deviation per channel of pixels scaled to [0, 1], exactly.
 
-    From histograms, so neither order nor chunking changes a bit of the result.
+    From histograms, so neither order nor chunking changes a bit of the result; 4 MiB at a time.
+
+    Args:
+        path: An .npy file of uint8 images.
+        count: How many they are.
+        shape: Of each.
     """
-    channels = images.shape[-1]
+    channels = shape[-1]
     histogram = np.zeros((channels, 256), dtype=np.int64)
-    step = max(1, (1 << 22) // max(1, images[:1].size))
-    for start in range(0, len(images), step):
-        chunk = images[start : start + step].reshape(-1, channels)
+    step = max(1, (1 << 22) // (shape[0] * shape[1] * channels))
+    for start in range(0, count, step):
+        rows = np.arange(start, min(start + step, count))
+        chunk = cache.read_rows(path, rows).reshape(-1, channels)
         for channel in range(channels):
             histogram[channel] += np.bincount(chunk[:, channel], minlength=256)
     level = np.arange(256) / 255.0

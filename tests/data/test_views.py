@@ -51,3 +51,28 @@ def test_a_share_is_decided_by_its_seed_and_leaves_the_rest(digits: Dataset) -> 
 def test_a_share_is_more_than_nothing_and_at_most_all(digits: Dataset, share: float) -> None:
     with pytest.raises(DataError, match="more than 0 and at most 1"):
         digits.subset(share)
+
+
+def test_streamed_reads_what_mapped_reads(digits: Dataset) -> None:
+    streamed = digits.within(1000)
+    assert streamed.train.streamed
+    assert streamed.validation.streamed
+    assert streamed.fingerprint == digits.fingerprint
+    rows = np.array([1000, 3, 3, 0, 512])
+    for data in (streamed, streamed.joined(), streamed.subset(1.0)):
+        np.testing.assert_array_equal(data.train.read(rows), digits.train.images()[rows])
+    test = np.arange(digits.test.count)
+    np.testing.assert_array_equal(streamed.test.read(test), digits.test.images())
+
+
+def test_a_small_set_is_mapped_and_shared(digits: Dataset) -> None:
+    bytes_ = digits.train.nbytes + digits.validation.nbytes
+    assert digits.within(4 * bytes_) is digits
+    assert digits.within(4 * bytes_ - 1).train.streamed
+
+
+def test_streaming_a_file_that_was_cut_is_one_line(digits: Dataset) -> None:
+    file = digits.train.directory / "images.npy"
+    file.write_bytes(file.read_bytes()[:1000])
+    with pytest.raises(DataError, match="cannot be read .*ends too early"):
+        digits.within(1000).train.read(np.array([900]))
