@@ -26,6 +26,7 @@ _THEIRS = re.compile(r"(?P<name>\w+)(?:/(?P<config>[\w.+-]+))?(?::(?P<version>\d
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _NO_KERAS = {"TF_USE_LEGACY_KERAS": "1"}  # TensorFlow then imports no Keras, half of its start
 _CHARACTERS = ("emnist", "kmnist", "mnist", "omniglot", "svhn_cropped")
+FORM = "tfds:NAME[:config][/version], tfds:NAME[/config][:version] or tfds:/DIRECTORY"
 _ROLES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 
 
@@ -103,15 +104,29 @@ class TfdsSource:
 
     def __init__(self, text: str, data_dir: Path | None) -> None:
         self.name = f"tfds:{text}"
+        self._reader = Reader()
+        if text.startswith(("/", "~", "./", "../")):
+            self._place(Path(text).expanduser().absolute())
+        else:
+            self._parse(text)
+            default = os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")
+            self._root = Path(data_dir or default).expanduser().absolute()
+
+    def _place(self, path: Path) -> None:
+        """Takes the directory of a prepared data set, or the one above its versions."""
+        found = [path] if (path / "dataset_info.json").is_file() else _versions(path)
+        if not found:
+            raise DataError(f"{self.name}: no prepared TFDS data there (no dataset_info.json)")
+        self._directory = found[-1]
+        self._dataset = _name(self._directory)
+
+    def _parse(self, text: str) -> None:
         match = _OURS.fullmatch(text) or _THEIRS.fullmatch(text)
         if match is None:
-            raise DataError(f"{self.name!r} is not of the form tfds:NAME[:config][/version]")
+            raise DataError(f"{self.name!r} is not of the form {FORM}")
         self._dataset, self._config, self._version = match.group("name", "config", "version")
         if self._config and _VERSION.fullmatch(self._config) and not self._version:
             self._config, self._version = None, self._config
-        self._reader = Reader()
-        default = os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")
-        self._root = Path(data_dir or default).expanduser().absolute()
 
     def witness(self) -> str:
         """Changes whenever the source may have changed."""
@@ -155,19 +170,13 @@ class TfdsSource:
         """The directory of the newest version there is, without importing TFDS."""
         base = self._root / self._dataset
         folders = [base / self._config] if self._config else [base, *_configs(base)]
-        found = {folder: versions for folder in folders if (versions := self._versions(folder))}
+        found = {
+            folder: versions for folder in folders if (versions := _versions(folder, self._version))
+        }
         if len(found) > 1 and base not in found:
             configs = ", ".join(sorted(folder.name for folder in found))
             raise DataError(f"{self.name}: say which config, tfds:NAME:config, one of {configs}")
         return next(iter(found.values()))[-1] if found else None
-
-    def _versions(self, folder: Path) -> list[Path]:
-        versions = [
-            path
-            for path in folder.glob(self._version or "*.*.*")
-            if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").is_file()
-        ]
-        return sorted(versions, key=lambda path: [int(part) for part in path.name.split(".")])
 
     def _prepare(self) -> Path:
         config = f"/{self._config}" if self._config else ""
@@ -179,6 +188,25 @@ class TfdsSource:
         except DataError as error:
             raise DataError(f"{self.name}: not prepared in {self._root}, and {error}") from error
         return Path(answer["directory"])
+
+
+def _versions(folder: Path, wanted: str | None = None) -> list[Path]:
+    """The prepared versions in a directory, the newest last."""
+    versions = [
+        path
+        for path in folder.glob(wanted or "*.*.*")
+        if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").is_file()
+    ]
+    return sorted(versions, key=lambda path: [int(part) for part in path.name.split(".")])
+
+
+def _name(directory: Path) -> str:
+    """What a prepared data set calls itself."""
+    try:
+        info = json.loads((directory / "dataset_info.json").read_text(encoding="utf-8"))
+        return str(info["name"])
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        raise DataError(f"{directory}/dataset_info.json is not readable ({error!r})") from error
 
 
 def _configs(base: Path) -> list[Path]:

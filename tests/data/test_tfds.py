@@ -1,5 +1,6 @@
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,54 @@ def test_prepared_data_is_read_without_network(prepared: Path) -> None:
 def test_a_name_that_tfds_does_not_know(tmp_path: Path) -> None:
     message = refusal("mnits", tmp_path)
     assert "not prepared in" in message and "did you mean 'mnist'" in message
+
+
+@pytest.mark.slow
+def test_a_prepared_directory(prepared: Path) -> None:
+    by_name = open_tfds("cnn_blobs", prepared)
+    for place in ("data/cnn_blobs/1.2.0", "data/cnn_blobs"):
+        data = load(
+            f"tfds:{prepared / place}", image=(8, 8), channels=None, cache=prepared / "cache"
+        )
+        assert data.fingerprint == by_name.fingerprint
+
+
+@pytest.mark.slow
+def test_our_own_builder_needs_no_network(tmp_path: Path) -> None:
+    data = open_tfds("cnnsearch_digits", tmp_path)
+    digits = load("digits", image=(8, 8), channels=None, cache=tmp_path / "cache")
+    assert (data.class_names, data.channels, data.flip) == (digits.class_names, 1, False)
+    assert data.train.count + data.validation.count + data.test.count == 1797
+
+    def pairs(one: Dataset) -> list[tuple[bytes, int]]:
+        splits = (one.train, one.validation, one.test)
+        return sorted(
+            (image.tobytes(), int(label))
+            for split in splits
+            for image, label in zip(split.images(), split.labels(), strict=True)
+        )
+
+    assert pairs(data) == pairs(digits)
+    records = list((tmp_path / "data" / "cnnsearch_digits" / "1.0.0").glob("*.tfrecord-*"))
+    assert records, "prepared as TFRecord"
+
+
+@pytest.mark.slow
+def test_no_network_is_said_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("no_proxy", "")
+    started = time.monotonic()
+    message = refusal("mnist", tmp_path)
+    assert "not prepared in" in message and "could not be downloaded and prepared" in message
+    assert time.monotonic() - started < 90  # eleven tries took 205 s, five more take 14 s
+
+
+def test_a_directory_without_prepared_data(tmp_path: Path) -> None:
+    assert "no prepared TFDS data there" in refusal(str(tmp_path), tmp_path)
+    (tmp_path / "1.0.0").mkdir()
+    (tmp_path / "1.0.0" / "dataset_info.json").write_text("[]")
+    assert "dataset_info.json is not readable" in refusal(str(tmp_path), tmp_path)
 
 
 def test_a_form_that_is_none(tmp_path: Path) -> None:
