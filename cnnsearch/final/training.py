@@ -16,7 +16,7 @@ from cnnsearch.driver import Assignment, Driver, Planned
 from cnnsearch.errors import RunError
 from cnnsearch.executor import create_executor
 from cnnsearch.final.metrics import test_metrics
-from cnnsearch.final.plan import Entrant, numbered
+from cnnsearch.final.plan import WINNER, Entrant, numbered
 from cnnsearch.final.predicting import FILE, Task, predict
 from cnnsearch.final.summary import Row, entrants_of, evaluated, rows, write_results
 from cnnsearch.oracles.fixed import FixedList
@@ -228,7 +228,8 @@ class _Session:
                 self._run.db.append("evaluated", metrics, trial.id)
         if finished:
             files = write_results(self._run, self._data)
-            self._run.db.append("results", {"files": [file.name for file in files]})
+            names = [file.name for file in files]
+            self._run.db.append("results", {"files": names, "metrics": _summary(rows(self._run))})
 
     def _task(self, trial: TrialRecord) -> Task:
         mean, std = pixel_statistics(self._run)
@@ -242,6 +243,16 @@ class _Session:
         self._run.db.append("run_ended", {"reason": reason})
         self._tracker.notify()
         self._tracker.close()
+
+
+def _summary(found: Sequence[Row]) -> dict[str, float]:
+    """The first winner's test accuracy, and the references', as metrics of the whole run."""
+    metrics = {}
+    for row in reversed(found):
+        prefix = "test_accuracy" if row.role == WINNER else f"{row.role}_test_accuracy"
+        metrics[prefix] = row.accuracy.mean
+        metrics[f"{prefix}_low"], metrics[f"{prefix}_high"] = row.accuracy.low, row.accuracy.high
+    return metrics
 
 
 def is_final(run: RunDirectory) -> bool:

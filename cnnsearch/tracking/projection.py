@@ -79,6 +79,8 @@ class Projection:
             "trial_started": self._start_trial,
             "epoch": self._epoch,
             "trial_ended": self._end_trial,
+            "evaluated": self._evaluated,
+            "results": self._results,
             "run_ended": self._end_run,
         }
         if event.kind in handlers:
@@ -178,6 +180,20 @@ class Projection:
             tags["reason"] = entries.cut(str(event.data["reason"]), entries.LONGEST_TAG)
         self._store.write(child, entries.points(outcome, _ms(event), 0), tags=tags)
         self._store.status(child, STATUS.get(event.data["status"], "KILLED"), _ms(event))
+
+    def _evaluated(self, event: Event) -> None:
+        """What a finally trained model's test came to."""
+        child = self._runs.get(f"trial {event.trial_id}")
+        if child:
+            self._store.write(child, entries.points(event.data, _ms(event), 0))
+
+    def _results(self, event: Event) -> None:
+        """Tables and pictures of a final training, and its summary."""
+        parent = self._parent(_ms(event))
+        self._store.write(parent, entries.points(event.data["metrics"], _ms(event), 0))
+        for name in event.data["files"]:
+            if (self._run.path / name).is_file():
+                self._attempt(self._store.file, parent, self._run.path / name)
 
     def _end_run(self, event: Event) -> None:
         for trial in self._run.db.trials():

@@ -117,12 +117,16 @@ class Store:
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / file
             path.write_text(text, encoding="utf-8")
-            try:
-                self._client.log_artifact(run, str(path))
-            except (MlflowException, RequestException) as error:
-                raise _translated(error) from error
-            except Exception as error:  # a disk, or a cloud's client that is not installed
-                raise Refused(f"artifact {file}: {_line(error)}") from error
+            self.file(run, path)
+
+    def file(self, run: str, path: Path) -> None:
+        """Writes an artifact that is a file already."""
+        try:
+            self._client.log_artifact(run, str(path))
+        except (MlflowException, RequestException) as error:
+            raise _translated(error) from error
+        except Exception as error:  # a disk, or a cloud's client that is not installed
+            raise Refused(f"artifact {path.name}: {_line(error)}") from error
 
     def dataset(self, run: str, name: str, digest: str, source: str, profile: str) -> None:
         """Names the data set that a run was trained on."""
