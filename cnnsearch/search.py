@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch import machine
 from cnnsearch.amounts import parse_amount, parse_time
-from cnnsearch.data import Dataset
+from cnnsearch.data import Dataset, source_of
 from cnnsearch.executor import Executor, create_executor
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import (
@@ -30,7 +30,7 @@ RUNS = Path("runs")
 
 def search(
     space: str | Path | SearchSpace,
-    data: str = "digits",
+    data: object = "digits",
     *,
     strategy: str = "evolution",
     trials: int | None = 20,
@@ -59,7 +59,8 @@ def search(
 
     Args:
         space: a space, the name of one that ships, a published network's, or a file.
-        data: ``digits``, a folder of class folders, ``npz:FILE`` or ``tfds:NAME``.
+        data: what `load` takes, such as a folder, or what `source_of` takes: a `Dataset`, arrays
+            ``(x, y)``, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a dict of splits.
         strategy: ``evolution``, ``random``, ``bayesian``, ``hyperband`` or ``grid``.
         trials: how many candidates in all; None: until something else ends the search.
         max_time: how long this session may take: ``2h``, ``45m``, seconds.
@@ -93,10 +94,11 @@ def search(
         CnnsearchError: a mistake in what was asked, in one line.
     """
     loaded = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
+    root = Path(runs)
     settings = Settings(
         space=loaded.text,
         source=loaded.source,
-        data=data,
+        data=source_of(data, root / ".cache"),
         strategy=strategy,
         epochs=epochs,
         max_params=None if max_params is None else parse_amount(max_params, "--max-params"),
@@ -119,7 +121,6 @@ def search(
         if trial_timeout is None
         else parse_time(trial_timeout, "--trial-timeout"),
     )
-    root = Path(runs)
     chosen = free_name(root, loaded.name) if name is None else name
     return run_search(settings, loaded, root, chosen, watcher)
 

@@ -35,7 +35,10 @@ def load(
     """Decodes a source into the cache, once, and returns a handle on it.
 
     Args:
-        source: ``digits``, a folder, ``npz:FILE`` or ``tfds:NAME[:config][/version]``.
+        source: ``digits``; a folder of class folders (images lie anywhere below their class's),
+            optionally below folders train, val and test; a .zip or .tar of such a folder, or a
+            folder with train.zip and test.zip; a .csv or .parquet with columns path and label and,
+            optionally, split; ``npz:FILE``; ``tfds:NAME[:config][/version]`` or ``tfds:/PREPARED``.
         image: Height and width that every image is stretched to, in pixels.
         channels: 1, 3, or None for what the data has: 1 if up to 256 sampled images are all grey.
         cache: Directory for decoded images; loads with the same cache share them.
@@ -53,7 +56,13 @@ def load(
     options = _options(image, channels, seed, validation, test, skip_bad_images)
     from cnnsearch.data.pipeline import build
 
-    return build(find(source, data_dir), options, cache.expanduser().absolute(), progress)
+    kind, _, rest = source.partition(":")
+    if kind == "dataset":
+        from cnnsearch.data.stored import recall_handle
+
+        return recall_handle(rest, cache, options.image, channels)
+    found = find(source, data_dir, cache)
+    return build(found, options, cache.expanduser().absolute(), progress)
 
 
 def from_arrays(
@@ -102,6 +111,27 @@ def from_arrays(
     return build(source, options, cache.expanduser().absolute())
 
 
+def source_of(data: object, cache: Path) -> str:
+    """Returns the source by which `load` finds what a Python object holds, kept in the cache.
+
+    Args:
+        data: A source's name; a `Dataset`; arrays ``(x, y)``, a ``tf.data.Dataset`` or a
+            ``keras.utils.PyDataset`` of (image, label), batched or not; three of these for train,
+            validation and test; or a dict of them, with ``class_names`` if they are known. Images
+            are of one size, uint8 or float within 0..1 or 0..255; labels integers or one-hot. What
+            an object gives is read once, and known by its content from then on.
+        cache: As for `load`.
+
+    Raises:
+        DataError: It is none of these, or malformed, or the cache cannot be written.
+    """
+    if isinstance(data, str):
+        return data
+    from cnnsearch.data.objects import source_of
+
+    return source_of(data, cache)
+
+
 def _options(
     image: tuple[int, int],
     channels: int | None,
@@ -125,8 +155,13 @@ def _options(
     return Options(size, channels, seed, float(validation), float(test), skip_bad_images)
 
 
-def find(source: str, data_dir: Path | None) -> "Source":
+def find(source: str, data_dir: Path | None, cache: Path | None = None) -> "Source":
     """Returns the source that a text names, not opened yet.
+
+    Args:
+        source: As for `load`.
+        data_dir: As for `load`.
+        cache: As for `load`; where what Python objects held is found again.
 
     Raises:
         DataError: it names none.
@@ -136,6 +171,7 @@ def find(source: str, data_dir: Path | None) -> "Source":
     from cnnsearch.data.folder import FolderSource
     from cnnsearch.data.members import is_archive
     from cnnsearch.data.npz import NpzSource
+    from cnnsearch.data.stored import StoredSource
     from cnnsearch.data.table import TableSource, is_table
     from cnnsearch.data.tfds import TfdsSource
 
@@ -145,6 +181,8 @@ def find(source: str, data_dir: Path | None) -> "Source":
         return DigitsSource()
     if kind == "tfds":
         return TfdsSource(rest, data_dir)
+    if kind == "python" and cache:
+        return StoredSource(rest, cache)
     if kind == "npz" or (path.suffix == ".npz" and path.is_file()):
         if not path.is_file():
             raise DataError(f"npz:{path}: no such file{_beside(path)}")

@@ -81,13 +81,14 @@ def reopen(path: Path) -> Examples:
     plan = cache.read_json(path)
     if plan is None:
         raise DataError(f"{path} is gone from the cache: load the data set again")
-    from cnnsearch.data import archive, arrays, npz, tfds
+    from cnnsearch.data import archive, arrays, npz, stored, tfds
 
     openers: dict[str, Callable[[Mapping[str, Any]], Examples]] = {
         "files": folder.reopen,
         "archive": archive.reopen,
         "digits": arrays.reopen_digits,
         "npz": npz.reopen,
+        "stored": stored.reopen,
         "tfds": tfds.reopen,
     }
     return openers[plan["kind"]](plan)
