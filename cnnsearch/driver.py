@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
@@ -64,6 +64,7 @@ class Assignment:
         pretrained: weights that every candidate starts from; None: random ones.
         objective: what candidates are ranked by.
         class_weights: of each class in the loss; empty: all alike.
+        changes: of every candidate's recipe, ``key=value``.
         plan: candidates and seeds by trial id, where they are not the oracle's to propose.
     """
 
@@ -76,13 +77,15 @@ class Assignment:
     pretrained: Pretrained | None = None
     objective: str = "accuracy"
     class_weights: tuple[float, ...] = ()
+    changes: tuple[str, ...] = ()
     plan: Mapping[str, Planned] | None = None
 
     def candidate(self, proposal: Proposal) -> Candidate:
         """Returns what a proposal stands for."""
         if self.plan is not None:
             return self.plan[proposal.trial_id].candidate
-        return self.space.decode(proposal.values)
+        found = self.space.decode(proposal.values)
+        return replace(found, recipe=found.recipe.changed(self.changes)) if self.changes else found
 
     def seed_of(self, proposal: Proposal, candidate: Candidate) -> int:
         """Returns the seed of a trial."""

@@ -34,6 +34,7 @@ class Measurement:
         val_loss: mean cross-entropy on the whole validation split, in nats.
         val_balanced_accuracy: mean recall of the classes.
         val_macro_f1: mean F1 of the classes.
+        params_trained: weights that moved from the first epoch on.
         accuracy: on the augmented training batches of that epoch, while the weights moved.
         loss: what was minimized, in that epoch: smoothing and auxiliary heads included.
         epochs: the last epoch trained; fewer than asked for where training was stopped early.
@@ -58,6 +59,7 @@ class Measurement:
     peak_memory_mb: float
     val_balanced_accuracy: float | None = None
     val_macro_f1: float | None = None
+    params_trained: int | None = None
 
     @property
     def metrics(self) -> dict[str, float]:

@@ -1,12 +1,14 @@
 """The training recipe as data, searched in the same words as the architecture."""
 
 import json
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cnnsearch.errors import SpaceError
 from cnnsearch.validation import explain
+from cnnsearch.yamlfile import read_yaml
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
@@ -56,6 +58,10 @@ class TrainingRecipe(BaseModel):
         ema: decay of an exponential moving average of the weights; None: none.
         drop_path: rate of stochastic depth at the last block (arXiv:1603.09382), in place of the
             architecture's own; None: the architecture's.
+        trainable: which weights move: ``all``, the ``head``'s, or those of the normalization layers
+            and the head (``norms``), Frankle et al. (arXiv:2003.00152).
+        unfreeze_after: share of the epochs after which all weights move; None: never.
+        unfreeze_rate: factor of the learning rate from then on, of a schedule of its own.
         precision: of activations; weights, statistics, losses and what is exported stay float32.
             ``auto``: bfloat16 where the device computes faster with it, float32 elsewhere.
     """
@@ -82,6 +88,9 @@ class TrainingRecipe(BaseModel):
     batch_norm_momentum: Fraction | None = None
     ema: Fraction | None = None
     drop_path: Fraction | None = None
+    trainable: Literal["all", "head", "norms"] = "all"
+    unfreeze_after: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
+    unfreeze_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @classmethod
@@ -95,6 +104,20 @@ class TrainingRecipe(BaseModel):
             return cls.model_validate_json(json.dumps(data))
         except ValidationError as error:
             raise SpaceError(f"{source}: recipe.{explain(error, data, cls)}") from None
+
+    def changed(self, changes: Iterable[str], flag: str = "--set") -> Self:
+        """Returns the recipe with values of ``key=value``, the value in YAML.
+
+        Raises:
+            SpaceError: there is no such key, or not this value for it.
+        """
+        values = self.to_data()
+        for change in changes:
+            key, equals, value = change.partition("=")
+            if not equals:
+                raise SpaceError(f"{flag}: expected key=value such as ema=0.99, got {change!r}")
+            values |= read_yaml(f"{key}: {value}", flag)
+        return self.from_data(values, flag)
 
     def to_data(self) -> dict[str, Any]:
         """Returns every value, defaults too: a recorded recipe must not change with a default."""

@@ -1,6 +1,7 @@
 """Puts the parts together: one call from a space and a data source to the best candidate."""
 
 import time
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,7 @@ def search(
     image: str | int | None = None,
     objective: str = "accuracy",
     class_weights: str = "none",
+    changes: Sequence[str] = (),
     train_share: float = 1.0,
     max_memory: str | int | None = None,
     runs: str | Path = RUNS,
@@ -76,6 +78,7 @@ def search(
         objective: what ranks candidates on the validation split: ``accuracy``,
             ``balanced_accuracy`` (mean recall of the classes) or ``macro_f1``.
         class_weights: ``balanced`` weighs every class the same in the loss, ``none`` every image.
+        changes: of every candidate's recipe, ``key=value``: ``("ema=0.99", "mixup=0.2")``.
         train_share: stratified share of the training split that candidates learn from.
         max_memory: what a process may take for images, beside frameworks and model: ``500M``;
             larger data is streamed from disk. None: what the machine has left.
@@ -111,6 +114,7 @@ def search(
         freeze=freeze,
         objective=objective,
         class_weights=class_weights,
+        changes=tuple(changes),
         train_share=train_share,
         max_memory=None if max_memory is None else parse_amount(max_memory, "--max-memory"),
         trials=trials,

@@ -126,6 +126,7 @@ class Session:
             pretrained=pretrained_of(self._run),
             objective=settings.objective,
             class_weights=class_weights(settings, self._dataset),
+            changes=tuple(settings.changes),
         )
 
 

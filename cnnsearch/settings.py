@@ -13,6 +13,7 @@ from cnnsearch.errors import CnnsearchError, RunError, nearest
 from cnnsearch.lookup import parse_image
 from cnnsearch.measuring import OBJECTIVES, balanced_weights
 from cnnsearch.oracles import STRATEGIES
+from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import SearchSpace
 
@@ -37,6 +38,7 @@ class Settings:
         freeze: train nothing but the head.
         objective: what candidates are ranked by on the validation split.
         class_weights: ``balanced`` weighs classes alike in the loss, ``none`` images.
+        changes: of every candidate's recipe, ``key=value``.
         train_share: stratified share of the training split that candidates learn from.
         max_memory: bytes that a process may take for images; None: what the machine has left.
         trials: candidates in all; None: no limit.
@@ -61,6 +63,7 @@ class Settings:
     freeze: bool = False
     objective: str = "accuracy"
     class_weights: str = "none"
+    changes: tuple[str, ...] = ()
     train_share: float = 1.0
     max_memory: int | None = None
     trials: int | None = 20
@@ -85,6 +88,7 @@ class Settings:
         keys = ("data", "strategy", "epochs", "max_params", "max_macs", "seed", "skip_bad_images")
         more = ("weights", "freeze", "objective", "class_weights", "train_share")
         chosen = {key: getattr(self, key) for key in (*keys, *more)}
+        chosen["changes"] = list(self.changes)
         return {"space_sha256": digest, **chosen, "image": self.size and list(self.size)}
 
 
@@ -185,6 +189,7 @@ def check_settings(settings: Settings) -> None:
         hint = nearest(settings.strategy, STRATEGIES)
         raise CnnsearchError(f"--strategy: expected {known}, got {settings.strategy!r}{hint}")
     _check_measure(settings)
+    TrainingRecipe().changed(settings.changes)
     if settings.workers < 0:
         raise CnnsearchError(f"--workers: expected 0 or more, got {settings.workers}")
     if not 0 <= settings.seed < 2**31:
@@ -213,7 +218,7 @@ def check_same(run: RunDirectory, settings: Settings, kind: str = "search") -> N
         raise RunError(f"run {run.name!r} is of cnnsearch {was}, not {kind}; choose another --name")
     before: Mapping[str, Any] = run.manifest.get("identity", {})
     for key, value in settings.identity().items():
-        began = before.get(key, getattr(Settings, key, value))
+        began = before.get(key, _default(key, value))
         if began != value:
             what = "the space file" if key == "space_sha256" else f"--{key.replace('_', '-')}"
             shown = "" if key == "space_sha256" else f" {began!r}, now {value!r}"
@@ -221,6 +226,12 @@ def check_same(run: RunDirectory, settings: Settings, kind: str = "search") -> N
                 f"run {run.name!r} was begun with another value of {what}:{shown} "
                 "(choose another --name, or the value it had)".replace(": (", " (")
             )
+
+
+def _default(key: str, value: Any) -> Any:
+    """What a run had that was begun before there was such a setting."""
+    found = getattr(Settings, key, value)
+    return list(found) if isinstance(found, tuple) else found
 
 
 def check_same_data(run: RunDirectory, dataset: Dataset) -> None:

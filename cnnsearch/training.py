@@ -20,12 +20,13 @@ from cnnsearch.measuring import validation_metrics
 from cnnsearch.model import build
 from cnnsearch.optimizers import FusedOptimizer
 from cnnsearch.outcomes import CandidateFailure, Measurement, Pretrained
+from cnnsearch.phases import Phase, phases
 from cnnsearch.precision import policy_of
 from cnnsearch.progress import Metrics, Progress
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.resources import peak_memory_mb
 from cnnsearch.steps import Objective, compile_steps
-from cnnsearch.transfer import start_from
+from cnnsearch.transfer import start_from, train_only
 
 VALIDATED = ("val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
 LOOK_EVERY = 32
@@ -125,14 +126,29 @@ class Training:
         )
         if job.pretrained is not None:
             start_from(job.pretrained, self.model)
-        weights = self.model.trainable_variables
-        self._optimizer = FusedOptimizer(job.recipe, job.epochs * steps, weights)
-        objective = Objective(
-            _head_weights(job.architecture), job.recipe.label_smoothing, job.class_weights
+        self._phases = phases(
+            job.recipe, job.pretrained is not None and job.pretrained.freeze, job.epochs
         )
-        self._steps = compile_steps(self.model, self._optimizer, objective)
+        self._enter(self._phases[0])
+        self._trained = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
         self._progress = self._restored()
         self._before = self._progress.seconds
+
+    def _enter(self, phase: Phase) -> None:
+        """Begins a phase: its weights move, by an optimizer and a schedule of its own."""
+        job, self._phase = self._job, phase
+        train_only(self.model, phase.trainable)
+        rate = job.recipe.learning_rate * phase.rate
+        recipe = job.recipe.model_copy(update={"learning_rate": rate})
+        steps = (phase.last - phase.first + 1) * len(self._batches)
+        self._optimizer = FusedOptimizer(recipe, steps, self.model.trainable_variables)
+        objective = Objective(
+            _head_weights(job.architecture), recipe.label_smoothing, job.class_weights
+        )
+        self._steps = compile_steps(self.model, self._optimizer, objective)
+
+    def _phase_of(self, epoch: int) -> Phase:
+        return next(phase for phase in self._phases if epoch <= phase.last)
 
     def run(self) -> Iterator[tuple[int, Metrics, bool]]:
         """Yields epoch, metrics and whether an earlier session trained it, up to the last epoch.
@@ -145,6 +161,8 @@ class Training:
             yield epoch, metrics, True
         while self._progress.epoch < self._job.epochs and not self._stalled():
             epoch = self._progress.epoch + 1
+            if self._phase_of(epoch) != self._phase:
+                self._enter(self._phase_of(epoch))
             yield epoch, self._epoch(epoch), False
 
     def measurement(self) -> Measurement:
@@ -162,6 +180,7 @@ class Training:
             batch_norm_momentum=self._momentum,
             seconds=self._seconds(),
             peak_memory_mb=peak_memory_mb(),
+            params_trained=self._trained,
         )
 
     def _epoch(self, epoch: int) -> Metrics:
@@ -248,6 +267,9 @@ class Training:
         saved = checkpoint.read(path)
         if saved is None:
             return None
+        phase = self._phase_of(min(int(saved.header["epoch"]), self._job.epochs))
+        if phase != self._phase:
+            self._enter(phase)
         checkpoint.restore(self._state(), saved.arrays, path)
         return Progress.from_data(saved.header)
 

@@ -1,4 +1,4 @@
-"""A trial's model starts from trained weights: all but the classifier, frozen if asked."""
+"""A trial's model starts from trained weights, all but the classifier; which of them move."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,7 +13,7 @@ HEAD, AUXILIARY = "head", "auxiliary"
 
 
 def start_from(pretrained: Pretrained, model: Any) -> None:
-    """Gives a model the weights to start from, and freezes its body if asked.
+    """Gives a model the weights to start from.
 
     The classifier stays as it is, at random. So do a head's other dense layers if the images' size
     gives them other shapes (VGG).
@@ -35,8 +35,30 @@ def start_from(pretrained: Pretrained, model: Any) -> None:
     if all(_fits(variable, saved) for variable in inner):
         for variable in inner:
             variable.assign(saved[variable.path])
-    if pretrained.freeze:
+
+
+def train_only(model: Any, what: str) -> None:
+    """Lets the weights move that ``what`` names, and no others.
+
+    Args:
+        model: as :func:`cnnsearch.model.build` built it.
+        what: ``all``, ``head``, or ``norms``: scale and offset of normalization, and the head.
+
+    Raises:
+        ArchitectureError: there is nothing of that kind to train.
+    """
+    if what == "head":
         freeze_body(model)
+        return
+    for layer in model.layers:
+        layer.trainable = what == "all" or _is_norm(layer) or layer.name.startswith(HEAD)
+    if what == "norms" and not any(_is_norm(layer) for layer in model.layers):
+        raise ArchitectureError(f"model {model.name!r} has no normalization that could be trained")
+
+
+def _is_norm(layer: Any) -> bool:
+    kind = type(layer).__name__
+    return kind.endswith("Normalization") and bool(layer.weights) and kind != "Normalization"
 
 
 def freeze_body(model: Any) -> None:

@@ -61,6 +61,10 @@ def search(
         str,
         typer.Option("--class-weights", help="balanced: all classes weigh the same in the loss."),
     ] = "none",
+    change: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change every candidate's recipe: --set ema=0.99."),
+    ] = None,
     train_share: Annotated[
         float, typer.Option("--train-share", help="Candidates learn from this share of train.")
     ] = 1.0,
@@ -110,6 +114,7 @@ def search(
         image=image,
         objective=objective,
         class_weights=class_weights,
+        changes=tuple(change or ()),
         train_share=train_share,
         max_memory=max_memory,
         workers=workers,

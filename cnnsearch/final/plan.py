@@ -1,7 +1,7 @@
 """What a final training trains: which networks, by which recipe, from which seeds."""
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,23 +60,6 @@ def fitted(candidate: Candidate, data: Dataset) -> Candidate:
     new = old.model_copy(update={"classes": data.classes, "input": size})
     count(new)
     return Candidate(new, candidate.recipe)
-
-
-def with_changes(recipe: TrainingRecipe, changes: Iterable[str], epochs: int) -> TrainingRecipe:
-    """Returns a recipe with values of ``key=value`` in YAML, for so many epochs.
-
-    Raises:
-        CnnsearchError: there is no such key, or not this value for it.
-    """
-    from cnnsearch.yamlfile import read_yaml
-
-    values = recipe.to_data()
-    for change in changes:
-        key, equals, _ = change.partition("=")
-        if not equals:
-            raise CnnsearchError(f"--set: expected key=value such as ema=0.99, got {change!r}")
-        values |= read_yaml(f"{key}: {change[len(key) + 1 :]}", "--set")
-    return TrainingRecipe.from_data({**values, "epochs": epochs}, "--set")
 
 
 def nearest_published(winner: Architecture, data: Dataset) -> tuple[str, Architecture]:

@@ -14,7 +14,6 @@ from cnnsearch.final.plan import (
     Entrant,
     fitted,
     nearest_published,
-    with_changes,
 )
 from cnnsearch.final.training import FinalResult, check_same_request, create, is_final, run_final
 from cnnsearch.lookup import find_candidate, find_trial, is_space
@@ -171,7 +170,7 @@ def _of_file(request: Request, name: str) -> RunDirectory:
     )
     data = _data(settings, space, request.root)
     epochs = request.epochs or found.recipe.epochs
-    recipe = with_changes(found.recipe, request.changes, epochs)
+    recipe = _recipe(found.recipe, request, epochs)
     title = found.architecture.name or Path(request.which).stem
     entrant = Entrant(WINNER, title, fitted(Candidate(found.architecture, recipe), data))
     return create(request.root, name, settings, data, [entrant], _asked(request, epochs))
@@ -217,8 +216,12 @@ def _candidate(trial: TrialRecord, data: Dataset, request: Request, epochs: int)
 
     architecture = Architecture.from_data(dict(trial.architecture), trial.id)
     recipe = TrainingRecipe.from_data(dict(trial.recipe), trial.id)
-    recipe = with_changes(recipe, request.changes, epochs)
+    recipe = _recipe(recipe, request, epochs)
     return fitted(Candidate(architecture, recipe), data)
+
+
+def _recipe(recipe: TrainingRecipe, request: Request, epochs: int) -> TrainingRecipe:
+    return recipe.changed(request.changes).model_copy(update={"epochs": epochs})
 
 
 def _only_winners(request: Request) -> None:
