@@ -163,24 +163,26 @@ def closing(summary: Summary) -> str:
         f"{trained}{failed}; {draws.drawn:,} drawn, {', '.join(refused)}.",
     ]
     if summary.best:
-        lines.append(f"Best: {best_line(summary.best)}")
+        lines.append(f"Best: {best_line(summary.best, summary.measured)}")
     root = Path(summary.path).parent
     where = "" if root == Path("runs") else f" --runs {shlex.quote(str(root))}"
     if summary.reason in ("interrupted", "time"):
         lines.append(f"Go on with:   cnnsearch resume {summary.run}{where}")
     if summary.best:
-        look = f"cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}"
-        lines.append(f"Look at it:   {look}")
-        lines.append(
-            f"Export it:    cnnsearch export best --run {summary.run}{where} --out exports/best"
-        )
+        at = f"--run {summary.run}{where}"
+        lines += [
+            f"Look at it:   cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}",
+            f"Judge it:     cnnsearch train best {at}",
+            f"Export it:    cnnsearch export best {at} --out exports/best",
+        ]
     return "\n".join(lines)
 
 
-def best_line(best: TrialRecord) -> str:
+def best_line(best: TrialRecord, measured: str = "val accuracy") -> str:
     """Returns the best candidate in one line."""
+    what = measured.replace("val ", "validation ")
     cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
-    return f"trial {best.id} ({best.family}), validation accuracy {best.score:.2%}, {cost}"
+    return f"trial {best.id} ({best.family}), {what} {best.score:.2%}, {cost}"
 
 
 class Live(Plain):
@@ -210,8 +212,8 @@ class Live(Plain):
     def ended(self, trial: TrialRecord) -> None:
         self._ended += 1
         self._best = max(self._best, trial.score or 0.0)
-        epoch = self._rows[trial.id][1] if trial.id in self._rows else trial.epochs
-        self._put(trial, epoch, trial.score)
+        row = self._rows.get(trial.id)
+        self._put(trial, row[1] if row else trial.epochs, trial.score)
 
     def _put(self, trial: TrialRecord, epoch: int, accuracy: float | None) -> None:
         self._rows[trial.id] = (trial, epoch, accuracy)

@@ -9,6 +9,11 @@ OBJECTIVES = ("accuracy", "balanced_accuracy", "macro_f1")
 """What a search may rank candidates by, on the validation split; all of them at most 1."""
 
 
+def measured(objective: str) -> str:
+    """Returns the words for a score in a table's head: ``val balanced accuracy``."""
+    return f"val {objective.replace('_', ' ')}"
+
+
 def class_scores(labels: npt.NDArray[Any], answers: npt.NDArray[Any]) -> tuple[float, float]:
     """Returns balanced accuracy and macro F1 over the classes that occur.
 

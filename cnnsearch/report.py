@@ -28,7 +28,12 @@ def pareto_front(trials: Sequence[TrialRecord], cost: CostName = "macs") -> list
     return front
 
 
-def results_table(trials: Sequence[TrialRecord], title: str, limit: int | None = None) -> "Table":
+def results_table(
+    trials: Sequence[TrialRecord],
+    title: str,
+    limit: int | None = None,
+    measured: str = "val accuracy",
+) -> "Table":
     """Returns the leaderboard; members of the accuracy/MACs Pareto front are marked."""
     from rich.table import Table
 
@@ -37,7 +42,7 @@ def results_table(trials: Sequence[TrialRecord], title: str, limit: int | None =
     table.add_column("rank", justify="right")
     table.add_column("trial", justify="right")
     table.add_column("family")
-    for name in ("val accuracy", "params", "MACs", "FLOPs", "epochs", "time"):
+    for name in (measured, "params", "MACs", "FLOPs", "epochs", "time"):
         table.add_column(name, justify="right")
     table.add_column("Pareto", justify="center")
     for rank, trial in enumerate(leaderboard(trials)[:limit], start=1):

@@ -16,6 +16,7 @@ from cnnsearch.machine import device, environment
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.facade import SearchOracle
 from cnnsearch.oracles.types import Draws, Store
+from cnnsearch.measuring import measured
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.settings import Settings, class_weights, default_epochs
@@ -205,6 +206,7 @@ def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Da
         seconds=settings.max_time,
         device=device(),
         workers=settings.workers,
+        measured=measured(settings.objective),
     )
 
 
@@ -220,4 +222,5 @@ def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> S
         draws=draws,
         seconds=seconds,
         path=str(run.path),
+        measured=measured(run.manifest["settings"].get("objective", "accuracy")),
     )

@@ -61,6 +61,7 @@ class Summary:
         draws: what was drawn and why it was not trained.
         seconds: of this session.
         path: the run's folder.
+        measured: what a trial's score is.
     """
 
     run: str
@@ -71,6 +72,7 @@ class Summary:
     draws: Draws
     seconds: float
     path: str
+    measured: str = "val accuracy"
 
 
 class Watcher(Protocol):

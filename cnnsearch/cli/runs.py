@@ -201,6 +201,7 @@ def results(
 
     The front holds the candidates that no other one beats in both accuracy and MACs.
     """
+    from cnnsearch.measuring import measured
     from cnnsearch.report import leaderboard, pareto_front, pareto_plot, results_table
 
     opened = open_run(runs, run)
@@ -220,10 +221,12 @@ def results(
     terminal = console()
     finished = sum(trial.score is not None for trial in trials)
     title = f"Run {opened.name}: {finished} finished candidates, best first"
-    terminal.print(results_table(trials, title, limit))
+    what = measured(opened.manifest["settings"].get("objective", "accuracy"))
+    terminal.print(results_table(trials, title, limit, what))
     plot = pareto_plot(trials)
     if plot:
-        terminal.print("\nValidation accuracy against MACs (log scale); ● no other beats in both")
+        words = what.replace("val", "Validation")
+        terminal.print(f"\n{words} against MACs (log scale); ● no other beats in both")
         terminal.print(plot, highlight=False, markup=False)
     for trial in trials:
         if trial.status == "failed":
