@@ -129,7 +129,7 @@ def _epochs(text: str) -> list[int]:
 
 
 def _show(report: "FidelityReport") -> None:
-    from cnnsearch.fidelity.report import table, words
+    from cnnsearch.fidelity.telling import table, words
 
     if report.reason == "interrupted":
         print("Interrupted: the same command with --name goes on.")

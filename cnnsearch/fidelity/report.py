@@ -3,9 +3,9 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cnnsearch.amounts import many, short_time
+from cnnsearch.amounts import many
 from cnnsearch.errors import RunError
 from cnnsearch.fidelity.plan import AGAIN, LONG, TRAINED, Variant
 from cnnsearch.fidelity.statistics import (
@@ -21,9 +21,6 @@ from cnnsearch.fidelity.statistics import (
 from cnnsearch.machine import device
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED
-
-if TYPE_CHECKING:
-    from rich.table import Table
 
 WANTED = 0.8
 """The rank correlation from which on short trials are worth a search's budget."""
@@ -85,6 +82,7 @@ class FidelityReport:
         reason: why it ended: ``trials`` (all done) or ``interrupted``.
         failed: candidates that failed in one way or another, and are compared in none of these.
         comparisons: one for each kind of short training, as asked for.
+        by_macs: rank correlation of MACs alone with long scores: what a ranking by size would do.
         noise: of seeds, where long trainings were repeated.
         scores: each way's validation scores by candidate number, as measured.
         families: of the candidates, by number.
@@ -100,6 +98,7 @@ class FidelityReport:
     reason: str
     failed: int
     comparisons: tuple[Comparison, ...]
+    by_macs: float
     noise: Noise | None
     scores: Mapping[str, Mapping[int, float]]
     families: Mapping[int, str]
@@ -220,6 +219,7 @@ def summarize(
         reason=reason,
         failed=len(failed),
         comparisons=tuple(compare(way, scored) for way in shorts),
+        by_macs=_by_macs(longs),
         noise=seed_noise(scored),
         scores={
             label: {number: trial.score or 0.0 for number, trial in found.items()}
@@ -227,6 +227,12 @@ def summarize(
         },
         families={number_of(trial): trial.family for trial in trials},
     )
+
+
+def _by_macs(longs: Sequence[TrialRecord]) -> float:
+    if len(longs) < FEWEST:
+        return 0.0
+    return float(spearman([t.macs or 0 for t in longs], [t.score or 0.0 for t in longs]))
 
 
 def number_of(trial: TrialRecord) -> int:
@@ -240,76 +246,3 @@ def _pairs(way: Variant, scored: Scored) -> int:
 
 def _mean(numbers: Sequence[float]) -> float:
     return sum(numbers) / len(numbers) if numbers else 0.0
-
-
-def table(report: FidelityReport) -> "Table":
-    """Returns the comparisons as a table, in the order in which they were asked for."""
-    from rich.table import Table
-
-    found = Table(
-        title=f"Short trainings against {many(report.epochs, 'epoch')} ({report.run.name})",
-        title_justify="left",
-    )
-    found.add_column("short")
-    for name in ("Spearman (95 %)", "Kendall (95 %)", "regret", "top", "needed", "time", "speed"):
-        found.add_column(name, justify="right")
-    for one in report.comparisons:
-        found.add_row(
-            one.label,
-            _interval(one.spearman),
-            _interval(one.kendall),
-            f"{100 * one.regret:.1f}",
-            f"{one.overlap}/{one.top}",
-            str(one.needed),
-            short_time(one.seconds),
-            f"{one.speedup:.1f}x",
-        )
-    return found
-
-
-def _interval(found: Interval) -> str:
-    return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f})"
-
-
-def words(report: FidelityReport) -> list[str]:
-    """Says in sentences what the numbers mean for a search."""
-    best = report.best
-    lines = [_verdict(best), _choice(best, report)]
-    if report.noise is not None:
-        lines.append(_noise(report.noise))
-    if report.failed:
-        lines.append(f"{many(report.failed, 'candidate')} failed and could not be compared.")
-    return lines
-
-
-def _verdict(one: Comparison) -> str:
-    found, low = one.spearman.value, one.spearman.low
-    start = f"{one.label}: Spearman {found:.2f} over {one.pairs} candidates"
-    if low >= WANTED:
-        return f"{start}, above {WANTED} with its whole interval: short trials can be trusted here."
-    if one.trusted:
-        return (
-            f"{start}, at least {WANTED}, but the interval reaches down to {low:.2f}: "
-            "short trials can be trusted here; more --candidates would make it surer."
-        )
-    return (
-        f"{start}, below {WANTED}: do not trust short trials to rank these candidates; "
-        "try a longer --short, or a --lever such as ema=0.9."
-    )
-
-
-def _choice(one: Comparison, report: FidelityReport) -> str:
-    lost = "the best long one" if one.regret <= 0 else f"{100 * one.regret:.1f} points below it"
-    return (
-        f"The best by short trials is {lost} (one drawn at random: {100 * one.random_regret:.1f}); "
-        f"train the best {one.needed} long and the best of all is among them. A short trial takes "
-        f"{short_time(one.seconds)}, a long one {short_time(report.seconds)}, on {report.device}."
-    )
-
-
-def _noise(found: Noise) -> str:
-    return (
-        f"Two long trainings of a candidate differ by {100 * found.deviation * 2**0.5:.1f} points "
-        f"(root mean square of {found.pairs}); no correlation above about {found.ceiling:.2f} "
-        "can be expected from any trial."
-    )

@@ -69,7 +69,9 @@ class Session:
             self._watcher.stop()
         return reason
 
-    def _passes(self, planned: Sequence[Training], left: Mapping[str, Proposal], tracker: Tracker) -> str:
+    def _passes(
+        self, planned: Sequence[Training], left: Mapping[str, Proposal], tracker: Tracker
+    ) -> str:
         reason = "trials"
         for way, group in groupby(planned, key=lambda one: one.variant):
             todo = [one for one in group if one.trial_id in left]

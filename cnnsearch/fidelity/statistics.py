@@ -8,7 +8,11 @@ from typing import Any
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-Statistic = Callable[..., float]
+LARGEST = 2**20
+"""Numbers that a batch of resamples may take."""
+Values = Any
+"""Scores along the last axis: a sequence of numbers or an array."""
+Statistic = Callable[[Values, Values], Any]
 
 
 @dataclass(frozen=True)
@@ -20,25 +24,32 @@ class Interval:
     high: float
 
 
-def spearman(first: Sequence[float], second: Sequence[float]) -> float:
-    """Returns Spearman's rank correlation, 0 where one side is all the same."""
-    from scipy import stats
+def spearman(first: Values, second: Values) -> Any:
+    """Returns Spearman's rank correlation along the last axis, 0 where one side is all the same."""
+    from scipy.stats import rankdata
 
-    return _number(stats.spearmanr, first, second)
-
-
-def kendall(first: Sequence[float], second: Sequence[float]) -> float:
-    """Returns Kendall's tau-b, 0 where one side is all the same."""
-    from scipy import stats
-
-    return _number(stats.kendalltau, first, second)
+    ranks = (rankdata(side, axis=-1) for side in (first, second))
+    return _cosine(*(rank - rank.mean(axis=-1, keepdims=True) for rank in ranks))
 
 
-def _number(correlate: Any, first: Sequence[float], second: Sequence[float]) -> float:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a constant side is told by the NaN too
-        found = float(correlate(first, second).statistic)
-    return found if math.isfinite(found) else 0.0
+def kendall(first: Values, second: Values) -> Any:
+    """Returns Kendall's tau-b along the last axis, 0 where one side is all the same.
+
+    It is the cosine between the signs of all differences: equals weigh nothing.
+    """
+    import numpy as np
+
+    sides = (np.asarray(side, float) for side in (first, second))
+    signs = (np.sign(side[..., :, None] - side[..., None, :]) for side in sides)
+    return _cosine(*(sign.reshape(*sign.shape[:-2], -1) for sign in signs))
+
+
+def _cosine(first: Any, second: Any) -> Any:
+    import numpy as np
+
+    lengths = np.sqrt((first**2).sum(axis=-1) * (second**2).sum(axis=-1))
+    product = (first * second).sum(axis=-1)
+    return np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
 
 
 def interval(
@@ -50,12 +61,12 @@ def interval(
     that is not defined (all resamples agree), the percentiles.
 
     Args:
-        statistic: of two equally long sequences.
+        statistic: :func:`spearman` or :func:`kendall`.
         first: one side of each pair.
         second: the other.
         seed: of the resampling.
     """
-    value = statistic(first, second)
+    value = float(statistic(first, second))
     low, high = _bootstrap(statistic, first, second, seed, "BCa")
     if not (math.isfinite(low) and math.isfinite(high)):
         low, high = _bootstrap(statistic, first, second, seed, "percentile")
@@ -68,14 +79,18 @@ def _bootstrap(
     import numpy as np
     from scipy import stats
 
+    def along_last(one: Any, other: Any, axis: int = -1) -> Any:
+        return statistic(np.moveaxis(one, axis, -1), np.moveaxis(other, axis, -1))
+
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+        warnings.simplefilter("ignore")  # where BCa is not defined: the caller looks
         found = stats.bootstrap(
             (first, second),
-            statistic,
+            along_last,
             n_resamples=RESAMPLES,
+            batch=max(1, LARGEST // len(first) ** 2),
             paired=True,
-            vectorized=False,
+            vectorized=True,
             confidence_level=CONFIDENCE,
             method=method,
             random_state=np.random.default_rng(seed),
