@@ -154,12 +154,11 @@ def closing(summary: Summary) -> str:
     draws = summary.draws
     trained = f"{many(summary.completed, 'candidate')} trained"
     failed = f", {summary.failed} failed" if summary.failed else ""
-    why = WHY.get(summary.reason, summary.reason)
     refused = [f"{draws.over_budget:,} over the budget"]
     refused += [f"{draws.invalid:,} could not be wired"] if draws.invalid else []
     refused += [f"{draws.duplicates:,} seen before"] if draws.duplicates else []
     lines = [
-        f"Done in {short_time(summary.seconds)}: {why}.",
+        f"Done in {short_time(summary.seconds)}: {WHY.get(summary.reason, summary.reason)}.",
         f"{trained}{failed}; {draws.drawn:,} drawn, {', '.join(refused)}.",
     ]
     if summary.best:
@@ -280,9 +279,7 @@ class Live(Plain):
     def _left(self) -> str:
         passed = time.monotonic() - self._since
         overview = self._overview
-        limits = []
-        if overview and overview.seconds:
-            limits.append(max(0.0, overview.seconds - passed))
+        limits = [max(0.0, overview.seconds - passed)] if overview and overview.seconds else []
         if overview and overview.trials and self._ended:
             todo = max(0, overview.trials - overview.finished - self._ended)
             limits.append(todo * passed / self._ended)

@@ -30,6 +30,23 @@ class RandAugment(BaseModel):
     magnitude: Annotated[int, Field(ge=0, le=10)] = 5
 
 
+class Resizing(BaseModel):
+    """Progressive resizing: small images at first, which cost less (arXiv:2104.00298, section 4).
+
+    The network reads smaller images in the first epochs and is traced anew when they grow;
+    optimizer and schedule go on. For networks whose head pools globally.
+
+    Attributes:
+        start: share of the full side that the first epochs train on.
+        until: share of the epochs after which images have their full size.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+    start: Annotated[float, Field(ge=0.25, lt=1.0)] = 0.5
+    until: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.6
+
+
 class TrainingRecipe(BaseModel):
     """How a candidate is trained.
 
@@ -58,6 +75,7 @@ class TrainingRecipe(BaseModel):
         ema: decay of an exponential moving average of the weights; None: none.
         drop_path: rate of stochastic depth at the last block (arXiv:1603.09382), in place of the
             architecture's own; None: the architecture's.
+        resizing: small images in the first epochs; None: the full size throughout.
         trainable: which weights move: ``all``, the ``head``'s, or those of the normalization layers
             and the head (``norms``), Frankle et al. (arXiv:2003.00152).
         unfreeze_after: share of the epochs after which all weights move; None: never.
@@ -88,6 +106,7 @@ class TrainingRecipe(BaseModel):
     batch_norm_momentum: Fraction | None = None
     ema: Fraction | None = None
     drop_path: Fraction | None = None
+    resizing: Resizing | None = None
     trainable: Literal["all", "head", "norms"] = "all"
     unfreeze_after: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     unfreeze_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1

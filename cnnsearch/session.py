@@ -13,10 +13,10 @@ from cnnsearch.driver import Assignment, Driver, InternalError
 from cnnsearch.executor import Executor
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
+from cnnsearch.measuring import measured
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.facade import SearchOracle
 from cnnsearch.oracles.types import Draws, Store
-from cnnsearch.measuring import measured
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.settings import Settings, class_weights, default_epochs

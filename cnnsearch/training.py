@@ -12,16 +12,15 @@ import numpy as np
 
 from cnnsearch import checkpoint
 from cnnsearch.architecture import Architecture
+from cnnsearch.assembling import assemble, hand_over
 from cnnsearch.augment import TrainingBatches, validation_batches
 from cnnsearch.data.dataset import Dataset
 from cnnsearch.errors import RunError
 from cnnsearch.fitting import batch_norm_momentum
 from cnnsearch.measuring import validation_metrics
-from cnnsearch.model import build
 from cnnsearch.optimizers import FusedOptimizer
 from cnnsearch.outcomes import CandidateFailure, Measurement, Pretrained
 from cnnsearch.phases import Phase, phases
-from cnnsearch.precision import policy_of
 from cnnsearch.progress import Metrics, Progress
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.resources import peak_memory_mb
@@ -107,6 +106,9 @@ class Training:
         job: what is asked for. The model is built, and where there is a checkpoint it is restored.
     """
 
+    _optimizer: FusedOptimizer
+    _phase: Phase
+
     def __init__(self, job: Job) -> None:
         self._since = time.monotonic()
         keras.utils.set_random_seed(job.seed)
@@ -114,38 +116,41 @@ class Training:
         self._batches = TrainingBatches.of(job.data, job.recipe, job.seed)
         steps = len(self._batches)
         self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
-        pixels = job.pretrained or job.data
-        self.model = build(
-            _with_drop_path(job.architecture, job.recipe),
-            mean=pixels.mean,
-            std=pixels.std,
-            image=job.data.image,
-            batch_norm_momentum=self._momentum,
-            auxiliary=True,
-            policy=policy_of(job.recipe),
-        )
-        if job.pretrained is not None:
-            start_from(job.pretrained, self.model)
         self._phases = phases(
             job.recipe, job.pretrained is not None and job.pretrained.freeze, job.epochs
         )
+        self.model = self._assembled(self._phases[0].scale)
+        if job.pretrained is not None:
+            start_from(job.pretrained, self.model)
         self._enter(self._phases[0])
         self._trained = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
         self._progress = self._restored()
         self._before = self._progress.seconds
 
     def _enter(self, phase: Phase) -> None:
-        """Begins a phase: its weights move, by an optimizer and a schedule of its own."""
-        job, self._phase = self._job, phase
+        """Begins a phase: what it trains, by which schedule, on images of which size."""
+        job, before = self._job, getattr(self, "_phase", phase)
+        self._phase = phase
+        if before.scale != phase.scale:
+            smaller, self.model = self.model, self._assembled(phase.scale)
+            hand_over(smaller, self.model)
         train_only(self.model, phase.trainable)
         rate = job.recipe.learning_rate * phase.rate
         recipe = job.recipe.model_copy(update={"learning_rate": rate})
-        steps = (phase.last - phase.first + 1) * len(self._batches)
-        self._optimizer = FusedOptimizer(recipe, steps, self.model.trainable_variables)
+        steps = phase.epochs * len(self._batches)
+        optimizer = FusedOptimizer(recipe, steps, self.model.trainable_variables)
+        if before != phase and before.first == phase.first:
+            optimizer.take_over(self._optimizer)
+        self._optimizer = optimizer
         objective = Objective(
             _head_weights(job.architecture), recipe.label_smoothing, job.class_weights
         )
         self._steps = compile_steps(self.model, self._optimizer, objective)
+
+    def _assembled(self, scale: float) -> Any:
+        job = self._job
+        pixels = job.pretrained or job.data
+        return assemble(job.architecture, job.recipe, pixels, job.data.image, self._momentum, scale)
 
     def _phase_of(self, epoch: int) -> Phase:
         return next(phase for phase in self._phases if epoch <= phase.last)
@@ -277,13 +282,6 @@ class Training:
 def _head_weights(architecture: Architecture) -> list[float]:
     """Returns the weight of each output's loss, in the order in which heads are wired."""
     return [1.0, *(h.weight for h in sorted(architecture.auxiliary, key=lambda h: h.after))]
-
-
-def _with_drop_path(architecture: Architecture, recipe: TrainingRecipe) -> Architecture:
-    """Returns the architecture with the recipe's rate of stochastic depth, if it names one."""
-    if recipe.drop_path is None:
-        return architecture
-    return architecture.model_copy(update={"drop_path": recipe.drop_path})
 
 
 def _check(loss: float, what: str, epoch: int) -> float:

@@ -19,7 +19,9 @@ ARROWS = {
     "cli": {
         *("search", "report", "export", "checking", "comparing", "lookup", "schema", "display"),
         *("published", "scaled", "scaling_search", "fidelity", "final"),
+        "inspection",
     },
+    "inspection": {"data", "machine", "amounts"},
     "fidelity": {"search"},
     "final": {"search", "report", "verify"},
     "search": {"session", "starting"},
@@ -39,8 +41,9 @@ ARROWS = {
     "outcomes": {"data"},
     "training": {
         *("model", "steps", "checkpoint", "outcomes", "progress", "resources", "transfer"),
-        *("fitting", "measuring", "phases", "precision"),
+        *("fitting", "measuring", "phases", "assembling"),
     },
+    "assembling": {"model", "outcomes", "precision"},
     "fitting": {"losses", "optimizers"},
     "measuring": {"errors"},
     "phases": {"recipe"},
@@ -114,9 +117,9 @@ DOORS = {
     "tensorflow_datasets": {"data"},
     "pyarrow": {"data"},
     "sklearn": {"data", "final"},
-    "PIL": {"data"},
+    "PIL": {"data", "inspection"},
     "scipy": {"export", "fidelity", "final"},
-    "matplotlib": {"report", "drawing", "fidelity", "final"},
+    "matplotlib": {"report", "drawing", "inspection", "fidelity", "final"},
     "typer": {"cli"},
     "tensorflow": {
         *("steps", "resources", "training", "trial", "export", "serving", "precision", "final"),

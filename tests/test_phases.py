@@ -9,10 +9,10 @@ import pytest
 from cnnsearch import checkpoint
 from cnnsearch.architecture import Architecture
 from cnnsearch.data import Dataset
-from cnnsearch.errors import ArchitectureError
+from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.outcomes import Measurement
 from cnnsearch.phases import Phase, phases
-from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.recipe import Resizing, TrainingRecipe
 from cnnsearch.training import Job, Training, train
 from tests.conftest import architecture
 
@@ -28,14 +28,14 @@ def weights(folder: Path, file: str = checkpoint.BEST) -> dict[str, Any]:
 
 
 def test_all_move_in_one_phase_unless_told_otherwise() -> None:
-    assert phases(recipe(), False, 10) == (Phase("all", 1.0, 1, 10),)
-    assert phases(recipe(), True, 10) == (Phase("head", 1.0, 1, 10),)
-    assert phases(recipe(unfreeze_after=0.5), False, 10) == (Phase("all", 1.0, 1, 10),)
+    assert phases(recipe(), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
+    assert phases(recipe(), True, 10) == (Phase("head", 1.0, 1, 10, 10),)
+    assert phases(recipe(unfreeze_after=0.5), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
 
 
 def test_the_rest_follows_after_its_share_of_epochs() -> None:
     found = phases(recipe(trainable="head", unfreeze_after=0.3, unfreeze_rate=0.2), False, 10)
-    assert found == (Phase("head", 1.0, 1, 3), Phase("all", 0.2, 4, 10))
+    assert found == (Phase("head", 1.0, 1, 3, 3), Phase("all", 0.2, 4, 10, 10))
     assert [p.last for p in phases(recipe(unfreeze_after=0.01), True, 3)] == [1, 3]
     assert [p.last for p in phases(recipe(unfreeze_after=0.99), True, 3)] == [2, 3]
     assert len(phases(recipe(unfreeze_after=0.5), True, 1)) == 1
@@ -109,3 +109,43 @@ def test_no_norms_to_train_is_one_line(digits: Dataset) -> None:
     bare = architecture(style={"norm": "none"})
     with pytest.raises(ArchitectureError, match="no normalization"):
         train(bare, recipe(trainable="norms"), digits, epochs=1)
+
+
+def test_images_grow_without_a_new_schedule() -> None:
+    found = phases(recipe(resizing=Resizing(start=0.5, until=0.6)), False, 10)
+    assert found == (Phase("all", 1.0, 1, 6, 10, 0.5), Phase("all", 1.0, 1, 10, 10, 1.0))
+    assert [phase.epochs for phase in found] == [10, 10]
+
+
+def test_images_grow_beside_what_is_unfrozen() -> None:
+    asked = recipe(resizing=Resizing(until=0.6), trainable="head", unfreeze_after=0.3)
+    found = [(p.trainable, p.first, p.last, p.ends, p.scale) for p in phases(asked, False, 10)]
+    assert found == [("head", 1, 3, 3, 0.5), ("all", 4, 6, 10, 0.5), ("all", 4, 10, 10, 1.0)]
+
+
+@pytest.mark.parametrize("after", [1, 2])
+def test_a_training_whose_images_grow_is_gone_on_with_too(
+    digits: Dataset, tmp_path: Path, after: int
+) -> None:
+    network = architecture(input=[16, 16, 1])
+    asked = recipe(resizing=Resizing(start=0.5, until=0.5), ema=0.9)
+    whole = train(network, asked, digits, epochs=4, seed=3, checkpoint_dir=tmp_path / "w")
+
+    def stop(epoch: int, metrics: dict[str, float]) -> None:
+        if epoch == after:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        train(
+            network, asked, digits, epochs=4, seed=3, checkpoint_dir=tmp_path / "p", on_epoch=stop
+        )
+    found = train(network, asked, digits, epochs=4, seed=3, checkpoint_dir=tmp_path / "p")
+    assert numbers(found) == numbers(whole)
+    assert whole.val_accuracy is not None
+    assert whole.val_accuracy > 0.5
+
+
+def test_a_network_of_one_size_of_images_alone_is_told(digits: Dataset) -> None:
+    network = architecture(input=[16, 16, 1], head={"layers": []})
+    with pytest.raises(SpaceError, match=r"recipe\.resizing: layer head"):
+        train(network, recipe(resizing=Resizing(until=0.5)), digits, epochs=2)
