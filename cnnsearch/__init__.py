@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnnsearch.cost import Budget, Cost, count
     from cnnsearch.errors import CnnsearchError
     from cnnsearch.fidelity import fidelity
+    from cnnsearch.inspection import DataReport, describe
     from cnnsearch.recipe import TrainingRecipe
     from cnnsearch.scaling import CompoundScaling
     from cnnsearch.search import search
@@ -32,10 +33,12 @@ __all__ = [
     "CnnsearchError",
     "CompoundScaling",
     "Cost",
+    "DataReport",
     "SearchSpace",
     "TrainingRecipe",
     "__version__",
     "count",
+    "describe",
     "fidelity",
     "search",
 ]
@@ -47,9 +50,11 @@ _HOMES: Final = MappingProxyType(
         "CnnsearchError": "errors",
         "CompoundScaling": "scaling",
         "Cost": "cost",
+        "DataReport": "inspection",
         "SearchSpace": "space",
         "TrainingRecipe": "recipe",
         "count": "cost",
+        "describe": "inspection",
         "fidelity": "fidelity",
         "search": "search",
     }

@@ -8,7 +8,16 @@ gc.disable()  # importing makes much and leaves nothing to collect
 
 import typer  # noqa: E402
 
-from cnnsearch.cli import architectures, fidelity, models, runs, scaling, spaces, train  # noqa: E402
+from cnnsearch.cli import (  # noqa: E402
+    architectures,
+    data,
+    fidelity,
+    models,
+    runs,
+    scaling,
+    spaces,
+    train,
+)
 from cnnsearch.cli.common import INTERRUPTED, app  # noqa: E402
 from cnnsearch.errors import CnnsearchError  # noqa: E402
 
@@ -19,6 +28,7 @@ UsageError: Any = typer.BadParameter.__base__  # of which Typer exports the subc
 __all__ = [
     "app",
     "architectures",
+    "data",
     "fidelity",
     "main",
     "models",
