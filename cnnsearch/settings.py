@@ -31,6 +31,7 @@ class Settings:
         max_params: bound on trainable parameters.
         max_macs: bound on multiply-accumulates.
         seed: of splits, proposals and training.
+        split_seed: of splits alone, where they are to be another run's; None: ``seed``.
         skip_bad_images: leave unreadable images out.
         data_dir: of TensorFlow Datasets.
         image: height and width that candidates read, ``96`` or ``96x64``; None: the space's own.
@@ -65,6 +66,7 @@ class Settings:
     class_weights: str = "none"
     changes: tuple[str, ...] = ()
     train_share: float = 1.0
+    split_seed: int | None = None
     max_memory: int | None = None
     trials: int | None = 20
     max_time: float | None = None
@@ -86,7 +88,7 @@ class Settings:
         """What must be the same for a run to be resumed."""
         digest = hashlib.sha256(self.space.encode()).hexdigest()[:16]
         keys = ("data", "strategy", "epochs", "max_params", "max_macs", "seed", "skip_bad_images")
-        more = ("weights", "freeze", "objective", "class_weights", "train_share")
+        more = ("weights", "freeze", "objective", "class_weights", "train_share", "split_seed")
         chosen = {key: getattr(self, key) for key in (*keys, *more)}
         chosen["changes"] = list(self.changes)
         return {"space_sha256": digest, **chosen, "image": self.size and list(self.size)}
@@ -98,18 +100,19 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     Trained weights expect colour images.
     """
     height, width = settings.size or space.input[:2]
+    seed = settings.seed if settings.split_seed is None else settings.split_seed
     _check_whole(settings)
     data = load(
         settings.data,
         image=(height, width),
         channels=3 if settings.weights else None,
         cache=root / ".cache",
-        seed=settings.seed,
+        seed=seed,
         skip_bad_images=settings.skip_bad_images,
         data_dir=Path(settings.data_dir) if settings.data_dir else None,
     )
     memory = settings.max_memory or machine.available_memory()
-    return data.within(memory).subset(settings.train_share, settings.seed)
+    return data.within(memory).subset(settings.train_share, seed)
 
 
 def _check_whole(settings: Settings) -> None:
