@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnsearch.data.folder import shown
 from cnnsearch.data.loading import find
 from cnnsearch.errors import DataError
 from cnnsearch.inspection.copies import find_copies
@@ -86,7 +87,7 @@ def _report(
     image: tuple[int, int] | None,
     memory: int,
 ) -> DataReport:
-    names = listed.class_names
+    names = tuple(map(shown, listed.class_names))
     bad = tuple(one for part in parts for one in unreadable(part, names))
     facts = [part.facts[row] for part in parts for row in part.readable]
     if not any(part.readable for part in parts[:2]):

@@ -32,7 +32,7 @@ def _unreadable(report: DataReport, skipped: bool) -> Iterator[Finding]:
         return
     held = Counter(one.split for one in report.unreadable)
     where = ", ".join(f"{number:,} in {split}" for split, number in held.items())
-    text = f"{many(bad, 'image')} of {bad + report.images:,} cannot be read ({where})"
+    text = f"{bad:,} of {bad + report.images:,} images cannot be read ({where})"
     if skipped:
         yield Finding("warning", f"{text}; a search with --skip-bad-images leaves them out.")
     else:
@@ -93,8 +93,8 @@ def _leaks(report: DataReport) -> Iterator[Finding]:
         if certain:
             yield Finding(
                 "warning",
-                f"{certain:,} of {split.images:,} {split.name} images have identical pixels in "
-                f"another split: their score says what was remembered. {_cure(split)}",
+                f"{certain:,} of {split.images:,} {split.name} images {_have(certain)} identical "
+                "pixels in another split: what is scored there is memory. " + _cure(split),
             )
         likely = _of(report.copies.likely_leaks or (), split)
         if likely:
@@ -111,19 +111,22 @@ def _of(leaks: Sequence[Leak], split: SplitCount) -> int:
     return len({leak.image for leak in leaks if leak.image.split == split.name})
 
 
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
 def _cure(split: SplitCount) -> str:
     return "Remove the copies." if split.carved else "Remove them from one of the two."
 
 
 def _notes(report: DataReport) -> Iterator[Finding]:
     if report.animated:
-        files = many(report.animated, "image")
-        verb = "has" if report.animated == 1 else "have"
-        yield Finding("note", f"{files} {verb} several frames, of which only the first is used.")
+        files = f"{many(report.animated, 'image')} {_have(report.animated)}"
+        yield Finding("note", f"{files} several frames, of which only the first is used.")
     if 0 < report.colourless < report.images and report.plan.channels == 3:
         yield Finding(
             "note",
-            f"{many(report.colourless, 'image')} of {report.images:,} "
+            f"{report.colourless:,} of {report.images:,} images "
             f"{'is' if report.colourless == 1 else 'are'} grey among images in colour; "
             "where that goes with the class, colour alone gives it away.",
         )

@@ -115,6 +115,7 @@ def _name(pen: "ImageDraw.ImageDraw", report: DataReport, label: int, top: int) 
 
 
 def _cut(pen: "ImageDraw.ImageDraw", text: str, font: "ImageFont.FreeTypeFont", width: int) -> str:
+    text = " ".join(text.split())
     if pen.textlength(text, font) <= width:
         return text
     while text and pen.textlength(text + "…", font) > width:

@@ -18,6 +18,9 @@ CLASSES = 20
 EXAMPLES = 5
 """Copies of each kind that are shown."""
 
+NAMED = 50
+"""Unreadable images that are named."""
+
 _BARS = " ▁▂▃▄▅▆▇█"
 _BAR = 16
 _STYLES = {"error": ("✗", "bold red"), "warning": ("!", "bold yellow"), "note": ("·", "dim")}
@@ -25,6 +28,9 @@ _STYLES = {"error": ("✗", "bold red"), "warning": ("!", "bold yellow"), "note"
 
 def print_report(report: DataReport, console: "Console") -> None:
     """Prints classes, sizes, colours, copies, what to know and what a search does with it."""
+    from rich.padding import Padding
+    from rich.text import Text
+
     console.print(_headline(report), highlight=False, markup=False, style="bold")
     for block in (_classes(report), _measures(report), _facts(report)):
         console.print()
@@ -32,7 +38,7 @@ def print_report(report: DataReport, console: "Console") -> None:
     for title, lines in _details(report):
         console.print(f"\n{title}", style="bold", highlight=False, markup=False)
         for line in lines:
-            console.print(f"  {line}", highlight=False, markup=False)
+            console.print(Padding(Text(line), (0, 0, 0, 2), expand=False))
     console.print("\nWhat a search does with it", style="bold")
     console.print(_plan(report))
     if report.findings:
@@ -184,7 +190,7 @@ def _details(report: DataReport) -> Iterator[tuple[str, list[str]]]:
     copies = report.copies
     if report.unreadable:
         lines = [f"{one.key}: {one.reason} ({one.split})" for one in report.unreadable]
-        yield f"Unreadable: {len(lines):,}", lines
+        yield f"Unreadable: {len(lines):,}", _some(lines, NAMED)
     if copies.conflicts:
         groups = [" = ".join(f"{p.key} [{p.label}]" for p in group) for group in copies.conflicts]
         yield f"Same pixels, different labels: {len(groups):,}", _some(groups)
@@ -192,17 +198,18 @@ def _details(report: DataReport) -> Iterator[tuple[str, list[str]]]:
         lines = [_leak(leak, "=") for leak in copies.leaks]
         yield f"Same pixels in two splits: {len(lines):,}", _some(lines)
     if copies.likely_leaks:
-        lines = [f"{_leak(leak, '~')} ({leak.similarity:.4f})" for leak in copies.likely_leaks]
+        lines = [f"{_leak(leak, '~')} {leak.similarity:.4f}" for leak in copies.likely_leaks]
         yield f"Likely copies in two splits, by 16x16 pixels: {len(lines):,}", _some(lines)
 
 
 def _leak(leak: Leak, sign: str) -> str:
-    return f"{leak.image.split} {leak.image.key} {sign} {leak.twin.split} {leak.twin.key}"
+    image, twin = leak.image, leak.twin
+    return f"{image.key} ({image.split}) {sign} {twin.key} ({twin.split})"
 
 
-def _some(lines: Sequence[str]) -> list[str]:
-    more = len(lines) - EXAMPLES
-    return [*lines[:EXAMPLES], *([f"… and {more:,} more (--json names all)"] if more > 0 else [])]
+def _some(lines: Sequence[str], most: int = EXAMPLES) -> list[str]:
+    more = len(lines) - most
+    return [*lines[:most], *([f"… and {more:,} more (--json names all)"] if more > 0 else [])]
 
 
 def _plan(report: DataReport) -> "Table":
