@@ -1,0 +1,124 @@
+"""Images a second: decoded once and read by every epoch, against decoding them in every epoch.
+
+    python benchmarks/bench_data.py
+
+Two folders of JPEGs are made: 4,000 of 32 x 32 and 400 of 640 x 480 (crops of scikit-learn's two
+photographs, read at 96 x 96). Both sides deliver shuffled batches of 64 and train on nothing; then
+a small network's training step says how many images a second it could take.
+"""
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.datasets import load_sample_images
+
+from cnnsearch.augment import TrainingBatches
+from cnnsearch.data import Dataset, load
+from cnnsearch.machine import device, import_frameworks, settle_backend
+from cnnsearch.recipe import TrainingRecipe
+
+BATCH, ROUNDS = 64, 5
+
+
+def make_folder(folder: Path, count: int, size: tuple[int, int]) -> None:
+    rng, photographs = np.random.default_rng(0), load_sample_images().images
+    for i in range(count):
+        photograph = Image.fromarray(photographs[i % 2])
+        side = int(rng.integers(100, 400))
+        left, top = (int(rng.integers(0, edge - side)) for edge in photograph.size)
+        crop = photograph.crop((left, top, left + side, top + side)).resize(size)
+        path = folder / str(i % 2) / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        crop.save(path, quality=90)
+
+
+def rate(batches: Callable[[], Iterator[Any]]) -> float:
+    since, count = time.perf_counter(), 0
+    for images in batches():
+        count += len(images)
+    return count / (time.perf_counter() - since)
+
+
+def ours(data: Dataset) -> Callable[[], Iterator[Any]]:
+    batches = TrainingBatches.of(data, TrainingRecipe(batch_size=BATCH), seed=0)
+    return lambda: (batch.images for batch in batches.epoch(1))
+
+
+def keras_folder(folder: Path, image: tuple[int, int]) -> Callable[[], Iterator[Any]]:
+    import keras
+
+    found = keras.utils.image_dataset_from_directory(
+        folder, image_size=image, batch_size=BATCH, shuffle=True, verbose=False
+    )
+    return lambda: (images.numpy() for images, _ in found)
+
+
+def step_rate(data: Dataset) -> float:
+    from cnnsearch.space import SearchSpace
+    from cnnsearch.training import train
+
+    space = SearchSpace.load("tiny").adapted(classes=2, channels=3, image=data.image)
+    seconds: list[float] = []
+    train(
+        space.first().architecture, TrainingRecipe(batch_size=BATCH), data, epochs=2,
+        on_epoch=lambda epoch, metrics: seconds.append(metrics["seconds"]),
+    )  # fmt: skip
+    return data.train.count / seconds[-1]
+
+
+def compare(name: str, folder: Path, image: tuple[int, int], cache: Path) -> None:
+    since = time.perf_counter()
+    data = load(str(folder), image=image, channels=3, cache=cache)
+    once = time.perf_counter() - since
+    count = data.train.count + data.validation.count
+    sides = {
+        "mapped": ours(data),
+        "streamed": ours(data.within(1)),
+        "keras": keras_folder(folder, image),
+    }
+    rates: dict[str, list[float]] = {key: [] for key in sides}
+    for _ in range(ROUNDS + 1):
+        for key, batches in sides.items():
+            rates[key].append(rate(batches))
+    median = {key: statistics.median(values[1:]) for key, values in rates.items()}
+    ratios = {
+        key: statistics.median(
+            a / b for a, b in zip(rates[key][1:], rates["keras"][1:], strict=True)
+        )
+        for key in ("mapped", "streamed")
+    }
+    print(f"\n{name}: decoded once in {once:.1f} s, {count / once:,.0f} images/s")
+    print(
+        f"  image_dataset_from_directory   {median['keras']:>10,.0f} images/s, decoding each epoch"
+    )
+    for key, ratio in ratios.items():
+        words = f"cnnsearch, {key}, shift and flip"
+        print(f"  {words:30} {median[key]:>10,.0f} images/s, {ratio:.1f} times")
+    print(f"  a small network's step needs   {step_rate(data):>10,.0f} images/s")
+
+
+def main() -> None:
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    print(f"{device()}, median of {ROUNDS} rounds, batches of {BATCH}")
+    settle_backend()
+    import_frameworks()
+    with tempfile.TemporaryDirectory() as temporary:
+        root = Path(temporary)
+        for name, count, size, image in (
+            ("4,000 JPEGs of 32x32", 4000, (32, 32), (32, 32)),
+            ("400 JPEGs of 640x480 at 96x96", 400, (640, 480), (96, 96)),
+        ):
+            folder = root / f"{size[0]}"
+            make_folder(folder, count, size)
+            compare(name, folder, image, root / "cache")
+
+
+if __name__ == "__main__":
+    main()
