@@ -146,6 +146,6 @@ def test_a_training_whose_images_grow_is_gone_on_with_too(
 
 
 def test_a_network_of_one_size_of_images_alone_is_told(digits: Dataset) -> None:
-    network = architecture(input=[16, 16, 1], head={"layers": []})
+    network = architecture(input=[16, 16, 1], head={"layers": [{"type": "flatten"}]})
     with pytest.raises(SpaceError, match=r"recipe\.resizing: layer head"):
         train(network, recipe(resizing=Resizing(until=0.5)), digits, epochs=2)
