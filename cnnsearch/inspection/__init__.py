@@ -5,8 +5,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from cnnsearch.data.dataset import Dataset
 from cnnsearch.data.folder import shown
-from cnnsearch.data.loading import find
+from cnnsearch.data.loading import find, source_of
 from cnnsearch.errors import DataError
 from cnnsearch.inspection.copies import find_copies
 from cnnsearch.inspection.facts import Facts
@@ -28,11 +29,12 @@ if TYPE_CHECKING:
     from cnnsearch.data.examples import Collection, Source
 
 __all__ = ["DataReport", "describe"]
+CACHE = Path("runs/.cache")
 _FREQUENT = 10
 
 
 def describe(
-    source: "str | Source",
+    source: object,
     *,
     image: tuple[int, int] | None = None,
     seed: int = 0,
@@ -40,6 +42,7 @@ def describe(
     test: float = 0.2,
     skip_bad_images: bool = False,
     data_dir: Path | None = None,
+    cache: Path = CACHE,
     max_memory: int | None = None,
     sheet: Path | None = None,
     progress: Progress | None = None,
@@ -49,13 +52,15 @@ def describe(
     Images are decoded at full size by a pool of threads; of each, about 600 bytes are kept.
 
     Args:
-        source: any that `cnnsearch.search` takes.
+        source: any that `cnnsearch.search` takes, a Python object too, but a `Dataset`: that is
+            decoded already.
         image: height and width that candidates would read; None: a proposal is made.
         seed: decides which images are held out where the source has no such split.
         validation: fraction to hold out for validation, if the source has no such split.
         test: likewise for test; 0 for none.
         skip_bad_images: whether the search would leave unreadable images out.
         data_dir: where TFDS keeps its prepared data; its own default if None.
+        cache: where what Python objects hold is kept while it is looked at, and after.
         max_memory: bytes the search may take for images; None: what the machine has left.
         sheet: where to write a contact sheet, a PNG: images of each class, from train.
         progress: called with images done and images in all.
@@ -68,7 +73,7 @@ def describe(
         raise DataError(f"image must be a height and a width of at least 1, got {image}")
     if sheet is not None:
         check_sheet(sheet)
-    found = find(source, data_dir) if isinstance(source, str) else source
+    found = _find(source, data_dir, cache)
     listed = found.open()
     parts = scan(listed, validation, test, seed, progress)
     report = _report(found.name, listed, parts, seed, image, max_memory or available_memory())
@@ -77,6 +82,14 @@ def describe(
         return report
     write_sheet(sheet, report, parts[0])
     return replace(report, sheet=str(sheet))
+
+
+def _find(source: object, data_dir: Path | None, cache: Path) -> "Source":
+    if isinstance(source, Dataset):
+        raise DataError(
+            f"describe: a Dataset is decoded already; give the source it is of, {source.source}"
+        )
+    return find(source_of(source, cache), data_dir, cache)
 
 
 def _report(
