@@ -221,7 +221,7 @@ def _plan(report: DataReport) -> "Table":
         "image size": f"{height}x{width}: {plan.image_reason}",
         "channels": f"{plan.channels}: {plan.channels_reason}",
         "flip": f"{'yes' if plan.flip else 'no'}: {plan.flip_reason}",
-        "memory": f"{decoded} decoded (train and validation) of {memory}: {how}",
+        "memory": f"{decoded} decoded (train and validation), {memory} at hand: {how}",
     }
     for name, text in rows.items():
         grid.add_row(f"  [dim]{name}[/]", text)
