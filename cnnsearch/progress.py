@@ -32,14 +32,12 @@ class Progress:
         """Adds an epoch."""
         self.history[epoch], self.epoch = metrics, epoch
         best = self.history.get(self.best_epoch)
-        if best is None or self._rank(metrics) > self._rank(best):
+        held_out = f"val_{self.objective}" in metrics
+        if best is None or not held_out or self._rank(metrics) > self._rank(best):
             self.best_epoch = epoch
 
     def _rank(self, metrics: Metrics) -> tuple[float, float]:
-        score = metrics.get(f"val_{self.objective}")
-        if score is None:
-            return max(self.history), 0.0
-        return score, -metrics["val_loss"]
+        return metrics[f"val_{self.objective}"], -metrics["val_loss"]
 
     def to_data(self) -> dict[str, Any]:
         """Returns plain data for JSON."""

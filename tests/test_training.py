@@ -235,3 +235,18 @@ def test_a_compiled_model_fits(digits: Dataset, small: Architecture) -> None:
     compile_model(model, recipe, steps_per_epoch=34, epochs=3)
     history = model.fit(images, labels, batch_size=32, epochs=3, verbose=0).history
     assert history["accuracy"][-1] > 0.8
+
+
+def test_with_nothing_held_out_the_last_epochs_weights_are_kept(
+    digits: Dataset, small: Architecture, tmp_path: Path
+) -> None:
+    data = digits.joined()
+    found = train(small, TrainingRecipe(), data, epochs=3, seed=1, checkpoint_dir=tmp_path)
+    assert (found.best_epoch, found.epochs, found.val_accuracy) == (3, 3, None)
+    assert found.score() == found.accuracy
+    state, best = checkpoint.read(tmp_path / checkpoint.STATE), tmp_path / checkpoint.BEST
+    assert checkpoint.epoch_of(best) == 3
+    saved = checkpoint.read(best)
+    assert state is not None
+    assert saved is not None
+    np.testing.assert_array_equal(saved.arrays[0], state.arrays[0])
