@@ -18,7 +18,7 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {
         *("search", "report", "export", "checking", "comparing", "lookup", "schema", "display"),
-        *("published", "scaled", "scaling_search", "fidelity", "final"),
+        *("published", "scaled", "scaling_search", "fidelity", "final", "managing"),
         "inspection",
     },
     "inspection": {"data", "machine", "amounts"},
@@ -91,6 +91,7 @@ ARROWS = {
     "records": {"errors"},
     "amounts": {"errors"},
     "machine": {"resources"},
+    "managing": {"rundir"},
     "serving": {"errors"},
     "errors": set(),
 }
