@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from cnnsearch.cost import Budget, Cost, count
     from cnnsearch.errors import CnnsearchError
     from cnnsearch.fidelity import fidelity
+    from cnnsearch.final.request import train_final
     from cnnsearch.inspection import DataReport, describe
     from cnnsearch.recipe import TrainingRecipe
     from cnnsearch.scaling import CompoundScaling
@@ -41,6 +42,7 @@ __all__ = [
     "describe",
     "fidelity",
     "search",
+    "train_final",
 ]
 
 _HOMES: Final = MappingProxyType(
@@ -57,6 +59,7 @@ _HOMES: Final = MappingProxyType(
         "describe": "inspection",
         "fidelity": "fidelity",
         "search": "search",
+        "train_final": "final.request",
     }
 )
 

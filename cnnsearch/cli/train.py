@@ -1,5 +1,7 @@
 """The command that trains winners in full and judges them on the test split."""
 
+import json
+import shlex
 import sys
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +14,6 @@ from cnnsearch.cli.common import (
     Runs,
     app,
     console,
-    print_json,
     watcher_of,
 )
 
@@ -25,7 +26,9 @@ def train(
     which: Annotated[
         str, typer.Argument(help="best, a trial's id, a published network, or the file of one.")
     ] = "best",
-    run: Annotated[str | None, typer.Option("--run", help="The search it is of.")] = None,
+    run: Annotated[
+        str | None, typer.Option("--run", help="The search it is of; default: the latest.")
+    ] = None,
     top: Annotated[int, typer.Option(help="With best: so many of the leaderboard.")] = 1,
     seeds: Annotated[int, typer.Option(help="Trainings of each network.")] = 3,
     epochs: Annotated[
@@ -41,9 +44,11 @@ def train(
         typer.Option("--set", help="Change the recipe: --set ema=0.99 --set mixup=0.2."),
     ] = None,
     references: Annotated[
-        str,
-        typer.Option(help="all, random (costs the search again), published or none."),
-    ] = "all",
+        str | None,
+        typer.Option(
+            help="all, random (costs the search again), published or none; default: all there are."
+        ),
+    ] = None,
     name: Annotated[
         str | None, typer.Option(help="Of the run; the same name again goes on with it.")
     ] = None,
@@ -64,8 +69,7 @@ def train(
     Beside them, by the same recipe and for as long: the best of equally many random candidates,
     and a published network of similar MACs.
     """
-    from cnnsearch.amounts import parse_time
-    from cnnsearch.final.request import train as train_final
+    from cnnsearch.final.request import train_final
 
     result = train_final(
         which,
@@ -80,9 +84,7 @@ def train(
         name=name,
         runs=runs,
         workers=workers,
-        trial_timeout=None
-        if trial_timeout is None
-        else parse_time(trial_timeout, "--trial-timeout"),
+        trial_timeout=trial_timeout,
         mlflow_uri=mlflow_uri,
         watcher=watcher_of(json_, quiet, plain),
     )
@@ -94,17 +96,18 @@ def train(
 
 def show_final(run: "RunDirectory", json_: bool, reason: str = "trials") -> None:
     """Prints a final training's results."""
+    from cnnsearch.final.files import result_data
     from cnnsearch.final.summary import rows, sentences
     from cnnsearch.final.table import final_table, notes
-    from cnnsearch.final.training import result_data
 
     if json_:
-        print_json({"run": run.name, "reason": reason, "results": result_data(run)})
+        print(json.dumps({"event": "results", "reason": reason, **result_data(run)}))
         return
     found, terminal = rows(run), console()
     if found:
         terminal.print(final_table(run, found))
-        for line in [*sentences(found), *notes(run, found)]:
-            terminal.print(line, highlight=False, markup=False)
+    for line in [*sentences(run, found), *(notes(run, found) if found else ())]:
+        terminal.print(line, highlight=False, markup=False)
     if reason != "trials":
-        terminal.print(f"Go on with:   cnnsearch resume {run.name}", highlight=False)
+        root = "" if run.path.parent == RUNS else f" --runs {shlex.quote(str(run.path.parent))}"
+        terminal.print(f"Go on with:   cnnsearch resume {run.name}{root}", highlight=False)

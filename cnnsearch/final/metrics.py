@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnsearch.measuring import class_scores
 from cnnsearch.verify import wilson
 
 BINS = 15
 """Of confidence, for the calibration error: as in Guo et al. (arXiv:1706.04599)."""
-TOP = 5
+TOP, TOP_FROM = 5, 10
+"""Of so many classes on, it is told how often the true one is among the first five."""
 
 
 def test_metrics(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> dict[str, float]:
@@ -22,23 +24,24 @@ def test_metrics(probabilities: npt.NDArray[Any], labels: npt.NDArray[Any]) -> d
         probabilities: (N, classes).
         labels: int (N,).
     """
-    from sklearn.metrics import balanced_accuracy_score, precision_recall_fscore_support
+    from sklearn.metrics import precision_recall_fscore_support
 
     answers = probabilities.argmax(axis=1)
+    balanced, _ = class_scores(labels, answers)
     precision, recall, f1, _ = precision_recall_fscore_support(
         labels, answers, average="macro", zero_division=0
     )
     likely = probabilities[np.arange(len(labels)), labels]
     found = {
         "accuracy": float((answers == labels).mean()),
-        "balanced_accuracy": float(balanced_accuracy_score(labels, answers)),
+        "balanced_accuracy": balanced,
         "macro_precision": float(precision),
         "macro_recall": float(recall),
         "macro_f1": float(f1),
         "loss": float(-np.log(np.maximum(likely, 1e-12)).mean()),
         "calibration_error": calibration_error(probabilities, labels),
     }
-    if probabilities.shape[1] > TOP:
+    if probabilities.shape[1] >= TOP_FROM:
         best = np.argsort(-probabilities, axis=1)[:, :TOP]
         found["top_5_accuracy"] = float((best == labels[:, None]).any(axis=1).mean())
     return {f"test_{name}": value for name, value in found.items()}
@@ -123,29 +126,3 @@ def estimate(accuracies: Sequence[float], images: int) -> Estimate:
     half = float(t.ppf(0.975, len(accuracies) - 1)) * std / math.sqrt(len(accuracies))
     low, high = max(0.0, mean - half), min(1.0, mean + half)
     return Estimate(mean, std, low, high, "t", tuple(accuracies))
-
-
-def verdict(winner: Estimate, other: Estimate, images: int) -> str:
-    """Says in one word whether ``winner`` beats ``other``: yes, no or unclear.
-
-    Over seeds by Welch's t-test at 5 %, two-sided; for single seeds by the test for two shares of
-    the same size.
-    """
-    gap = winner.mean - other.mean
-    if len(winner.values) > 1 and len(other.values) > 1:
-        sure = _welch(winner, other) < 0.05
-    else:
-        pooled = (winner.mean + other.mean) / 2
-        spread = math.sqrt(max(pooled * (1 - pooled) * 2 / images, 1e-12))
-        sure = abs(gap) > 1.96 * spread
-    if not sure:
-        return "unclear"
-    return "yes" if gap > 0 else "no"
-
-
-def _welch(one: Estimate, two: Estimate) -> float:
-    from scipy.stats import ttest_ind
-
-    if one.std == two.std == 0.0:
-        return 0.0 if one.mean != two.mean else 1.0
-    return float(ttest_ind(one.values, two.values, equal_var=False).pvalue)

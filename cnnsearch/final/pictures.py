@@ -1,13 +1,16 @@
 """Pictures of a final training: the confusion matrix, and the images that were told worst."""
 
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.dataset import Split
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 WORST = 40
 COLUMNS = 8
@@ -15,14 +18,13 @@ NUMBERED = 20
 """Classes up to which each cell shows its number."""
 
 
-def draw_confusion(counts: npt.NDArray[Any], names: Sequence[str], title: str, path: Path) -> None:
-    """Draws a confusion matrix as PNG: rows are true classes; each row's shares add up to 1.
+def confusion_picture(counts: npt.NDArray[Any], names: Sequence[str], title: str) -> bytes:
+    """Returns a confusion matrix as PNG: rows are true classes; each row's shares add up to 1.
 
     Args:
         counts: int (classes, classes).
         names: of the classes.
         title: above it.
-        path: of the file.
     """
     from matplotlib.figure import Figure
 
@@ -44,14 +46,14 @@ def draw_confusion(counts: npt.NDArray[Any], names: Sequence[str], title: str, p
             colour = "white" if dark else "black"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
-    figure.savefig(path, dpi=120)
+    return _png(figure)
 
 
-def draw_worst(
+def worst_picture(
     split: Split, labels: npt.NDArray[Any], likely: npt.NDArray[Any], names: Sequence[str],
-    title: str, path: Path,
-) -> None:  # fmt: skip
-    """Draws the images whose true class was thought least likely, as PNG.
+    title: str,
+) -> bytes:  # fmt: skip
+    """Returns the images whose true class was thought least likely, as PNG.
 
     Args:
         split: the images.
@@ -59,7 +61,6 @@ def draw_worst(
         likely: class probabilities, mean over seeds, (N, classes).
         names: of the classes.
         title: above it.
-        path: of the file.
     """
     from matplotlib.figure import Figure
 
@@ -79,4 +80,10 @@ def draw_worst(
         told = f"taken for {names[said]} {likely[row, said]:.0%}"
         axes.set_title(f"{names[labels[row]]} {truth[row]:.0%}\n{told}", fontsize=6.5)
     figure.suptitle(title, fontsize=10)
-    figure.savefig(path, dpi=120)
+    return _png(figure)
+
+
+def _png(figure: "Figure") -> bytes:
+    content = BytesIO()
+    figure.savefig(content, dpi=120, format="png")
+    return content.getvalue()

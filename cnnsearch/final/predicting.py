@@ -7,11 +7,13 @@
 import json
 import os
 import pickle
+import signal
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,28 +49,74 @@ class Task:
     split: Split
 
 
-def predict(tasks: Sequence[Task]) -> dict[str, dict[str, float]]:
-    """Asks each model; returns latencies by trial, in milliseconds.
+@dataclass(frozen=True)
+class Answers:
+    """What one model said of every test image.
 
-    Class probabilities, float32 (N, classes), lie in each trial's ``test.npz`` afterwards.
+    Attributes:
+        probabilities: of classes, float32 (N, classes).
+        labels: the true classes, int32 (N,).
+        latency: median of many calls in milliseconds, by batch.
+    """
+
+    probabilities: Any
+    labels: Any
+    latency: dict[str, float]
+
+    @property
+    def right(self) -> Any:
+        """Whether each answer is the true class, bool (N,)."""
+        return self.probabilities.argmax(axis=1) == self.labels
+
+
+def answers(folder: Path) -> Answers | None:
+    """Returns what a trial's model has answered; None: it has not been asked."""
+    import numpy as np
+
+    path = folder / FILE
+    if not path.is_file():
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return Answers(file["probabilities"], file["labels"], json.loads(str(file["latency"])))
+
+
+def predict(tasks: Sequence[Task]) -> Iterator[str]:
+    """Asks each model once; yields a trial's id when its answers lie in its folder.
 
     Raises:
         RunError: the process failed; says how.
     """
     if not tasks:
-        return {}
+        return
     command = [sys.executable, "-m", "cnnsearch.final.predicting"]
-    done = subprocess.run(
-        command, input=pickle.dumps(list(tasks)), capture_output=True, check=False
-    )
-    if done.returncode:
-        lines = done.stderr.decode(errors="replace").strip().splitlines()
-        raise RunError(f"the evaluation failed: {(lines or ['no message'])[-1]}")
-    answers = [json.loads(line) for line in done.stdout.decode().splitlines() if line]
-    return {answer.pop("trial"): answer for answer in answers}
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
+        pickle.dump(list(tasks), asked)
+        asked.seek(0)
+        process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=said)
+        with process:
+            try:
+                for line in process.stdout or ():
+                    yield json.loads(line)["trial"]
+            except BaseException:  # Ctrl-C, or nobody wants to hear the rest
+                process.terminate()
+                raise
+        if process.returncode:
+            said.seek(0)
+            raise RunError(f"the evaluation failed: {_cause(process.returncode, said.read())}")
+
+
+def _cause(code: int, said: bytes) -> str:
+    """Returns the last line of a process's complaint, or the signal that ended it."""
+    lines = said.decode(errors="replace").strip().splitlines()
+    if code < 0:
+        name = signal.Signals(-code).name
+        return f"its process was ended by {name}" + " (out of memory?)" * (name == "SIGKILL")
+    return lines[-1] if lines else f"exit code {code}"
 
 
 def _answer(task: Task) -> dict[str, Any]:
+    import numpy as np
+
     from cnnsearch.architecture import Architecture
     from cnnsearch.checkpoint import BEST, load_weights
     from cnnsearch.model import build
@@ -76,16 +124,15 @@ def _answer(task: Task) -> dict[str, Any]:
     architecture = Architecture.from_json(task.architecture)
     model = build(architecture, mean=task.mean, std=task.std, image=task.image)
     load_weights(model, task.folder / BEST)
-    call = _compiled(model)
-    _write(task.folder / FILE, _probabilities(call, task.split))
-    import numpy as np
-
-    images = task.split.read(np.arange(32) % task.split.count)
-    return {
-        "trial": task.trial,
+    call, labels = _compiled(model), task.split.labels()
+    found = _probabilities(call, task.split, len(labels))
+    images = task.split.read(np.arange(32) % len(labels))
+    latency = {
         "latency_ms_batch_1": _latency(call, images[:1]),
         "latency_ms_batch_32": _latency(call, images),
     }
+    _write(task.folder / FILE, found, labels, latency)
+    return {"trial": task.trial, **latency}
 
 
 def _compiled(model: Any) -> Any:
@@ -104,13 +151,14 @@ def _compiled(model: Any) -> Any:
     return jax.jit(call)
 
 
-def _probabilities(call: Any, split: Split) -> Any:
+def _probabilities(call: Any, split: Split, count: int) -> Any:
+    """Asks about every image, in batches of one shape; ``count``: as read, not as listed."""
     import numpy as np
 
     found = []
-    for start in range(0, split.count, BATCH):
-        rows = np.minimum(np.arange(start, start + BATCH), split.count - 1)
-        found.append(np.asarray(call(split.read(rows)))[: split.count - start])
+    for start in range(0, count, BATCH):
+        rows = np.minimum(np.arange(start, start + BATCH), count - 1)
+        found.append(np.asarray(call(split.read(rows)))[: count - start])
     return np.concatenate(found)
 
 
@@ -126,12 +174,18 @@ def _latency(call: Any, images: Any) -> float:
     return 1000 * statistics.median(seconds[WARM:])
 
 
-def _write(path: Path, probabilities: Any) -> None:
+def _write(path: Path, probabilities: Any, labels: Any, latency: dict[str, float]) -> None:
     import numpy as np
 
     beside = path.with_name(f"{path.name}.tmp")
     with beside.open("wb") as file:
-        np.savez_compressed(file, allow_pickle=False, probabilities=probabilities)
+        np.savez_compressed(
+            file,
+            allow_pickle=False,
+            probabilities=probabilities,
+            labels=np.asarray(labels),
+            latency=np.array(json.dumps(latency)),
+        )
         file.flush()
         os.fsync(file.fileno())
     beside.replace(path)

@@ -1,24 +1,19 @@
 """The results of a final training, from its run's own records."""
 
-import csv
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from cnnsearch.cost import count
-from cnnsearch.data import Dataset
-from cnnsearch.final.metrics import Estimate, class_table, confusion, estimate, verdict
-from cnnsearch.final.pictures import draw_confusion, draw_worst
-from cnnsearch.final.plan import PUBLISHED, RANDOM, WINNER, Entrant
-from cnnsearch.final.predicting import FILE
+from cnnsearch.final.metrics import Estimate, estimate
+from cnnsearch.final.plan import PUBLISHED, RANDOM, Entrant
+from cnnsearch.final.predicting import answers
+from cnnsearch.final.verdicts import Difference, difference
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import RunDirectory
 
-RESULTS = "results.json"
 SHOWN = {
     RANDOM: "the best of equally many random candidates",
     PUBLISHED: "a published network of similar MACs",
@@ -35,9 +30,10 @@ class Row:
         params: trainable parameters.
         macs: multiply-accumulates.
         accuracy: on the test split.
-        metrics: mean over seeds of everything else that was measured.
+        metrics: mean over seeds of everything that was measured.
         trials: ids of its finished trainings.
-        beaten: for a reference: whether the first winner beats it: yes, no or unclear.
+        each: what was measured of each of them, in that order, with its ``seed``.
+        difference: for a reference: by how much the first winner is better; None: it is none.
     """
 
     role: str
@@ -47,7 +43,8 @@ class Row:
     accuracy: Estimate
     metrics: Mapping[str, float]
     trials: tuple[str, ...]
-    beaten: str | None = None
+    each: tuple[Mapping[str, float], ...] = ()
+    difference: Difference | None = None
 
 
 def evaluated(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
@@ -67,18 +64,32 @@ def entrants_of(run: RunDirectory) -> list[Entrant]:
 
 def rows(run: RunDirectory) -> list[Row]:
     """Returns a row for each network that has a result, in the order of the plan."""
-    measured, images = evaluated(run), run.manifest["dataset"]["test"]
+    measured = evaluated(run)
     trials = [t for t in run.db.trials() if t.id in measured]
+    recorded = _recorded(run)
     found = []
     for index, entrant in enumerate(entrants_of(run)):
         mine = [t for t in trials if t.values["entrant"] == index]
         if mine:
-            found.append(_row(entrant, mine, measured, images))
-    return [_compared(row, found, images) for row in found]
+            images = int(measured[mine[0].id].get("test_images", run.manifest["dataset"]["test"]))
+            found.append(_row(entrant, mine, measured, images, recorded.get(str(index))))
+    return found
+
+
+def _recorded(run: RunDirectory) -> dict[str, Difference]:
+    """Returns the differences that were computed when everything was evaluated, by entrant."""
+    event = run.db.last("results")
+    kept = event.data.get("differences") if event else None
+    found = compared(run) if kept is None else kept
+    return {index: Difference(**values) for index, values in found.items()}
 
 
 def _row(
-    entrant: Entrant, trials: Sequence[TrialRecord], measured: Mapping[str, Any], images: int
+    entrant: Entrant,
+    trials: Sequence[TrialRecord],
+    measured: Mapping[str, Any],
+    images: int,
+    gap: Difference | None,
 ) -> Row:
     cost = count(entrant.candidate.architecture)
     every = [{**measured[t.id], **_spent(t)} for t in trials]
@@ -90,6 +101,8 @@ def _row(
         estimate([each["test_accuracy"] for each in every], images),
         {key: float(np.mean([each[key] for each in every])) for key in every[0]},
         tuple(t.id for t in trials),
+        tuple({"seed": t.values["seed"], **e} for t, e in zip(trials, every, strict=True)),
+        gap,
     )
 
 
@@ -101,77 +114,52 @@ def _spent(trial: TrialRecord) -> dict[str, float]:
     }
 
 
-def _compared(row: Row, found: Sequence[Row], images: int) -> Row:
-    if row.role == WINNER or found[0].role != WINNER:
-        return row
-    return Row(**{**vars(row), "beaten": verdict(found[0].accuracy, row.accuracy, images)})
+def compared(run: RunDirectory) -> dict[str, dict[str, Any]]:
+    """Returns by how much the first winner is better than each reference, by entrant.
+
+    From the answers in the trials' folders; where those are gone there is nothing to compare.
+    """
+    right: dict[int, list[Any]] = {}
+    for trial in run.db.trials():
+        if trial.status == "completed" and (found := answers(run.trial_dir(trial.id))):
+            right.setdefault(int(trial.values["entrant"]), []).append(found.right)
+    return {
+        str(index): asdict(difference(np.stack(right[0]), np.stack(right[index])))
+        for index, entrant in enumerate(entrants_of(run))
+        if entrant.role in SHOWN and 0 in right and index in right
+    }
 
 
-def sentences(found: Sequence[Row]) -> list[str]:
-    """Says plainly whether the search beat its references."""
-    lines = []
-    for row in found:
-        if row.beaten is None:
-            continue
-        gap = found[0].accuracy.mean - row.accuracy.mean
-        points = f"{abs(100 * gap):.2f} points"
-        what = f"{SHOWN[row.role]} ({row.label})"
-        lines.append(
-            {
-                "yes": f"The search beat {what} by {points}.",
-                "no": f"The search did NOT beat {what}: it is {points} better.",
-                "unclear": f"No clear difference from {what}: {'+' if gap >= 0 else '-'}{points}, "
-                "within what seeds and test images leave open.",
-            }[row.beaten]
-        )
-    return lines
+def sentences(run: RunDirectory, found: Sequence[Row]) -> list[str]:
+    """Says plainly whether the winner beat its references, what failed, and what was left out."""
+    final = run.manifest["final"]
+    who = "The search" if ":" in final["from"] else found[0].label if found else ""
+    lines = [_verdict(who, row) for row in found if row.difference is not None]
+    lines += _twins(run)
+    lines += [f"Training {t.id} failed: {t.reason}" for t in run.db.trials() if t.reason]
+    return [*lines, *final.get("notes", [])]
 
 
-def write_results(run: RunDirectory, data: Dataset) -> list[Path]:
-    """Writes results.json, tables and pictures into the run's folder; returns the files."""
-    found = rows(run)
-    text = {"results": [asdict(row) for row in found], "verdicts": sentences(found)}
-    files = [_written(run.path / RESULTS, json.dumps(text, indent=2) + "\n")]
-    labels = np.asarray(data.test.labels())
-    for number, row in enumerate((r for r in found if r.role == WINNER), start=1):
-        folders = [run.trial_dir(trial) for trial in row.trials]
-        every = np.stack([np.load(folder / FILE)["probabilities"] for folder in folders])
-        files += _details(run, row, number, every, labels, data)
-    return files
+def _verdict(who: str, row: Row) -> str:
+    gap = row.difference or Difference(0.0, 0.0, 0.0, False)
+    what = f"{SHOWN[row.role]} ({row.label})"
+    low, high = (f"{100 * end:+.2f}" for end in (gap.low, gap.high))
+    range_ = f"95 % interval of the difference {low} to {high}"
+    range_ += "" if gap.seeds else "; one seed each: others may tell otherwise"
+    points = f"{abs(100 * gap.gap):.2f} points"
+    return {
+        "yes": f"{who} beat {what} by {points} ({range_}).",
+        "no": f"{who} did NOT beat {what}: that is {points} better ({range_}).",
+        "unclear": f"{who} did not clearly beat {what}: no clear difference, "
+        f"{100 * gap.gap:+.2f} points ({range_}).",
+    }[gap.beaten]
 
 
-def _details(
-    run: RunDirectory, row: Row, number: int, every: Any, labels: Any, data: Dataset
-) -> list[Path]:
-    """Tables and pictures of one winner, over all its seeds."""
-    names, root = data.class_names, run.path
-    flat, truth = every.reshape(-1, len(names)), np.tile(labels, len(every))
-    counts = confusion(flat, truth, len(names))
-    seeds = f"{len(every)} seed{'s' * (len(every) > 1)}"
-    picture, worst = root / f"confusion-{number}.png", root / f"worst-{number}.png"
-    title = f"{row.label}: test accuracy {row.accuracy.mean:.2%}, {seeds}"
-    draw_confusion(counts, names, title, picture)
-    draw_worst(data.test, labels, every.mean(axis=0), names, f"{row.label}: told worst", worst)
-    table = [["true \\ predicted", *names]]
-    table += [[name, *map(str, line)] for name, line in zip(names, counts, strict=True)]
-    scores = class_table(flat, truth, names)
-    per_class = [list(scores[0]), *([str(v) for v in line.values()] for line in scores)]
-    return [
-        picture,
-        worst,
-        _csv(root / f"confusion-{number}.csv", table),
-        _csv(root / f"classes-{number}.csv", per_class),
+def _twins(run: RunDirectory) -> list[str]:
+    first, *others = entrants_of(run)
+    same = [
+        e.label
+        for e in others
+        if e.role in SHOWN and e.candidate.architecture == first.candidate.architecture
     ]
-
-
-def _csv(path: Path, lines: Sequence[Sequence[str]]) -> Path:
-    with path.open("w", newline="", encoding="utf-8") as file:
-        csv.writer(file).writerows(lines)
-    return path
-
-
-def _written(path: Path, text: str) -> Path:
-    beside = path.with_name(f".{path.name}.tmp")
-    beside.write_text(text, encoding="utf-8")
-    beside.replace(path)
-    return path
+    return [f"{label} is the very network that {first.label} is." for label in same]
