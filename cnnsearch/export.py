@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from cnnsearch import machine
 from cnnsearch.architecture import Architecture
 from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, nearest
-from cnnsearch.records import TrialRecord, best_of
+from cnnsearch.lookup import best_trial
+from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import Settings, load_data, pixel_statistics
 from cnnsearch.space import SearchSpace
@@ -104,8 +105,7 @@ def choose(run: RunDirectory, which: str) -> TrialRecord:
     Raises:
         ExportError: none is finished, or not this one; says which are.
     """
-    trials = run.db.trials()
-    best = best_of(trials)
+    trials, best = run.db.trials(), best_trial(run)
     if best is None:
         raise ExportError(f"run {run.name!r} has no finished trial to export")
     if which == "best":
@@ -233,7 +233,7 @@ def _describe(run: RunDirectory, trial: TrialRecord, folder: Path, result: Expor
     card = {
         "run": run.name,
         **asdict(result),
-        "val_accuracy": trial.score,
+        "val_accuracy": trial.metrics.get("val_accuracy"),
         "params": trial.params,
         "params_total": trial.params_total,
         "macs": trial.macs,

@@ -72,6 +72,19 @@ def _hint(name: str, runs: Path) -> str:
     return nearest(name, known) or " (cnnsearch published lists the networks, runs the runs)"
 
 
+def best_trial(run: RunDirectory) -> TrialRecord | None:
+    """Returns a run's best finished trial; None: there is none.
+
+    Of a final training, the first winner's: with a validation split the best by it, else the first
+    seed's. Neither its references nor the test split have a say.
+    """
+    trials = run.db.trials()
+    if run.manifest.get("kind") != "final":
+        return best_of(trials)
+    winner = [t for t in trials if t.values.get("entrant") == 0 and t.score is not None]
+    return best_of(winner) if run.manifest["final"]["hold-out"] else next(iter(winner), None)
+
+
 def find_trial(run: RunDirectory, which: str) -> TrialRecord:
     """Returns a trial by its id, or the best.
 
@@ -80,7 +93,7 @@ def find_trial(run: RunDirectory, which: str) -> TrialRecord:
     """
     trials = run.db.trials()
     if which == "best":
-        best = best_of(trials)
+        best = best_trial(run)
         if best is None:
             raise RunError(f"run {run.name!r} has no finished trial yet")
         return best

@@ -140,6 +140,10 @@ class RunDatabase:
         rows = self._rows(query, (len(kind), kind))
         return event(rows[0]) if rows else None
 
+    def of_kind(self, kind: str) -> list[Event]:
+        """Returns all events of exactly this kind, in order."""
+        return [event(row) for row in self._rows(f"{EVENT} where kind = ? order by seq", (kind,))]
+
     def last_seq(self) -> int:
         """Returns the number of the latest event, 0 if there is none."""
         return int(self._rows("select coalesce(max(seq), 0) from event")[0][0])

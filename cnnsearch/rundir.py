@@ -32,7 +32,11 @@ _RESERVED = ("mlartifacts", "mlflow.db")  # what MLflow keeps beside the runs
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A line of the list of runs; ``state`` is running, finished, interrupted or damaged."""
+    """A line of the list of runs; ``state`` is running, finished, interrupted or damaged.
+
+    ``kind`` is search, final or fidelity; ``best`` the highest score, a final training's the test
+    accuracy of its first winner.
+    """
 
     name: str
     state: str
@@ -40,6 +44,7 @@ class RunSummary:
     completed: int = 0
     best: float | None = None
     created: float | None = None
+    kind: str = "search"
 
 
 class RunDirectory:
@@ -157,9 +162,18 @@ class RunDirectory:
             self.state,
             trials=len(trials),
             completed=sum(t.status == "completed" for t in trials),
-            best=max(scores, default=None),
+            best=self._tested() if self._kind == "final" else max(scores, default=None),
             created=first[0].time if first else None,
+            kind=self._kind,
         )
+
+    @property
+    def _kind(self) -> str:
+        return str(self.manifest.get("kind", "search"))
+
+    def _tested(self) -> float | None:
+        event = self.db.last("results")
+        return event.data["metrics"].get("test_accuracy") if event else None
 
     def close(self) -> None:
         """Closes the database's files."""

@@ -156,7 +156,7 @@ def resume(
     if exists_final(runs, run):
         from cnnsearch.cli.train import show_final
 
-        final = resume_final(runs, run, watcher, workers)
+        final = resume_final(runs, run, watcher, workers, max_time)
         if not quiet:
             show_final(final.run, json_, final.reason)
         _leave(final.reason)
@@ -182,11 +182,11 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
         print(f"There is no run in {runs} yet; cnnsearch search tiny makes one.")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("run", "state", "candidates", "completed", "best"):
+    for name in ("run", "kind", "state", "candidates", "completed", "best"):
         table.add_column(name)
     for one in found:
         best = "-" if one.best is None else f"{one.best:.2%}"
-        table.add_row(one.name, one.state, str(one.trials), str(one.completed), best)
+        table.add_row(one.name, one.kind, one.state, str(one.trials), str(one.completed), best)
     console().print(table)
 
 

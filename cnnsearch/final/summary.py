@@ -49,12 +49,7 @@ class Row:
 
 def evaluated(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
     """Returns what was measured on the test split, by trial."""
-    found: dict[str, Mapping[str, Any]] = {}
-    after = 0
-    while events := run.db.events(after=after):
-        found |= {str(e.trial_id): e.data for e in events if e.kind == "evaluated"}
-        after = events[-1].seq
-    return found
+    return {str(event.trial_id): event.data for event in run.db.of_kind("evaluated")}
 
 
 def entrants_of(run: RunDirectory) -> list[Entrant]:

@@ -16,30 +16,43 @@ _COLUMNS = (
     "tags.`status`",
 )
 _FIXED = {"0": 73, "attributes.`Run Name`": 230, "runDateAndNestInfo": 150}  # wide enough to read
-_WIDE = {_COLUMNS[0]: 150, "duration": 90}
+_TESTED = (
+    "metrics.`test_accuracy`",
+    "params.`role`",
+    "params.`seed`",
+    "metrics.`params`",
+    "metrics.`macs`",
+    "tags.`status`",
+)
 _MODE = "workflowType=machine_learning"  # MLflow's pages are else those for language models
 
 
-def experiment_tags(name: str, parent: str) -> dict[str, str]:
+def experiment_tags(name: str, parent: str, final: bool = False) -> dict[str, str]:
     """The tags that give an experiment its views: one of all searches, and one of this search.
 
-    MLflow keeps the views that people share of its table of runs in such tags.
+    MLflow keeps the views that people share of its table of runs in such tags. That of a final
+    training shows what its models did on the test split.
     """
-    columns = {
-        "selectedColumns": ["attributes.`Duration`", *_COLUMNS],
-        "columnOrder": [*_FIXED, *_COLUMNS, "duration"],
-        "columnWidths": {**_FIXED, **dict.fromkeys(_COLUMNS, 100), **_WIDE},
-    }
+    columns, search = _view(_COLUMNS), _view(_TESTED if final else _COLUMNS)
     search = {
-        **columns,
+        **search,
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
-        "orderByKey": "metrics.`best_val_accuracy`",
+        "orderByKey": (_TESTED if final else _COLUMNS)[0],
         "orderByAsc": False,
     }
     return {
         "mlflow.experimentKind": "custom_model_development",
         "mlflow.sharedViewState.searches": json.dumps(columns),
         f"mlflow.sharedViewState.search-{name}": json.dumps(search),
+    }
+
+
+def _view(columns: Sequence[str]) -> dict[str, Any]:
+    widths = {**_FIXED, **dict.fromkeys(columns, 100), columns[0]: 150, "duration": 90}
+    return {
+        "selectedColumns": ["attributes.`Duration`", *columns],
+        "columnOrder": [*_FIXED, *columns, "duration"],
+        "columnWidths": widths,
     }
 
 
@@ -95,6 +108,41 @@ def note(
         lines += ["|--:|---|--:|--:|--:|--:|"]
         lines += [_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
     return "\n".join(lines)
+
+
+def final_note(
+    name: str,
+    manifest: Mapping[str, Any],
+    trials: Sequence[TrialRecord],
+    runs: Mapping[str, str],
+    tests: Mapping[str, float],
+) -> str:
+    """Writes a final training's description: each network, each seed, its test accuracy.
+
+    Args:
+        name: The run's name.
+        manifest: What was asked.
+        trials: The trainings so far.
+        runs: A link's target for each trial id.
+        tests: Test accuracy by trial id.
+    """
+    asked = manifest["final"]
+    head = f"Final training of **{asked['from']}** on **{manifest.get('data')}**: "
+    head += f"{asked['epochs']} epochs, {asked['seeds']} seed{'s' * (asked['seeds'] != 1)}. "
+    lines = [head + _counted(trials), ""]
+    if tests:
+        lines += ["```", f"cnnsearch results {name}"]
+        lines += [f"cnnsearch export best --run {name} --out exports/{name}", "```", ""]
+    lines += ["| | network | seed | test accuracy | params | multiply-adds |"]
+    lines += ["|---|---|--:|--:|--:|--:|"]
+    return "\n".join([*lines, *(_tested(trial, runs, tests) for trial in trials)])
+
+
+def _tested(trial: TrialRecord, runs: Mapping[str, str], tests: Mapping[str, float]) -> str:
+    link = f"[{trial.values['network']}]({runs[trial.id]})" if trial.id in runs else ""
+    share = f"{100 * tests[trial.id]:.2f} %" if trial.id in tests else trial.status
+    cells = (trial.values["role"], link or trial.values["network"], trial.values["seed"], share)
+    return f"| {' | '.join(map(str, (*cells, short(trial.params), short(trial.macs))))} |"
 
 
 def ranking(trials: Sequence[TrialRecord]) -> list[TrialRecord]:

@@ -101,7 +101,8 @@ class Projection:
         manifest = json.dumps(dict(self._run.manifest), indent=2)
         self._attempt(self._store.text, parent, "space.yaml", self._run.space_text)
         self._attempt(self._store.text, parent, "run.json", manifest)
-        for key, value in pages.experiment_tags(self._run.name, parent).items():
+        final = "final" in self._run.manifest
+        for key, value in pages.experiment_tags(self._run.name, parent, final).items():
             self._store.tag_experiment(self._experiment, key, value)
         dataset = self._run.manifest.get("dataset")
         if isinstance(dataset, Mapping) and "fingerprint" in dataset:
@@ -215,9 +216,17 @@ class Projection:
             return
         trials = self._run.db.trials()
         links = {t.id: self._link(t) for t in trials if f"trial {t.id}" in self._runs}
-        text = pages.note(self._run.name, self._run.manifest, trials, links)
+        text = self._note(trials, links)
         tags = {"mlflow.note.content": entries.cut(text, entries.LONGEST_TAG)}
         self._store.write(self._parent(_ms(events[0])), entries.progress(trials, ended), tags=tags)
+
+    def _note(self, trials: list[TrialRecord], links: Mapping[str, str]) -> str:
+        name, manifest = self._run.name, self._run.manifest
+        if "final" not in manifest:
+            return pages.note(name, manifest, trials, links)
+        events = self._run.db.of_kind("evaluated")
+        tests = {str(e.trial_id): float(e.data["test_accuracy"]) for e in events}
+        return pages.final_note(name, manifest, trials, links, tests)
 
     def _link(self, trial: TrialRecord) -> str:
         return pages.run_page(self._experiment, self._runs[f"trial {trial.id}"])
