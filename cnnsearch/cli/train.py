@@ -56,6 +56,10 @@ def train(
     trial_timeout: Annotated[
         str | None, typer.Option("--trial-timeout", help="Give a training up after so long.")
     ] = None,
+    max_time: Annotated[
+        str | None,
+        typer.Option("--max-time", help="Train no longer than 2h; evaluate what is finished."),
+    ] = None,
     mlflow_uri: Annotated[
         str | None, typer.Option("--mlflow-uri", help="Another MLflow store than runs/mlflow.db.")
     ] = None,
@@ -85,6 +89,7 @@ def train(
         runs=runs,
         workers=workers,
         trial_timeout=trial_timeout,
+        max_time=max_time,
         mlflow_uri=mlflow_uri,
         watcher=watcher_of(json_, quiet, plain),
     )

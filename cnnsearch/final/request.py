@@ -34,6 +34,7 @@ def train_final(
     runs: str | Path = RUNS,
     workers: int | None = None,
     trial_timeout: str | float | None = None,
+    max_time: str | float | None = None,
     mlflow_uri: str | None = None,
     watcher: Watcher | None = None,
 ) -> FinalResult:
@@ -61,6 +62,8 @@ def train_final(
         runs: the folder that holds all runs.
         workers: trainings side by side; None: as in the search.
         trial_timeout: how long one may take; None: as long as it takes.
+        max_time: how long this session may train; what is finished then is evaluated, and the same
+            call goes on with the rest. None: as long as it takes.
         mlflow_uri: where MLflow tracks; None: as in the search.
         watcher: is told what happens.
 
@@ -72,6 +75,7 @@ def train_final(
         KeyboardInterrupt: the random search was interrupted; the same call goes on with it.
     """
     root = Path(runs)
+    seconds = None if max_time is None else parse_time(max_time, "--max-time")
     request = Request(
         which=which,
         run=run,
@@ -95,10 +99,10 @@ def train_final(
     chosen = name or free_name(root, base)
     if not RunDirectory.exists(root, chosen):
         made = prepared(request, chosen, watcher or Quiet())
-        return run_final(made, watcher)
+        return run_final(made, watcher, seconds=seconds)
     opened = RunDirectory.open(root, chosen)
     check_same_request(opened, asked_of(request, opened.manifest.get("final", {}).get("epochs")))
-    return run_final(opened, watcher, workers)
+    return run_final(opened, watcher, workers, seconds)
 
 
 def _check(request: Request) -> None:

@@ -1,13 +1,14 @@
 """One session of a final training: trains what is left, evaluates it once, writes the results."""
 
 import json
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnsearch import machine
 from cnnsearch.amounts import many
 from cnnsearch.data import Dataset
-from cnnsearch.driver import Assignment, Driver, InternalError, Planned
+from cnnsearch.driver import TIME_IS_UP, Assignment, Driver, InternalError, Planned
 from cnnsearch.errors import RunError
 from cnnsearch.executor import create_executor
 from cnnsearch.final.files import RESULTS, write_details, write_results
@@ -39,7 +40,9 @@ class Session:
         space: SearchSpace,
         data: Dataset,
         watcher: Watcher,
+        seconds: float | None = None,
     ) -> None:
+        self._deadline = None if seconds is None else time.monotonic() + seconds
         self._run, self._settings, self._space, self._data = run, settings, space, data
         self._watcher = watcher
         self._final: Mapping[str, Any] = run.manifest[KIND]
@@ -53,7 +56,7 @@ class Session:
         try:
             self._begin()
             reason = self._train()
-            if reason == "trials":
+            if reason in ("trials", TIME_IS_UP):
                 self._evaluate()
         except InternalError:
             raise
@@ -115,6 +118,7 @@ class Session:
             seed=self._settings.seed,
             epochs=self._final["epochs"],
             rungs=False,
+            deadline=self._deadline,
             pretrained=pretrained_of(self._run),
             objective=self._settings.objective,
             class_weights=class_weights(self._settings, self._train_on),

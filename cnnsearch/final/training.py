@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch import machine
+from cnnsearch.amounts import parse_time
 from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
 from cnnsearch.errors import RunError
@@ -84,11 +85,15 @@ def check_same_request(run: RunDirectory, asked: Mapping[str, Any]) -> None:
 
 
 def run_final(
-    run: RunDirectory, watcher: Watcher | None = None, workers: int | None = None
+    run: RunDirectory,
+    watcher: Watcher | None = None,
+    workers: int | None = None,
+    seconds: float | None = None,
 ) -> FinalResult:
     """Trains what is not yet trained, evaluates what is not yet evaluated, writes the results.
 
-    Of a run that is complete, nothing is read but what it recorded.
+    After ``seconds`` no more is trained; what is finished by then is evaluated. Of a run that is
+    complete, nothing is read but what it recorded.
     """
     if complete(run):
         return FinalResult(run, "trials", tuple(rows(run)))
@@ -101,7 +106,7 @@ def run_final(
     data = load_data(settings, space, run.path.parent)
     with run.lock():
         check_same_data(run, data)
-        reason = Session(run, settings, space, data, watcher).run()
+        reason = Session(run, settings, space, data, watcher, seconds).run()
     return FinalResult(run, reason, tuple(rows(run)))
 
 
@@ -111,10 +116,15 @@ def is_final(run: RunDirectory) -> bool:
 
 
 def resume_final(
-    root: Path, name: str, watcher: Watcher | None = None, workers: int | None = None
+    root: Path,
+    name: str,
+    watcher: Watcher | None = None,
+    workers: int | None = None,
+    max_time: str | float | None = None,
 ) -> FinalResult:
     """Goes on with a final training as it was asked for."""
-    return run_final(RunDirectory.open(root, name), watcher, workers)
+    seconds = None if max_time is None else parse_time(max_time, "--max-time")
+    return run_final(RunDirectory.open(root, name), watcher, workers, seconds)
 
 
 def exists_final(root: Path, name: str) -> bool:

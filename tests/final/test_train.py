@@ -141,3 +141,20 @@ def wait_for_epochs(runs: Path, name: str, epochs: int) -> None:
                     return
         time.sleep(0.1)
     raise TimeoutError("no epochs")
+
+
+def test_when_time_is_up_what_is_finished_is_judged_and_the_rest_waits(runs: Path) -> None:
+    asked = {
+        "seeds": 2,
+        "epochs": 1,
+        "references": "none",
+        "name": "late",
+        "workers": 1,
+        "runs": runs,
+    }
+    first = train("best", "s", max_time="1s", **asked)  # type: ignore[arg-type]
+    assert first.reason == "time"
+    assert first.rows == ()
+    whole = train("best", "s", **asked)  # type: ignore[arg-type]
+    assert whole.reason == "trials"
+    assert len(whole.rows[0].accuracy.values) == 2
