@@ -264,11 +264,12 @@ def test_killed_in_the_middle_it_goes_on_and_measures(tmp_path: Path) -> None:
     time.sleep(0.5)
     victim.kill()
     victim.wait()
+    victim.stdout.close()
     with closing(RunDirectory.open(tmp_path / "runs", "f")) as run:
         before = {trial.id: trial for trial in run.db.trials() if trial.status == "completed"}
     assert 2 <= len(before) < 8
     done = started(tmp_path, "--json")
-    output, _ = done.communicate(timeout=300)
+    output, _ = done.communicate(timeout=600)
     assert done.returncode == 0
     report = json.loads(output)
     assert [one["pairs"] for one in report["comparisons"]] == [4]
