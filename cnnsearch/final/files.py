@@ -13,7 +13,7 @@ import numpy as np
 
 from cnnsearch.data import Dataset
 from cnnsearch.final.metrics import class_table, confusion
-from cnnsearch.final.pictures import confusion_picture, worst_picture
+from cnnsearch.final.pictures import WORST, confusion_picture, worst_picture
 from cnnsearch.final.plan import WINNER
 from cnnsearch.final.predicting import Answers, answers
 from cnnsearch.final.summary import Row, rows, sentences
@@ -73,7 +73,8 @@ def _details(
     mean = np.mean([each.probabilities for each in found], axis=0)
     seeds = f"{len(found)} seed{'s' * (len(found) > 1)}"
     title = f"{row.label}: test accuracy {row.accuracy.mean:.2%}, {seeds}"
-    worst = f"{row.label}: the {{count}} images told worst, with the probability of the true class"
+    shown = min(WORST, len(found[0].labels))
+    worst = f"{row.label}: the {shown} images told worst, with the probability of the true class"
     sheet = worst_picture(data.test, found[0].labels, mean, names, worst)
     table = [["true \\ predicted", *names]]
     table += [[name, *map(str, line)] for name, line in zip(names, counts, strict=True)]

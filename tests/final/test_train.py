@@ -85,7 +85,7 @@ def test_files_say_the_same_as_the_table(runs: Path) -> None:
 def test_another_request_under_the_same_name_is_refused(runs: Path) -> None:
     with pytest.raises(CnnsearchError, match="another value of --seeds: 2, now 3"):
         train("best", "s", seeds=3, epochs=2, name="f", runs=runs)
-    with pytest.raises(CnnsearchError, match="is a search, not a final training"):
+    with pytest.raises(CnnsearchError, match="is no final training"):
         train("best", "s", name="s", runs=runs)
 
 
