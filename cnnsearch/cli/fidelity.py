@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 def fidelity(
     space: Space,
     data: Annotated[
-        str, typer.Option(help="digits, a folder of class folders, npz:FILE or tfds:NAME.")
+        str, typer.Option(help="As for search: digits, a folder, an archive, a table, tfds:NAME.")
     ] = "digits",
     candidates: Annotated[int, typer.Option(help="How many to draw at random.")] = 30,
     short: Annotated[

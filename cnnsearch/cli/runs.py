@@ -26,7 +26,10 @@ def search(
     space: Space,
     data: Annotated[
         str,
-        typer.Option(help="digits, a folder of class folders, npz:FILE or tfds:NAME."),
+        typer.Option(
+            help="digits, a folder of class folders, a .zip or .tar of one, a .csv or .parquet "
+            "of path,label, npz:FILE or tfds:NAME."
+        ),
     ] = "digits",
     strategy: Annotated[
         str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
