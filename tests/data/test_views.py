@@ -74,5 +74,5 @@ def test_a_small_set_is_mapped_and_shared(digits: Dataset) -> None:
 def test_streaming_a_file_that_was_cut_is_one_line(digits: Dataset) -> None:
     file = digits.train.directory / "images.npy"
     file.write_bytes(file.read_bytes()[:1000])
-    with pytest.raises(DataError, match="cannot be read .*ends too early"):
+    with pytest.raises(DataError, match=r"cannot be read .*ends too early"):
         digits.within(1000).train.read(np.array([900]))
