@@ -38,6 +38,11 @@ class Variant:
     image: tuple[int, int] | None = None
 
     @property
+    def view(self) -> tuple[float, tuple[int, int] | None]:
+        """What it sees of the data: share and size."""
+        return self.train_share, self.image
+
+    @property
     def slug(self) -> str:
         """The label as part of a trial's id, which names a folder."""
         return re.sub(r"[^A-Za-z0-9.]+", "-", self.label).strip("-")
@@ -181,7 +186,9 @@ def _check(found: Sequence[Variant], long: int) -> None:
 def trainings(
     drawn: Sequence[Drawn], ways: Sequence[Variant], seed: int, repeat: int
 ) -> Iterator[Training]:
-    """Yields every training of a study; short and long ones have seeds of their own.
+    """Yields every training of a study, candidate by candidate: an interrupted one has pairs.
+
+    Short and long ones have seeds of their own, as a search's trials and a final training have.
 
     Args:
         drawn: the sample.
@@ -189,9 +196,10 @@ def trainings(
         seed: of the study.
         repeat: how many candidates are trained long a second time.
     """
-    for way in ways:
-        for one in drawn[:repeat] if way.label == AGAIN else drawn:
-            yield Training(one, way, seed_of(seed, f"{one.candidate.fingerprint}/{way.slug}"))
+    for one in drawn:
+        for way in ways:
+            if way.label != AGAIN or one.number <= repeat:
+                yield Training(one, way, seed_of(seed, f"{one.candidate.fingerprint}/{way.slug}"))
 
 
 def open_proposals(

@@ -1,7 +1,6 @@
-"""Trains what a study still lacks: one pass of the driver for each way to train."""
+"""Trains what a study still lacks: one pass of the driver for each view of the data."""
 
 from collections.abc import Callable, Mapping, Sequence
-from itertools import groupby
 
 from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
@@ -73,13 +72,14 @@ class Session:
         self, planned: Sequence[Training], left: Mapping[str, Proposal], tracker: Tracker
     ) -> str:
         reason = "trials"
-        for way, group in groupby(planned, key=lambda one: one.variant):
-            todo = [one for one in group if one.trial_id in left]
+        views = dict.fromkeys(one.variant.view for one in planned)
+        for view in views:
+            todo = [one for one in planned if one.variant.view == view and one.trial_id in left]
             if not todo:
                 continue
             oracle = FixedList(left[one.trial_id] for one in todo)
             driver = Driver(
-                self._run, oracle, self._executor, self._assignment(way, todo), self._watcher,
+                self._run, oracle, self._executor, self._assignment(todo), self._watcher,
                 tracker,
             )  # fmt: skip
             reason = driver.search()
@@ -87,8 +87,8 @@ class Session:
                 break
         return reason
 
-    def _assignment(self, way: Variant, todo: Sequence[Training]) -> Assignment:
-        dataset = self._dataset(way)
+    def _assignment(self, todo: Sequence[Training]) -> Assignment:
+        dataset = self._dataset(todo[0].variant)
         return Assignment(
             space=fitted(self._space, dataset),
             dataset=dataset,

@@ -97,7 +97,10 @@ def test_every_training_has_an_id_and_a_seed_of_its_own() -> None:
     assert len(planned) == 3 * 3 + 2
     assert len({one.trial_id for one in planned}) == len(planned)
     assert len({one.seed for one in planned}) == len(planned)
-    assert [p.trial_id for p in planned][-2:] == ["0001-long-again", "0002-long-again"]
+    first = ["0001-2-epochs", "0001-2-epochs-ema-0.9", "0001-long", "0001-long-again"]
+    assert [one.trial_id for one in planned][:5] == [*first, "0002-2-epochs"]
+    again = [one.drawn.number for one in planned if one.trial_id.endswith("again")]
+    assert again == [1, 2]
 
 
 def record(training: Any, number: int, status: str) -> TrialRecord:
@@ -117,7 +120,7 @@ def test_only_what_has_not_ended_is_left_and_numbers_stay() -> None:
     }
     left = open_proposals(planned, known, "r")
     assert [p.number for p in left] == [2, 4, 5, 6, 7, 8]
-    assert left[0].trial_id == "0002-2-epochs"
+    assert left[0].trial_id == "0001-long"
 
 
 def test_a_trial_of_another_candidate_is_refused() -> None:
