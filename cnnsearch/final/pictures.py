@@ -51,7 +51,7 @@ def confusion_picture(counts: npt.NDArray[Any], names: Sequence[str], title: str
 
 def worst_picture(
     split: Split, labels: npt.NDArray[Any], likely: npt.NDArray[Any], names: Sequence[str],
-    title: str,
+    label: str,
 ) -> bytes:  # fmt: skip
     """Returns the images whose true class was thought least likely, as PNG.
 
@@ -60,7 +60,7 @@ def worst_picture(
         labels: int (N,).
         likely: class probabilities, mean over seeds, (N, classes).
         names: of the classes.
-        title: above it.
+        label: of the network, for the title.
     """
     from matplotlib.figure import Figure
 
@@ -79,7 +79,8 @@ def worst_picture(
         said = int(likely[row].argmax())
         told = f"taken for {names[said]} {likely[row, said]:.0%}"
         axes.set_title(f"{names[labels[row]]} {truth[row]:.0%}\n{told}", fontsize=6.5)
-    figure.suptitle(title, fontsize=10)
+    what = f"{len(rows)} images told worst, with the probability of the true class"
+    figure.suptitle(f"{label}: the {what}", fontsize=10)
     return _png(figure)
 
 

@@ -15,7 +15,7 @@ from cnnsearch.final.files import RESULTS, write_details, write_results
 from cnnsearch.final.metrics import test_metrics
 from cnnsearch.final.plan import WINNER, numbered
 from cnnsearch.final.predicting import Task, answers, predict
-from cnnsearch.final.summary import Row, compared, entrants_of, evaluated, rows
+from cnnsearch.final.summary import ENDED, Row, compared, entrants_of, evaluated, rows
 from cnnsearch.oracles.fixed import FixedList
 from cnnsearch.oracles.types import Proposal
 from cnnsearch.records import TrialRecord
@@ -27,7 +27,6 @@ from cnnsearch.tracking import Tracker
 from cnnsearch.watcher import Overview, Watcher
 
 KIND = "final"
-ENDED = ("completed", "failed")
 
 
 class Session:

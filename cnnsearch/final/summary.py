@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from cnnsearch.amounts import many
 from cnnsearch.cost import count
 from cnnsearch.final.metrics import Estimate, estimate
 from cnnsearch.final.plan import PUBLISHED, RANDOM, Entrant
@@ -14,6 +15,7 @@ from cnnsearch.final.verdicts import Difference, difference
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import RunDirectory
 
+ENDED = ("completed", "failed")
 SHOWN = {
     RANDOM: "the best of equally many random candidates",
     PUBLISHED: "a published network of similar MACs",
@@ -132,7 +134,14 @@ def sentences(run: RunDirectory, found: Sequence[Row]) -> list[str]:
     lines = [_verdict(who, row) for row in found if row.difference is not None]
     lines += _twins(run)
     lines += [f"Training {t.id} failed: {t.reason}" for t in run.db.trials() if t.reason]
-    return [*lines, *final.get("notes", [])]
+    return [*lines, *final.get("notes", []), *_unfinished(run)]
+
+
+def _unfinished(run: RunDirectory) -> list[str]:
+    """Says what is still to be trained; a result of fewer seeds than asked for is not the one."""
+    plan = len(run.manifest["final"]["entrants"]) * run.manifest["final"]["seeds"]
+    ended = sum(trial.status in ENDED for trial in run.db.trials())
+    return [f"Not finished: {ended} of {many(plan, 'training')} done."] if ended < plan else []
 
 
 def _verdict(who: str, row: Row) -> str:

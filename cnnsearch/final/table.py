@@ -16,7 +16,6 @@ MEASURED = {
     "test_top_5_accuracy": ("top-5 accuracy", "{:.2%}"),
     "test_balanced_accuracy": ("balanced accuracy", "{:.2%}"),
     "test_macro_precision": ("macro precision", "{:.2%}"),
-    "test_macro_recall": ("macro recall", "{:.2%}"),
     "test_macro_f1": ("macro F1", "{:.2%}"),
     "test_calibration_error": ("calibration error", "{:.2%}"),
     "test_loss": ("cross-entropy", "{:.4f} nats"),

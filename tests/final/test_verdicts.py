@@ -45,6 +45,11 @@ def test_the_interval_of_many_images_is_welchs() -> None:
     assert (found.low, found.high) == pytest.approx((welch.low, welch.high), abs=1e-3)
 
 
+def test_seeds_that_agree_on_one_side_warn_nobody() -> None:
+    found = difference(right([0.9, 0.9, 0.9]), right([0.8, 0.81, 0.79]))
+    assert found.beaten == "yes"
+
+
 def test_images_are_compared_in_pairs() -> None:
     one, two = right([0.9]), right([0.88])
     paired = one[0].astype(float) - two[0]
