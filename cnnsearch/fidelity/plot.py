@@ -39,7 +39,9 @@ def draw(report: FidelityReport) -> "Figure":
     figure.suptitle(f"{report.space} on {Path(report.data).name}, {report.device}", fontsize=11)
     handles, names = axes[0].get_legend_handles_labels()
     if 1 < len(names) <= len(COLORS):
-        figure.legend(handles, names, loc="outside lower center", ncols=min(4, len(names)))
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=min(3 * columns, len(names))
+        )
     return figure
 
 

@@ -39,6 +39,7 @@ class Comparison:
         pairs: candidates that were trained both ways to the end.
         spearman: rank correlation of short with long scores, with its 95 % interval.
         kendall: tau-b, likewise.
+        upper: Spearman among the better half by long scores, where a search decides.
         winner: number of the candidate that scored best short.
         regret: how much less that one scores long than the best does.
         random_regret: what a candidate drawn at random lacks, on average.
@@ -53,6 +54,7 @@ class Comparison:
     pairs: int
     spearman: Interval
     kendall: Interval
+    upper: float
     winner: int
     regret: float
     random_regret: float
@@ -159,6 +161,7 @@ def compare(way: Variant, scored: Scored) -> Comparison:
         pairs=len(both),
         spearman=interval(spearman, short, long),
         kendall=interval(kendall, short, long),
+        upper=_upper(short, long),
         winner=both[winner],
         regret=long[best] - long[winner],
         random_regret=long[best] - _mean(long),
@@ -168,6 +171,11 @@ def compare(way: Variant, scored: Scored) -> Comparison:
         seconds=seconds,
         speedup=longer / seconds if seconds else 0.0,
     )
+
+
+def _upper(short: Sequence[float], long: Sequence[float]) -> float:
+    better = sorted(top(long, (len(long) + 1) // 2))
+    return float(spearman([short[i] for i in better], [long[i] for i in better]))
 
 
 def seed_noise(scored: Scored) -> Noise | None:

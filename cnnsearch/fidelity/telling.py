@@ -19,11 +19,13 @@ def table(report: FidelityReport) -> "Table":
         title_justify="left",
     )
     found.add_column("short")
-    for name in ("Spearman (95 %)", "Kendall (95 %)", "regret", "top", "rank", "time", "speed"):
+    numbers = ("Spearman (95 %)", "Kendall (95 %)", "better half")
+    for name in (*numbers, "regret", "top", "rank", "time", "speed"):
         found.add_column(name, justify="right")
     found.caption = (
-        "regret: points that the best by short trials lacks, trained long; top: of the best fifth "
-        "by long ones, how many are so by short ones; rank: of the best long one, by short ones"
+        "better half: Spearman among the better half by long ones; regret: points that the best by "
+        "short ones lacks, trained long; top: of the best fifth by long ones, how many are so by "
+        "short ones; rank: of the best long one, by short ones"
     )
     found.caption_justify = "left"
     for one in report.comparisons:
@@ -31,6 +33,7 @@ def table(report: FidelityReport) -> "Table":
             one.label,
             _interval(one.spearman),
             _interval(one.kendall),
+            f"{one.upper:.2f}",
             f"{100 * one.regret:.1f}",
             f"{one.overlap}/{one.top}",
             str(one.needed),

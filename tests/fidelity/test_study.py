@@ -106,6 +106,7 @@ def test_equal_rankings_are_trusted_and_the_picture_shows_them(study: Study) -> 
     assert (found.spearman.value, found.kendall.value) == pytest.approx((1, 1))
     assert (found.regret, found.needed, found.overlap, found.top) == (0, 1, 2, 2)
     assert found.trusted and found.speedup == 4
+    assert found.upper == pytest.approx(1)
     assert report.by_macs == pytest.approx(1)
     assert len(executor.tasks) == 16
     assert {task.epochs for task in executor.tasks} == {2, 8}
