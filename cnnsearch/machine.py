@@ -9,6 +9,7 @@ from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 
+from cnnsearch.amounts import many
 from cnnsearch.resources import cores
 
 PACKAGES = ("cnnsearch", "keras", "tensorflow", "jax", "keras-tuner", "mlflow", "numpy")
@@ -66,7 +67,7 @@ def gpus() -> list[str]:
 def device() -> str:
     """Returns the training device in words."""
     found = gpus()
-    return ", ".join(found) if found else f"CPU ({cores()} cores)"
+    return ", ".join(found) if found else f"CPU ({many(cores(), 'core')})"
 
 
 def available_memory() -> int:
