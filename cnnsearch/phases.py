@@ -31,21 +31,22 @@ class Phase:
         return self.ends - self.first + 1
 
 
-def phases(recipe: TrainingRecipe, freeze: bool, epochs: int) -> tuple[Phase, ...]:
+def phases(recipe: TrainingRecipe, freeze: bool, epochs: int, begun: int = 1) -> tuple[Phase, ...]:
     """Returns the phases of a training, in order.
 
     Weights that begin to move have an optimizer and a schedule of their own; images that grow
-    change neither.
+    change neither. What moves already stays so where a training is prolonged.
 
     Args:
         recipe: says what is trained, when and how fast the rest follows, and how images grow.
         freeze: whether the head alone is trained, if the recipe leaves it at ``all``.
         epochs: of the training.
+        begun: epoch from which on an earlier, shorter training has moved all weights; 1: none has.
     """
     what = "head" if freeze and recipe.trainable == "all" else recipe.trainable
     sets = [Phase(what, 1.0, 1, epochs, epochs)]
     if what != "all" and recipe.unfreeze_after is not None and epochs > 1:
-        border = _border(recipe.unfreeze_after, epochs)
+        border = begun - 1 or _border(recipe.unfreeze_after, epochs)
         sets = [
             Phase(what, 1.0, 1, border, border),
             Phase("all", recipe.unfreeze_rate, border + 1, epochs, epochs),

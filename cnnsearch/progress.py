@@ -19,6 +19,7 @@ class Progress:
         seconds: spent so far.
         history: metrics of each epoch of this trial.
         objective: of :data:`cnnsearch.measuring.OBJECTIVES`.
+        begun: epoch at which the schedule in force began: later than 1 once all weights move.
     """
 
     epoch: int
@@ -27,6 +28,7 @@ class Progress:
     seconds: float = 0.0
     history: dict[int, Metrics] = field(default_factory=dict)
     objective: str = "accuracy"
+    begun: int = 1
 
     def note(self, epoch: int, metrics: Metrics) -> None:
         """Adds an epoch."""

@@ -116,9 +116,8 @@ class Training:
         self._batches = TrainingBatches.of(job.data, job.recipe, job.seed)
         steps = len(self._batches)
         self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
-        self._phases = phases(
-            job.recipe, job.pretrained is not None and job.pretrained.freeze, job.epochs
-        )
+        freeze = job.pretrained is not None and job.pretrained.freeze
+        self._phases = phases(job.recipe, freeze, job.epochs, _begun(job))
         self.model = self._assembled(self._phases[0].scale)
         if job.pretrained is not None:
             start_from(job.pretrained, self.model)
@@ -241,7 +240,7 @@ class Training:
         """Writes the state, then the best weights: :meth:`_restored` mends what lies between."""
         if self._job.folder is None:
             return
-        self._progress.seconds = self._seconds()
+        self._progress.seconds, self._progress.begun = self._seconds(), self._phase.first
         state = checkpoint.values(self._state())
         checkpoint.write(self._job.folder / checkpoint.STATE, self._progress.to_data(), state)
         if self._progress.best_epoch == self._progress.epoch:
@@ -277,6 +276,16 @@ class Training:
             self._enter(phase)
         checkpoint.restore(self._state(), saved.arrays, path)
         return Progress.from_data(saved.header)
+
+
+def _begun(job: Job) -> int:
+    """Epoch from which on the training that this one goes on with has moved all weights."""
+    if job.recipe.unfreeze_after is None:
+        return 1
+    for folder in (job.folder, job.continues):
+        if folder is not None and (saved := checkpoint.read(folder / checkpoint.STATE)):
+            return int(saved.header.get("begun", 1))
+    return 1
 
 
 def _head_weights(architecture: Architecture) -> list[float]:

@@ -105,6 +105,32 @@ def test_interrupted_before_at_and_after_the_border_ends_as_if_whole(
     assert numbers(found) == numbers(whole)
 
 
+def test_a_longer_training_keeps_moving_what_moves() -> None:
+    asked = recipe(trainable="head", unfreeze_after=0.5)
+    assert [p.last for p in phases(asked, False, 6)] == [3, 6]
+    assert [p.last for p in phases(asked, False, 6, begun=2)] == [1, 6]
+
+
+def test_a_promotion_across_the_border_goes_on(
+    digits: Dataset, small: Architecture, tmp_path: Path
+) -> None:
+    asked = recipe(trainable="head", unfreeze_after=0.5, batch_norm_momentum=0.5)
+    asked = asked.model_copy(update={"batch_size": 256})
+    train(small, asked, digits, epochs=2, checkpoint_dir=tmp_path / "a")  # epoch 2 moves all
+
+    def longer(folder: str, epochs: int) -> Measurement:
+        return train(
+            small, asked, digits, epochs=epochs, initial_epoch=2,
+            checkpoint_dir=tmp_path / folder, continues=tmp_path / "a",
+        )  # fmt: skip
+
+    found = longer("b", 6)
+    assert (found.epochs, found.initial_epoch) == (6, 2)
+    state = checkpoint.read(tmp_path / "b" / checkpoint.STATE)
+    assert state is not None and state.header["begun"] == 2
+    assert numbers(longer("b", 6)) == numbers(found)  # from its own state, of the same phases
+
+
 def test_no_norms_to_train_is_one_line(digits: Dataset) -> None:
     bare = architecture(style={"norm": "none"})
     with pytest.raises(ArchitectureError, match="no normalization"):
