@@ -228,7 +228,7 @@ def test_weights_of_another_width_name_the_first_layer(saved: Path, tmp_path: Pa
 def test_a_model_of_other_shapes_names_the_first_layer(tmp_path: Path) -> None:
     from cnnsearch.model import build
     from cnnsearch.outcomes import Pretrained
-    from cnnsearch.transfer import start_from
+    from cnnsearch.transfer import start_from, train_only
     from tests.conftest import architecture
 
     checkpoint.save_weights(build(architecture()), tmp_path / "w.npz")
@@ -256,6 +256,7 @@ def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
     inner = "head.0.dense" if "head.0.dense" in {x.name for x in same.layers} else "head.dense"
     kernel = values(source.get_layer(inner).kernel)
     np.testing.assert_array_equal(values(same.get_layer(inner).kernel), kernel)
+    train_only(other, "head")
     assert len(other.trainable_variables) == 4
     stem = values(source.get_layer("stem.0.conv").kernel)
     np.testing.assert_array_equal(values(other.get_layer("stem.0.conv").kernel), stem)
@@ -310,6 +311,31 @@ def test_what_is_asked_is_checked_first(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"no such file, did you mean 'mine\.weights\.h5'"):
         check_weights(replace(base, weights=str(tmp_path / "mine.weight.h5")))
     check_weights(replace(base, weights="imagenet"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "asked", "said"),
+    [
+        ("unfreeze_after: 0.5", {}, "recipe.unfreeze_after: 0.5, but all weights move from the st"),
+        ("trainable: norms", {"freeze": True}, "--freeze: trains the head alone, but recipe.tr"),
+        ("trainable: head, unfreeze_after: 0.5", {}, None),
+        ("trainable: {choice: [all, head]}, unfreeze_after: 0.5", {}, None),
+        ("epochs: 2", {"changes": ("trainable=norms", "unfreeze_after=0.5")}, None),
+    ],
+)
+def test_what_is_trained_does_not_contradict_itself(
+    recipe: str, asked: dict[str, Any], said: str | None
+) -> None:
+    text = (
+        f"input: [8, 8, 1]\nclasses: 10\nstem: [{{type: conv, filters: 4}}]\nrecipe: {{{recipe}}}"
+    )
+    space = SearchSpace.from_text(text, "s.yaml")
+    settings = Settings(space=text, source="s.yaml", **asked)
+    if said is None:
+        assert starting_space(space, settings) is space
+        return
+    with pytest.raises(SpaceError, match=re.escape(said)):
+        starting_space(space, settings)
 
 
 def test_a_run_of_before_knows_no_weights(run: RunDirectory) -> None:

@@ -68,9 +68,9 @@ def train(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
 ) -> None:
-    """Train winners in full, several seeds, and judge them once on the untouched test split.
+    """Train winners in full and judge them once.
 
-    Beside them, by the same recipe and for as long: the best of equally many random candidates,
+    Several seeds each, on train and validation together; judged on the untouched test split. Beside them, by the same recipe and for as long: the best of equally many random candidates,
     and a published network of similar MACs.
     """
     from cnnsearch.final.request import train_final
