@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnsearch import machine
 from cnnsearch.architecture import Architecture
+from cnnsearch.data.dataset import Split
 from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, nearest
 from cnnsearch.lookup import best_trial
 from cnnsearch.records import TrialRecord
@@ -89,10 +90,10 @@ def export(
     if target.exists() and not force:
         raise ExportError(f"--out {target}: is already there (--force replaces it)")
     model = trained_model(run, trial)
-    images, labels = _real_images(run)
+    split = _real_images(run)
     with _beside(target) as folder:
         _save(model, folder)
-        result = _verify(model, folder, trial, target, images, labels)
+        result = _verify(model, folder, trial, target, split)
         _describe(run, trial, folder, result)
         _replace(folder, target)
     run.db.append("exported", asdict(result), trial.id)
@@ -170,9 +171,7 @@ def _save(model: "keras.Model", folder: Path) -> None:
     archive.write_out(str(folder), verbose=False)
 
 
-def _real_images(
-    run: RunDirectory,
-) -> "tuple[npt.NDArray[np.uint8], npt.NDArray[np.int32]]":
+def _real_images(run: RunDirectory) -> Split:
     """Returns the test split, untouched until here; the validation split where there is no test."""
     settings = Settings(space=run.space_text, **run.manifest["settings"])
     space = SearchSpace.from_text(run.space_text, settings.source)
@@ -182,22 +181,16 @@ def _real_images(
         raise ExportError(f"the export is compared on real images, but {error}") from None
     if dataset.fingerprint != run.manifest["dataset"]["fingerprint"]:
         raise RunError(f"run {run.name!r}: {dataset.source} has changed since the search")
-    split = dataset.test if dataset.test.count else dataset.validation
-    return split.images(), split.labels()
+    return dataset.test if dataset.test.count else dataset.validation
 
 
 def _verify(
-    model: "keras.Model",
-    folder: Path,
-    trial: TrialRecord,
-    target: Path,
-    images: "npt.NDArray[np.uint8]",
-    labels: "npt.NDArray[np.int32]",
+    model: "keras.Model", folder: Path, trial: TrialRecord, target: Path, split: Split
 ) -> Exported:
     import numpy as np
 
-    exported = reloaded_outputs(folder, images)
-    sample = images[:COMPARED]
+    exported, labels = reloaded_outputs(folder, split), split.labels()
+    sample = split.read(np.arange(min(COMPARED, len(labels))))
     expected = _softmax(model.predict(sample, batch_size=BATCH, verbose=0))
     difference = float(np.abs(exported[: len(sample)] - expected).max())
     if not difference <= TOLERANCE:

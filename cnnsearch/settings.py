@@ -9,6 +9,7 @@ from typing import Any
 from cnnsearch import machine
 from cnnsearch.cost import Budget
 from cnnsearch.data import Dataset, load
+from cnnsearch.data.dataset import BATCHES_HELD
 from cnnsearch.errors import CnnsearchError, RunError, nearest
 from cnnsearch.lookup import parse_image
 from cnnsearch.measuring import OBJECTIVES, balanced_weights
@@ -101,7 +102,6 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     """
     height, width = settings.size or space.input[:2]
     seed = settings.seed if settings.split_seed is None else settings.split_seed
-    _check_whole(settings)
     data = load(
         settings.data,
         image=(height, width),
@@ -111,20 +111,30 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
         skip_bad_images=settings.skip_bad_images,
         data_dir=Path(settings.data_dir) if settings.data_dir else None,
     )
+    _check_batches(settings, space, data)
     memory = settings.max_memory or machine.available_memory()
     return data.within(memory).subset(settings.train_share, seed)
 
 
-def _check_whole(settings: Settings) -> None:
-    """Refuses what has to be read whole and is larger than the memory there may be for it."""
-    path = Path(settings.data.removeprefix("npz:"))
-    if settings.max_memory is None or path.suffix != ".npz" or not path.is_file():
-        return
-    if path.stat().st_size > settings.max_memory:
+def _check_batches(settings: Settings, space: SearchSpace, data: Dataset) -> None:
+    """Refuses batches that alone are more than the memory there may be for images."""
+    size = min(_largest_batch(settings, space), data.train.count)
+    height, width, channels = data.input
+    held = BATCHES_HELD * size * height * width * channels
+    if settings.max_memory is not None and held > settings.max_memory:
         raise CnnsearchError(
-            f"--max-memory: {settings.data} has {path.stat().st_size:,} bytes and is read whole, "
-            f"more than the {settings.max_memory:,} allowed; a folder of images is streamed"
+            f"--max-memory: {BATCHES_HELD} batches of {size} images of {height}x{width}x{channels} "
+            f"are in memory at once, {held:,} bytes, but {settings.max_memory:,} are allowed; "
+            "a smaller batch (--set batch_size=) or --image needs less"
         )
+
+
+def _largest_batch(settings: Settings, space: SearchSpace) -> int:
+    recipe = space.first().recipe
+    if any(change.partition("=")[0].strip() == "batch_size" for change in settings.changes):
+        return recipe.changed(settings.changes).batch_size
+    searched = [p for p in space.parameters if p.name.rpartition(".")[2] == "batch_size"]
+    return max([recipe.batch_size, *(int(max(p.options or (p.high,))) for p in searched)])
 
 
 def class_weights(settings: Settings, data: Dataset) -> tuple[float, ...]:

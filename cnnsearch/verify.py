@@ -6,6 +6,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from cnnsearch.data.dataset import Split
 from cnnsearch.errors import ExportError
 
 if TYPE_CHECKING:
@@ -13,12 +14,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def reloaded_outputs(folder: Path, images: "npt.NDArray[np.uint8]") -> "npt.NDArray[np.float32]":
+def reloaded_outputs(folder: Path, split: Split) -> "npt.NDArray[np.float32]":
     """Returns the class probabilities that a fresh process gets from the export.
 
     Args:
         folder: the SavedModel.
-        images: uint8 (N, H, W, C).
+        split: the images to ask about.
 
     Returns:
         float32 (N, classes).
@@ -28,9 +29,11 @@ def reloaded_outputs(folder: Path, images: "npt.NDArray[np.uint8]") -> "npt.NDAr
     """
     import numpy as np
 
+    from cnnsearch.data.rows import write_images
+
     with tempfile.TemporaryDirectory() as temporary:
         given, answers = Path(temporary) / "images.npy", Path(temporary) / "probabilities.npy"
-        np.save(given, images)
+        write_images(split, given)
         command = [sys.executable, "-m", "cnnsearch.serving", folder, given, answers]
         done = subprocess.run(
             [str(part) for part in command], capture_output=True, text=True, check=False

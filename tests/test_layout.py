@@ -27,7 +27,7 @@ ARROWS = {
     "search": {"session", "starting"},
     "report": {"driver"},
     "export": {"driver", "settings", "verify"},
-    "verify": {"serving"},
+    "verify": {"serving", "data"},
     "session": {"driver", "display", "judge", "settings", "starting"},
     "starting": {"settings", "published", "outcomes"},
     "display": {"watcher", "records"},

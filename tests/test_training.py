@@ -45,6 +45,22 @@ def interrupted(after: int) -> Any:
     return on_epoch
 
 
+def test_streamed_images_train_to_the_very_numbers_of_mapped_ones(
+    digits: Dataset, small: Architecture, tmp_path: Path
+) -> None:
+    recipe, streamed = TrainingRecipe(batch_size=64), digits.within(1000)
+    assert streamed.train.streamed and not digits.train.streamed
+    found = [
+        numbers(train(small, recipe, data, epochs=2, seed=5, checkpoint_dir=tmp_path / name))
+        for name, data in (("mapped", digits), ("streamed", streamed))
+    ]
+    assert found[0] == found[1]
+    saved = [checkpoint.read(tmp_path / name / checkpoint.BEST) for name in ("mapped", "streamed")]
+    assert saved[0] and saved[1] and saved[0].arrays
+    for one, other in zip(saved[0].arrays, saved[1].arrays, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_digits_are_learnt_in_a_few_epochs_and_measured_exactly(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:

@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,13 +13,19 @@ from cnnsearch.data.split import check_classes
 from cnnsearch.errors import DataError
 
 
+class Rows(Protocol):
+    """Images by their row: an array, or a file that is read a row at a time."""
+
+    def __getitem__(self, row: int, /) -> Any: ...
+
+
 @dataclass(frozen=True)
 class ArrayExamples:
     """Rows of an array that is loaded when the first of them is read; see `Examples`."""
 
     name: str
     length: int
-    pixels: Callable[[], Pixels]
+    pixels: Callable[[], Rows]
     classes: Callable[[], Sequence[int]]
     ident: str
     origin: Mapping[str, Any] | None = None
@@ -45,11 +51,8 @@ class ArrayExamples:
 
     def items(self) -> Iterator[Item]:
         """The images, each read when its item is called."""
-        return (partial(self._read, row) for row in self._rows)
-
-    def _read(self, row: int) -> Pixels:
-        pixels: Pixels = self.pixels()[row]
-        return pixels
+        pixels = self.pixels()  # not in the threads that decode, which would all do it at once
+        return (partial(pixels.__getitem__, row) for row in self._rows)
 
     def take(self, rows: Sequence[int]) -> "ArrayExamples":
         """The examples of these rows."""
@@ -199,15 +202,20 @@ def check_shapes(where: str, x: tuple[Any, Any], y: tuple[Any, Any]) -> None:
 
 def check_range(x: Pixels, where: str) -> Pixels:
     """Returns the images if floats are within 0..1 and integers within 0..255."""
-    if x.dtype == np.uint8 or x.dtype.kind == "b":
-        return x
-    top = 1 if x.dtype.kind == "f" else 255
-    low, high = x.min(), x.max()
+    check_span(x.dtype, lambda: (x.min(), x.max()), where)
+    return x
+
+
+def check_span(kind: "np.dtype[Any]", span: Callable[[], tuple[float, float]], where: str) -> None:
+    """Refuses values of a type within this span that are no pixels; uint8 need not be looked at."""
+    if kind == np.uint8 or kind.kind == "b":
+        return
+    top = 1 if kind.kind == "f" else 255
+    low, high = span()
     if not (low >= 0 and high <= top):
         raise DataError(
-            f"{where}: {x.dtype} images must be within 0..{top}, found {low:g} to {high:g}"
+            f"{where}: {kind} images must be within 0..{top}, found {low:g} to {high:g}"
         )
-    return x
 
 
 def class_values(

@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
 MAPPED_SHARE = 0.25
 """Of the memory that there is, what decoded images may take before they are streamed."""
+BATCHES_HELD = 8
+"""Batches of training that are in memory at most: what is prepared and trained on, with the copy
+that augmentation makes, or one of validation, four times as large, and its successor."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """`load` and `from_arrays`: the two doors to a `Dataset`."""
 
 import os
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -186,7 +187,7 @@ def find(source: str, data_dir: Path | None, cache: Path | None = None) -> "Sour
     if kind == "npz" or (path.suffix == ".npz" and path.is_file()):
         if not path.is_file():
             raise DataError(f"npz:{path}: no such file{_beside(path)}")
-        return NpzSource(path)
+        return NpzSource(path, cache or Path(tempfile.gettempdir()))
     if path.is_dir():
         archives = split_archives(path)
         return ArchiveSource(path, archives) if archives else FolderSource(path)

@@ -2,6 +2,7 @@
 
 import os
 import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -11,24 +12,31 @@ import numpy as np
 
 from cnnsearch.data.arrays import (
     ArrayExamples,
-    check_range,
     check_shapes,
+    check_span,
     class_values,
     collect,
     depth_of,
     indices,
 )
 from cnnsearch.data.examples import Collection, Pixels, digest
+from cnnsearch.data.rows import UnpackedRows, header
 from cnnsearch.errors import DataError
 
 _PAIRS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
+_UNREADABLE = (OSError, ValueError, zipfile.BadZipFile, EOFError, zlib.error)
 
 
 class NpzSource:
-    """An .npz file with x and y, or x_train and y_train; x_val, y_val, x_test, y_test beside."""
+    """An .npz file with x and y, or x_train and y_train; x_val, y_val, x_test, y_test beside.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path.resolve()
+    Args:
+        path: The file.
+        folder: Where images are unpacked while they are read.
+    """
+
+    def __init__(self, path: Path, folder: Path) -> None:
+        self.path, self._folder = path.resolve(), folder.expanduser().absolute()
         self.name = f"npz:{path}"
 
     def witness(self) -> str:
@@ -70,7 +78,7 @@ class NpzSource:
         return ArrayExamples(
             x,
             length,
-            cache(lambda: check_range(self.array(x), f"{self.name}, {x}")),
+            cache(lambda: self.images(x)),
             cache(lambda: indices(self.array(y), values, f"{self.name}, {y}")),
             ident,
             {**origin, "values": list(values), "length": length, "ident": ident},
@@ -82,13 +90,25 @@ class NpzSource:
         try:
             with np.load(self.path, allow_pickle=False) as file:
                 return np.asarray(file[name])
-        except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
-            raise DataError(f"{self.name}: array {name!r} cannot be read ({error})") from error
+        except _UNREADABLE as error:
+            raise self._unreadable(name, error) from error
+
+    def images(self, name: str) -> UnpackedRows:
+        """Unpacks one array of images, and checks the range of its values."""
+        try:
+            rows = UnpackedRows(self.path, name, self._folder)
+            check_span(rows.kind, rows.span, f"{self.name}, {name}")
+        except _UNREADABLE as error:
+            raise self._unreadable(name, error) from error
+        return rows
+
+    def _unreadable(self, name: str, error: Exception) -> DataError:
+        return DataError(f"{self.name}: array {name!r} cannot be read ({error})")
 
 
-def reopen(plan: Mapping[str, Any]) -> ArrayExamples:
-    """Returns the examples that a plan of an .npz file names."""
-    source = NpzSource(Path(plan["file"]))
+def reopen(plan: Mapping[str, Any], folder: Path) -> ArrayExamples:
+    """Returns the examples that a plan of an .npz file names; they are unpacked in ``folder``."""
+    source = NpzSource(Path(plan["file"]), folder)
     try:
         status = source._status()
     except OSError as error:
@@ -107,14 +127,10 @@ def _headers(path: Path, where: str) -> dict[str, tuple[tuple[int, ...], np.dtyp
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 with archive.open(member) as file:
-                    version = np.lib.format.read_magic(file)
-                    read = np.lib.format.read_array_header_1_0
-                    if version != (1, 0):
-                        read = np.lib.format.read_array_header_2_0
-                    shape, _, kind = read(file)
+                    shape, _, kind = header(file)
                 name = os.path.splitext(member.filename)[0]
                 headers[name] = (shape, kind, member.CRC, member.file_size)
-    except (OSError, ValueError, zipfile.BadZipFile, EOFError) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{where} is not a readable .npz file ({error})") from error
     return headers
 

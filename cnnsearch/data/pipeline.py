@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +88,7 @@ def reopen(path: Path) -> Examples:
         "files": folder.reopen,
         "archive": archive.reopen,
         "digits": arrays.reopen_digits,
-        "npz": npz.reopen,
+        "npz": partial(npz.reopen, folder=path.parent),
         "stored": stored.reopen,
         "tfds": tfds.reopen,
     }

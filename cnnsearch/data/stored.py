@@ -9,6 +9,7 @@ from cnnsearch.data.arrays import ArrayExamples, class_values, collect, depth_of
 from cnnsearch.data.cache import map_array, read_json, write_json, writing
 from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.data.examples import Collection, digest
+from cnnsearch.data.rows import FileRows
 from cnnsearch.errors import DataError
 
 FOLDER = "python"
@@ -61,7 +62,7 @@ def _examples(
     return ArrayExamples(
         role,
         length,
-        cache(lambda: _array(directory, role, "images")),
+        lambda: FileRows(directory / role / "images.npy"),
         cache(lambda: indices(_array(directory, role, "labels"), values, role)),
         ident,
         {**origin, "length": length, "ident": ident},

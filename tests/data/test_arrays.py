@@ -79,10 +79,11 @@ def test_npz_reads_neither_images_nor_labels_of_test(
     from cnnsearch.data.npz import NpzSource
 
     read: list[str] = []
-    true_array = NpzSource.array
-    monkeypatch.setattr(
-        NpzSource, "array", lambda self, name: read.append(name) or true_array(self, name)
-    )
+    for how in ("array", "images"):
+        true = getattr(NpzSource, how)
+        monkeypatch.setattr(
+            NpzSource, how, lambda self, name, true=true: read.append(name) or true(self, name)
+        )
     x, y = colours(30)
     source = save(tmp_path, x_train=x, y_train=y, x_test=x, y_test=y)
     data = open_npz(source, tmp_path / "cache")

@@ -1,10 +1,15 @@
+import threading
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from cnnsearch.data.decode import decode, to_uint8
+from cnnsearch.data.decode import decode, decode_all, process_cpus, to_uint8
+from cnnsearch.errors import DataError
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -103,3 +108,52 @@ def test_arrays_become_bytes(pixels: np.ndarray, expected: list[int]) -> None:
 def test_a_file_with_a_broken_exif_block_is_still_an_image() -> None:
     data = encoded(ramp((20, 20)), "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
     assert decode(data, (20, 20), 3).shape == (20, 20, 3)
+
+
+def test_threads_decode_in_the_order_given() -> None:
+    rng = np.random.default_rng(0)
+
+    def item(level: int) -> Callable[[], bytes]:
+        def read() -> bytes:
+            time.sleep(float(rng.random()) / 500)
+            return encoded(Image.new("L", (8, 8), level), "PNG")
+
+        return read
+
+    levels = [i % 256 for i in range(300)]
+    found = list(decode_all(map(item, levels), (4, 4), 1))
+    assert [int(one.pixels[0, 0, 0]) for one in found if one.pixels is not None] == levels
+
+
+def test_what_cannot_be_read_keeps_its_place_among_threads() -> None:
+    good = encoded(Image.new("L", (8, 8), 90), "PNG")
+    data = [good[:30] if i in (3, 77, 199) else b"" if i == 100 else good for i in range(200)]
+    found = list(decode_all((partial(bytes, one) for one in data), (4, 4), 1))
+    assert [i for i, one in enumerate(found) if one.pixels is None] == [3, 77, 100, 199]
+    assert found[100].reason == "empty file"
+
+
+def test_an_error_that_is_no_images_fault_ends_all_threads() -> None:
+    def gone() -> bytes:
+        raise DataError("the archive is gone")
+
+    good = partial(bytes, encoded(Image.new("L", (8, 8), 90), "PNG"))
+    with pytest.raises(DataError, match="archive is gone"):
+        list(decode_all(iter([good] * 50 + [gone] + [good] * 500), (4, 4), 1))
+    assert not [t for t in threading.enumerate() if t.name.startswith("decode")]
+
+
+def test_few_images_are_in_memory_at_once() -> None:
+    asked = 0
+
+    def items() -> Iterator[Callable[[], bytes]]:
+        nonlocal asked
+        good = encoded(Image.new("L", (8, 8), 90), "PNG")
+        for _ in range(5000):
+            asked += 1
+            yield partial(bytes, good)
+
+    decoded = decode_all(items(), (4, 4), 1)
+    next(decoded)
+    assert asked <= 16 * (2 * process_cpus() + 2)
+    decoded.close()  # type: ignore[attr-defined]
