@@ -242,7 +242,7 @@ def test_a_model_of_other_shapes_names_the_first_layer(tmp_path: Path) -> None:
 def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
     from cnnsearch.model import build
     from cnnsearch.outcomes import Pretrained
-    from cnnsearch.transfer import start_from
+    from cnnsearch.transfer import start_from, train_only
     from tests.conftest import architecture
 
     head = {"layers": [{"type": "flatten"}, {"type": "dense_layer", "units": 6}]}

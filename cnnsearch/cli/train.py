@@ -70,7 +70,8 @@ def train(
 ) -> None:
     """Train winners in full and judge them once.
 
-    Several seeds each, on train and validation together; judged on the untouched test split. Beside them, by the same recipe and for as long: the best of equally many random candidates,
+    Several seeds each, on train and validation together, judged on the untouched test split.
+    Beside them, by the same recipe and for as long: the best of equally many random candidates,
     and a published network of similar MACs.
     """
     from cnnsearch.final.request import train_final

@@ -130,7 +130,6 @@ def test_the_latest_search_is_meant_and_no_reference_of_one(runs: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.slow
 def test_killed_and_gone_on_with_ends_as_if_undisturbed(runs: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "cnnsearch", "train", "best", "--run", "s", "--seeds", "2"]
     command += ["--epochs", "12", "--references", "none", "--runs", str(runs), "--quiet"]
