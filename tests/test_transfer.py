@@ -228,7 +228,7 @@ def test_weights_of_another_width_name_the_first_layer(saved: Path, tmp_path: Pa
 def test_a_model_of_other_shapes_names_the_first_layer(tmp_path: Path) -> None:
     from cnnsearch.model import build
     from cnnsearch.outcomes import Pretrained
-    from cnnsearch.transfer import start_from, train_only
+    from cnnsearch.transfer import start_from
     from tests.conftest import architecture
 
     checkpoint.save_weights(build(architecture()), tmp_path / "w.npz")
