@@ -33,11 +33,25 @@ def starting_space(space: SearchSpace, settings: Settings) -> SearchSpace:
 
     Raises:
         SpaceError: it chooses sizes itself, cannot be wired at the size that is asked for, or is no
-            network that weights could be had for.
+            network that weights could be had for; or what is to be trained contradicts itself.
     """
+    _check_trained(space, settings)
     if settings.weights is not None:
         space = _in_style(space, network_of(space))
     return space if settings.size is None else resized(space, settings.size)
+
+
+def _check_trained(space: SearchSpace, settings: Settings) -> None:
+    if any(parameter.name == "recipe.trainable" for parameter in space.parameters):
+        return
+    recipe = space.first().recipe.changed(settings.changes)
+    if settings.freeze and recipe.trainable == "norms":
+        raise SpaceError("--freeze: trains the head alone, but recipe.trainable is 'norms'")
+    if recipe.unfreeze_after is not None and not settings.freeze and recipe.trainable == "all":
+        raise SpaceError(
+            f"recipe.unfreeze_after: {recipe.unfreeze_after:g}, but all weights move from the "
+            "start; expected --freeze, or --set trainable=head or norms"
+        )
 
 
 def resized(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:

@@ -27,6 +27,60 @@ stem: [{type: conv, filters: {choice: [4, 8]}}]
 recipe: {epochs: 1, batch_size: 64}
 """
 
+PHASES = """
+from pathlib import Path
+import numpy as np
+from cnnsearch import checkpoint
+from cnnsearch.architecture import Architecture
+from cnnsearch.data import from_arrays
+from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.training import Job, Training
+
+rng = np.random.default_rng(0)
+x, y = rng.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3
+data = from_arrays(x, y, cache=Path("cache"))
+network = {"input": [8, 8, 1], "classes": 3, "stem": [{"type": "conv", "filters": 4}]}
+network = Architecture.from_data(network)
+recipe = TrainingRecipe(batch_size=32, trainable="norms", unfreeze_after=0.5)
+weights = (1.0, 2.0, 0.5)
+
+
+def run(folder, stop=0):
+    job = Job(network, recipe, data, 2, folder=Path(folder), class_weights=weights,
+              objective="macro_f1")
+    training = Training(job)
+    seen = [np.asarray(training.model.trainable_variables[0])]
+    for epoch, metrics, _ in training.run():
+        seen.append(checkpoint.read(Path(folder) / checkpoint.STATE).arrays)
+        if epoch == stop:
+            return seen, training
+    return seen, training
+
+
+(before, first, second), training = run("whole")
+paths = [v.path for v in training.model.variables]
+moved = {p for p, a, b in zip(paths, first, second, strict=False) if not np.array_equal(a, b)}
+assert any("kernel" in p and not p.startswith("head") for p in moved), moved
+assert training.measurement().params_trained == 4 + 4 + 4 * 3 + 3
+run("part", stop=1)
+_, resumed = run("part")
+ends = [t.measurement().metrics for t in (training, resumed)]
+for name in ("loss", "val_loss", "val_macro_f1", "val_balanced_accuracy"):
+    assert ends[0][name] == ends[1][name], (name, ends)
+print("same")
+"""
+
+
+def test_norms_then_all_is_the_same_on_jax_if_interrupted_between(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    environment = {**os.environ, "KERAS_BACKEND": "jax"}
+    done = subprocess.run(
+        [sys.executable, "-c", PHASES],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "same"
+
 
 def test_a_search_of_two_trials_runs_on_jax_without_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("jax")

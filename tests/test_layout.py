@@ -36,7 +36,7 @@ ARROWS = {
     "judge": {"oracles"},
     "executor": {"trial"},
     "oracles": {"trial"},
-    "tracking": {"rundir"},
+    "tracking": {"measuring", "rundir"},
     "trial": {"training", "model", "outcomes"},
     "outcomes": {"data"},
     "training": {
@@ -90,7 +90,7 @@ ARROWS = {
     "runlock": {"errors"},
     "records": {"errors"},
     "amounts": {"errors"},
-    "machine": {"resources"},
+    "machine": {"amounts", "resources"},
     "managing": {"rundir"},
     "serving": {"errors"},
     "errors": set(),

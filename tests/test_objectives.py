@@ -1,5 +1,6 @@
 """Searches on unbalanced classes: what ranks, what weighs, what is said."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,10 @@ from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.search import search
 from cnnsearch.session import unbalanced
 from cnnsearch.settings import Settings, class_weights
+from cnnsearch.steps import Objective
+from cnnsearch.tracking import entries, pages
 from cnnsearch.training import Job, Training
+from cnnsearch.transforms import Targets
 from tests.conftest import architecture
 
 SPACE = """
@@ -129,3 +133,27 @@ def test_a_share_of_train_is_what_candidates_learn_from(tmp_path: Path) -> None:
     assert result.best is not None
     assert result.best.metrics["steps"] == 269 // 32
     assert result.best.recipe["batch_size"] == 32
+
+
+def test_the_loss_weighs_each_example_by_its_class() -> None:
+    labels, logits = np.array([0, 1, 1]), np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]], "float32")
+    plain, weighted = (
+        float(np.asarray(Objective([1.0], 0.0, classes).training(Targets(labels), logits)[0]))
+        for classes in ((), (2.0, 0.5))
+    )
+    each = np.log1p(np.exp([-2.0, 1.0, -3.0]))
+    assert plain == pytest.approx(each.mean())
+    assert weighted == pytest.approx((each * [2.0, 0.5, 0.5]).mean())
+
+
+def test_mlflow_shows_and_sorts_by_the_objective() -> None:
+    tags = pages.experiment_tags("r", "parent", objective="macro_f1")
+    view = json.loads(tags["mlflow.sharedViewState.search-r"])
+    assert view["orderByKey"] == "metrics.`best_val_macro_f1`"
+    assert view["selectedColumns"][1:3] == [view["orderByKey"], "metrics.`best_val_accuracy`"]
+    manifest = {"space": "s", "settings": {"objective": "macro_f1"}}
+    assert "best **macro f1**" in pages.note("r", manifest, [], {})
+    assert "best **" not in pages.note("r", {"space": "s"}, [], {})  # a run of before
+    history = [{"val_accuracy": 0.5, "val_macro_f1": 0.4}, {"val_accuracy": 0.6}]
+    found = entries.outcome({"score": 0.4}, history)
+    assert (found["best_val_accuracy"], found["best_val_macro_f1"]) == (0.6, 0.4)

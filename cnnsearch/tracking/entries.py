@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from cnnsearch.measuring import OBJECTIVES
 from cnnsearch.records import TrialRecord
 
 LONGEST_PARAM, LONGEST_TAG, LONGEST_KEY = 6000, 8000, 250
@@ -54,8 +55,10 @@ def outcome(data: Mapping[str, Any], history: list[dict[str, Any]]) -> dict[str,
     """What a candidate's end adds to its curves."""
     curves = {key for epoch in history for key in epoch} - {"seconds"}
     found = {key: value for key, value in (data.get("metrics") or {}).items() if key not in curves}
-    reached = [e["val_accuracy"] for e in history if _finite(e.get("val_accuracy"))]
-    best = {"best_val_accuracy": float(f"{max(reached):.6g}")} if reached else {}
+    best = {}
+    for name in (f"val_{objective}" for objective in OBJECTIVES):
+        if reached := [epoch[name] for epoch in history if _finite(epoch.get(name))]:
+            best[f"best_{name}"] = float(f"{max(reached):.6g}")
     return {**found, **best, "score": data.get("score"), "seconds": data.get("seconds")}
 
 

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnsearch.measuring import measured
 from cnnsearch.records import TrialRecord
 
 _COLUMNS = (
@@ -27,22 +28,25 @@ _TESTED = (
 _MODE = "workflowType=machine_learning"  # MLflow's pages are else those for language models
 
 
-def experiment_tags(name: str, parent: str, final: bool = False) -> dict[str, str]:
+def experiment_tags(
+    name: str, parent: str, final: bool = False, objective: str = "accuracy"
+) -> dict[str, str]:
     """The tags that give an experiment its views: one of all searches, and one of this search.
 
-    MLflow keeps the views that people share of its table of runs in such tags. That of a final
-    training shows what its models did on the test split.
+    MLflow keeps the views that people share of its table of runs in such tags. That of a search is
+    sorted by its objective; that of a final training shows what its models did on the test split.
     """
-    columns, search = _view(_COLUMNS), _view(_TESTED if final else _COLUMNS)
+    ranked = tuple(dict.fromkeys((f"metrics.`best_val_{objective}`", *_COLUMNS)))
+    shown = _TESTED if final else ranked
     search = {
-        **search,
+        **_view(shown),
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
-        "orderByKey": (_TESTED if final else _COLUMNS)[0],
+        "orderByKey": shown[0],
         "orderByAsc": False,
     }
     return {
         "mlflow.experimentKind": "custom_model_development",
-        "mlflow.sharedViewState.searches": json.dumps(columns),
+        "mlflow.sharedViewState.searches": json.dumps(_view(_COLUMNS)),
         f"mlflow.sharedViewState.search-{name}": json.dumps(search),
     }
 
@@ -104,7 +108,8 @@ def note(
         lines += [_best(ranked[0], runs), ""]
         lines += ["```", f"cnnsearch export best --run {name} --out exports/{name}"]
         lines += [f"cnnsearch results {name}", "```", ""]
-        lines += ["| | candidate | val. accuracy | params | multiply-adds | FLOPs |"]
+        what = measured(objective_of(manifest)).replace("val ", "val. ")
+        lines += [f"| | candidate | {what} | params | multiply-adds | FLOPs |"]
         lines += ["|--:|---|--:|--:|--:|--:|"]
         lines += [_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
     return "\n".join(lines)
@@ -152,6 +157,11 @@ def ranking(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return sorted(done, key=lambda t: (-(t.score or 0), t.macs or 0, t.number))
 
 
+def objective_of(manifest: Mapping[str, Any]) -> str:
+    """Returns what ranks a run's candidates; those of before could only be by accuracy."""
+    return str((manifest.get("settings") or {}).get("objective", "accuracy"))
+
+
 def _asked(manifest: Mapping[str, Any]) -> str:
     words = [f"Search of **{manifest.get('space', 'a space')}**"]
     for key, before in (("data", "on"), ("strategy", "by")):
@@ -159,6 +169,8 @@ def _asked(manifest: Mapping[str, Any]) -> str:
             words.append(f"{before} **{manifest[key]}**")
     if manifest.get("seed") is not None:
         words.append(f"(seed {manifest['seed']})")
+    if (objective := objective_of(manifest)) != "accuracy":
+        words.append(f"for the best **{measured(objective).removeprefix('val ')}**")
     return " ".join(words) + "."
 
 

@@ -102,7 +102,9 @@ class Projection:
         self._attempt(self._store.text, parent, "space.yaml", self._run.space_text)
         self._attempt(self._store.text, parent, "run.json", manifest)
         final = "final" in self._run.manifest
-        for key, value in pages.experiment_tags(self._run.name, parent, final).items():
+        objective = pages.objective_of(self._run.manifest)
+        tags = pages.experiment_tags(self._run.name, parent, final, objective)
+        for key, value in tags.items():
             self._store.tag_experiment(self._experiment, key, value)
         dataset = self._run.manifest.get("dataset")
         if isinstance(dataset, Mapping) and "fingerprint" in dataset:
