@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,14 +71,23 @@ class Answers:
 
 
 def answers(folder: Path) -> Answers | None:
-    """Returns what a trial's model has answered; None: it has not been asked."""
+    """Returns what a trial's model has answered; None: it has not been asked.
+
+    Raises:
+        RunError: the file cannot be read.
+    """
     import numpy as np
 
     path = folder / FILE
     if not path.is_file():
         return None
-    with np.load(path, allow_pickle=False) as file:
-        return Answers(file["probabilities"], file["labels"], json.loads(str(file["latency"])))
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return Answers(file["probabilities"], file["labels"], json.loads(str(file["latency"])))
+    except KeyError:  # of a cnnsearch that wrote probabilities alone
+        return None
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from None
 
 
 def predict(tasks: Sequence[Task]) -> Iterator[str]:

@@ -10,6 +10,7 @@ import pytest
 from rich.console import Console
 
 from cnnsearch.data import Dataset, load
+from cnnsearch.errors import RunError
 from cnnsearch.export import choose
 from cnnsearch.final.files import result_data
 from cnnsearch.final.summary import evaluated, rows, sentences
@@ -131,6 +132,13 @@ def test_answers_that_are_deleted_leave_the_recorded_numbers(runs: Path, data: D
     assert rows(done.run) == before
     assert evaluated(done.run)
     done.run.close()
+
+
+def test_damaged_answers_are_one_line(runs: Path, data: Dataset) -> None:
+    with closing(made_run(runs, data, SHARES, name="damaged")) as damaged:
+        (damaged.trial_dir("0002") / "test.npz").write_bytes(b"PK no archive")
+        with pytest.raises(RunError, match=r"0002/test.npz: cannot be read"):
+            rows(damaged)
 
 
 def test_a_run_that_is_not_finished_says_so(runs: Path, data: Dataset) -> None:
