@@ -170,7 +170,7 @@ def test_when_time_is_up_what_is_finished_is_judged_and_the_rest_waits(runs: Pat
         "workers": 1,
         "runs": runs,
     }
-    first = train("best", "s", max_time="1s", **asked)  # type: ignore[arg-type]
+    first = train("best", "s", max_time="0.1s", **asked)  # type: ignore[arg-type]
     assert first.reason == "time"
     assert first.rows == ()
     whole = train("best", "s", **asked)  # type: ignore[arg-type]
