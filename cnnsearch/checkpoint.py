@@ -1,9 +1,11 @@
 """A training's state on disk: written beside, fsynced, renamed; arrays and JSON, no pickle."""
 
+import errno
 import json
 import os
 import zipfile
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,12 +13,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, RunError
 
 STATE = "state.npz"
 """All that is needed to go on: weights, optimizer, random generators, history."""
 BEST = "best.npz"
 """The weights of the best epoch."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 _HEADER = "header"
 
 
@@ -32,6 +35,7 @@ def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
     """Writes a checkpoint; whoever reads ``path``, at any time, reads a whole one, old or new.
 
     Raises:
+        DiskFullError: there is no room; nothing is changed.
         RunError: the disk refuses.
     """
     beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
@@ -45,8 +49,10 @@ def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
         beside.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        beside.unlink(missing_ok=True)
-        raise RunError(f"{path}: the checkpoint cannot be written: {error.strerror}") from None
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        kind = DiskFullError if error.errno in NO_ROOM else RunError
+        raise kind(f"{path}: the checkpoint cannot be written: {error.strerror}") from None
 
 
 def read(path: Path) -> Checkpoint | None:

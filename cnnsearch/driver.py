@@ -4,94 +4,31 @@ The driver alone touches the oracle and writes the run's database; a trial's pro
 happens. What an event changes (oracle, journal) is one transaction.
 """
 
-import hashlib
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from cnnsearch.cost import count
-from cnnsearch.data import Dataset
+from cnnsearch.assignment import Assignment
+from cnnsearch.attempts import RETRIED, Attempts
 from cnnsearch.errors import RunError
-from cnnsearch.executor import (
-    Completed,
-    EpochEnd,
-    Executor,
-    Failed,
-    TrialEnd,
-    TrialTask,
-)
+from cnnsearch.executor import Completed, EpochEnd, Event, Executor, Failed, TrialEnd, TrialTask
+from cnnsearch.housekeeping import Housekeeping
 from cnnsearch.oracles.types import DONE, WAIT, Oracle, Proposal
-from cnnsearch.outcomes import Pretrained
+from cnnsearch.outcomes import Waiting
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
-from cnnsearch.space import Candidate, SearchSpace
 from cnnsearch.tracking import Tracker
+from cnnsearch.trial import LOG
 from cnnsearch.watcher import Watcher
 
 SAME_DEATHS = 3
 """After so many trials in a row that died the same way, the search itself is at fault."""
 
 TIME_IS_UP = "time"
-
-
-class InternalError(Exception):
-    """An error of cnnsearch's own, with the traceback of the process where it happened."""
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One training that is decided beforehand."""
-
-    candidate: Candidate
-    seed: int
-
-
-@dataclass(frozen=True)
-class Assignment:
-    """What stays the same throughout a search.
-
-    Attributes:
-        space: fitted to the data set.
-        dataset: what candidates are trained on.
-        seed: of the search; each trial's own is derived from it.
-        epochs: of every candidate, whatever its recipe says; None: the recipe's.
-        rungs: whether the oracle decides how long a candidate trains (Hyperband).
-        deadline: on the monotonic clock; None: none.
-        pretrained: weights that every candidate starts from; None: random ones.
-        objective: what candidates are ranked by.
-        class_weights: of each class in the loss; empty: all alike.
-        changes: of every candidate's recipe, ``key=value``.
-        plan: candidates and seeds by trial id, where they are not the oracle's to propose.
-    """
-
-    space: SearchSpace
-    dataset: Dataset
-    seed: int
-    epochs: int | None
-    rungs: bool
-    deadline: float | None = None
-    pretrained: Pretrained | None = None
-    objective: str = "accuracy"
-    class_weights: tuple[float, ...] = ()
-    changes: tuple[str, ...] = ()
-    plan: Mapping[str, Planned] | None = None
-
-    def candidate(self, proposal: Proposal) -> Candidate:
-        """Returns what a proposal stands for."""
-        if self.plan is not None:
-            return self.plan[proposal.trial_id].candidate
-        found = self.space.decode(proposal.values)
-        return replace(found, recipe=found.recipe.changed(self.changes)) if self.changes else found
-
-    def seed_of(self, proposal: Proposal, candidate: Candidate) -> int:
-        """Returns the seed of a trial."""
-        if self.plan is not None:
-            return self.plan[proposal.trial_id].seed
-        return seed_of(self.seed, candidate.fingerprint)
 
 
 class Driver:
@@ -104,6 +41,7 @@ class Driver:
         assignment: what is searched.
         watcher: is shown what happens.
         tracker: projects the journal into MLflow.
+        disk: looks after the room on the disk; None: nobody does.
     """
 
     def __init__(
@@ -114,11 +52,18 @@ class Driver:
         assignment: Assignment,
         watcher: Watcher,
         tracker: Tracker,
+        disk: Housekeeping | None = None,
     ) -> None:
         self._run, self._oracle, self._executor = run, oracle, executor
         self._do, self._watcher, self._tracker = assignment, watcher, tracker
+        self._disk = disk or Housekeeping(run)
+        self._attempts = Attempts(run.db)
         self._slots: dict[str, str] = {}
         self._trials: dict[str, TrialRecord] = {}
+        self._tasks: dict[str, TrialTask] = {}
+        self._known: dict[str, set[int]] = {}
+        self._since: dict[str, float] = {}
+        self._waiting: set[str] = set()
         self._deaths: list[str] = []
         self._stop = ""
 
@@ -129,19 +74,19 @@ class Driver:
             Why it ended: the oracle's reason, ``time`` or ``interrupted``.
 
         Raises:
-            InternalError: cnnsearch itself failed in a trial.
-            RunError: several trials in a row died of the same cause.
+            RunError: several trials in a row died of the same cause, or nothing can be written.
         """
         with self._interruptible():
             while not self._stop:
+                if not self._has_room():
+                    continue
                 done = self._fill()
                 if done and not self._slots:
                     return self._oracle.reason or "schedule"
                 for event in self._executor.poll(0.1):
                     self._handle(event)
                 self._watcher.tick()
-                if self._do.deadline is not None and time.monotonic() > self._do.deadline:
-                    self._stop = TIME_IS_UP
+                self._look_at_the_clock()
             return self._stop
 
     @contextmanager
@@ -178,73 +123,88 @@ class Driver:
             self._start(proposal)
         return False
 
+    def _has_room(self) -> bool:
+        """Whether the journal can be written; if not, says so once and lets a second pass."""
+        full = self._disk.full()
+        if full and full not in self._waiting:
+            self._watcher.note(full)
+            self._waiting.add(full)
+        if not full and self._waiting:
+            self._waiting.clear()
+        if full:
+            self._watcher.tick()
+            time.sleep(1.0)
+            self._look_at_the_clock()
+        return not full
+
+    def _look_at_the_clock(self) -> None:
+        if self._do.deadline is not None and time.monotonic() > self._do.deadline:
+            self._stop = self._stop or TIME_IS_UP
+
     def _start(self, proposal: Proposal) -> None:
-        candidate = self._do.candidate(proposal)
-        epochs = self._epochs(proposal, candidate)
-        cost = count(candidate.architecture)
-        started: dict[str, Any] = {
-            "number": proposal.number,
-            "values": proposal.values,
-            "architecture": candidate.architecture.to_data(),
-            "recipe": {**candidate.recipe.to_data(), "epochs": epochs},
-            "fingerprint": candidate.fingerprint,
-            "family": candidate.architecture.family,
-            "params": cost.params,
-            "params_total": cost.params_total,
-            "macs": cost.macs,
-            "epochs": epochs,
-            "initial_epoch": proposal.initial_epoch,
-            "continues": proposal.continues,
-        }
-        self._run.db.append("trial_started", started, proposal.trial_id)
-        trial = self._trials[proposal.trial_id] = self._run.db.trial(proposal.trial_id)
-        self._executor.submit(self._task(proposal, candidate, epochs))
+        trial_id, candidate = proposal.trial_id, self._do.candidate(proposal)
+        self._run.db.append("trial_started", self._do.record(proposal, candidate), trial_id)
+        trial = self._trials[trial_id] = self._run.db.trial(trial_id)
+        self._known[trial_id] = {each["epoch"] for each in self._run.db.history(trial_id)}
+        self._since[trial_id] = time.monotonic()
+        task = self._do.task(proposal, candidate, self._attempts.of(trial_id), self._run)
+        self._tasks[trial_id] = task
+        self._executor.submit(task)
         self._tracker.notify()
         self._watcher.started(trial)
 
-    def _epochs(self, proposal: Proposal, candidate: Candidate) -> int:
-        if self._do.rungs:
-            return proposal.epochs
-        return self._do.epochs or candidate.recipe.epochs
-
-    def _task(self, proposal: Proposal, candidate: Candidate, epochs: int) -> TrialTask:
-        before = proposal.continues
-        return TrialTask(
-            trial_id=proposal.trial_id,
-            architecture=candidate.architecture.to_json(),
-            recipe=candidate.recipe.model_copy(update={"epochs": epochs}).model_dump_json(),
-            epochs=epochs,
-            initial_epoch=proposal.initial_epoch,
-            seed=self._do.seed_of(proposal, candidate),
-            dataset=self._do.dataset,
-            directory=self._run.trial_dir(proposal.trial_id),
-            continues=self._run.trial_dir(before) if before else None,
-            pretrained=self._do.pretrained,
-            objective=self._do.objective,
-            class_weights=self._do.class_weights,
-        )
-
-    def _handle(self, event: EpochEnd | TrialEnd) -> None:
+    def _handle(self, event: Event) -> None:
         trial = self._trials[event.trial_id]
+        if isinstance(event, Waiting):
+            if event.reason not in self._waiting:
+                self._watcher.note(event.reason)
+                self._waiting.add(event.reason)
+            return
         if isinstance(event, EpochEnd):
-            data = {"epoch": event.epoch, "metrics": event.metrics}
-            self._run.db.append("epoch", data, event.trial_id)
-            self._watcher.epoch(trial, event.epoch, dict(event.metrics))
+            self._epoch(trial, event)
         else:
             self._end(trial, event)
         self._tracker.notify()
+
+    def _epoch(self, trial: TrialRecord, event: EpochEnd) -> None:
+        """Journals an epoch, unless it is told again and was heard the first time."""
+        new = event.epoch not in self._known[trial.id]
+        if new or not event.replayed:
+            data = {"epoch": event.epoch, "metrics": event.metrics}
+            self._run.db.append("epoch", data, trial.id)
+        if new:
+            self._known[trial.id].add(event.epoch)
+            self._attempts.progressed(trial.id)
+        self._watcher.epoch(trial, event.epoch, dict(event.metrics))
 
     def _end(self, trial: TrialRecord, event: TrialEnd) -> None:
         outcome = event.outcome
         if isinstance(outcome, Completed):
             self._completed(trial, outcome)
         elif isinstance(outcome, Failed):
+            if self._tried_again(trial, outcome):
+                return
             self._failed(trial, outcome)
         else:
-            raise InternalError(f"trial {trial.id}: {outcome.message}\n{outcome.traceback}")
-        del self._slots[trial.id]
+            raise RunError(f"run {self._run.name!r}, trial {trial.id}: {outcome.message}")
+        del self._slots[trial.id], self._tasks[trial.id]
         self._watcher.ended(self._run.db.trial(trial.id))
-        self._check_deaths()
+        self._disk.tidy()
+        self._check_deaths(trial)
+
+    def _tried_again(self, trial: TrialRecord, failed: Failed) -> bool:
+        """Runs a trial that died once more, from its last epoch, if that has not been in vain."""
+        task = self._tasks[trial.id]
+        attempt = self._attempts.next(task, failed, _batch(trial, task))
+        if attempt is None:
+            return False
+        why = f"{failed.kind}: {failed.reason}"
+        self._run.db.append(RETRIED, {**attempt.to_data(), "reason": why}, trial.id)
+        again = replace(task, accumulate=attempt.accumulate, attempt=attempt.number)
+        self._tasks[trial.id] = again
+        self._executor.submit(again)
+        self._watcher.note(f"Trial {trial.id}: {why}. {attempt.words}")
+        return True
 
     def _completed(self, trial: TrialRecord, outcome: Completed) -> None:
         result = outcome.measurement
@@ -267,7 +227,7 @@ class Driver:
             "score": None,
             "reason": f"{outcome.kind}: {outcome.reason}",
             "metrics": {},
-            "seconds": time.time() - trial.started,
+            "seconds": time.monotonic() - self._since[trial.id],
         }
         with self._run.db.transaction():
             self._oracle.fail(trial.id, outcome.kind)
@@ -277,11 +237,18 @@ class Driver:
         else:
             self._deaths.clear()
 
-    def _check_deaths(self) -> None:
+    def _check_deaths(self, trial: TrialRecord) -> None:
         last = self._deaths[-SAME_DEATHS:]
         if len(last) == SAME_DEATHS and len(set(last)) == 1:
             cause = f"{SAME_DEATHS} candidates in a row died of the same cause: {last[0]}"
-            raise RunError(f"run {self._run.name!r}: {cause}")
+            log = self._run.trial_dir(trial.id) / LOG
+            more = f" (more in {log})" if log.is_file() else ""
+            raise RunError(f"run {self._run.name!r}: {cause}{more}")
+
+
+def _batch(trial: TrialRecord, task: TrialTask) -> int:
+    """Returns the examples of a training step."""
+    return min(int(trial.recipe["batch_size"]), task.dataset.train.count)
 
 
 def _slot_names() -> Iterator[str]:
@@ -289,9 +256,3 @@ def _slot_names() -> Iterator[str]:
     while True:
         yield f"worker-{number}"
         number += 1
-
-
-def seed_of(seed: int, fingerprint: str) -> int:
-    """Returns the seed of one candidate's training: it depends on nothing but these two."""
-    digest = hashlib.sha256(f"{seed}/{fingerprint}".encode()).digest()
-    return int.from_bytes(digest[:4], "big") >> 1

@@ -32,6 +32,10 @@ class RunError(CnnsearchError):
     """A run directory that cannot be made, found, read or written."""
 
 
+class DiskFullError(RunError):
+    """A disk without room for what a run has to write; it goes on when there is some."""
+
+
 class TrackingError(CnnsearchError):
     """An MLflow store that refuses what a command needs of it."""
 

@@ -110,6 +110,9 @@ class TrialTask:
         pretrained: weights to start from; None: random ones.
         objective: by which the best epoch is chosen.
         class_weights: of each class in the loss; empty: all alike.
+        accumulate: parts in which a batch is trained, gradients added up; more than 1 where the
+            whole batch did not fit in memory.
+        attempt: how often this trial was begun or gone on with because it died, counted from 1.
     """
 
     trial_id: str
@@ -124,6 +127,8 @@ class TrialTask:
     pretrained: Pretrained | None = None
     objective: str = "accuracy"
     class_weights: tuple[float, ...] = ()
+    accumulate: int = 1
+    attempt: int = 1
 
 
 @dataclass(frozen=True)
@@ -144,6 +149,19 @@ class EpochEnd:
 
 
 @dataclass(frozen=True)
+class Waiting:
+    """A trial cannot go on for now, but will by itself.
+
+    Attributes:
+        trial_id: of which trial.
+        reason: one line for people.
+    """
+
+    trial_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
 class Completed:
     """The trial was trained to its end."""
 
@@ -160,10 +178,12 @@ class Failed:
 
 @dataclass(frozen=True)
 class Fault:
-    """An error of ours; the search stops."""
+    """Something that no candidate can help, such as a folder that cannot be written to.
+
+    The search stops, with this message.
+    """
 
     message: str
-    traceback: str
 
 
 Outcome = Completed | Failed | Fault
@@ -177,7 +197,7 @@ class TrialEnd:
     outcome: Outcome
 
 
-Event = EpochEnd | TrialEnd
+Event = EpochEnd | Waiting | TrialEnd
 
 
 def failure(error: BaseException) -> CandidateFailure | None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.records import Event, TrialRecord, event, record, to_json
 from cnnsearch.runschema import (
     APPLICATION,
@@ -243,7 +243,8 @@ class RunDatabase:
         try:
             yield
         except sqlite3.Error as error:
-            raise RunError(f"{self.path}: {error}") from error
+            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            raise (DiskFullError if full else RunError)(f"{self.path}: {error}") from error
 
     def _check_format(self, connection: sqlite3.Connection) -> None:
         (application,) = connection.execute("pragma application_id").fetchone()

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from cnnsearch.amounts import short_amount
+from cnnsearch.assignment import Assignment
 from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
-from cnnsearch.driver import Assignment, Driver, InternalError
+from cnnsearch.driver import Driver
 from cnnsearch.executor import Executor
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
@@ -107,9 +108,8 @@ class Session:
         )
         try:
             return driver.search()
-        except BaseException as error:
-            reason = "error" if isinstance(error, InternalError) else INTERRUPTED
-            self._run.db.append("run_ended", {"reason": reason})
+        except BaseException:
+            self._run.db.append("run_ended", {"reason": INTERRUPTED})
             tracker.notify()
             tracker.close(5.0)
             raise

@@ -3,9 +3,8 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -15,11 +14,12 @@ from cnnsearch.architecture import Architecture
 from cnnsearch.assembling import assemble, hand_over
 from cnnsearch.augment import TrainingBatches, validation_batches
 from cnnsearch.data.dataset import Dataset
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.fitting import batch_norm_momentum
+from cnnsearch.job import Job
 from cnnsearch.measuring import validation_metrics
 from cnnsearch.optimizers import FusedOptimizer
-from cnnsearch.outcomes import CandidateFailure, Measurement, Pretrained
+from cnnsearch.outcomes import CandidateFailure, Measurement
 from cnnsearch.phases import Phase, phases
 from cnnsearch.progress import Metrics, Progress
 from cnnsearch.recipe import TrainingRecipe
@@ -30,6 +30,8 @@ from cnnsearch.transfer import start_from, train_only
 VALIDATED = ("val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
 LOOK_EVERY = 32
 """Steps after which the loss is looked at: reading it waits for the device."""
+PATIENCE = 1.0
+"""Seconds between two tries to write to a full disk."""
 MEASURING_BATCH = 4
 """A batch of measuring is so many training batches: without gradients it takes less memory."""
 
@@ -72,31 +74,18 @@ def train(
         initial_epoch, seed, checkpoint_dir, continues,
     )  # fmt: skip
     training = Training(job)
-    for epoch, metrics, _ in training.run():
-        if on_epoch is not None:
-            on_epoch(epoch, metrics)
+    for step in training.run():
+        if on_epoch is not None and not isinstance(step, str):
+            on_epoch(step.number, step.metrics)
     return training.measurement()
 
 
-@dataclass(frozen=True)
-class Job:
-    """One training that is asked for; the attributes are the arguments of :func:`train`.
+class Epoch(NamedTuple):
+    """An epoch that is trained: its number from 1, and whether an earlier session trained it."""
 
-    ``pretrained`` has weights to start from, and the pixels' mean and deviation they expect;
-    ``objective`` chooses the best epoch; ``class_weights`` are those of the loss, empty for none.
-    """
-
-    architecture: Architecture
-    recipe: TrainingRecipe
-    data: Dataset
-    epochs: int
-    initial_epoch: int = 0
-    seed: int = 0
-    folder: Path | None = None
-    continues: Path | None = None
-    pretrained: Pretrained | None = None
-    objective: str = "accuracy"
-    class_weights: tuple[float, ...] = ()
+    number: int
+    metrics: Metrics
+    replayed: bool
 
 
 class Training:
@@ -117,7 +106,7 @@ class Training:
         steps = len(self._batches)
         self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
         freeze = job.pretrained is not None and job.pretrained.freeze
-        self._phases = phases(job.recipe, freeze, job.epochs, _begun(job))
+        self._phases = phases(job.recipe, freeze, job.epochs, job.begun)
         self.model = self._assembled(self._phases[0].scale)
         if job.pretrained is not None:
             start_from(job.pretrained, self.model)
@@ -141,10 +130,8 @@ class Training:
         if before != phase and before.first == phase.first:
             optimizer.take_over(self._optimizer)
         self._optimizer = optimizer
-        objective = Objective(
-            _head_weights(job.architecture), recipe.label_smoothing, job.class_weights
-        )
-        self._steps = compile_steps(self.model, self._optimizer, objective)
+        objective = Objective(job.head_weights, recipe.label_smoothing, job.class_weights)
+        self._steps = compile_steps(self.model, self._optimizer, objective, job.accumulate)
 
     def _assembled(self, scale: float) -> Any:
         job = self._job
@@ -154,20 +141,34 @@ class Training:
     def _phase_of(self, epoch: int) -> Phase:
         return next(phase for phase in self._phases if epoch <= phase.last)
 
-    def run(self) -> Iterator[tuple[int, Metrics, bool]]:
-        """Yields epoch, metrics and whether an earlier session trained it, up to the last epoch.
+    def run(self) -> Iterator[Epoch | str]:
+        """Yields each epoch up to the last, those of an earlier session too.
+
+        While a full disk keeps the state from being written, it yields why, and tries again.
 
         Raises:
             CandidateFailure: the loss is no number any more.
             RunError: a checkpoint cannot be written.
         """
-        for epoch, metrics in sorted(self._progress.history.items()):
-            yield epoch, metrics, True
+        for number, metrics in sorted(self._progress.history.items()):
+            yield Epoch(number, metrics, True)
         while self._progress.epoch < self._job.epochs and not self._stalled():
-            epoch = self._progress.epoch + 1
-            if self._phase_of(epoch) != self._phase:
-                self._enter(self._phase_of(epoch))
-            yield epoch, self._epoch(epoch), False
+            number = self._progress.epoch + 1
+            if self._phase_of(number) != self._phase:
+                self._enter(self._phase_of(number))
+            metrics = self._epoch(number)
+            yield from self._saved()
+            yield Epoch(number, metrics, False)
+
+    def _saved(self) -> Iterator[str]:
+        """Writes the state; as long as there is no room, yields that and waits."""
+        while True:
+            try:
+                self._save()
+                return
+            except DiskFullError as full:
+                yield f"{full}: paused until there is room, nothing is lost."
+                time.sleep(PATIENCE)
 
     def measurement(self) -> Measurement:
         """Returns the measurement of the best epoch so far."""
@@ -200,7 +201,6 @@ class Training:
             "seconds": time.monotonic() - since,
         }
         self._progress.note(epoch, metrics)
-        self._save()
         return metrics
 
     def _train(self, epoch: int) -> tuple[float, float]:
@@ -276,21 +276,6 @@ class Training:
             self._enter(phase)
         checkpoint.restore(self._state(), saved.arrays, path)
         return Progress.from_data(saved.header)
-
-
-def _begun(job: Job) -> int:
-    """Epoch from which on the training that this one goes on with has moved all weights."""
-    if job.recipe.unfreeze_after is None:
-        return 1
-    for folder in (job.folder, job.continues):
-        if folder is not None and (saved := checkpoint.read(folder / checkpoint.STATE)):
-            return int(saved.header.get("begun", 1))
-    return 1
-
-
-def _head_weights(architecture: Architecture) -> list[float]:
-    """Returns the weight of each output's loss, in the order in which heads are wired."""
-    return [1.0, *(h.weight for h in sorted(architecture.auxiliary, key=lambda h: h.after))]
 
 
 def _check(loss: float, what: str, epoch: int) -> float:

@@ -2,7 +2,9 @@
 
 import traceback
 from collections.abc import Iterator
+from pathlib import Path
 
+from cnnsearch.errors import CnnsearchError
 from cnnsearch.outcomes import (
     Completed,
     EpochEnd,
@@ -11,8 +13,12 @@ from cnnsearch.outcomes import (
     Fault,
     TrialEnd,
     TrialTask,
+    Waiting,
     failure,
 )
+
+LOG = "trial.log"
+"""What a trial's process prints, and why it failed, in the trial's folder."""
 
 
 def run_trial(task: TrialTask) -> Iterator[Event]:
@@ -24,15 +30,16 @@ def run_trial(task: TrialTask) -> Iterator[Event]:
     try:
         yield from _train(task)
     except Exception as error:
-        yield TrialEnd(task.trial_id, _outcome(error))
+        yield TrialEnd(task.trial_id, outcome_of(error, task.directory))
 
 
 def _train(task: TrialTask) -> Iterator[Event]:
     import keras
 
     from cnnsearch.architecture import Architecture
+    from cnnsearch.job import Job
     from cnnsearch.recipe import TrainingRecipe
-    from cnnsearch.training import Job, Training
+    from cnnsearch.training import Training
 
     keras.utils.clear_session(free_memory=False)
     training = Training(
@@ -48,16 +55,33 @@ def _train(task: TrialTask) -> Iterator[Event]:
             pretrained=task.pretrained,
             objective=task.objective,
             class_weights=task.class_weights,
+            accumulate=task.accumulate,
         )
     )
-    for epoch, metrics, replayed in training.run():
-        yield EpochEnd(task.trial_id, epoch, metrics, replayed)
+    for step in training.run():
+        if isinstance(step, str):
+            yield Waiting(task.trial_id, step)
+        else:
+            yield EpochEnd(task.trial_id, *step)
     yield TrialEnd(task.trial_id, Completed(training.measurement()))
 
 
-def _outcome(error: Exception) -> Failed | Fault:
+def outcome_of(error: Exception, folder: Path) -> Failed | Fault:
+    """Returns what an error in a trial means; one that nobody foresaw is written to its log.
+
+    Args:
+        error: that ended the trial.
+        folder: the trial's.
+    """
     failed = failure(error)
     if failed is not None:
         return Failed(failed.kind, failed.reason)
-    message = f"{type(error).__name__}: {error}"
-    return Fault(message, "".join(traceback.format_exception(error)))
+    if isinstance(error, CnnsearchError):
+        return Fault(str(error))
+    try:
+        with (folder / LOG).open("a", encoding="utf-8") as log:
+            traceback.print_exception(error, file=log)
+    except OSError:  # a full or read-only disk: the reason has to do
+        pass
+    said = str(error).strip().splitlines() or [""]
+    return Failed("crash", f"{type(error).__name__}: {said[0][:300]}".rstrip(": "))

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
+from cnnsearch.assignment import Assignment
 from cnnsearch.cost import Budget
 from cnnsearch.display import Quiet
-from cnnsearch.driver import Assignment, Driver, InternalError
+from cnnsearch.driver import Driver
 from cnnsearch.errors import BudgetError, RunError
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.oracles import create_oracle
@@ -118,7 +119,7 @@ class Search:
                 seed=self.seed,
             )
             tracker: Any = SimpleNamespace(notify=lambda: None)
-            dataset: Any = None
+            dataset: Any = SimpleNamespace(train=SimpleNamespace(count=500))
             assignment = Assignment(space, dataset, self.seed, None, self.strategy == "hyperband")
             driver = Driver(run, oracle, executor, assignment, Quiet(), tracker)
             reason = driver.search()
@@ -193,19 +194,61 @@ def test_a_candidates_failure_is_recorded_and_the_search_goes_on(tmp_path: Path)
     assert failed[0].score is None
 
 
-def test_an_error_of_ours_stops_the_search_with_its_traceback(tmp_path: Path) -> None:
+def test_what_no_candidate_can_help_stops_the_search_in_one_line(tmp_path: Path) -> None:
     def answer(task: TrialTask) -> Outcome:
-        return Fault("TypeError: oops", "Traceback ...")
+        return Fault("runs/r/trials/0001: cannot be written: Read-only file system")
 
-    with pytest.raises(InternalError, match=r"TypeError: oops(.|\n)*Traceback"):
+    with pytest.raises(RunError, match=r"^run 'r', trial 0+1: .*Read-only file system$"):
         Search(tmp_path)(FakeExecutor(answer))
+
+
+def test_a_crash_is_tried_again_and_teaches_nothing(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        return by_size(task) if task.attempt == 3 else Failed("crash", "killed by signal 9")
+
+    undisturbed, crashing = FakeExecutor(), FakeExecutor(answer)
+    Search(tmp_path / "a")(undisturbed)
+    search = Search(tmp_path / "b")
+    search(crashing)
+    assert [task.attempt for task in crashing.tasks] == [1, 2, 3] * 12
+    assert proposals(crashing)[::3] == proposals(undisturbed)
+    assert {trial.status for trial in search.trials_of()} == {"completed"}
+    with search.run() as run:
+        retried = run.db.of_kind("trial_retried")
+        assert len(retried) == 24
+        assert retried[0].data["reason"] == "crash: killed by signal 9"
+        assert len(run.db.of_kind("epoch")) == 36  # the fake trains epoch 1 each time
+
+
+def test_out_of_memory_is_tried_once_more_at_half_the_batch(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        small = int(task.trial_id) % 2 and task.accumulate == 2
+        return by_size(task) if small else Failed("out_of_memory", "no memory left")
+
+    search, executor = Search(tmp_path, trials=4), FakeExecutor(answer)
+    search(executor)
+    first = [(task.attempt, task.accumulate) for task in executor.tasks[:4]]
+    assert first == [(1, 1), (2, 2), (1, 1), (2, 2)]
+    statuses = [trial.status for trial in search.trials_of()]
+    assert statuses[:2] == ["completed", "failed"]
+    assert search.trials_of()[1].reason == "out_of_memory: no memory left"
+
+
+def test_attempts_outlive_the_session(tmp_path: Path) -> None:
+    search = Search(tmp_path, trials=1)
+    first, second = FakeExecutor(), FakeExecutor()
+    first.before = lambda number: os.kill(os.getpid(), signal.SIGINT) if number == 1 else None
+    first.answer = lambda task: Failed("out_of_memory", "no memory left")
+    assert search(first) == "interrupted"
+    search(second)
+    assert [(task.attempt, task.accumulate) for task in second.tasks] == [(2, 2)]
 
 
 def test_three_deaths_of_one_cause_stop_the_search_in_one_line(tmp_path: Path) -> None:
     executor = FakeExecutor(lambda task: Failed("crash", "killed by signal 11 (SIGSEGV)"))
     with pytest.raises(RunError, match=r"3 candidates in a row died of the same cause: killed by"):
         Search(tmp_path)(executor)
-    assert len(executor.tasks) == 3
+    assert len(executor.tasks) == 9  # each of them three times
 
 
 @pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])

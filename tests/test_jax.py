@@ -34,7 +34,8 @@ from cnnsearch import checkpoint
 from cnnsearch.architecture import Architecture
 from cnnsearch.data import from_arrays
 from cnnsearch.recipe import TrainingRecipe
-from cnnsearch.training import Job, Training
+from cnnsearch.job import Job
+from cnnsearch.training import Training
 
 rng = np.random.default_rng(0)
 x, y = rng.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3

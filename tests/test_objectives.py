@@ -10,6 +10,7 @@ import pytest
 from cnnsearch.data import Dataset, from_arrays
 from cnnsearch.display import Plain
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.job import Job
 from cnnsearch.measuring import balanced_weights
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.search import search
@@ -17,7 +18,7 @@ from cnnsearch.session import unbalanced
 from cnnsearch.settings import Settings, class_weights
 from cnnsearch.steps import Objective
 from cnnsearch.tracking import entries, pages
-from cnnsearch.training import Job, Training
+from cnnsearch.training import Training
 from cnnsearch.transforms import Targets
 from tests.conftest import architecture
 

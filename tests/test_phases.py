@@ -10,10 +10,11 @@ from cnnsearch import checkpoint
 from cnnsearch.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.errors import ArchitectureError, SpaceError
+from cnnsearch.job import Job
 from cnnsearch.outcomes import Measurement
 from cnnsearch.phases import Phase, phases
 from cnnsearch.recipe import Resizing, TrainingRecipe
-from cnnsearch.training import Job, Training, train
+from cnnsearch.training import Training, train
 from tests.conftest import architecture
 
 

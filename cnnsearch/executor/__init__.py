@@ -4,7 +4,8 @@ The driver submits tasks while there are free slots and polls for events; it see
 between executors.
 """
 
-from typing import Literal, Protocol
+from collections.abc import Sequence
+from typing import Protocol
 
 from cnnsearch.executor.in_process import InProcessExecutor
 from cnnsearch.executor.processes import ProcessExecutor, StartMethod
@@ -20,6 +21,7 @@ from cnnsearch.outcomes import (
     Outcome,
     TrialEnd,
     TrialTask,
+    Waiting,
 )
 
 __all__ = [
@@ -38,6 +40,7 @@ __all__ = [
     "StartMethod",
     "TrialEnd",
     "TrialTask",
+    "Waiting",
     "create_executor",
 ]
 
@@ -84,7 +87,8 @@ def create_executor(
     workers: int,
     *,
     timeout: float | None = None,
-    start_method: Literal["auto", "forkserver", "spawn"] = "auto",
+    start_method: StartMethod = "auto",
+    gpus: Sequence[str] = (),
 ) -> Executor:
     """Returns processes for ``workers`` > 0, and for 0 an executor in this very process.
 
@@ -92,7 +96,8 @@ def create_executor(
         workers: trials side by side.
         timeout: seconds after which a trial's process is killed; None: never.
         start_method: ``auto`` forks from a server where the system can, otherwise spawns.
+        gpus: numbers of those to use, for each trial one; empty: every trial sees all.
     """
     if workers == 0:
         return InProcessExecutor()
-    return ProcessExecutor(workers, timeout=timeout, start_method=start_method)
+    return ProcessExecutor(workers, timeout=timeout, start_method=start_method, gpus=gpus)

@@ -5,47 +5,70 @@ import pickle
 import signal
 import sys
 import threading
-import traceback
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from cnnsearch.outcomes import Fault, TrialEnd, TrialTask
+from cnnsearch.outcomes import Event, TrialEnd, TrialTask
+from cnnsearch.trial import LOG, outcome_of, run_trial
 
-LOG = "trial.log"
+
+@dataclass(frozen=True)
+class Orders:
+    """What a trial's process is told.
+
+    Attributes:
+        trial_id: the trial's.
+        folder: for the log.
+        task: the task, pickled; unpickled there, where an error can be told.
+        threads: for the backend.
+        gpu: the only one to use; None: whatever there is.
+    """
+
+    trial_id: str
+    folder: Path
+    task: bytes
+    threads: int
+    gpu: str | None = None
 
 
-def main(pipe: Connection, trial_id: str, folder: str, task: bytes, threads: int) -> None:
+def main(pipe: Connection, orders: Orders) -> None:
     """Runs a trial and sends its events; never returns.
 
     Args:
         pipe: to the driver; when it breaks, the driver is gone and so is the trial.
-        trial_id: the trial's.
-        folder: for the log.
-        task: the task, pickled; unpickled here, where an error can be told.
-        threads: for the backend.
+        orders: what to run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _log_to(Path(folder) / LOG)
+    _log_to(orders.folder / LOG)
     threading.Thread(target=_leave_with_driver, args=(pipe,), daemon=True).start()
     try:
-        _send_all(pipe, pickle.loads(task), threads)
+        _send_all(pipe, orders)
     except BrokenPipeError:
         os._exit(1)
-    except Exception as error:
-        message = f"{type(error).__name__}: {error}"
-        pipe.send(TrialEnd(trial_id, Fault(message, traceback.format_exc())))
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(0)  # nothing to tidy up; the frameworks' own teardown takes long and may hang
 
 
-def _send_all(pipe: Connection, task: TrialTask, threads: int) -> None:
-    from cnnsearch.resources import limit_threads
-    from cnnsearch.trial import run_trial
-
-    limit_threads(threads)
+def _send_all(pipe: Connection, orders: Orders) -> None:
+    try:
+        task: TrialTask = pickle.loads(orders.task)
+        _prepare(orders)
+    except Exception as error:
+        end: Event = TrialEnd(orders.trial_id, outcome_of(error, orders.folder))
+        pipe.send(end)
+        return
     for event in run_trial(task):
         pipe.send(event)
+
+
+def _prepare(orders: Orders) -> None:
+    from cnnsearch.resources import limit_threads, use_gpu
+
+    if orders.gpu is not None:
+        use_gpu(orders.gpu)
+    limit_threads(orders.threads)
 
 
 def _log_to(path: Path) -> None:

@@ -7,7 +7,8 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -16,10 +17,12 @@ from types import ModuleType
 from typing import Any, Literal
 
 from cnnsearch.executor import child
-from cnnsearch.outcomes import Event, Failed, TrialEnd, TrialTask
-from cnnsearch.resources import cores
+from cnnsearch.executor.child import Orders
+from cnnsearch.outcomes import Event, Failed, TrialEnd, TrialTask, Waiting
+from cnnsearch.resources import cores, oom_kills
 
 StartMethod = Literal["auto", "forkserver", "spawn"]
+Target = Callable[[Connection, Orders], None]
 
 GRACE = 10.0
 """Seconds that a process has to end after its last message, or after it was killed."""
@@ -34,6 +37,8 @@ class _Running:
     process: BaseProcess
     pipe: Connection
     deadline: float | None
+    gpu: str | None
+    oom_kills: int
     ended: bool = False
 
     @property
@@ -51,6 +56,8 @@ class ProcessExecutor:
         slots: trials side by side; each gets its share of the cores.
         timeout: seconds after which a trial is killed; None: never.
         start_method: ``auto`` forks from a server where the system can, otherwise spawns.
+        gpus: for each slot one of these, as many slots to each; empty: every trial sees all.
+        target: what a trial's process runs.
     """
 
     def __init__(
@@ -59,10 +66,13 @@ class ProcessExecutor:
         *,
         timeout: float | None = None,
         start_method: StartMethod = "auto",
+        gpus: Sequence[str] = (),
+        target: Target = child.main,
     ) -> None:
         if slots < 1:
             raise ValueError(f"a process executor has at least 1 slot, got {slots}")
         self._slots, self._timeout = slots, timeout
+        self._gpus, self._target = tuple(gpus), target
         self._threads = max(1, cores() // slots)
         self._context: Any = multiprocessing.get_context(_method(start_method))
         if self._context.get_start_method() == "forkserver":
@@ -85,21 +95,29 @@ class ProcessExecutor:
         if not self.free:
             raise RuntimeError("no slot is free")
         ours, theirs = self._context.Pipe()
-        arguments = (
-            theirs,
-            task.trial_id,
-            str(task.directory),
-            pickle.dumps(task),
-            self._threads,
-        )
+        gpu = self._free_gpu()
+        orders = Orders(task.trial_id, task.directory, pickle.dumps(task), self._threads, gpu)
         process = self._context.Process(
-            target=child.main, args=arguments, name=f"cnnsearch trial {task.trial_id}", daemon=True
+            target=self._target,
+            args=(theirs, orders),
+            name=f"cnnsearch trial {task.trial_id}",
+            daemon=True,
         )
+        kills = oom_kills()
         with _without_main():
             process.start()
         theirs.close()
-        deadline = None if self._timeout is None else time.monotonic() + self._timeout
-        self._running[ours] = _Running(task.trial_id, process, ours, deadline)
+        self._running[ours] = _Running(task.trial_id, process, ours, self._deadline(), gpu, kills)
+
+    def _free_gpu(self) -> str | None:
+        """The GPU on which the fewest trials run."""
+        if not self._gpus:
+            return None
+        used = Counter(trial.gpu for trial in self._running.values())
+        return min(self._gpus, key=lambda gpu: used[gpu])
+
+    def _deadline(self) -> float | None:
+        return None if self._timeout is None else time.monotonic() + self._timeout
 
     def poll(self, timeout: float) -> list[Event]:
         """Returns the events of all trials; waits for one, at most ``timeout`` seconds."""
@@ -141,11 +159,13 @@ class ProcessExecutor:
             while trial.pipe.poll():
                 event = trial.pipe.recv()
                 trial.ended = trial.ended or isinstance(event, TrialEnd)
+                if isinstance(event, Waiting):  # not the trial's own time
+                    trial.deadline = self._deadline()
                 yield event
         except (EOFError, OSError, pickle.UnpicklingError):
             code = self._drop(trial)
             if not trial.ended:
-                yield TrialEnd(trial.trial_id, Failed("crash", death(code)))
+                yield TrialEnd(trial.trial_id, _died(code, oom_kills() > trial.oom_kills))
             return
         if trial.ended:
             self._drop(trial)
@@ -172,6 +192,13 @@ class ProcessExecutor:
         return code
 
 
+def _died(code: int | None, starved: bool) -> Failed:
+    """What became of a trial whose process ended without a word."""
+    if code == -signal.SIGKILL and starved:
+        return Failed("out_of_memory", "killed by the system, which had no memory left")
+    return Failed("crash", death(code))
+
+
 def death(code: int | None) -> str:
     """Returns in words how a process ended.
 
@@ -182,12 +209,11 @@ def death(code: int | None) -> str:
         return "its process hangs and cannot be killed"
     if code >= 0:
         return f"its process ended with exit code {code} in the middle of training"
-    hint = " (by the system, short of memory?)" if code == -signal.SIGKILL else ""
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = "unknown"
-    return f"killed by signal {-code} ({name}){hint}"
+    return f"killed by signal {-code} ({name})"
 
 
 def _method(wanted: StartMethod) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnsearch.driver import Planned, seed_of
+from cnnsearch.assignment import Planned, seed_of
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.lookup import parse_image
 from cnnsearch.oracles.types import Proposal

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from cnnsearch.assignment import Assignment
 from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
-from cnnsearch.driver import Assignment, Driver, InternalError
+from cnnsearch.driver import Driver
 from cnnsearch.executor import Executor
 from cnnsearch.fidelity.plan import Training, Variant, open_proposals
 from cnnsearch.machine import device, environment
@@ -55,8 +56,6 @@ class Session:
         reason = "error"
         try:
             reason = self._passes(planned, left, tracker)
-        except InternalError:
-            raise
         except BaseException:
             reason = INTERRUPTED
             raise

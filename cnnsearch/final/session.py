@@ -7,8 +7,9 @@ from typing import Any
 
 from cnnsearch import machine
 from cnnsearch.amounts import many
+from cnnsearch.assignment import Assignment, Planned
 from cnnsearch.data import Dataset
-from cnnsearch.driver import TIME_IS_UP, Assignment, Driver, InternalError, Planned
+from cnnsearch.driver import TIME_IS_UP, Driver
 from cnnsearch.errors import RunError
 from cnnsearch.executor import create_executor
 from cnnsearch.final.files import RESULTS, write_details, write_results
@@ -57,8 +58,6 @@ class Session:
             reason = self._train()
             if reason in ("trials", TIME_IS_UP):
                 self._evaluate()
-        except InternalError:
-            raise
         except BaseException:
             reason = INTERRUPTED
             raise

@@ -137,15 +137,17 @@ def test_what_fails_of_the_candidate_and_what_fails_of_ours(
     assert isinstance(outcome, Failed) and outcome.kind == "nan"
     _, outcome = finish(executor, make_task("fault", architecture="{"))
     assert isinstance(outcome, Fault)
-    assert "not JSON" in outcome.message and "Traceback" in outcome.traceback
+    assert "not JSON" in outcome.message
 
 
-def test_a_task_that_cannot_be_read_there_is_a_fault(
-    executor: ProcessExecutor, make_task: MakeTask, tmp_path: Path
+def test_an_error_that_nobody_foresaw_is_told_in_a_line_and_its_traceback_logged(
+    executor: ProcessExecutor, make_task: MakeTask
 ) -> None:
     task = replace(make_task("odd"), dataset=Dataset)  # type: ignore[arg-type]
     _, outcome = finish(executor, task)
-    assert isinstance(outcome, Fault)
+    assert isinstance(outcome, Failed) and outcome.kind == "crash"
+    assert "\n" not in outcome.reason and "Error: " in outcome.reason
+    assert "Traceback" in (task.directory / "trial.log").read_text("utf-8")
 
 
 def test_a_trial_that_takes_too_long_is_killed(make_task: MakeTask) -> None:
