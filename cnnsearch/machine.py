@@ -64,6 +64,15 @@ def gpus() -> list[str]:
     return [names[int(i)] for i in visible.split(",") if i.isdigit() and int(i) < len(names)]
 
 
+def gpu_ids() -> list[str]:
+    """Returns the GPUs that this process sees, as ``CUDA_VISIBLE_DEVICES`` names them."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = gpus()
+    if visible is None:
+        return [str(number) for number in range(len(found))]
+    return [name.strip() for name in visible.split(",") if name.strip()][: len(found)]
+
+
 def device() -> str:
     """Returns the training device in words."""
     found = gpus()

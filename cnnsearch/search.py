@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from cnnsearch import machine
 from cnnsearch.amounts import parse_amount, parse_time
 from cnnsearch.data import Dataset, source_of
-from cnnsearch.executor import Executor, create_executor
+from cnnsearch.executor import Executor
+from cnnsearch.placing import check_placement, executor_of, moved
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import (
     Settings,
@@ -50,7 +51,11 @@ def search(
     train_share: float = 1.0,
     max_memory: str | int | None = None,
     runs: str | Path = RUNS,
-    workers: int = 1,
+    workers: int | None = None,
+    gpus: str | None = None,
+    workers_per_gpu: int = 1,
+    start_method: str = "auto",
+    max_disk: str | int | None = None,
     mlflow_uri: str | None = None,
     trial_timeout: str | float | None = None,
     skip_bad_images: bool = False,
@@ -83,7 +88,14 @@ def search(
         max_memory: what a process may take for images, beside frameworks and model: ``500M``;
             larger data is streamed from disk. None: what the machine has left.
         runs: the folder that holds all runs.
-        workers: candidates trained side by side; 0 trains in this process, for debugging.
+        workers: candidates trained side by side; 0 trains in this process, for debugging. None:
+            one, or one for each of ``gpus``.
+        gpus: ``0-3``, ``0,2`` or ``all``: each worker gets one of these to itself.
+        workers_per_gpu: workers that share one of ``gpus``.
+        start_method: of candidates' processes: ``forkserver``, ``spawn`` or ``auto``, which forks
+            where that is safe.
+        max_disk: what checkpoints may take on disk, ``50G``; the states and then the weights of
+            the candidates with the lowest scores go first. None: 20G.
         mlflow_uri: where MLflow tracks; None: an SQLite store in ``runs``.
         trial_timeout: how long one candidate may take.
         skip_bad_images: leave unreadable images out instead of refusing them.
@@ -120,6 +132,10 @@ def search(
         trials=trials,
         max_time=None if max_time is None else parse_time(max_time, "--max-time"),
         workers=workers,
+        gpus=gpus,
+        workers_per_gpu=workers_per_gpu,
+        start_method=start_method,
+        max_disk=None if max_disk is None else parse_amount(max_disk, "--max-disk"),
         mlflow_uri=mlflow_uri,
         trial_timeout=None
         if trial_timeout is None
@@ -136,9 +152,14 @@ def resume(
     trials: int | None = None,
     max_time: str | float | None = None,
     workers: int | None = None,
+    gpus: str | None = None,
+    workers_per_gpu: int | None = None,
+    max_disk: str | int | None = None,
     watcher: Watcher | None = None,
 ) -> "SearchResult":
     """Goes on with a run as it was asked for; only the arguments given here may change.
+
+    ``gpus="none"`` lets every candidate see all GPUs again.
 
     Raises:
         RunError: there is no such run.
@@ -150,10 +171,16 @@ def resume(
     asked["space"] = space.text
     if trials is not None:
         asked["trials"] = trials
-    if workers is not None:
-        asked["workers"] = workers
     asked["max_time"] = None if max_time is None else parse_time(max_time, "--max-time")
-    return run_search(Settings(**asked), space, root, name, watcher)
+    disk = None if max_disk is None else parse_amount(max_disk, "--max-disk")
+    settings = moved(
+        Settings(**asked),
+        workers=workers,
+        gpus=gpus,
+        workers_per_gpu=workers_per_gpu,
+        max_disk=disk,
+    )
+    return run_search(settings, space, root, name, watcher)
 
 
 def free_name(root: Path, base: str) -> str:
@@ -169,6 +196,7 @@ def run_search(
 ) -> "SearchResult":
     """Runs one session of a search: makes or reopens the run, and holds its lock meanwhile."""
     check_settings(settings)
+    check_placement(settings)
     space = starting_space(space, settings)
     started = time.monotonic()
     reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
@@ -179,7 +207,7 @@ def run_search(
         check_weights(settings)
     machine.settle_backend()
     dataset = load_data(settings, space, root)
-    executor = create_executor(settings.workers, timeout=settings.trial_timeout)
+    executor = executor_of(settings)
     if reopened is None:
         _import_while_warming(executor)
         from cnnsearch.session import rehearse

@@ -12,12 +12,14 @@ from cnnsearch.data import Dataset
 from cnnsearch.display import Quiet
 from cnnsearch.driver import Driver
 from cnnsearch.executor import Executor
+from cnnsearch.housekeeping import MAX_DISK, Housekeeping
 from cnnsearch.judge import SpaceJudge
 from cnnsearch.machine import device, environment
 from cnnsearch.measuring import measured
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.facade import SearchOracle
 from cnnsearch.oracles.types import Draws, Store
+from cnnsearch.placing import slots
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.settings import Settings, class_weights, default_epochs
@@ -104,7 +106,17 @@ class Session:
 
     def _drive(self, oracle: SearchOracle, tracker: Tracker) -> str:
         driver = Driver(
-            self._run, oracle, self._executor, self._assignment(), self._watcher, tracker
+            self._run,
+            oracle,
+            self._executor,
+            self._assignment(),
+            self._watcher,
+            tracker,
+            Housekeeping(
+                self._run,
+                self._settings.max_disk or MAX_DISK,
+                promotes=self._settings.strategy == "hyperband",
+            ),
         )
         try:
             return driver.search()
@@ -205,7 +217,7 @@ def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Da
         best=best.score if best else None,
         seconds=settings.max_time,
         device=device(),
-        workers=settings.workers,
+        workers=slots(settings),
         measured=measured(settings.objective),
     )
 

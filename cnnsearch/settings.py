@@ -21,7 +21,7 @@ from cnnsearch.space import SearchSpace
 
 @dataclass(frozen=True)
 class Settings:
-    """What was asked; all but the last five decide what the search finds.
+    """What was asked; all from ``trials`` on decides nothing of what a candidate comes to.
 
     Attributes:
         space: the space's text.
@@ -45,9 +45,15 @@ class Settings:
         max_memory: bytes that a process may take for images; None: what the machine has left.
         trials: candidates in all; None: no limit.
         max_time: seconds this session may take; None: no limit.
-        workers: candidates trained side by side; 0: in this process.
+        workers: candidates trained side by side; 0: in this process; None: one, or what the GPUs
+            that are named have room for.
         mlflow_uri: the tracking store; None: the one beside the runs.
         trial_timeout: seconds after which a candidate is given up; None: never.
+        gpus: ``0-3``, ``0,2`` or ``all``, of which each worker gets one; None: every candidate sees
+            all there are.
+        workers_per_gpu: workers that share one of ``gpus``.
+        start_method: of the candidates' processes: auto, forkserver or spawn.
+        max_disk: bytes that checkpoints may take; None: 20 GB.
     """
 
     space: str
@@ -71,9 +77,13 @@ class Settings:
     max_memory: int | None = None
     trials: int | None = 20
     max_time: float | None = None
-    workers: int = 1
+    workers: int | None = None
     mlflow_uri: str | None = None
     trial_timeout: float | None = None
+    gpus: str | None = None
+    workers_per_gpu: int = 1
+    start_method: str = "auto"
+    max_disk: int | None = None
 
     @property
     def budget(self) -> Budget:
@@ -203,7 +213,7 @@ def check_settings(settings: Settings) -> None:
         raise CnnsearchError(f"--strategy: expected {known}, got {settings.strategy!r}{hint}")
     _check_measure(settings)
     TrainingRecipe().changed(settings.changes)
-    if settings.workers < 0:
+    if settings.workers is not None and settings.workers < 0:
         raise CnnsearchError(f"--workers: expected 0 or more, got {settings.workers}")
     if not 0 <= settings.seed < 2**31:
         raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {settings.seed}")

@@ -29,6 +29,20 @@ MaxMacs = Annotated[
     str | None,
     typer.Option("--max-macs", help="At most so many multiply-accumulates an image: 50M, 1.5G."),
 ]
+Workers = Annotated[
+    int | None,
+    typer.Option(help="Candidates side by side; 0: in this process; default: 1, or 1 a GPU."),
+]
+Gpus = Annotated[
+    str | None, typer.Option(help="Give each worker one of these GPUs: 0-3, 0,2 or all.")
+]
+WorkersPerGpu = Annotated[
+    int, typer.Option("--workers-per-gpu", help="Workers that share one of --gpus.")
+]
+MaxDisk = Annotated[
+    str | None,
+    typer.Option("--max-disk", help="Checkpoints may take so much: 50G; default: 20G."),
+]
 RUNS = Path("runs")
 INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, as shells have it."""

@@ -8,11 +8,15 @@ import typer
 from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
+    Gpus,
     Json,
+    MaxDisk,
     MaxMacs,
     MaxParams,
     Runs,
     Space,
+    Workers,
+    WorkersPerGpu,
     app,
     console,
     open_run,
@@ -75,9 +79,14 @@ def search(
         str | None,
         typer.Option("--max-memory", help="For images, in each process: 500M. More is streamed."),
     ] = None,
-    workers: Annotated[
-        int, typer.Option(help="Candidates trained side by side; 0: in this process.")
-    ] = 1,
+    workers: Workers = None,
+    gpus: Gpus = None,
+    workers_per_gpu: WorkersPerGpu = 1,
+    start_method: Annotated[
+        str,
+        typer.Option("--start-method", help="Of candidates' processes: forkserver, spawn or auto."),
+    ] = "auto",
+    max_disk: MaxDisk = None,
     trial_timeout: Annotated[
         str | None, typer.Option("--trial-timeout", help="Give a candidate up after so long.")
     ] = None,
@@ -121,6 +130,10 @@ def search(
         train_share=train_share,
         max_memory=max_memory,
         workers=workers,
+        gpus=gpus,
+        workers_per_gpu=workers_per_gpu,
+        start_method=start_method,
+        max_disk=max_disk,
         trial_timeout=trial_timeout,
         skip_bad_images=skip_bad_images,
         data_dir=data_dir,
@@ -144,7 +157,14 @@ def resume(
     max_time: Annotated[
         str | None, typer.Option("--max-time", help="Stop after so long: 2h, 45m, 90s.")
     ] = None,
-    workers: Annotated[int | None, typer.Option(help="Candidates side by side.")] = None,
+    workers: Workers = None,
+    gpus: Annotated[
+        str | None, typer.Option(help="Other GPUs: 0-3, 0,2, all; none: no worker has its own.")
+    ] = None,
+    workers_per_gpu: Annotated[
+        int | None, typer.Option("--workers-per-gpu", help="Workers that share one of --gpus.")
+    ] = None,
+    max_disk: MaxDisk = None,
     runs: Runs = RUNS,
     json_: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
@@ -165,7 +185,15 @@ def resume(
         _leave(final.reason)
         return
     result = resume_search(
-        run, runs=runs, trials=trials, max_time=max_time, workers=workers, watcher=watcher
+        run,
+        runs=runs,
+        trials=trials,
+        max_time=max_time,
+        workers=workers,
+        gpus=gpus,
+        workers_per_gpu=workers_per_gpu,
+        max_disk=max_disk,
+        watcher=watcher,
     )
     _leave(result.reason)
 

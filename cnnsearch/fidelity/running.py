@@ -11,6 +11,7 @@ from cnnsearch.fidelity.plan import Training, Variant, open_proposals
 from cnnsearch.machine import device, environment
 from cnnsearch.oracles.fixed import FixedList
 from cnnsearch.oracles.types import Proposal
+from cnnsearch.placing import slots
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.session import fitted
 from cnnsearch.settings import Settings
@@ -115,5 +116,5 @@ class Session:
             best=None,
             seconds=None,
             device=device(),
-            workers=settings.workers,
+            workers=slots(settings),
         )

@@ -17,7 +17,7 @@ from cnnsearch import machine
 from cnnsearch.amounts import parse_amount, parse_time
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.executor import Executor, create_executor
+from cnnsearch.executor import Executor
 from cnnsearch.fidelity.plan import (
     Drawn,
     Training,
@@ -28,6 +28,7 @@ from cnnsearch.fidelity.plan import (
     with_recipe,
 )
 from cnnsearch.fidelity.report import FEWEST, FidelityReport, summarize
+from cnnsearch.placing import check_placement, executor_of
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.search import RUNS, free_name
 from cnnsearch.settings import (
@@ -180,6 +181,7 @@ class Study:
     def check(self, repeat: int) -> None:
         """Refuses what makes no sense before anything takes time."""
         check_settings(self.settings)
+        check_placement(self.settings)
         wanted = self.settings.trials or 0
         if wanted < FEWEST:
             raise CnnsearchError(f"--candidates: expected at least {FEWEST}, got {wanted}")
@@ -201,7 +203,7 @@ class Study:
             check_same(reopened, settings, KIND)
         machine.settle_backend()
         dataset = load_data(settings, self.space, root)
-        executor = create_executor(settings.workers, timeout=settings.trial_timeout)
+        executor = executor_of(settings)
         executor.warm()
         machine.import_frameworks()
         drawn = draw(self.space, settings, dataset)

@@ -8,6 +8,7 @@ from cnnsearch.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.final.plan import PUBLISHED, RANDOM, Entrant, fitted, nearest_published
+from cnnsearch.placing import slots
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.search import run_search
@@ -133,7 +134,7 @@ def as_random(before: Settings, trials: list[TrialRecord]) -> Settings:
 
 
 def _cost(settings: Settings, trials: list[TrialRecord], name: str) -> str:
-    seconds = sum(trial.seconds or 0.0 for trial in trials) / max(1, settings.workers)
+    seconds = sum(trial.seconds or 0.0 for trial in trials) / max(1, slots(settings))
     return (
         f"Reference: {many(settings.trials or 0, 'random candidate')}, trained as the search's "
         f"were: about {short_time(seconds)} (run {name}; --references published does without)."

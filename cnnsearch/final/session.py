@@ -11,7 +11,6 @@ from cnnsearch.assignment import Assignment, Planned
 from cnnsearch.data import Dataset
 from cnnsearch.driver import TIME_IS_UP, Driver
 from cnnsearch.errors import RunError
-from cnnsearch.executor import create_executor
 from cnnsearch.final.files import RESULTS, write_details, write_results
 from cnnsearch.final.metrics import test_metrics
 from cnnsearch.final.plan import WINNER, numbered
@@ -19,6 +18,7 @@ from cnnsearch.final.predicting import Task, answers, predict
 from cnnsearch.final.summary import ENDED, Row, compared, entrants_of, evaluated, rows
 from cnnsearch.oracles.fixed import FixedList
 from cnnsearch.oracles.types import Proposal
+from cnnsearch.placing import executor_of, slots
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.settings import Settings, class_weights, pixel_statistics
@@ -69,7 +69,7 @@ class Session:
         left = self._left()
         if not left:
             return "trials"
-        executor = create_executor(self._settings.workers, timeout=self._settings.trial_timeout)
+        executor = executor_of(self._settings)
         try:
             executor.warm()
             machine.import_frameworks()
@@ -137,7 +137,7 @@ class Session:
             run=self._run.name, space=self._final["from"], data=data.source,
             images=data.train.count, classes=data.classes, strategy=KIND, trials=total,
             epochs=self._final["epochs"], budget="", finished=total - len(self._left()), best=None,
-            seconds=None, device=machine.device(), workers=self._settings.workers, title=title,
+            seconds=None, device=machine.device(), workers=slots(self._settings), title=title,
             measured="val accuracy" if data.validation.count else "train accuracy",
         )  # fmt: skip
 

@@ -169,6 +169,20 @@ def test_a_cancelled_trial_is_not_heard_of(executor: ProcessExecutor, make_task:
     assert {event.trial_id for event in events} == {"wanted"}
 
 
+def test_each_worker_is_given_the_gpu_with_the_fewest_trials(make_task: MakeTask) -> None:
+    from tests.executor.targets import tell_gpu
+
+    executor = ProcessExecutor(4, gpus=("4", "7"), target=tell_gpu)
+    given: list[float] = []
+    for name in ("a", "b", "c", "d"):
+        executor.submit(make_task(name))
+    while len(given) < 4:
+        events = executor.poll(1.0)
+        given += [event.metrics["gpu"] for event in events if isinstance(event, EpochEnd)]
+    assert sorted(given) == [4.0, 4.0, 7.0, 7.0]
+    executor.close()
+
+
 def test_waiting_for_nothing_ends(executor: ProcessExecutor) -> None:
     assert executor.poll(0.01) == []
     assert create_executor(0).poll(0.01) == []

@@ -93,7 +93,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
     def run(answer: Answer = by_size, **options: Any) -> tuple[FidelityReport, FakeExecutor]:
         executor = FakeExecutor(answer, stop_after=options.pop("stop_after", 10**6))
-        monkeypatch.setattr(studying, "create_executor", lambda *a, **k: executor)
+        monkeypatch.setattr(studying, "executor_of", lambda settings: executor)
         asked = {"candidates": 8, "short": 2, "long": 8, "runs": tmp_path / "runs", "name": "f"}
         return fidelity(SearchSpace.from_text(SPACE, "s"), **{**asked, **options}), executor
 
