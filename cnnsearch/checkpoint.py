@@ -55,6 +55,16 @@ def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
         raise kind(f"{path}: the checkpoint cannot be written: {error.strerror}") from None
 
 
+def sweep(folder: Path) -> None:
+    """Removes what a process that was killed while it wrote a checkpoint left behind.
+
+    Nobody else may be writing in the folder.
+    """
+    for path in folder.glob("*.tmp"):
+        with suppress(OSError):
+            path.unlink()
+
+
 def read(path: Path) -> Checkpoint | None:
     """Returns a checkpoint, or None if there is none.
 

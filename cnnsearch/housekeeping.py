@@ -5,7 +5,7 @@ import shutil
 from contextlib import suppress
 from pathlib import Path
 
-from cnnsearch.checkpoint import BEST, STATE
+from cnnsearch.checkpoint import BEST, STATE, sweep
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import RunDirectory
 
@@ -50,6 +50,8 @@ class Housekeeping:
     def tidy(self) -> None:
         """Removes what is not needed any more, and what is over the limit."""
         ended = [t for t in self._run.db.trials() if t.status in ("completed", "failed")]
+        for trial in ended:
+            sweep(self._run.path / "trials" / trial.id)
         ended.sort(key=lambda trial: (trial.score is not None, trial.score or 0.0))
         if not self._promotes:
             self._remove([self._file(trial, STATE) for trial in ended])

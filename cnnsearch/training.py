@@ -100,6 +100,8 @@ class Training:
 
     def __init__(self, job: Job) -> None:
         self._since = time.monotonic()
+        if job.folder is not None:
+            checkpoint.sweep(job.folder)
         keras.utils.set_random_seed(job.seed)
         self._job = job
         self._batches = TrainingBatches.of(job.data, job.recipe, job.seed)
