@@ -194,6 +194,8 @@ class Driver:
 
     def _tried_again(self, trial: TrialRecord, failed: Failed) -> bool:
         """Runs a trial that died once more, from its last epoch, if that has not been in vain."""
+        if self._stop:  # perhaps of the same signal: the next session goes on with it
+            return failed.kind == "crash"
         task = self._tasks[trial.id]
         attempt = self._attempts.next(task, failed, _batch(trial, task))
         if attempt is None:

@@ -273,6 +273,19 @@ def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
     assert len(first.tasks) + len(second.tasks) <= len(undisturbed.tasks) + 1
 
 
+def test_a_trial_that_dies_of_the_same_signal_as_the_driver_has_not_failed(tmp_path: Path) -> None:
+    def preempted(task: TrialTask) -> Outcome:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Failed("crash", "killed by signal 15 (SIGTERM)")
+
+    search = Search(tmp_path, trials=2)
+    for _ in range(5):
+        assert search(FakeExecutor(preempted)) == "interrupted"
+    second = FakeExecutor()
+    assert search(second) == "trials"
+    assert [task.attempt for task in second.tasks] == [1, 1]
+
+
 def test_signals_are_the_callers_again_afterwards(tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGINT)
     Search(tmp_path, trials=1)(FakeExecutor())
