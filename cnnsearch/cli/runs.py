@@ -179,7 +179,10 @@ def resume(
     if exists_final(runs, run):
         from cnnsearch.cli.train import show_final
 
-        final = resume_final(runs, run, watcher, workers, max_time)
+        final = resume_final(
+            runs, run, watcher, max_time,
+            workers=workers, gpus=gpus, workers_per_gpu=workers_per_gpu,
+        )  # fmt: skip
         if not quiet:
             show_final(final.run, json_, final.reason)
         _leave(final.reason)

@@ -10,6 +10,7 @@ import typer
 from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
+    Gpus,
     Json,
     Runs,
     app,
@@ -53,6 +54,10 @@ def train(
         str | None, typer.Option(help="Of the run; the same name again goes on with it.")
     ] = None,
     workers: Annotated[int | None, typer.Option(help="Trainings side by side.")] = None,
+    gpus: Gpus = None,
+    workers_per_gpu: Annotated[
+        int | None, typer.Option("--workers-per-gpu", help="Workers that share one of --gpus.")
+    ] = None,
     trial_timeout: Annotated[
         str | None, typer.Option("--trial-timeout", help="Give a training up after so long.")
     ] = None,
@@ -89,6 +94,8 @@ def train(
         name=name,
         runs=runs,
         workers=workers,
+        gpus=gpus,
+        workers_per_gpu=workers_per_gpu,
         trial_timeout=trial_timeout,
         max_time=max_time,
         mlflow_uri=mlflow_uri,

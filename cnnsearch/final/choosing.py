@@ -1,5 +1,6 @@
 """Finds the networks that a final training is asked for, and makes its run."""
 
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from cnnsearch.final.plan import WINNER, Entrant, fitted
 from cnnsearch.final.references import of_file, of_search
 from cnnsearch.final.training import create, is_final
 from cnnsearch.lookup import find_candidate, find_trial
+from cnnsearch.placing import check_placement, moved
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.records import TrialRecord
 from cnnsearch.report import leaderboard
@@ -26,7 +28,10 @@ LONGER = 5
 
 @dataclass(frozen=True)
 class Request:
-    """What is asked for; the attributes are arguments of :func:`cnnsearch.train_final`."""
+    """What is asked for; the attributes are arguments of :func:`cnnsearch.train_final`.
+
+    ``placement`` has those that say where it is trained: workers, gpus, workers_per_gpu.
+    """
 
     which: str
     run: str | None
@@ -38,7 +43,7 @@ class Request:
     hold_out: bool
     changes: tuple[str, ...]
     references: str | None
-    workers: int | None
+    placement: Mapping[str, Any]
     trial_timeout: float | None
     mlflow_uri: str | None
 
@@ -118,11 +123,12 @@ def _of_file(request: Request, name: str, watcher: Watcher) -> RunDirectory:
 def _settings(request: Request, before: Settings) -> Settings:
     """The search's settings, for this training: all of the training split, other data if asked."""
     changes: dict[str, Any] = {"train_share": 1.0, "trial_timeout": request.trial_timeout}
-    for key in ("data", "workers", "mlflow_uri"):
+    for key in ("data", "mlflow_uri"):
         if getattr(request, key) is not None:
             changes[key] = getattr(request, key)
-    settings = replace(before, **changes)
+    settings = moved(replace(before, **changes), **request.placement)
     check_settings(settings)
+    check_placement(settings)
     return settings
 
 

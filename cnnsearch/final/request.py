@@ -33,6 +33,8 @@ def train_final(
     name: str | None = None,
     runs: str | Path = RUNS,
     workers: int | None = None,
+    gpus: str | None = None,
+    workers_per_gpu: int | None = None,
     trial_timeout: str | float | None = None,
     max_time: str | float | None = None,
     mlflow_uri: str | None = None,
@@ -61,6 +63,8 @@ def train_final(
         name: of the run; None: the search's or the network's with ``-final-`` and a number.
         runs: the folder that holds all runs.
         workers: trainings side by side; None: as in the search.
+        gpus: ``0-3``, ``0,2``, ``all`` or ``none``; None: as in the search.
+        workers_per_gpu: workers that share one of ``gpus``; None: as in the search.
         trial_timeout: how long one may take; None: as long as it takes.
         max_time: how long this session may train; what is finished then is evaluated, and the same
             call goes on with the rest. None: as long as it takes.
@@ -76,6 +80,7 @@ def train_final(
     """
     root = Path(runs)
     seconds = None if max_time is None else parse_time(max_time, "--max-time")
+    placement = {"workers": workers, "gpus": gpus, "workers_per_gpu": workers_per_gpu}
     request = Request(
         which=which,
         run=run,
@@ -87,7 +92,7 @@ def train_final(
         hold_out=hold_out,
         changes=tuple(changes),
         references=references,
-        workers=workers,
+        placement=placement,
         trial_timeout=None
         if trial_timeout is None
         else parse_time(trial_timeout, "--trial-timeout"),
@@ -102,7 +107,7 @@ def train_final(
         return run_final(made, watcher, seconds=seconds)
     opened = RunDirectory.open(root, chosen)
     check_same_request(opened, asked_of(request, opened.manifest.get("final", {}).get("epochs")))
-    return run_final(opened, watcher, workers, seconds)
+    return run_final(opened, watcher, seconds, **placement)
 
 
 def _check(request: Request) -> None:

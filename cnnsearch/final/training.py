@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from cnnsearch.errors import RunError
 from cnnsearch.final.plan import Entrant
 from cnnsearch.final.session import KIND, Session, complete
 from cnnsearch.final.summary import Row, rows
+from cnnsearch.placing import check_placement, moved
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.settings import Settings, check_same_data, load_data, manifest
 from cnnsearch.space import SearchSpace
@@ -87,19 +88,20 @@ def check_same_request(run: RunDirectory, asked: Mapping[str, Any]) -> None:
 def run_final(
     run: RunDirectory,
     watcher: Watcher | None = None,
-    workers: int | None = None,
     seconds: float | None = None,
+    **placement: Any,
 ) -> FinalResult:
     """Trains what is not yet trained, evaluates what is not yet evaluated, writes the results.
 
     After ``seconds`` no more is trained; what is finished by then is evaluated. Of a run that is
-    complete, nothing is read but what it recorded.
+    complete, nothing is read but what it recorded. ``placement``: of
+    :func:`cnnsearch.placing.moved`.
     """
     if complete(run):
         return FinalResult(run, "trials", tuple(rows(run)))
     asked = dict(run.manifest["settings"])
-    settings = Settings(space=run.space_text, **asked)
-    settings = settings if workers is None else replace(settings, workers=workers)
+    settings = moved(Settings(space=run.space_text, **asked), **placement)
+    check_placement(settings)
     watcher = watcher or Quiet()
     machine.settle_backend()
     space = SearchSpace.from_text(run.space_text, settings.source)
@@ -119,12 +121,12 @@ def resume_final(
     root: Path,
     name: str,
     watcher: Watcher | None = None,
-    workers: int | None = None,
     max_time: str | float | None = None,
+    **placement: Any,
 ) -> FinalResult:
-    """Goes on with a final training as it was asked for."""
+    """Goes on with a final training as it was asked for, ``placement`` apart."""
     seconds = None if max_time is None else parse_time(max_time, "--max-time")
-    return run_final(RunDirectory.open(root, name), watcher, workers, seconds)
+    return run_final(RunDirectory.open(root, name), watcher, seconds, **placement)
 
 
 def exists_final(root: Path, name: str) -> bool:
