@@ -63,7 +63,7 @@ class Driver:
         self._tasks: dict[str, TrialTask] = {}
         self._known: dict[str, set[int]] = {}
         self._since: dict[str, float] = {}
-        self._waiting: set[str] = set()
+        self._told = False
         self._deaths: list[str] = []
         self._stop = ""
 
@@ -126,16 +126,18 @@ class Driver:
     def _has_room(self) -> bool:
         """Whether the journal can be written; if not, says so once and lets a second pass."""
         full = self._disk.full()
-        if full and full not in self._waiting:
-            self._watcher.note(full)
-            self._waiting.add(full)
-        if not full and self._waiting:
-            self._waiting.clear()
         if full:
+            self._tell_once(full)
             self._watcher.tick()
             time.sleep(1.0)
             self._look_at_the_clock()
         return not full
+
+    def _tell_once(self, why: str) -> None:
+        """Says why it waits, until the next epoch shows that it goes on."""
+        if not self._told:
+            self._watcher.note(why)
+        self._told = True
 
     def _look_at_the_clock(self) -> None:
         if self._do.deadline is not None and time.monotonic() > self._do.deadline:
@@ -156,9 +158,7 @@ class Driver:
     def _handle(self, event: Event) -> None:
         trial = self._trials[event.trial_id]
         if isinstance(event, Waiting):
-            if event.reason not in self._waiting:
-                self._watcher.note(event.reason)
-                self._waiting.add(event.reason)
+            self._tell_once(event.reason)
             return
         if isinstance(event, EpochEnd):
             self._epoch(trial, event)
@@ -168,6 +168,7 @@ class Driver:
 
     def _epoch(self, trial: TrialRecord, event: EpochEnd) -> None:
         """Journals an epoch, unless it is told again and was heard the first time."""
+        self._told = False
         new = event.epoch not in self._known[trial.id]
         if new or not event.replayed:
             data = {"epoch": event.epoch, "metrics": event.metrics}
