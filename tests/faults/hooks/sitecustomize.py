@@ -1,0 +1,110 @@
+"""Loaded by every Python process of a search under test: tells what it does, and kills at a point.
+
+On PYTHONPATH, so that the driver, the fork server and all trials load it before anything else.
+``CNNSEARCH_FAULT_LOG`` names a file that is told each epoch that begins, ends and is saved, and
+each call of a point; ``CNNSEARCH_FAULT_KILL`` is ``point:number:when:whom``: kill -9 ``driver``,
+``group`` or ``self``, ``before`` or ``after`` the call of that number in one process.
+"""
+
+import functools
+import importlib.abc
+import importlib.util
+import os
+import signal
+import sys
+from collections.abc import Callable
+from importlib.machinery import ModuleSpec
+from typing import Any
+
+POINTS = {
+    "cnnsearch.rundb": ["RunDatabase._execute"],
+    "cnnsearch.rundir": ["_fill", "_write"],
+    "cnnsearch.runlock": ["_write"],
+    "cnnsearch.tracking.store": ["Store.create", "Store.file", "Store.status", "Store.write"],
+    "cnnsearch.training": ["Training._epoch", "Training._save"],
+    "os": ["fsync"],
+}
+EPOCH = {"Training._epoch": ("begin", "end"), "Training._save": ("", "saved")}
+os.environ.setdefault("CNNSEARCH_FAULT_DRIVER", str(os.getpid()))
+
+
+def _tell(*words: object) -> None:
+    path = os.environ.get("CNNSEARCH_FAULT_LOG")
+    if path:
+        file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        os.write(file, (" ".join(map(str, words)) + "\n").encode())
+        os.close(file)
+
+
+def _kill(whom: str) -> None:
+    if whom == "group":
+        os.killpg(0, signal.SIGKILL)
+    os.kill(int(os.environ["CNNSEARCH_FAULT_DRIVER"]) if whom == "driver" else os.getpid(), 9)
+
+
+def _tell_epoch(name: str, place: int, training: Any) -> None:
+    word = EPOCH.get(name, ("", ""))[place]
+    if word:
+        epoch = training._progress.epoch + (word == "begin")
+        _tell("epoch", training._job.folder.name, epoch, word)
+
+
+def _watched(
+    function: Callable[..., Any], name: str, point: str, number: int, when: str, whom: str
+) -> Callable[..., Any]:
+    calls = 0
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if name not in EPOCH:
+            _tell("call", name)
+        due = name == point and calls == number
+        if due and when == "before":
+            _kill(whom)
+        if name in EPOCH:
+            _tell_epoch(name, 0, args[0])
+        result = function(*args, **kwargs)
+        if due:
+            _kill(whom)
+        if name in EPOCH:
+            _tell_epoch(name, 1, args[0])
+        return result
+
+    return call
+
+
+def _patch(module: Any) -> None:
+    point, number, when, whom = os.environ.get("CNNSEARCH_FAULT_KILL", ":0::").split(":")
+    for name in POINTS[module.__name__]:
+        holder, _, attribute = name.rpartition(".")
+        owner = getattr(module, holder) if holder else module
+        shown = name if holder else f"{module.__name__.rpartition('.')[2]}.{name}"
+        wrapped = _watched(getattr(owner, attribute), shown, point, int(number), when, whom)
+        setattr(owner, attribute, wrapped)
+
+
+class _Finder(importlib.abc.MetaPathFinder):
+    def find_spec(self, name: str, path: Any, target: Any = None) -> ModuleSpec | None:
+        if name not in POINTS:
+            return None
+        sys.meta_path.remove(self)
+        try:
+            spec: Any = importlib.util.find_spec(name)
+        finally:
+            sys.meta_path.insert(0, self)
+        execute = spec.loader.exec_module
+
+        def exec_module(module: Any) -> None:
+            execute(module)
+            _patch(module)
+
+        spec.loader.exec_module = exec_module
+        found: ModuleSpec = spec
+        return found
+
+
+if "CNNSEARCH_FAULT_LOG" in os.environ:
+    _patch(os)
+    sys.meta_path.insert(0, _Finder())

@@ -1,0 +1,268 @@
+"""Kills the driver of searches at random instants, resumes, and compares with undisturbed ones.
+
+    python -m tests.faults.kill_driver --kills 100 --out benchmarks/faults/kill_driver.txt
+
+Each search is killed about ten times: while it starts, while it works, and at chosen points (in
+the middle of a transaction of the journal, beside a half-written checkpoint, between two writes to
+MLflow); once in two the driver alone, once in two its process group.
+"""
+
+import argparse
+import os
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from tests.faults import stores
+from tests.faults.report import table, write
+from tests.faults.searches import (
+    Plan,
+    Search,
+    family,
+    instant,
+    leave_time,
+    reaped,
+    wait_until,
+)
+
+STRATEGIES = ("random", "evolution", "hyperband", "bayesian")
+POINTS = (
+    "RunDatabase._execute",
+    "Store.write",
+    "Store.create",
+    "Store.status",
+    "Store.file",
+    "os.fsync",
+    "Training._save",
+    "Training._epoch",
+    "runlock._write",
+    "rundir._fill",
+)
+"""Where hooks/sitecustomize.py can kill."""
+
+
+@dataclass
+class Kill:
+    """One session that was killed.
+
+    Attributes:
+        search: which one, in words.
+        kind: start, work, or the point.
+        whom: driver or group.
+        seconds: after which.
+        epochs: that the journal had then.
+        left: seconds until the last process of the search was gone.
+    """
+
+    search: str
+    kind: str
+    whom: str
+    seconds: float
+    epochs: int
+    left: float = 0.0
+    orphans: str = ""
+    watcher: threading.Thread | None = None
+
+    @property
+    def row(self) -> list[object]:
+        left = f"{self.left:.2f}"
+        return [self.search, self.kind, self.whom, f"{self.seconds:.1f}", self.epochs, left]
+
+
+COLUMNS = ("search", "kind", "whom", "after s", "epochs", "gone after s")
+
+
+@dataclass
+class Pace:
+    """How long an undisturbed search takes: to start, and to work; and how often it passes."""
+
+    start: float
+    work: float
+    calls: dict[str, int] = field(default_factory=dict)
+
+
+def reference(plan: Plan, folder: Path) -> tuple[Search, Pace]:
+    """Runs a search undisturbed."""
+    search, launched = Search(plan, folder), time.time()
+    seconds = search.finish()
+    ((began,),) = search.ask("select min(time) from event where kind = 'run_started'")
+    return search, Pace(began - launched, seconds - (began - launched), search.calls())
+
+
+def point(rng: random.Random, pace: Pace, share: float, whom: str) -> str:
+    """Draws where a session kills itself, within the first ``share`` of what it has to do."""
+    name = rng.choice(POINTS)
+    often = pace.calls.get(name, 4 if name.startswith("Training") else 1)
+    number = rng.randint(1, max(1, round(often * share)))
+    return f"{name}:{number}:{rng.choice(('before', 'after'))}:{whom}"
+
+
+def kill_once(search: Search, pace: Pace, rng: random.Random, share: float) -> Kill | None:
+    """Starts a session and kills it; None: it came to its end before."""
+    whom = rng.choice(("driver", "group"))
+    kill = point(rng, pace, share, whom) if rng.random() < 0.2 else ""
+    kind, after = instant(rng, pace.start, pace.work * share)
+    sessions, since = search.started_sessions(), time.monotonic()
+    with reaped(search.start(kill)) as session:
+        if kill:
+            processes = _watch_until_dead(session)
+        else:
+            processes = _kill_at(session, kind, after, whom, lambda: _begun(search, sessions))
+        if session.poll() != -signal.SIGKILL:
+            assert session.poll() == 0, f"exit code {session.poll()}\n{search.printed()}"
+            return None
+        seconds = time.monotonic() - since
+        label = kill.rpartition(":")[0].replace(":", " ") if kill else kind
+        made = Kill(search.plan.words, label, whom, seconds, search.journalled())
+        _see_them_leave(made, processes, wait=rng.random() < 0.5)
+    return made
+
+
+def _begun(search: Search, sessions: int) -> bool:
+    return search.started_sessions() > sessions
+
+
+def _kill_at(
+    session: "subprocess.Popen[bytes]",
+    kind: str,
+    after: float,
+    whom: str,
+    begun: Callable[[], bool],
+) -> list:
+    if kind == "work" and not wait_until(begun, session):
+        return []
+    _sleep(after, session)
+    processes = family(session.pid)
+    if session.poll() is None:
+        (os.kill if whom == "driver" else os.killpg)(session.pid, signal.SIGKILL)
+        session.wait()
+    return processes
+
+
+def _sleep(seconds: float, session: "subprocess.Popen[bytes]") -> None:
+    try:
+        session.wait(seconds)
+    except subprocess.TimeoutExpired:
+        return
+
+
+def _watch_until_dead(session: "subprocess.Popen[bytes]") -> list:
+    """Waits for a session that kills itself; returns all processes it ever had."""
+    seen = {}
+    while session.poll() is None:
+        seen.update({process.pid: process for process in family(session.pid)})
+        time.sleep(0.05)
+    return list(seen.values())
+
+
+def _see_them_leave(kill: Kill, processes: list, wait: bool) -> None:
+    """Measures how long the driver's processes outlive it; the next session may start meanwhile."""
+
+    def measure() -> None:
+        since = time.monotonic()
+        try:
+            leave_time(processes)
+        except AssertionError as error:
+            kill.orphans = str(error)
+        kill.left = time.monotonic() - since
+
+    kill.watcher = threading.Thread(target=measure)
+    kill.watcher.start()
+    if wait:
+        kill.watcher.join()
+
+
+def check(search: Search, undisturbed: Search, kills: list[Kill]) -> list[str]:
+    """Returns what is wrong with a search that was killed and has come to its end."""
+    for kill in kills:
+        if kill.watcher:
+            kill.watcher.join()
+    wrong = [kill.orphans for kill in kills if kill.orphans]
+    wrong += stores.differences(stores.state(undisturbed), stores.state(search))
+    wrong += stores.damage(search)
+    again = stores.repeated_epochs(search)
+    wrong += [f"repeated: {line}" for line in again if "although" in line]
+    sessions = [line.split()[0] for line in again]
+    wrong += [f"session {n} repeated two epochs" for n in set(sessions) if sessions.count(n) > 1]
+    if len(again) > len(kills):
+        wrong.append(f"{len(again)} epochs repeated after {len(kills)} kills")
+    if "Traceback" in search.printed():
+        wrong.append("a traceback was printed")
+    return wrong
+
+
+def disturb(
+    plan: Plan, folder: Path, rng: random.Random, most: int
+) -> tuple[list[Kill], list[str]]:
+    """Kills one search at most so many times, and returns the kills and what went wrong."""
+    undisturbed, pace = reference(plan, folder / "undisturbed")
+    search, kills = Search(plan, folder / "killed"), []
+    while len(kills) < most:
+        kill = kill_once(search, pace, rng, 4.0 / most)
+        if kill is None:
+            break
+        kills.append(kill)
+    else:
+        search.finish()
+    wrong = check(search, undisturbed, kills)
+    again = stores.repeated_epochs(search)
+    done = len(stores.leaderboard(search))
+    print(f"{plan.words}: {len(kills)} kills, {done} candidates, {len(again)} epochs again, "
+          f"{len(wrong)} wrong", *wrong[:20], sep="\n  ", flush=True)  # fmt: skip
+    return kills, wrong
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=100)
+    parser.add_argument("--a-search", type=int, default=10, help="kills, at most")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--out", type=Path)
+    parser.add_argument("--keep", type=Path, help="folder for what went wrong")
+    asked = parser.parse_args()
+    rng, kills, wrong, searches = random.Random(asked.seed), list[Kill](), list[str](), 0
+    while len(kills) < asked.kills:
+        strategy = STRATEGIES[searches % len(STRATEGIES)]
+        plan = Plan(strategy, seed=asked.seed + searches)
+        folder = Path(tempfile.mkdtemp(prefix="kill-driver-"))
+        most = min(asked.a_search, asked.kills - len(kills))
+        found, faults = disturb(plan, folder, rng, most)
+        kills, wrong, searches = [*kills, *found], [*wrong, *faults], searches + 1
+        if faults and asked.keep:
+            shutil.copytree(folder, asked.keep / folder.name)
+        shutil.rmtree(folder)
+        if asked.out:
+            write(asked.out, "kill_driver", asked, _report(kills, wrong, searches))
+
+
+def _report(kills: list[Kill], wrong: list[str], searches: int) -> str:
+    kinds = sorted({kill.kind.split()[0] for kill in kills})
+    rows = []
+    for kind in kinds:
+        these = [kill for kill in kills if kill.kind.split()[0] == kind]
+        alone = [kill.left for kill in these if kill.whom == "driver"]
+        longest = f"{max(alone):.2f} s" if alone else "-"
+        rows.append([kind, len(these), len(alone), len(these) - len(alone), longest])
+    head = ["killed", "times", "driver", "group", "last process gone after"]
+    lines = [
+        f"{len(kills)} kills in {searches} searches; {len(wrong)} differences from undisturbed.",
+        "",
+        table(head, rows),
+        *(["", "Wrong:"] if wrong else []),
+        *wrong,
+        "",
+        "Every kill:",
+        table(COLUMNS, [kill.row for kill in kills]),
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

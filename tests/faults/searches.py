@@ -1,0 +1,245 @@
+"""Small searches that are started as a user starts them, killed, and gone on with."""
+
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+HERE = Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+NAME = "r"
+LIMIT = 600.0
+"""Seconds after which a session that does not end is a failure."""
+SPACE = """\
+variables:
+  block: {choice: [{type: plain, kernel: {choice: [1, 3]}}, basic, separable]}
+input: [8, 8, 1]
+classes: 10
+stem: [{type: conv, filters: {choice: [4, 6, 8]}}]
+stages: [{block: $block, depth: 1, width: {choice: [8, 12, 16]}, stride: 2}]
+head: {dropout: {choice: [0.0, 0.1]}}
+recipe: {learning_rate: {log: [3e-3, 3e-2]}, batch_size: 128, epochs: 4}
+"""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is searched."""
+
+    strategy: str = "random"
+    trials: int = 8
+    epochs: int = 4
+    workers: int = 1
+    seed: int = 0
+
+    @property
+    def words(self) -> str:
+        return f"{self.strategy}, seed {self.seed}"
+
+
+@dataclass
+class Search:
+    """One search in a folder of its own, over all its sessions."""
+
+    plan: Plan
+    folder: Path
+    sessions: int = 0
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def run(self) -> Path:
+        return self.folder / "runs" / NAME
+
+    @property
+    def log(self) -> Path:
+        return self.folder / "faults.log"
+
+    def command(self) -> list[str]:
+        """The command that begins the search or, where it has been begun, goes on with it."""
+        program, tail = [sys.executable, "-m", "cnnsearch"], ["--plain"]
+        if (self.run / "run.json").is_file():
+            return [*program, "resume", NAME, *tail]
+        plan = self.plan
+        numbers = {"trials": plan.trials, "workers": plan.workers, "seed": plan.seed}
+        options = [text for key, n in numbers.items() for text in (f"--{key}", str(n))]
+        epochs = [] if plan.strategy == "hyperband" else ["--epochs", str(plan.epochs)]
+        search = ["search", "space.yaml", "--name", NAME, "--strategy", plan.strategy]
+        return [*program, *search, *options, *epochs, "--train-share", "0.5", *tail]
+
+    def variables(self, kill: str = "") -> dict[str, str]:
+        """The environment of a session; ``kill`` is what hooks/sitecustomize.py takes."""
+        paths = os.pathsep.join([str(HERE / "hooks"), str(ROOT)])
+        wanted = {"CNNSEARCH_FAULT_LOG": str(self.log), "PYTHONPATH": paths, "COLUMNS": "200"}
+        if kill:
+            wanted["CNNSEARCH_FAULT_KILL"] = kill
+        return {**os.environ, **self.environment, **wanted}
+
+    def prepare(self) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "space.yaml").write_text(SPACE)
+        self.sessions += 1
+        with self.log.open("a") as log:
+            log.write(f"session {self.sessions}\n")
+
+    def start(self, kill: str = "") -> "subprocess.Popen[bytes]":
+        """Starts a session in a process group of its own."""
+        self.prepare()
+        with (self.folder / "out.log").open("ab") as out:
+            return subprocess.Popen(
+                self.command(),
+                cwd=self.folder,
+                env=self.variables(kill),
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+            )
+
+    def finish(self) -> float:
+        """Runs a session to its end and returns its seconds.
+
+        Raises:
+            AssertionError: it does not end well.
+        """
+        since = time.monotonic()
+        code = self.start().wait(LIMIT)
+        assert code == 0, f"exit code {code}\n{self.printed()}"
+        return time.monotonic() - since
+
+    def printed(self) -> str:
+        return (self.folder / "out.log").read_text("utf-8", "replace")
+
+    def epochs(self) -> list[tuple[int, str, int, str]]:
+        """What the hook was told of epochs: session, trial, epoch, begin or end or saved."""
+        session, told = 0, []
+        for words in map(str.split, self.log.read_text().splitlines()):
+            if words[0] == "session":
+                session = int(words[1])
+            elif words[0] == "epoch":
+                told.append((session, words[1], int(words[2]), words[3]))
+        return told
+
+    def calls(self) -> dict[str, int]:
+        """How often each point was passed."""
+        names = [line.split()[1] for line in self.log.read_text().splitlines() if "call" in line]
+        return {name: names.count(name) for name in sorted(set(names))}
+
+    def ask(self, query: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Reads the run's database as another program would; nothing where there is none yet."""
+        return read(self.run / "run.db", query, *values)
+
+    def journalled(self) -> int:
+        """Epochs that the journal has."""
+        rows = self.ask("select count(distinct trial_id || ':' || epoch) from event"
+                        " where kind = 'epoch'")  # fmt: skip
+        return int(rows[0][0]) if rows else 0
+
+    def started_sessions(self) -> int:
+        rows = self.ask("select count(*) from event where kind = 'run_started'")
+        return int(rows[0][0]) if rows else 0
+
+
+def read(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
+    """Reads an SQLite file without writing to it."""
+    if not path.is_file():
+        return []
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
+            return connection.execute(query, values).fetchall()
+    except sqlite3.OperationalError as error:
+        if "no such table" in str(error):  # it is being made
+            return []
+        raise
+
+
+def wait_until(happened: Any, process: "subprocess.Popen[bytes]", seconds: float = 120.0) -> bool:
+    """Waits until something has happened; False if the process ended before."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if happened():
+            return True
+        if process.poll() is not None:
+            return False
+        time.sleep(0.02)
+    raise AssertionError(f"did not happen within {seconds} s")
+
+
+def family(pid: int) -> list[psutil.Process]:
+    """All processes that a process has started, and theirs."""
+    try:
+        return psutil.Process(pid).children(recursive=True)
+    except psutil.NoSuchProcess:
+        return []
+
+
+def servers_of(pid: int) -> list[psutil.Process]:
+    """The fork server of a driver."""
+    return [p for p in family(pid) if "forkserver" in _line(p) and _parent(p) == pid]
+
+
+def trials_of(pid: int) -> list[psutil.Process]:
+    """The processes that train: what the fork server has forked."""
+    return [child for server in servers_of(pid) for child in family(server.pid)]
+
+
+def _line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:
+        return ""
+
+
+def _parent(process: psutil.Process) -> int:
+    try:
+        return int(process.ppid())
+    except psutil.Error:
+        return -1
+
+
+def leave_time(processes: list[psutil.Process], limit: float = 60.0) -> float:
+    """Returns the seconds until none of these processes is there any more; zombies are gone.
+
+    Raises:
+        AssertionError: some are still there after ``limit`` seconds.
+    """
+    since = time.monotonic()
+    while left := [p for p in processes if _alive(p)]:
+        if time.monotonic() - since > limit:
+            raise AssertionError(f"orphans after {limit} s: {[_line(p) for p in left]}")
+        time.sleep(0.02)
+    return time.monotonic() - since
+
+
+def _alive(process: psutil.Process) -> bool:
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
+
+
+@contextmanager
+def reaped(process: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[bytes]"]:
+    """Leaves no process of the group behind, whatever happens inside."""
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def instant(rng: random.Random, start: float, work: float) -> tuple[str, float]:
+    """Draws when a session is killed: while it starts, or so long after it began to work."""
+    if rng.random() < 0.25:
+        return "start", rng.uniform(0.0, start)
+    return "work", rng.uniform(0.0, work)
