@@ -139,7 +139,19 @@ def _connect(uri: str) -> MlflowClient:
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
     path = Path(uri.removeprefix("sqlite:///"))
     with _alone(path.with_name(f"{path.name}.lock")):
+        if not path.exists():
+            _make(path)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def _make(path: Path) -> None:
+    """Makes a store beside and renames it: MLflow's many transactions may be killed in between."""
+    beside = path.with_name(f"{path.name}.new")
+    for left in path.parent.glob(f"{beside.name}*"):
+        left.unlink()
+    client = MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}")
+    client._tracking_client.store.engine.dispose()
+    beside.rename(path)
 
 
 @contextmanager
