@@ -1,0 +1,91 @@
+"""The short version of the kill harness: one search that is disturbed in every way."""
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import psutil
+
+from tests.faults import stores
+from tests.faults.searches import (
+    Plan,
+    Search,
+    family,
+    leave_time,
+    reaped,
+    trials_of,
+    wait_until,
+)
+from tests.faults.stop_signals import in_terminal, once
+
+PLAN = Plan("random", trials=3, epochs=4)
+
+
+def count(search: Search, kind: str) -> int:
+    rows = search.ask("select count(*) from event where kind = ?", kind)
+    return int(rows[0][0]) if rows else 0
+
+
+def more(search: Search, kind: str, number: int = 1) -> Callable[[], bool]:
+    before = count(search, kind)
+    return lambda: count(search, kind) >= before + number
+
+
+def kill_a_trial_and_the_driver(search: Search) -> None:
+    with reaped(search.start()) as session:
+        assert wait_until(more(search, "epoch"), session)
+        for process in trials_of(session.pid):
+            process.send_signal(signal.SIGKILL)
+        assert wait_until(more(search, "trial_retried"), session)
+        assert wait_until(more(search, "epoch"), session)
+        processes = family(session.pid)
+        assert len(processes) >= 3  # the fork server, its tracker and a trial
+        os.kill(session.pid, signal.SIGKILL)
+        session.wait()
+        leave_time(processes)
+
+
+def press_ctrl_c(search: Search) -> None:
+    terminal = in_terminal(search)
+    with reaped(terminal.process) as session:
+        assert wait_until(more(search, "epoch"), session)
+        processes: list[psutil.Process] = family(session.pid)
+        once(terminal)
+        assert session.wait(30) == 130
+        leave_time(processes)
+    terminal.close()
+    assert "Stopping: what is finished is kept." in search.printed()
+
+
+def test_a_search_disturbed_in_every_way_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+    undisturbed, search = Search(PLAN, tmp_path / "undisturbed"), Search(PLAN, tmp_path / "killed")
+    with reaped(undisturbed.start()) as beside:
+        kill_a_trial_and_the_driver(search)
+        press_ctrl_c(search)
+        search.finish()
+        assert beside.wait() == 0, undisturbed.printed()
+    expected = stores.state(undisturbed)
+    assert len(expected["leaderboard"]) == 3 and len(expected["mlflow"]["runs"]) == 4
+    assert stores.differences(expected, stores.state(search)) == []
+    assert stores.damage(search) == []
+    assert search.calls() and len(stores.repeated_epochs(search)) <= 3
+    assert "Traceback" not in search.printed()
+
+
+def test_differences_damage_and_repeats_are_found(tmp_path: Path) -> None:
+    one = {"a": [1, {"b": 2.0}], "c": "x"}
+    assert stores.differences(one, {"a": [1, {"b": 2.0}], "c": "x"}) == []
+    assert stores.differences(one, {"a": [1, {"b": 2.1}]}) == ["/a/1/b: '2.0', '2.1'",
+                                                              "/c: 'x', 'absent'"]  # fmt: skip
+    assert stores.differences([1, 2], [1, 2, 2]) == [": 2 against 3: ['2']"]
+    search = Search(PLAN, tmp_path)
+    (search.run / "trials/0001").mkdir(parents=True)
+    (search.run / "trials/0001/best.npz").write_bytes(b"PK half")
+    (search.run / "trials/0001/state.npz.12.tmp").touch()
+    left, unreadable = stores.damage(search)
+    assert left == "left over: runs/r/trials/0001/state.npz.12.tmp"
+    assert unreadable.startswith("runs/r/trials/0001/best.npz: ")
+    told = ["session 1", "epoch 0001 1 begin", "session 2", "epoch 0001 1 begin"]
+    search.log.write_text("\n".join([*told, "epoch 0001 1 saved", "epoch 0001 1 begin"]))
+    assert stores.repeated_epochs(search) == ["2 0001 1", "2 0001 1 although saved"]
