@@ -20,6 +20,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 from tests.faults import stores
 from tests.faults.report import table, write
 from tests.faults.searches import (
@@ -135,7 +137,7 @@ def _kill_at(
     after: float,
     whom: str,
     begun: Callable[[], bool],
-) -> list:
+) -> list[psutil.Process]:
     if kind == "work" and not wait_until(begun, session):
         return []
     _sleep(after, session)
@@ -153,7 +155,7 @@ def _sleep(seconds: float, session: "subprocess.Popen[bytes]") -> None:
         return
 
 
-def _watch_until_dead(session: "subprocess.Popen[bytes]") -> list:
+def _watch_until_dead(session: "subprocess.Popen[bytes]") -> list[psutil.Process]:
     """Waits for a session that kills itself; returns all processes it ever had."""
     seen = {}
     while session.poll() is None:
@@ -162,7 +164,7 @@ def _watch_until_dead(session: "subprocess.Popen[bytes]") -> list:
     return list(seen.values())
 
 
-def _see_them_leave(kill: Kill, processes: list, wait: bool) -> None:
+def _see_them_leave(kill: Kill, processes: list[psutil.Process], wait: bool) -> None:
     """Measures how long the driver's processes outlive it; the next session may start meanwhile."""
 
     def measure() -> None:
@@ -198,19 +200,25 @@ def check(search: Search, undisturbed: Search, kills: list[Kill]) -> list[str]:
     return wrong
 
 
-def disturb(
-    plan: Plan, folder: Path, rng: random.Random, most: int
-) -> tuple[list[Kill], list[str]]:
-    """Kills one search at most so many times, and returns the kills and what went wrong."""
-    undisturbed, pace = reference(plan, folder / "undisturbed")
-    search, kills = Search(plan, folder / "killed"), []
+def kill_often(search: Search, pace: Pace, rng: random.Random, most: int) -> list[Kill]:
+    """Kills one search at most so many times and lets it end."""
+    kills: list[Kill] = []
     while len(kills) < most:
-        kill = kill_once(search, pace, rng, 4.0 / most)
+        kill = kill_once(search, pace, rng, 3.0 / most)
         if kill is None:
-            break
+            return kills
         kills.append(kill)
-    else:
-        search.finish()
+    search.finish()
+    return kills
+
+
+def disturb(
+    undisturbed: Search, pace: Pace, folder: Path, rng: random.Random, most: int
+) -> tuple[list[Kill], list[str]]:
+    """Kills one search and returns the kills and what went wrong."""
+    plan = undisturbed.plan
+    search = Search(plan, folder)
+    kills = kill_often(search, pace, rng, most)
     wrong = check(search, undisturbed, kills)
     again = stores.repeated_epochs(search)
     done = len(stores.leaderboard(search))
@@ -228,18 +236,24 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for what went wrong")
     asked = parser.parse_args()
     rng, kills, wrong, searches = random.Random(asked.seed), list[Kill](), list[str](), 0
+    root = Path(tempfile.mkdtemp(prefix="kill-driver-"))
+    references: dict[str, tuple[Search, Pace]] = {}
     while len(kills) < asked.kills:
         strategy = STRATEGIES[searches % len(STRATEGIES)]
-        plan = Plan(strategy, seed=asked.seed + searches)
-        folder = Path(tempfile.mkdtemp(prefix="kill-driver-"))
+        if strategy not in references:
+            plan = Plan(strategy, seed=asked.seed + searches)
+            references[strategy] = reference(plan, root / strategy)
+        folder, searches = root / f"killed-{searches + 1}", searches + 1
         most = min(asked.a_search, asked.kills - len(kills))
-        found, faults = disturb(plan, folder, rng, most)
-        kills, wrong, searches = [*kills, *found], [*wrong, *faults], searches + 1
+        found, faults = disturb(*references[strategy], folder, rng, most)
+        kills, wrong = [*kills, *found], [*wrong, *faults]
         if faults and asked.keep:
-            shutil.copytree(folder, asked.keep / folder.name)
+            shutil.copytree(folder, asked.keep / f"{root.name}-{folder.name}")
+            shutil.copytree(root / strategy, asked.keep / strategy, dirs_exist_ok=True)
         shutil.rmtree(folder)
         if asked.out:
             write(asked.out, "kill_driver", asked, _report(kills, wrong, searches))
+    shutil.rmtree(root)
 
 
 def _report(kills: list[Kill], wrong: list[str], searches: int) -> str:

@@ -155,7 +155,8 @@ def read(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
         return []
     try:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=30)) as connection:
-            return connection.execute(query, values).fetchall()
+            rows: list[tuple[Any, ...]] = connection.execute(query, values).fetchall()
+            return rows
     except sqlite3.OperationalError as error:
         if "no such table" in str(error):  # it is being made
             return []
