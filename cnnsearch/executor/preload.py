@@ -13,5 +13,6 @@ os.dup2(_nowhere, 1)
 os.dup2(_nowhere, 2)
 os.close(_nowhere)
 
+import cnnsearch.data.pipeline  # noqa: E402
 import cnnsearch.training  # noqa: E402
 import cnnsearch.trial  # noqa: E402, F401

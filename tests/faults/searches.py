@@ -163,7 +163,7 @@ def read(path: Path, query: str, *values: Any) -> list[tuple[Any, ...]]:
         raise
 
 
-def wait_until(happened: Any, process: "subprocess.Popen[bytes]", seconds: float = 120.0) -> bool:
+def wait_until(happened: Any, process: "subprocess.Popen[bytes]", seconds: float = LIMIT) -> bool:
     """Waits until something has happened; False if the process ended before."""
     until = time.monotonic() + seconds
     while time.monotonic() < until:
@@ -171,7 +171,7 @@ def wait_until(happened: Any, process: "subprocess.Popen[bytes]", seconds: float
             return True
         if process.poll() is not None:
             return False
-        time.sleep(0.02)
+        time.sleep(0.05)
     raise AssertionError(f"did not happen within {seconds} s")
 
 
