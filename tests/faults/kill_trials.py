@@ -163,7 +163,7 @@ def main() -> None:
     rng, kills, wrong, again = random.Random(asked.seed), list[Kill](), list[str](), list[str]()
     searches = trials = 0
     while sum(kill.whom == "trial" for kill in kills) < asked.kills:
-        plan = Plan("random", trials=12, workers=2, seed=asked.seed + searches)
+        plan = Plan("random", trials=12, epochs=12, workers=2, seed=asked.seed + searches)
         folder = Path(tempfile.mkdtemp(prefix="kill-trials-"))
         found, faults, repeated = disturb(plan, folder, rng, asked)
         kills, wrong, again = [*kills, *found], [*wrong, *faults], [*again, *repeated]

@@ -167,7 +167,7 @@ def stop_once(
 
 def judge(stop: Stop, printed: str) -> list[str]:
     """Returns what is wrong with how a session ended."""
-    expected = {130} if stop.phase == "work" else {130, 143, -signal.SIGTERM}
+    expected = {130} if stop.phase == "work" else {130, 143, -signal.SIGTERM, -signal.SIGINT}
     if stop.way == "terminal closed":
         expected = {130, 129, -signal.SIGHUP}
     wrong = []
