@@ -69,7 +69,8 @@ def search(
         data: what `load` takes, such as a folder, or what `source_of` takes: a `Dataset`, arrays
             ``(x, y)``, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a dict of splits.
         strategy: ``evolution``, ``random``, ``bayesian``, ``hyperband`` or ``grid``.
-        trials: how many candidates in all; None: until something else ends the search.
+        trials: how many candidates in all, besides those that fail, which are replaced; None: until
+            something else ends the search.
         max_time: how long this session may take: ``2h``, ``45m``, seconds.
         max_params: the most trainable parameters: ``1M``, ``300K``.
         max_macs: the most multiply-accumulates for one image.

@@ -72,6 +72,7 @@ print("same")
 """
 
 
+@pytest.mark.slow
 def test_norms_then_all_is_the_same_on_jax_if_interrupted_between(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     environment = {**os.environ, "KERAS_BACKEND": "jax"}

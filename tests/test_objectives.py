@@ -126,6 +126,7 @@ def test_a_mistake_is_one_line_and_leaves_nothing(
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 def test_a_share_of_train_is_what_candidates_learn_from(tmp_path: Path) -> None:
     result = search(
         space_file(tmp_path), trials=1, strategy="random", workers=0, runs=tmp_path / "runs",

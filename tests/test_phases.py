@@ -112,6 +112,7 @@ def test_a_longer_training_keeps_moving_what_moves() -> None:
     assert [p.last for p in phases(asked, False, 6, begun=2)] == [1, 6]
 
 
+@pytest.mark.slow
 def test_a_promotion_across_the_border_goes_on(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:

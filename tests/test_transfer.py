@@ -150,6 +150,7 @@ def validation(run: RunDirectory) -> Any:
     return load_data(settings, SearchSpace.from_text(run.space_text), run.path.parent).validation
 
 
+@pytest.mark.slow
 def test_the_run_goes_on_without_the_file(run: RunDirectory, saved: Path, tmp_path: Path) -> None:
     away = saved.rename(tmp_path / "moved.weights.h5")
     try:
@@ -185,6 +186,7 @@ def test_a_run_without_its_weights_is_told(run: RunDirectory) -> None:
         away.rename(run.path / FILE)
 
 
+@pytest.mark.slow
 def test_nothing_is_left_of_a_download_that_fails(photos: Path, tmp_path: Path) -> None:
     nowhere = {"https_proxy": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path / "keras")}
     done = command(

@@ -67,7 +67,7 @@ def trial_line(
     trial: TrialRecord, trials: int | None, best: float, measured: str = "val accuracy"
 ) -> str:
     """Returns one finished candidate as a line of text."""
-    of = f"/{trials}" if trials else ""
+    of = f"/{trials}" if trials and trial.number <= trials else ""  # more: some are replacements
     cost = f"{short_amount(trial.params)} params  {short_amount(trial.macs)} MACs"
     start = f"{trial.number:>3}{of}  {called(trial):<22}  {cost:<28}"
     if trial.score is None:

@@ -58,7 +58,8 @@ def create_oracle(
         judge: Says of the active values of a candidate whether it can be wired and meets the
             budget.
         store: Keeps the state. Trials that it knows as running are proposed again first.
-        max_trials: Distinct candidates to train at most, completed or failed; None for no limit
+        max_trials: Distinct candidates to train that do not fail; those that do are replaced, up to
+            twice as many in all (or ten more). None for no limit
             (and, for Hyperband, for one pass of its schedule).
         epochs: Epochs of a candidate; Hyperband's largest number.
         seed: The same seed gives the same candidates in the same order.

@@ -26,6 +26,8 @@ else:
     _Oracle = object
 
 OBJECTIVE = "val_accuracy"
+SPARE = 10
+"""A search of N candidates replaces those that fail until 2 N, or N + SPARE, have been drawn."""
 STATE_VERSION = 1
 
 
@@ -75,13 +77,16 @@ class DurableOracle(_Oracle):
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Proposes the first candidate that is new and meets the budget (Keras Tuner's hook)."""
         values = self._random_values()
-        return {"status": "STOPPED" if values is None else "RUNNING", "values": values}
+        if values is not None:
+            return {"status": "RUNNING", "values": values}
+        return {"status": "IDLE" if self.reason is None else "STOPPED"}
 
     def _random_values(self) -> Values | None:
-        """Keras Tuner's name for a fresh candidate; None when the space is exhausted."""
-        if self.max_trials is not None and len(self.screen.proposed) >= self.max_trials:
-            self.reason = "trials"
+        """Keras Tuner's name for a fresh candidate; None when there is none, or none for now."""
         if self.reason is not None:  # final: a driver that asks again and again pays nothing
+            return None
+        if self.enough:
+            self.reason = None if self.ongoing_trials else "trials"
             return None
         found = self.find(stream(self.setup.seed, len(self.trials) + 1))
         if found is None:
@@ -89,6 +94,19 @@ class DurableOracle(_Oracle):
             return None
         values, self._fingerprint = found
         return dict(values)
+
+    @property
+    def enough(self) -> bool:
+        """Whether as many candidates as are wanted have not failed, so far; a few may be replaced.
+
+        A search in which everything fails ends too: see ``SPARE``.
+        """
+        wanted, drawn = self.max_trials, len(self.screen.proposed)
+        if wanted is None:
+            return False
+        failed = {i for i, trial in self.trials.items() if trial.status == "FAILED"}
+        lost = len({self.fingerprints[trial_id] for trial_id in failed})
+        return drawn >= max(2 * wanted, wanted + SPARE) or drawn - lost >= wanted
 
     def find(self, rng: Random) -> tuple[Values, str] | None:
         """Returns a new candidate and its fingerprint, or None when there is none left."""

@@ -19,7 +19,7 @@ class HyperbandOracle(DurableOracle, KerasTunerHyperband):
     Sizes and epochs of the rounds are Keras Tuner's. A failed trial is replaced, in the first
     round by a fresh candidate and later by the next best, so that as many candidates reach the
     full number of epochs as without failures. With ``max_trials`` brackets follow each other until
-    so many candidates were drawn; without, they are gone through once.
+    so many candidates were drawn that have not failed; without, they are gone through once.
     """
 
     strategy = "hyperband"
@@ -43,18 +43,23 @@ class HyperbandOracle(DurableOracle, KerasTunerHyperband):
     def _is_last(self) -> bool:
         """Whether no further bracket begins."""
         is_whole = self.max_trials is None and self._current_bracket == 0
-        return is_whole or self.reason is not None
+        return is_whole or self._closed
+
+    @property
+    def _closed(self) -> bool:
+        """Whether no fresh candidate is drawn, unless one that is running fails."""
+        return self.reason is not None or self.enough
 
     def _pause(self) -> dict[str, Any]:
         """Waits for the running trials: any of them may be promoted, or fail and be replaced."""
         if self.ongoing_trials:
             return {"status": "IDLE"}
-        self.reason = self.reason or "schedule"
+        self.reason = self.reason or ("trials" if self.enough else "schedule")
         return {"status": "STOPPED"}
 
     def _fresh(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
         """Draws a new candidate for the first round, if that has a place."""
-        if self._live(bracket, 0) >= self._target(bracket, 0) or self.reason is not None:
+        if self._closed or self._live(bracket, 0) >= self._target(bracket, 0):
             return None
         values = self._random_values()
         if values is None:
@@ -120,7 +125,7 @@ class HyperbandOracle(DurableOracle, KerasTunerHyperband):
         size = self._wanted(bracket, round_num)
         if round_num == 0:
             most = MOST_DRAWN * self._get_size(bracket["bracket_num"], 0)
-            is_open = self.reason is None and len(bracket["rounds"][0]) < most
+            is_open = not self._closed and len(bracket["rounds"][0]) < most
             return size if is_open else live
         past = self._target(bracket, round_num - 1)
         if past < self._get_size(bracket["bracket_num"], round_num - 1):

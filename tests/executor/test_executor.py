@@ -263,6 +263,7 @@ def test_no_trial_outlives_a_killed_driver(
     assert alive == []
 
 
+@pytest.mark.slow
 def test_jax_without_tensorflow(tmp_path: Path, make_task: MakeTask) -> None:
     pytest.importorskip("jax")
     (tmp_path / "sitecustomize.py").write_text(
