@@ -38,7 +38,9 @@ def search(
     strategy: Annotated[
         str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
     ] = "evolution",
-    trials: Annotated[int, typer.Option(help="How many candidates to train; those that fail are replaced.")] = 20,
+    trials: Annotated[
+        int, typer.Option(help="How many candidates to train; those that fail are replaced.")
+    ] = 20,
     max_time: Annotated[
         str | None, typer.Option("--max-time", help="Stop after so long: 2h, 45m, 90s.")
     ] = None,
