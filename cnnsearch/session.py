@@ -28,6 +28,10 @@ from cnnsearch.starting import pretrained_of
 from cnnsearch.tracking import Tracker
 from cnnsearch.watcher import Overview, Summary, Watcher
 
+PATIENCE = 30.0
+"""Seconds that MLflow is given at the end to catch up."""
+HURRY = 8.0
+"""Seconds that it is given when somebody wants the search to end: a scheduler kills after 30."""
 IMBALANCED = 3.0
 """A largest class so many times the smallest is worth a warning."""
 
@@ -88,7 +92,7 @@ class Session:
             self._executor.close()
         self._run.db.append("run_ended", {"reason": reason})
         tracker.notify()
-        tracker.close()
+        tracker.close(HURRY if reason == INTERRUPTED else PATIENCE)
         seconds = time.monotonic() - self._started
         self._watcher.end(summarize(run, reason, oracle.draws, seconds))
         trials = tuple(run.db.trials())
@@ -123,7 +127,7 @@ class Session:
         except BaseException:
             self._run.db.append("run_ended", {"reason": INTERRUPTED})
             tracker.notify()
-            tracker.close(5.0)
+            tracker.close(HURRY)
             raise
 
     def _assignment(self) -> Assignment:

@@ -16,6 +16,7 @@ from multiprocessing.process import BaseProcess
 from types import ModuleType
 from typing import Any, Literal
 
+from cnnsearch.errors import RunError
 from cnnsearch.executor import child
 from cnnsearch.executor.child import Orders
 from cnnsearch.outcomes import Event, Failed, TrialEnd, TrialTask, Waiting
@@ -26,6 +27,8 @@ Target = Callable[[Connection, Orders], None]
 
 GRACE = 10.0
 """Seconds that a process has to end after its last message, or after it was killed."""
+STARTS = 3
+"""How often a process is tried to be started."""
 _MAIN = threading.Lock()
 
 
@@ -94,20 +97,32 @@ class ProcessExecutor:
         """Starts the trial's process."""
         if not self.free:
             raise RuntimeError("no slot is free")
-        ours, theirs = self._context.Pipe()
-        gpu = self._free_gpu()
+        gpu, kills = self._free_gpu(), oom_kills()
         orders = Orders(task.trial_id, task.directory, pickle.dumps(task), self._threads, gpu)
-        process = self._context.Process(
-            target=self._target,
-            args=(theirs, orders),
-            name=f"cnnsearch trial {task.trial_id}",
-            daemon=True,
-        )
-        kills = oom_kills()
-        with _without_main():
-            process.start()
-        theirs.close()
-        self._running[ours] = _Running(task.trial_id, process, ours, self._deadline(), gpu, kills)
+        process, pipe = self._started(orders)
+        self._running[pipe] = _Running(task.trial_id, process, pipe, self._deadline(), gpu, kills)
+
+    def _started(self, orders: Orders) -> tuple[BaseProcess, Connection]:
+        """Starts a trial's process; the fork server may have been killed, and is made anew then."""
+        for attempt in range(1, STARTS + 1):
+            ours, theirs = self._context.Pipe()
+            process = self._context.Process(
+                target=self._target,
+                args=(theirs, orders),
+                name=f"cnnsearch trial {orders.trial_id}",
+                daemon=True,
+            )
+            try:
+                with _without_main():
+                    process.start()
+                break
+            except (EOFError, OSError) as error:
+                ours.close()
+                if attempt == STARTS:
+                    raise _unstartable(error) from None
+            finally:
+                theirs.close()
+        return process, ours
 
     def _free_gpu(self) -> str | None:
         """The GPU on which the fewest trials run."""
@@ -190,6 +205,13 @@ class ProcessExecutor:
         if code is not None:
             trial.process.close()
         return code
+
+
+def _unstartable(error: Exception) -> RunError:
+    said = str(error) or type(error).__name__
+    return RunError(
+        f"a candidate's process cannot be started: {said} (--start-method spawn may do)"
+    )
 
 
 def _died(code: int | None, starved: bool) -> Failed:

@@ -16,6 +16,7 @@ import pytest
 
 from cnnsearch.architecture import Architecture
 from cnnsearch.data import Dataset
+from cnnsearch.errors import RunError
 from cnnsearch.executor import (
     Completed,
     EpochEnd,
@@ -181,6 +182,29 @@ def test_each_worker_is_given_the_gpu_with_the_fewest_trials(make_task: MakeTask
         given += [event.metrics["gpu"] for event in events if isinstance(event, EpochEnd)]
     assert sorted(given) == [4.0, 4.0, 7.0, 7.0]
     executor.close()
+
+
+def test_a_killed_fork_server_is_made_anew(make_task: MakeTask) -> None:
+    executor = ProcessExecutor(1)
+    executor.warm()
+    servers = [p for p in children() if p.ppid() == os.getpid()]
+    for server in servers:
+        server.kill()
+    _, outcome = finish(executor, make_task("after", epochs=1))
+    assert isinstance(outcome, Completed)
+
+
+def test_a_process_that_cannot_be_started_is_told_in_a_line(
+    make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(process: Any) -> None:
+        raise OSError(11, "Resource temporarily unavailable")
+
+    executor = ProcessExecutor(1)
+    monkeypatch.setattr(executor._context.Process, "start", refuse)
+    with pytest.raises(RunError, match=r"cannot be started: .*temporarily unavailable"):
+        executor.submit(make_task("never"))
+    assert executor.free == 1
 
 
 def test_waiting_for_nothing_ends(executor: ProcessExecutor) -> None:
