@@ -57,6 +57,16 @@ def short_amount(amount: int | None) -> str:
     return str(amount)
 
 
+def short_count(number: int) -> str:
+    """Returns ``12,345``, or ``1.23e+45`` of a number however large."""
+    if number < 10**9:
+        return f"{number:,}"
+    digits = math.log10(number)  # a float may not hold the number itself
+    mantissa = f"{10 ** (digits % 1):.2f}"
+    exponent = int(digits) + (mantissa == "10.00")
+    return f"{'1.00' if mantissa == '10.00' else mantissa}e+{exponent:02d}"
+
+
 def many(number: int, thing: str) -> str:
     """Returns ``1 candidate``, ``1,200 candidates``."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"

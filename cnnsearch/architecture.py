@@ -24,6 +24,7 @@ from cnnsearch.validation import explain
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 Width = Annotated[int, Field(gt=0, le=65536)]
+MOST_BLOCKS = 1000
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
@@ -258,6 +259,8 @@ class Architecture(BaseModel):
     def _wire_stage(self, op: Ops[T], x: T, i: int, item: Stage | Layer, before: int) -> T:
         if isinstance(item, Layer):
             return _at(op, f"stages.{i}", item.wire, x)
+        if before + item.depth > MOST_BLOCKS:
+            raise ArchitectureError(f"stages.{i}: more than {MOST_BLOCKS:,} blocks in all")
         for j in range(item.depth):
             rate = self.drop_path * (before + j + 1) / self.depth if self.drop_path else 0.0
             x = _at(op, f"stages.{i}.{j}", partial(item.wire_block, index=j), x, rate)
@@ -293,5 +296,5 @@ def _at(op: Ops[T], place: str, wire: Callable[[Ops[T], T], T], x: T, drop_path:
 
 def fingerprint_of(data: object) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of ``data`` as canonical JSON."""
-    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+    text = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(text).hexdigest()[:16]

@@ -4,7 +4,7 @@ import random
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.amounts import short_amount
+from cnnsearch.amounts import short_amount, short_count
 from cnnsearch.choices import Parameter
 from cnnsearch.cost import Budget, Cost
 from cnnsearch.errors import ArchitectureError
@@ -86,7 +86,7 @@ def _when(parameter: Parameter) -> str:
 
 def _verdict(space: SearchSpace, report: dict[str, Any]) -> str:
     size = report["candidates"]
-    many = f"{size:,}" if size < 10**9 else f"{size:.2e}"
+    many = short_count(size)
     lines = ["Sound: every option reads, and candidates can be wired."]
     if space.parameters:
         times = f", times {report['continuous']} continuous" if report["continuous"] else ""

@@ -23,6 +23,8 @@ from cnnsearch.validation import short
 KINDS = ("choice", "int", "float", "log")
 MAX_DEPTH = 40
 MAX_NODES = 50_000
+MAX_PARAMETERS = 256
+MAX_OPTIONS = 1000
 _REFERENCE = re.compile(r"\$([A-Za-z_]\w*)(?:\s*\*\s*(\d+(?:\.\d+)?))?")
 
 
@@ -100,6 +102,8 @@ class Compiler:
         if path in self._names:
             raise self.error(path, "two choices have this one name", "")
         self._names.add(path)
+        if len(self.parameters) == MAX_PARAMETERS:
+            raise self.error(path, f"more than {MAX_PARAMETERS} hyperparameters in all", "")
         if kind == "choice":
             return self._choice(data, path, when, depth)
         parameter = self._range(kind, data, path, when)
@@ -109,6 +113,8 @@ class Compiler:
     def _choice(self, data: object, path: str, when: Conditions, depth: int) -> Node:
         if not isinstance(data, list) or not data:
             raise self.error(f"{path}.choice", "expected a list of at least one option", data)
+        if len(data) > MAX_OPTIONS:
+            raise self.error(f"{path}.choice", f"expected at most {MAX_OPTIONS:,}", len(data))
         labels = labels_of(data)
         for label in labels:
             if labels.count(label) > 1:
