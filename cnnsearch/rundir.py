@@ -10,14 +10,13 @@
 import json
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cnnsearch.beside import made_beside, sync
 from cnnsearch.errors import RunError, nearest
 from cnnsearch.records import to_json
 from cnnsearch.rundb import RunDatabase
@@ -76,17 +75,13 @@ class RunDirectory:
             raise RunError(f"run {name!r} already exists in {root}")
         try:
             root.mkdir(parents=True, exist_ok=True)
-            temporary = Path(tempfile.mkdtemp(dir=root, prefix=f".{name}-"))
         except OSError as error:
             raise _unwritable(root, error) from error
         try:
-            _fill(temporary, manifest, space_text)
-            temporary.rename(path)
-            _sync(root)
+            with made_beside(path) as folder:
+                _fill(folder, manifest, space_text)
         except OSError as error:
             raise _unwritable(path, error) from error
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
         return cls.open(root, name)
 
     @classmethod
@@ -231,7 +226,7 @@ def _fill(folder: Path, manifest: Mapping[str, Any], space_text: str) -> None:
     _write(folder / "run.json", json.dumps(json.loads(to_json(manifest)), indent=2) + "\n")
     _write(folder / "space.yaml", space_text)
     RunDatabase.create(folder / "run.db").close()
-    _sync(folder)
+    sync(folder)
 
 
 def _write(path: Path, text: str) -> None:
@@ -239,14 +234,6 @@ def _write(path: Path, text: str) -> None:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _umask() -> int:

@@ -6,9 +6,11 @@ import signal
 import socket
 import subprocess
 import sys
+import textwrap
 
 import pytest
 
+from cnnsearch.beside import made_beside
 from cnnsearch.errors import RunError
 from cnnsearch.rundir import INTERRUPTED, RunDirectory, list_runs
 from tests.test_rundb import END, START
@@ -42,6 +44,33 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+KILLED = """
+    import os, sys
+    from pathlib import Path
+    from cnnsearch import rundir
+
+    rundir._fill = lambda folder, *_: (Path(folder, "half").touch(), os.kill(os.getpid(), 9))
+    rundir.RunDirectory.create(Path(sys.argv[1]), "first", {}, "")
+"""
+
+
+def test_what_a_killed_process_had_half_made_is_removed_and_a_living_ones_stays(tmp_path):
+    script = textwrap.dedent(KILLED)
+    done = subprocess.run([sys.executable, "-c", script, str(tmp_path)])
+    assert done.returncode == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert [p.name for p in left.iterdir()] == ["half"]
+    theirs = tmp_path / ".first-notes"
+    theirs.mkdir()
+    with made_beside(tmp_path / "first") as living:
+        assert not left.exists()
+        (living / "kept").touch()
+        RunDirectory.create(tmp_path, "first", {}, SPACE).close()
+        assert (living / "kept").exists()
+        (tmp_path / "first").rename(tmp_path / "second")
+    assert sorted(p.name for p in tmp_path.iterdir()) == [".first-notes", "first", "second"]
 
 
 BAD_NAMES = ["..", ".", "", "../x", "/tmp/x", "a/b", "a b", "a\n", "é", ".hidden", "-x", "a\0b"]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from tests.faults import stores
 from tests.faults.searches import (
@@ -19,7 +20,7 @@ from tests.faults.searches import (
 )
 from tests.faults.stop_signals import in_terminal, once
 
-PLAN = Plan("random", trials=3, epochs=4)
+PLAN = Plan("random", trials=2, epochs=6)
 
 
 def count(search: Search, kind: str) -> int:
@@ -58,19 +59,36 @@ def press_ctrl_c(search: Search) -> None:
     assert "Stopping: what is finished is kept." in search.printed()
 
 
-def test_a_search_disturbed_in_every_way_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
+def compare(search: Search, undisturbed: Search, disturbances: int) -> None:
+    expected = stores.state(undisturbed)
+    assert len(expected["leaderboard"]) == PLAN.trials == len(expected["mlflow"]["runs"]) - 1
+    assert stores.differences(expected, stores.state(search)) == []
+    assert stores.damage(search) == []
+    assert search.calls() and len(stores.repeated_epochs(search)) <= disturbances
+    assert "Traceback" not in search.printed()
+
+
+def test_a_search_whose_trial_and_driver_are_killed_ends_as_if_nothing_had_happened(
+    tmp_path: Path,
+) -> None:
     undisturbed, search = Search(PLAN, tmp_path / "undisturbed"), Search(PLAN, tmp_path / "killed")
     with reaped(undisturbed.start()) as beside:
         kill_a_trial_and_the_driver(search)
+        search.finish()
+        assert beside.wait() == 0, undisturbed.printed()
+    compare(search, undisturbed, 2)
+
+
+@pytest.mark.slow
+def test_a_search_that_is_interrupted_in_its_terminal_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path,
+) -> None:
+    undisturbed, search = Search(PLAN, tmp_path / "undisturbed"), Search(PLAN, tmp_path / "stopped")
+    with reaped(undisturbed.start()) as beside:
         press_ctrl_c(search)
         search.finish()
         assert beside.wait() == 0, undisturbed.printed()
-    expected = stores.state(undisturbed)
-    assert len(expected["leaderboard"]) == 3 and len(expected["mlflow"]["runs"]) == 4
-    assert stores.differences(expected, stores.state(search)) == []
-    assert stores.damage(search) == []
-    assert search.calls() and len(stores.repeated_epochs(search)) <= 3
-    assert "Traceback" not in search.printed()
+    compare(search, undisturbed, 1)
 
 
 def test_differences_damage_and_repeats_are_found(tmp_path: Path) -> None:
