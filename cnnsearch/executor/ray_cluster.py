@@ -1,0 +1,266 @@
+"""A Ray cluster: one of this machine's own, or one that is there; and what a trial gets of it."""
+
+import importlib.util
+import logging
+import math
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnsearch.data.dataset import Dataset
+from cnnsearch.data.travel import pieces
+from cnnsearch.errors import CnnsearchError
+from cnnsearch.executor.scratch import Scratch
+from cnnsearch.outcomes import Pretrained
+from cnnsearch.resources import cores
+
+LOCAL = "local"
+"""The address of a cluster that is started here and ends with the search."""
+REACHED = 5.0
+"""Seconds in which a cluster's address has to answer."""
+JOINED = 90.0
+"""Seconds in which a cluster has to be started or joined."""
+FRESH = 5.0
+"""Seconds for which the count of a cluster's nodes is believed."""
+SHORT = Path("/tmp")
+"""Where Ray may keep its sockets: their paths have 107 characters at most."""
+QUIET = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # every line that Ray would print about its workers
+    "RAY_worker_niceness": "0",  # of a local cluster: as with processes
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns that it will be so
+}
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes Ray listen on 127.0.0.1 alone, as it does by itself on Windows and macOS."""
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a trial gets of a node: cores and GPUs."""
+
+    cpus: int
+    gpus: float
+
+
+def share_of(nodes: Iterable[Mapping[str, float]], slots: int | None, gpus: float | None) -> Share:
+    """Returns what each trial gets, so that as many as are asked for fit side by side.
+
+    Args:
+        nodes: resources of each node: CPU, GPU.
+        slots: trials side by side; None: one a core, or as many as there are GPUs for.
+        gpus: of a trial; None: one, if there are any.
+    """
+    there = list(nodes)
+    if gpus is None:
+        gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in there) else 0.0
+    if slots is None and not gpus:
+        return Share(1, 0.0)
+    wanted = slots or room(there, Share(1, gpus))
+    most = int(max((node.get("CPU", 0) for node in there), default=1))
+    fitting = [n for n in range(1, most + 1) if room(there, Share(n, gpus)) >= wanted]
+    return Share(max(fitting, default=1), gpus)
+
+
+def room(nodes: Iterable[Mapping[str, float]], share: Share) -> int:
+    """Returns how many trials fit on these nodes side by side."""
+    return sum(_on(node, share) for node in nodes)
+
+
+def _on(node: Mapping[str, float], share: Share) -> int:
+    fitting = node.get("CPU", 0) / share.cpus
+    if share.gpus:
+        whole = int(node.get("GPU", 0))  # a trial's share lies on one GPU
+        per_gpu = math.floor(1 / share.gpus + 1e-9)
+        fitting = min(fitting, whole * per_gpu if per_gpu else whole / share.gpus)
+    return math.floor(fitting + 1e-9)
+
+
+class Cluster:
+    """A connection to Ray, made in the background.
+
+    Args:
+        address: ``local``, ``auto`` or HOST:PORT.
+        slots: trials side by side; None: as many as there is room for.
+        gpus: of a trial; None: one if there are any.
+
+    Raises:
+        CnnsearchError: Ray is not installed, an argument makes no sense, nobody answers there.
+    """
+
+    def __init__(self, address: str, slots: int | None, gpus: float | None) -> None:
+        _check(address, gpus)
+        self._address, self._wanted, self._gpus = address, slots, gpus
+        self._flag = "--ray" if address == LOCAL else f"--ray {address}"
+        self._connected, self._over = threading.Event(), threading.Event()
+        self._error: Exception | None = None
+        self._scratch: Scratch | None = None
+        self._before: dict[str, str | None] = {}
+        self._thread: threading.Thread | None = None
+        self._share: Share | None = None
+        self._slots, self._counted = 0, -math.inf
+
+    def start(self) -> None:
+        """Begins to connect; a second time does nothing."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._live, daemon=True, name="ray cluster")
+            self._thread.start()
+
+    def ray(self) -> Any:
+        """Returns the module, connected.
+
+        Raises:
+            CnnsearchError: the cluster cannot be started or joined.
+        """
+        self.start()
+        if not self._connected.wait(JOINED):
+            raise CnnsearchError(f"{self._flag}: Ray is not ready within {JOINED:g} seconds")
+        if self._error is not None:
+            raise CnnsearchError(f"{self._flag}: {_first_line(self._error)}") from None
+        import ray
+
+        return ray
+
+    @property
+    def share(self) -> Share:
+        """What a trial gets.
+
+        Raises:
+            CnnsearchError: no node has that, or the cluster cannot be started or joined.
+        """
+        if self._share is None:
+            nodes = self._nodes()
+            share = share_of(nodes, self._wanted, self._gpus)
+            if not room(nodes, share):
+                cpus, gpus = (sum(node.get(what, 0) for node in nodes) for what in ("CPU", "GPU"))
+                raise CnnsearchError(
+                    f"{self._flag}: no node has room for a trial with {share.cpus} CPU and "
+                    f"{share.gpus:g} GPUs; the cluster has {cpus:g} CPUs and {gpus:g} GPUs in all"
+                )
+            self._share = share
+        return self._share
+
+    @property
+    def slots(self) -> int:
+        """Trials that run side by side; as many as there is room for, while nodes come and go."""
+        share = self.share
+        if self._wanted is not None:
+            return self._wanted
+        if time.monotonic() > self._counted + FRESH:
+            self._slots, self._counted = room(self._nodes(), share), time.monotonic()
+        return self._slots
+
+    @property
+    def folder(self) -> Path | None:
+        """Where workers may keep what is temporary; None: where their nodes do."""
+        return None if self._scratch is None else self._scratch.path
+
+    def leave(self) -> None:
+        """Ends the connection, and the cluster if it was started here."""
+        if self._thread is None:
+            return
+        self._connected.wait(JOINED)
+        self._over.set()
+        self._thread.join(JOINED)
+
+    def _nodes(self) -> list[Mapping[str, float]]:
+        return [node["Resources"] for node in self.ray().nodes() if node["Alive"]]
+
+    def _live(self) -> None:
+        """Is the thread that starts Ray's processes: the system ends them when it ends."""
+        try:
+            owned = self._connect()
+        except Exception as error:
+            self._error, owned = error, True
+        self._connected.set()
+        self._over.wait()
+        if owned:
+            import ray
+
+            ray.shutdown()
+        if self._scratch is not None:
+            self._scratch.leave()
+        for name, value in self._before.items():
+            os.environ.pop(name) if value is None else os.environ.update({name: value})
+
+    def _connect(self) -> bool:
+        """Starts or joins a cluster; says whether the connection is ours to end."""
+        self._environment(QUIET)
+        if self._address == LOCAL:
+            token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+            self._environment({**LOOPBACK, **token})
+        import ray
+
+        if ray.is_initialized():  # by the program that searches
+            return False
+        options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.CRITICAL}
+        if self._address != LOCAL:
+            ray.init(address=self._address, **options)
+            return True
+        self._scratch = Scratch(root=SHORT)
+        ray.init(
+            num_cpus=max(cores(), self._wanted or 1),
+            include_dashboard=False,
+            _temp_dir=str(self._scratch.path),
+            **options,
+        )
+        return True
+
+    def _environment(self, values: Mapping[str, str]) -> None:
+        self._before.update({name: os.environ.get(name) for name in values})
+        os.environ.update(values)
+
+
+class Store:
+    """What lies in a cluster's object store for its workers; each thing is put there once."""
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster = cluster
+        self._pieces: dict[str, tuple[Any, ...]] = {}
+        self._weights: dict[Path, Any] = {}
+
+    def pieces(self, data: Dataset) -> tuple[Any, ...]:
+        """Returns references to the pieces of a data set."""
+        ray = self._cluster.ray()
+        if data.fingerprint not in self._pieces:
+            self._pieces[data.fingerprint] = tuple(ray.put(piece) for piece in pieces(data))
+        return self._pieces[data.fingerprint]
+
+    def weights(self, pretrained: Pretrained | None) -> Any:
+        """Returns a reference to the content of the file of pretrained weights."""
+        if pretrained is None:
+            return None
+        path = pretrained.weights
+        if path not in self._weights:
+            self._weights[path] = self._cluster.ray().put(path.read_bytes())
+        return self._weights[path]
+
+
+def _check(address: str, gpus: float | None) -> None:
+    if importlib.util.find_spec("ray") is None:
+        raise CnnsearchError("--ray: Ray is not installed; pip install 'cnnsearch[ray]'")
+    if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus == int(gpus))):
+        wanted = "expected a share from 0 to 1, or a whole number"
+        raise CnnsearchError(f"--gpus-per-trial: {wanted}, got {gpus:g}")
+    if address in (LOCAL, "auto"):
+        return
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or "/" in host or not 0 < int(port) < 2**16:
+        wanted = "expected HOST:PORT of a cluster's head, on one of whose nodes this runs, or auto"
+        raise CnnsearchError(f"--ray {address}: {wanted}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACHED).close()
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise CnnsearchError(f"--ray {address}: no cluster answers there ({why})") from None
+
+
+def _first_line(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[0][:300] if lines else type(error).__name__
