@@ -315,3 +315,26 @@ def test_hyperband_goes_on_from_the_promoted_trials_folder(tmp_path: Path) -> No
     for task in promoted:
         assert task.continues is not None and task.continues.name < task.trial_id
         assert 0 < task.initial_epoch < task.epochs
+
+
+def test_a_clock_that_jumps_changes_nothing_but_the_times_of_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        nan = int(task.trial_id) % 3 == 0
+        return Failed("nan", "loss is nan in epoch 1") if nan else by_size(task)
+
+    steady, jumping = Search(tmp_path / "a"), Search(tmp_path / "b")
+    steady(FakeExecutor(answer))
+    jumps = iter([86400.0 * (-1) ** number * number for number in range(10_000)])
+    monkeypatch.setattr("cnnsearch.rundb.clock", SimpleNamespace(time=lambda: 1e9 + next(jumps)))
+    jumping(FakeExecutor(answer))
+    shown = [
+        [(t.id, t.status, t.score, t.values) for t in each.trials_of()]
+        for each in (steady, jumping)
+    ]
+    assert shown[0] == shown[1]
+    assert all((trial.seconds or 0) >= 0 for trial in jumping.trials_of())
+    with jumping.run() as run:
+        kinds = [event.kind for event in run.db.events()]
+        assert kinds[:3] == ["trial_started", "epoch", "trial_ended"]

@@ -7,6 +7,7 @@ is not disturbed. Imports MLflow (about two seconds): import this module where i
 import fcntl
 import logging
 import tempfile
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -146,9 +147,10 @@ def _connect(uri: str) -> MlflowClient:
 
 def _make(path: Path) -> None:
     """Makes a store beside and renames it: MLflow's many transactions may be killed in between."""
-    beside = path.with_name(f"{path.name}.new")
-    for left in path.parent.glob(f"{beside.name}*"):
+    for left in path.parent.glob(f"{path.name}.*.new*"):
         left.unlink()
+    # Never the same name twice: MLflow remembers its connections by it, also those that failed.
+    beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.new")
     client = MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}")
     client._tracking_client.store.engine.dispose()
     beside.rename(path)

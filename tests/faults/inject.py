@@ -18,6 +18,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import product
 from multiprocessing.connection import Connection
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +44,7 @@ from cnnsearch.oracles import create_oracle
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import SearchSpace
 from cnnsearch.trial import outcome_of
+from tests.faults.report import table, write
 
 STRATEGIES = ("random", "evolution", "bayesian", "hyperband", "grid")
 KINDS = ("out of memory", "exhausted", "exception", "nan", "hang", "segfault", "SIGTERM")
@@ -195,6 +197,19 @@ def counted(run: RunDirectory) -> Found:
     )
 
 
+HEAD = (
+    *("strategy", "seed", "full without faults", "full with faults", "drawn", "retried"),
+    *("lost", "doubled", "seconds", "failed for good"),
+)
+
+
+def row(strategy: str, seed: int, whole: Found, hurt: Found) -> tuple[object, ...]:
+    """Returns a line of the table."""
+    why = ", ".join(f"{number} {kind}" for kind, number in sorted(hurt.failed.items()))
+    counts = (whole.full, hurt.full, hurt.drawn, hurt.retried, hurt.lost, hurt.doubled)
+    return (strategy, seed, *counts, round(hurt.seconds), why)
+
+
 def main() -> None:
     """Searches with every strategy, without faults and with them, and writes a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -203,38 +218,28 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--out", type=Path)
     asked = parser.parse_args()
-    rows = [
-        f"{'strategy':<11}{'seed':>5}{'full budget':>13}{'with faults':>13}{'drawn':>7}"
-        f"{'retried':>9}{'lost':>6}{'doubled':>9}{'seconds':>9}  failed for good"
-    ]
-    short = 0
+    rows, wrong = [], 0
     with tempfile.TemporaryDirectory() as folder:
-        for strategy in STRATEGIES:
+        for strategy, seed in product(STRATEGIES, range(asked.seeds)):
             wanted = None if strategy == "hyperband" else asked.trials
-            for seed in range(asked.seeds):
-                root = Path(folder) / f"{strategy}-{seed}"
-                whole = search(root, strategy, wanted, 0.0, seed)
-                hurt = search(root, strategy, wanted, asked.share, seed)
-                why = ", ".join(f"{n} {kind}" for kind, n in sorted(hurt.failed.items()))
-                rows.append(
-                    f"{strategy:<11}{seed:>5}{whole.full:>13}{hurt.full:>13}{hurt.drawn:>7}"
-                    f"{hurt.retried:>9}{hurt.lost:>6}{hurt.doubled:>9}{hurt.seconds:>9.0f}  {why}"
-                )
-                print(rows[-1], flush=True)
-                short += whole.full - hurt.full + hurt.lost + hurt.doubled
-    head = [
-        "# python -m tests.faults.inject --trials %d --share %g --seeds %d" % (
-            asked.trials, asked.share, asked.seeds,
-        ),
-        f"# Faults in {asked.share:.0%} of all attempts, one of: {', '.join(KINDS)}; before or in",
-        f"# the middle of training, two workers on two cores, trial timeout {TIMEOUT:g} s.",
-        "# full budget: candidates trained for all epochs without faults, and with them.",
-    ]  # fmt: skip
-    text = "\n".join([*head, *rows, f"# short, lost or doubled in all: {short}"]) + "\n"
+            root = Path(folder) / f"{strategy}-{seed}"
+            whole = search(root, strategy, wanted, 0.0, seed)
+            hurt = search(root, strategy, wanted, asked.share, seed)
+            rows.append(row(strategy, seed, whole, hurt))
+            print(*rows[-1], flush=True)
+            wrong += whole.full - hurt.full + hurt.lost + hurt.doubled
+    text = (
+        f"Struck: {asked.share:.0%} of all attempts, before or in the middle of training, by one "
+        f"of:\n{', '.join(KINDS)}.\nTwo workers, trial timeout {TIMEOUT:g} s. Full: candidates "
+        f"trained for all {EPOCHS} epochs.\n\n{table(HEAD, rows)}\n\n"
+        f"Short, lost or doubled in all: {wrong}"
+    )
     if asked.out:
-        asked.out.write_text(text, "utf-8")
-    raise SystemExit(1 if short else 0)
+        write(asked.out, "inject", asked, text)
+    raise SystemExit(1 if wrong else 0)
 
 
 if __name__ == "__main__":
-    main()
+    from tests.faults.inject import main as named  # trials' processes import it by this name
+
+    named()
