@@ -9,6 +9,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+from cnnsearch.beside import SUFFIX
 from cnnsearch.errors import RunError
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.runlock import Owner
@@ -78,7 +79,7 @@ def delete(root: Path, name: str) -> int:
         path, size = run.path, size_of(run.path)
         with run.lock():
             pass  # refused while somebody writes it
-    gone = path.with_name(f".{name}-{secrets.token_hex(4)}")
+    gone = path.with_name(f".{name}-{secrets.token_hex(4)}{SUFFIX}")  # swept if killed here
     try:
         path.rename(gone)
     except OSError as error:
