@@ -74,8 +74,12 @@ def epochs_of(search: Search, trial: str) -> int:
 
 
 def kill_one(search: Search, driver: int, rng: random.Random, server: float) -> Kill | None:
-    """Kills a process of the search; None: there was none that may be killed."""
-    found = servers_of(driver) if rng.random() < server else []
+    """Kills a process of the search; None: there was none that may be killed.
+
+    The server is left alone while no trial runs: killed again and again while it starts, it ends
+    the search in one line.
+    """
+    found = servers_of(driver) if trials_of(driver) and rng.random() < server else []
     whom = "server" if found else "trial"
     found = found or [p for p in trials_of(driver) if fruitless(search, trial_of(p)) < SPARED]
     if not found:
