@@ -6,6 +6,8 @@ import math
 import os
 import secrets
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterable, Mapping
@@ -16,6 +18,7 @@ from typing import Any
 from cnnsearch.data.dataset import Dataset
 from cnnsearch.data.travel import pieces
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.executor import guardian
 from cnnsearch.executor.scratch import Scratch
 from cnnsearch.outcomes import Pretrained
 from cnnsearch.resources import cores
@@ -101,6 +104,7 @@ class Cluster:
         self._connected, self._over = threading.Event(), threading.Event()
         self._error: Exception | None = None
         self._scratch: Scratch | None = None
+        self._guardian: subprocess.Popen[bytes] | None = None
         self._before: dict[str, str | None] = {}
         self._thread: threading.Thread | None = None
         self._share: Share | None = None
@@ -184,6 +188,8 @@ class Cluster:
             import ray
 
             ray.shutdown()
+        if self._guardian is not None:
+            self._guardian.communicate()  # closes its input, and waits
         if self._scratch is not None:
             self._scratch.leave()
         for name, value in self._before.items():
@@ -193,8 +199,9 @@ class Cluster:
         """Starts or joins a cluster; says whether the connection is ours to end."""
         self._environment(QUIET)
         if self._address == LOCAL:
-            token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
-            self._environment({**LOOPBACK, **token})
+            self._environment(LOOPBACK)
+            os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads both once and keeps them
+            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         import ray
 
         if ray.is_initialized():  # by the program that searches
@@ -204,6 +211,7 @@ class Cluster:
             ray.init(address=self._address, **options)
             return True
         self._scratch = Scratch(root=SHORT)
+        self._guardian = _guard(self._scratch.path)
         ray.init(
             num_cpus=max(cores(), self._wanted or 1),
             include_dashboard=False,
@@ -240,6 +248,16 @@ class Store:
         if path not in self._weights:
             self._weights[path] = self._cluster.ray().put(path.read_bytes())
         return self._weights[path]
+
+
+def _guard(folder: Path) -> subprocess.Popen[bytes]:
+    """Starts what ends a local cluster's processes should this one be killed."""
+    return subprocess.Popen(
+        [sys.executable, "-I", "-S", guardian.__file__, str(folder)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
 
 
 def _check(address: str, gpus: float | None) -> None:

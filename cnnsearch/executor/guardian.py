@@ -1,0 +1,56 @@
+"""Run as a script beside a local Ray cluster: when its driver is gone, so is what Ray left.
+
+The system ends Ray's servers with the driver, but two helpers of theirs would try to reach them for
+more than a minute. They are known by the files they have open in the cluster's folder.
+
+    python guardian.py FOLDER    waits for the end of its standard input, kills, removes FOLDER
+"""
+
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+GRACE = 2.0
+"""Seconds in which processes may end by themselves."""
+
+
+def main() -> None:
+    """Waits for the driver, and ends what it left."""
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    folder = os.path.realpath(sys.argv[1])
+    driver = os.getppid()
+    sys.stdin.buffer.read()
+    until = time.monotonic() + GRACE
+    while list(_users(folder, driver)) and time.monotonic() < until:
+        time.sleep(0.1)
+    for process in _users(folder, driver):
+        with suppress(OSError):
+            os.kill(process, signal.SIGKILL)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+def _users(folder: str, driver: int) -> Iterator[int]:
+    """Yields the processes, but the driver, that have a file open in a folder."""
+    for process in Path("/proc").glob("[0-9]*"):
+        number = int(process.name)
+        if number not in (driver, os.getpid()) and _uses(process, folder):
+            yield number
+
+
+def _uses(process: Path, folder: str) -> bool:
+    with suppress(OSError):
+        for opened in (process / "fd").iterdir():
+            with suppress(OSError):
+                if os.readlink(opened).startswith(f"{folder}/"):
+                    return True
+    return False
+
+
+if __name__ == "__main__":
+    main()
