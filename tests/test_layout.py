@@ -40,7 +40,7 @@ ARROWS = {
     "judge": {"oracles"},
     "executor": {"trial"},
     "oracles": {"trial"},
-    "tracking": {"measuring", "rundir"},
+    "tracking": {"measuring", "rundir", "drawing"},
     "trial": {"training", "model", "outcomes"},
     "outcomes": {"data"},
     "training": {
@@ -126,7 +126,7 @@ DOORS = {
     "sklearn": {"data", "final"},
     "PIL": {"data", "inspection"},
     "scipy": {"export", "fidelity", "final"},
-    "matplotlib": {"report", "drawing", "inspection", "fidelity", "final"},
+    "matplotlib": {"report", "drawing", "inspection", "fidelity", "final", "tracking"},
     "typer": {"cli"},
     "tensorflow": {
         *("steps", "resources", "training", "trial", "export", "serving", "precision", "final"),

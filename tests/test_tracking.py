@@ -275,7 +275,7 @@ def test_artifacts_that_cannot_be_written_are_said_once_and_missed_alone(run):
     sample_run.search(run, 2)
     messages = []
     tracking.sync(run, on_message=messages.append)
-    assert len(messages) == len(set(messages)) == 4
+    assert len(messages) == len(set(messages)) == 6
     assert "artifact architecture.json" in messages[2]
     assert child(run, 2).info.status == "FINISHED"
     assert child(run, 2).data.metrics["val_accuracy"] > 0

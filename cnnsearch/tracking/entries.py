@@ -62,6 +62,16 @@ def outcome(data: Mapping[str, Any], history: list[dict[str, Any]]) -> dict[str,
     return {**found, **best, "score": data.get("score"), "seconds": data.get("seconds")}
 
 
+def tested(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What a finally trained model's test came to; ``latency_ms`` is that of one image."""
+    return {**data, "latency_ms": data.get("latency_ms_batch_1")}
+
+
+def exported(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What the first export of a candidate was found to do."""
+    return {key: data.get(key) for key in ("test_accuracy", "latency_ms")}
+
+
 def progress(trials: list[TrialRecord], ended: set[str | None]) -> list[Point]:
     """The best score so far against the number of finished candidates."""
     best, made = -math.inf, list[Point]()

@@ -10,10 +10,12 @@ from cnnsearch.records import TrialRecord
 
 _COLUMNS = (
     "metrics.`best_val_accuracy`",
+    "metrics.`val_accuracy`",
     "metrics.`params`",
     "metrics.`macs`",
     "metrics.`flops`",
     "tags.`family`",
+    "tags.`pareto`",
     "tags.`status`",
 )
 _FIXED = {"0": 73, "attributes.`Run Name`": 230, "runDateAndNestInfo": 150}  # wide enough to read
@@ -91,6 +93,11 @@ def trial_name(data: Mapping[str, Any]) -> str:
     return f"{data['number']:03d} {data['family']} {short(data.get('params'))}"
 
 
+def name_of(trial: TrialRecord) -> str:
+    """Names a candidate as its run is named."""
+    return trial_name({"number": trial.number, "family": trial.family, "params": trial.params})
+
+
 def note(
     name: str, manifest: Mapping[str, Any], trials: Sequence[TrialRecord], runs: Mapping[str, str]
 ) -> str:
@@ -106,12 +113,16 @@ def note(
     lines = [f"{_asked(manifest)} {_counted(trials)}", ""]
     if ranked:
         lines += [_best(ranked[0], runs), ""]
-        lines += ["```", f"cnnsearch export best --run {name} --out exports/{name}"]
-        lines += [f"cnnsearch results {name}", "```", ""]
+        lines += ["```", f"cnnsearch results {name}"]
+        lines += [f"cnnsearch export best --run {name} --out exports/{name}"]
+        lines += [f"cnnsearch register {name} --run {name} --alias champion", "```", ""]
         what = measured(objective_of(manifest)).replace("val ", "val. ")
         lines += [f"| | candidate | {what} | params | multiply-adds | FLOPs |"]
         lines += ["|--:|---|--:|--:|--:|--:|"]
         lines += [_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
+        front = sum(t in pareto(trials) for t in ranked)
+        lines += ["", f"On the Pareto front of score and multiply-adds: {front}"]
+        lines[-1] += " (filter: `tags.pareto = 'true'`)."
     return "\n".join(lines)
 
 
@@ -151,10 +162,24 @@ def _tested(trial: TrialRecord, runs: Mapping[str, str], tests: Mapping[str, flo
 
 
 def ranking(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Returns the finished candidates, the best first, of equals the smallest."""
+    """Returns the finished candidates, the best first, of equals the smallest.
+
+    A candidate that was promoted counts once, with its longest training.
+    """
     done = [t for t in trials if t.status == "completed" and t.score is not None]
-    done = [t for t in done if math.isfinite(t.score or 0)]
+    promoted = {t.continues for t in done}
+    done = [t for t in done if math.isfinite(t.score or 0) and t.id not in promoted]
     return sorted(done, key=lambda t: (-(t.score or 0), t.macs or 0, t.number))
+
+
+def pareto(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns the candidates that no other beats in score and multiply-adds, cheapest first."""
+    front: list[TrialRecord] = []
+    priced = [t for t in ranking(trials) if t.macs is not None]
+    for trial in sorted(priced, key=lambda t: t.macs or 0):  # of equals, the best stays first
+        if not front or (trial.score or 0) > (front[-1].score or 0):
+            front.append(trial)
+    return front
 
 
 def objective_of(manifest: Mapping[str, Any]) -> str:
@@ -169,9 +194,17 @@ def _asked(manifest: Mapping[str, Any]) -> str:
             words.append(f"{before} **{manifest[key]}**")
     if manifest.get("seed") is not None:
         words.append(f"(seed {manifest['seed']})")
+    words += _limits(manifest)
     if (objective := objective_of(manifest)) != "accuracy":
         words.append(f"for the best **{measured(objective).removeprefix('val ')}**")
     return " ".join(words) + "."
+
+
+def _limits(manifest: Mapping[str, Any]) -> list[str]:
+    asked = {**(manifest.get("settings") or {}), **manifest}
+    limits = (("max_params", "params"), ("max_macs", "multiply-adds"))
+    found = [f"{short(asked[k])} {what}" for k, what in limits if isinstance(asked.get(k), int)]
+    return [f"within {' and '.join(found)}"] if found else []
 
 
 def _counted(trials: Sequence[TrialRecord]) -> str:
@@ -194,7 +227,7 @@ def _row(place: int, trial: TrialRecord, runs: Mapping[str, str]) -> str:
 
 
 def _linked(trial: TrialRecord, runs: Mapping[str, str]) -> str:
-    name = trial_name({"number": trial.number, "family": trial.family, "params": trial.params})
+    name = name_of(trial)
     return f"[{name}]({runs[trial.id]})" if trial.id in runs else name
 
 

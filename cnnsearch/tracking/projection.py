@@ -9,11 +9,12 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cnnsearch.records import Event, TrialRecord
+from cnnsearch.records import Event
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.tracking import entries, pages
 from cnnsearch.tracking.entries import Point
 from cnnsearch.tracking.store import Refused, Store
+from cnnsearch.tracking.summary import Summary
 
 STATUS = {"completed": "FINISHED", "finished": "FINISHED", "failed": "FAILED"}
 
@@ -45,6 +46,7 @@ class Projection:
             with run.db.transaction():
                 self._runs.clear()
                 run.db.set_cursor(cursor, 0)
+        self._summary = Summary(run, store, self._runs, self._experiment)
 
     def step(self, limit: int = 500) -> bool:
         """Projects the next events; False says that there were none."""
@@ -54,7 +56,7 @@ class Projection:
         for run in list(self._curves):
             self._attempt(self._flush, run)
         if events:
-            self._attempt(self._summarize, events)
+            self._attempt(self._summary.update, self._parent(_ms(events[0])), events)
             self._run.db.set_cursor(self._cursor, events[-1].seq)
         return bool(events)
 
@@ -81,6 +83,9 @@ class Projection:
             "trial_ended": self._end_trial,
             "evaluated": self._evaluated,
             "results": self._results,
+            "reported": self._results,
+            "exported": self._exported,
+            "system": self._system,
             "run_ended": self._end_run,
         }
         if event.kind in handlers:
@@ -106,10 +111,13 @@ class Projection:
         tags = pages.experiment_tags(self._run.name, parent, final, objective)
         for key, value in tags.items():
             self._store.tag_experiment(self._experiment, key, value)
+        self._dataset(parent)
+
+    def _dataset(self, run: str) -> None:
         dataset = self._run.manifest.get("dataset")
         if isinstance(dataset, Mapping) and "fingerprint" in dataset:
             source, digest = str(dataset.get("source")), str(dataset["fingerprint"])
-            self._store.dataset(parent, source, digest, source, json.dumps(dict(dataset)))
+            self._store.dataset(run, source, digest, source, json.dumps(dict(dataset)))
 
     def _parent(self, time: int, commit: str | None = None) -> str:
         if "parent" not in self._runs:
@@ -127,7 +135,8 @@ class Projection:
         trial, data = str(event.trial_id), event.data
         earlier = data.get("continues")
         if earlier and f"trial {earlier}" in self._runs:  # one run a candidate, over all its rungs
-            self._runs[f"trial {trial}"] = self._runs[f"trial {earlier}"]
+            self._runs[f"trial {trial}"] = child = self._runs[f"trial {earlier}"]
+            self._store.write(child, entries.points(entries.costs(data), _ms(event), 0))
         elif f"trial {trial}" not in self._runs:
             self._runs[f"trial {trial}"] = self._child(event, trial)
         self._store.write(self._runs[f"trial {trial}"], tags={"status": "running"})
@@ -142,6 +151,7 @@ class Projection:
         )
         costs = entries.points(entries.costs(data), time, 0)
         self._store.write(child, costs, params=entries.params(data["values"]))
+        self._dataset(child)
         for name in ("architecture", "recipe"):
             text = json.dumps(data[name], indent=2)
             self._attempt(self._store.text, child, f"{name}.json", text)
@@ -188,12 +198,23 @@ class Projection:
         """What a finally trained model's test came to."""
         child = self._runs.get(f"trial {event.trial_id}")
         if child:
-            self._store.write(child, entries.points(event.data, _ms(event), 0))
+            self._store.write(child, entries.points(entries.tested(event.data), _ms(event), 0))
+
+    def _exported(self, event: Event) -> None:
+        """What the export of a candidate was found to do on the test split, and how fast."""
+        child = self._runs.get(f"trial {event.trial_id}")
+        if child:
+            self._store.write(child, entries.points(entries.exported(event.data), _ms(event), 0))
+
+    def _system(self, event: Event) -> None:
+        points = entries.points(event.data, _ms(event), event.seq)
+        self._store.write(self._parent(_ms(event)), points)
 
     def _results(self, event: Event) -> None:
-        """Tables and pictures of a final training, and its summary."""
+        """Tables, pictures and reports, and a final training's summary."""
         parent = self._parent(_ms(event))
-        self._store.write(parent, entries.points(event.data["metrics"], _ms(event), 0))
+        metrics = event.data.get("metrics") or {}
+        self._store.write(parent, entries.points(metrics, _ms(event), 0))
         for name in event.data["files"]:
             if (self._run.path / name).is_file():
                 self._attempt(self._store.file, parent, self._run.path / name)
@@ -210,28 +231,8 @@ class Projection:
         parent = self._parent(_ms(event))
         self._store.write(parent, tags={"status": status, "reason": reason})
         self._store.status(parent, STATUS.get(status, "KILLED"), _ms(event))
-
-    def _summarize(self, events: list[Event]) -> None:
-        """The parent's own curve (best so far against candidates) and its description."""
-        ended = {e.trial_id for e in events if e.kind == "trial_ended"}
-        if not ended and not any(e.kind.startswith("run_") for e in events):
-            return
-        trials = self._run.db.trials()
-        links = {t.id: self._link(t) for t in trials if f"trial {t.id}" in self._runs}
-        text = self._note(trials, links)
-        tags = {"mlflow.note.content": entries.cut(text, entries.LONGEST_TAG)}
-        self._store.write(self._parent(_ms(events[0])), entries.progress(trials, ended), tags=tags)
-
-    def _note(self, trials: list[TrialRecord], links: Mapping[str, str]) -> str:
-        name, manifest = self._run.name, self._run.manifest
-        if "final" not in manifest:
-            return pages.note(name, manifest, trials, links)
-        events = self._run.db.of_kind("evaluated")
-        tests = {str(e.trial_id): float(e.data["test_accuracy"]) for e in events}
-        return pages.final_note(name, manifest, trials, links, tests)
-
-    def _link(self, trial: TrialRecord) -> str:
-        return pages.run_page(self._experiment, self._runs[f"trial {trial.id}"])
+        if status == "finished":  # nobody is training now, so that drawing holds up nobody
+            self._summary.illustrate(parent, self._attempt)
 
 
 def _event(like: Event, kind: str, data: Mapping[str, Any]) -> Event:

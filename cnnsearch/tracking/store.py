@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from mlflow import MlflowClient
-from mlflow.entities import Dataset, DatasetInput, Metric, Param, RunTag
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag
 from mlflow.exceptions import MlflowException
 from requests import RequestException
 
@@ -49,6 +49,10 @@ class Store:
             logging.getLogger(name).setLevel(logging.ERROR)
         self._artifacts = artifacts
         self._client = _ask(lambda: _connect(uri))
+
+    def ask(self, question: Callable[[MlflowClient], _R]) -> _R:
+        """Asks MLflow's client for what only a few need."""
+        return _ask(lambda: question(self._client))
 
     def experiment(self, name: str) -> str:
         """Returns the id of the experiment, made if need be."""
@@ -132,7 +136,8 @@ class Store:
     def dataset(self, run: str, name: str, digest: str, source: str, profile: str) -> None:
         """Names the data set that a run was trained on."""
         entry = Dataset(name, digest[:36], "cnnsearch", source, profile=profile)
-        _ask(lambda: self._client.log_inputs(run, [DatasetInput(entry)]))
+        context = [InputTag("mlflow.data.context", "training")]
+        _ask(lambda: self._client.log_inputs(run, [DatasetInput(entry, context)]))
 
 
 def _connect(uri: str) -> MlflowClient:

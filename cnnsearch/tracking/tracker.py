@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch.errors import RunError, TrackingError
 from cnnsearch.rundir import RunDirectory
+from cnnsearch.tracking import load
 from cnnsearch.tracking.environment import settle
 
 if TYPE_CHECKING:
@@ -73,8 +74,11 @@ class Tracker:
 
     def _follow(self) -> None:
         pause, projection = _PAUSE, None
+        monitors = self._monitors()
         while True:
-            self._wake.wait()
+            while not self._wake.wait(load.interval() if monitors else None) and monitors:
+                self._run.db.append("system", monitors.sample())
+                self._wake.set()
             self._wake.clear()
             last = self._closing.is_set()
             try:
@@ -90,6 +94,14 @@ class Tracker:
                 pause = self._rest(pause)
             if last:
                 return
+
+    def _monitors(self) -> load.Monitors | None:
+        settle()
+        try:
+            return load.Monitors() if load.asked() else None
+        except TrackingError as error:
+            self._say(str(error))
+            return None
 
     def _rest(self, pause: float) -> float:
         self._closing.wait(pause)
