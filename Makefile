@@ -10,7 +10,7 @@ COMPLETE := .venv/.complete
 # More for pytest: make test ARGS="-n 2 -k space"
 ARGS ?=
 
-.PHONY: search test test-slow lint format ui wheel smoke bench constraints clean help
+.PHONY: search test test-slow faults lint format ui wheel smoke bench constraints clean help
 .DEFAULT_GOAL := help
 
 .venv: $(COMPLETE)  ## make the virtual environment (about 2 minutes)
@@ -37,6 +37,13 @@ test: .venv  ## run the tests but the slow ones
 
 test-slow: .venv  ## run the slow tests
 	$(BIN)/python -m pytest -m "slow or browser" $(ARGS)
+
+faults: .venv  ## break searches in every way, hundreds of times; writes benchmarks/faults (hours)
+	$(BIN)/python -m tests.faults.inject --out benchmarks/faults/inject.txt
+	$(BIN)/python -m tests.faults.stop_signals --out benchmarks/faults/stop_signals.txt
+	$(BIN)/python -m tests.faults.many_trials --out benchmarks/faults/memory.txt
+	$(BIN)/python -m tests.faults.kill_trials --out benchmarks/faults/kill_trials.txt
+	$(BIN)/python -m tests.faults.kill_driver --out benchmarks/faults/kill_driver.txt
 
 lint: .venv  ## check style and types
 	$(BIN)/ruff check .
