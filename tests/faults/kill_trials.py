@@ -7,7 +7,6 @@ is an answer about the candidate. Each search is compared with an undisturbed on
 """
 
 import argparse
-import os
 import random
 import shutil
 import signal
@@ -24,7 +23,16 @@ import psutil
 from tests.faults import stores
 from tests.faults.kill_driver import reference
 from tests.faults.report import table, write
-from tests.faults.searches import Plan, Search, family, leave_time, reaped, servers_of, trials_of
+from tests.faults.searches import (
+    Plan,
+    Search,
+    family,
+    leave_time,
+    reaped,
+    servers_of,
+    trials_of,
+    workers_of,
+)
 
 SPARED = 2
 """A trial that died so often since its last new epoch is not killed again (attempts.FRUITLESS)."""
@@ -51,13 +59,6 @@ class Kill:
 COLUMNS = ("search", "whom", "trial", "epochs", "age s")
 
 
-def trial_of(process: psutil.Process) -> str:
-    """Returns which trial a process trains: its output goes into that one's log."""
-    with suppress(OSError):
-        return Path(os.readlink(f"/proc/{process.pid}/fd/1")).parent.name
-    return ""
-
-
 def fruitless(search: Search, trial: str) -> int:
     """How often a trial has died since its last new epoch."""
     query = (
@@ -79,14 +80,16 @@ def kill_one(search: Search, driver: int, rng: random.Random, server: float) -> 
     The server is left alone while no trial runs: killed again and again while it starts, it ends
     the search in one line.
     """
-    found = servers_of(driver) if trials_of(driver) and rng.random() < server else []
-    whom = "server" if found else "trial"
-    found = found or [p for p in trials_of(driver) if fruitless(search, trial_of(p)) < SPARED]
+    whom, training = "trial", trials_of(driver)
+    found = [p for p in training if fruitless(search, search.trial_of(p.pid)) < SPARED]
+    if training and rng.random() < server:
+        whom = "worker" if search.plan.ray else "server"
+        found = workers_of(driver) if search.plan.ray else servers_of(driver)
     if not found:
         return None
     victim = rng.choice(found)
     with suppress(psutil.NoSuchProcess):
-        trial = trial_of(victim) if whom == "trial" else "-"
+        trial = search.trial_of(victim.pid) if whom == "trial" else "-"
         age = time.time() - victim.create_time()
         epochs = epochs_of(search, trial)
         victim.send_signal(signal.SIGKILL)
@@ -158,7 +161,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--a-search", type=int, default=20, help="kills, at most")
-    parser.add_argument("--server", type=float, default=0.1, help="share that hits the server")
+    parser.add_argument("--server", type=float, default=0.06, help="share that hits the server")
+    parser.add_argument("--ray", type=int, default=0, help="1: on a Ray cluster of this machine")
     parser.add_argument("--pause", type=float, default=3.0, help="seconds between two, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -167,7 +171,8 @@ def main() -> None:
     rng, kills, wrong, again = random.Random(asked.seed), list[Kill](), list[str](), list[str]()
     searches = trials = 0
     while sum(kill.whom == "trial" for kill in kills) < asked.kills:
-        plan = Plan("random", trials=12, epochs=12, workers=2, seed=asked.seed + searches)
+        plan = Plan("random", trials=12, epochs=12, workers=2, seed=asked.seed + searches,
+                    ray=bool(asked.ray))  # fmt: skip
         folder = Path(tempfile.mkdtemp(prefix="kill-trials-"))
         found, faults, repeated = disturb(plan, folder, rng, asked)
         kills, wrong, again = [*kills, *found], [*wrong, *faults], [*again, *repeated]
@@ -183,9 +188,10 @@ def main() -> None:
 def _report(
     kills: list[Kill], wrong: list[str], again: list[str], searches: int, trials: int
 ) -> str:
-    server = sum(kill.whom == "server" for kill in kills)
+    server = sum(kill.whom != "trial" for kill in kills)
+    others = "Ray's workers" if "Ray" in kills[0].search else "the fork server"
     lines = [
-        f"{len(kills) - server} kills of a trial's process and {server} of the fork server in "
+        f"{len(kills) - server} kills of a trial's process and {server} of {others} in "
         f"{searches} searches of {trials} candidates in all, two side by side.",
         f"{len(again)} epochs were trained again; {len(wrong)} differences from undisturbed.",
         *(["", "Wrong:"] if wrong else []),

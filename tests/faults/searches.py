@@ -15,10 +15,12 @@ from typing import Any
 
 import psutil
 
+from cnnsearch.trial import LOG
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 NAME = "r"
-LIMIT = 600.0
+LIMIT = 1800.0
 """Seconds after which a session that does not end is a failure."""
 SPACE = """\
 variables:
@@ -41,10 +43,11 @@ class Plan:
     epochs: int = 4
     workers: int = 1
     seed: int = 0
+    ray: bool = False
 
     @property
     def words(self) -> str:
-        return f"{self.strategy}, seed {self.seed}"
+        return f"{self.strategy}, seed {self.seed}{', Ray' if self.ray else ''}"
 
 
 @dataclass
@@ -74,7 +77,8 @@ class Search:
         options = [text for key, n in numbers.items() for text in (f"--{key}", str(n))]
         epochs = [] if plan.strategy == "hyperband" else ["--epochs", str(plan.epochs)]
         search = ["search", "space.yaml", "--name", NAME, "--strategy", plan.strategy]
-        return [*program, *search, *options, *epochs, "--train-share", "0.5", *tail]
+        ray = ["--ray", "local"] if plan.ray else []
+        return [*program, *search, *options, *epochs, *ray, "--train-share", "0.5", *tail]
 
     def variables(self, kill: str = "") -> dict[str, str]:
         """The environment of a session; ``kill`` is what hooks/sitecustomize.py takes."""
@@ -112,7 +116,8 @@ class Search:
             AssertionError: it does not end well.
         """
         since = time.monotonic()
-        code = self.start().wait(LIMIT)
+        with reaped(self.start()) as session:
+            code = session.wait(LIMIT)
         assert code == 0, f"exit code {code}\n{self.printed()}"
         return time.monotonic() - since
 
@@ -128,6 +133,12 @@ class Search:
             elif words[0] == "epoch":
                 told.append((session, words[1], int(words[2]), words[3]))
         return told
+
+    def trial_of(self, pid: int) -> str:
+        """Which trial the process is or was training; empty: none."""
+        lines = [line.split() for line in self.log.read_text().splitlines()]
+        told = [words[2] for words in lines if words[:2] == ["process", str(pid)]]
+        return told[-1] if told else ""
 
     def calls(self) -> dict[str, int]:
         """How often each point was passed."""
@@ -188,9 +199,21 @@ def servers_of(pid: int) -> list[psutil.Process]:
     return [p for p in family(pid) if "forkserver" in _line(p) and _parent(p) == pid]
 
 
+def workers_of(pid: int) -> list[psutil.Process]:
+    """The workers of a driver's Ray cluster."""
+    return [p for p in family(pid) if _line(p).startswith("ray::Worker")]
+
+
 def trials_of(pid: int) -> list[psutil.Process]:
-    """The processes that train: what the fork server has forked."""
-    return [child for server in servers_of(pid) for child in family(server.pid)]
+    """The processes that train: what they print goes into a trial's log."""
+    return [p for p in family(pid) if _output(p) == LOG]
+
+
+def _output(process: psutil.Process) -> str:
+    try:
+        return Path(os.readlink(f"/proc/{process.pid}/fd/1")).name
+    except OSError:
+        return ""
 
 
 def _line(process: psutil.Process) -> str:

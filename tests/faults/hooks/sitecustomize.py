@@ -17,6 +17,7 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 POINTS = {
+    "cnnsearch.executor.child": ["main"],
     "cnnsearch.rundb": ["RunDatabase._execute"],
     "cnnsearch.rundir": ["_fill", "_write"],
     "cnnsearch.runlock": ["_write"],
@@ -45,8 +46,8 @@ def _kill(whom: str) -> None:
 def _tell_epoch(name: str, place: int, training: Any) -> None:
     word = EPOCH.get(name, ("", ""))[place]
     if word:
-        epoch = training._progress.epoch + (word == "begin")
-        _tell("epoch", training._job.folder.name, epoch, word)
+        trial = os.environ.get("CNNSEARCH_FAULT_TRIAL", training._job.folder.name)
+        _tell("epoch", trial, training._progress.epoch + (word == "begin"), word)
 
 
 def _watched(
@@ -58,7 +59,10 @@ def _watched(
     def call(*args: Any, **kwargs: Any) -> Any:
         nonlocal calls
         calls += 1
-        if name not in EPOCH:
+        if name == "child.main":
+            os.environ["CNNSEARCH_FAULT_TRIAL"] = args[1].trial_id
+            _tell("process", os.getpid(), args[1].trial_id)
+        elif name not in EPOCH:
             _tell("call", name)
         due = name == point and calls == number
         if due and when == "before":
