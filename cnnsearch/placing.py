@@ -21,11 +21,15 @@ def moved(settings: Settings, **given: Any) -> Settings:
 
     Args:
         settings: of a run.
-        **given: workers, gpus (``none``: every trial sees all again), workers_per_gpu, max_disk …
+        **given: workers, gpus (``none``: every trial sees all again), workers_per_gpu, ray
+            (``none``: on this machine again), gpus_per_trial, max_disk …
     """
     changes = {key: value for key, value in given.items() if value is not None}
-    if changes.get("gpus") == "none":
-        changes["gpus"] = None
+    if changes.get("ray") == "none":
+        changes["gpus_per_trial"] = None
+    for key in ("gpus", "ray"):
+        if changes.get(key) == "none":
+            changes[key] = None
     return replace(settings, **changes)
 
 
@@ -79,20 +83,49 @@ def check_placement(settings: Settings) -> None:
         raise CnnsearchError(
             f"--start-method: expected {known}, got {settings.start_method!r}{hint}"
         )
+    if settings.ray is not None:
+        _check_ray(settings)
+        return
+    if settings.gpus_per_trial is not None:
+        raise CnnsearchError("--gpus-per-trial: is for --ray; without it, see --workers-per-gpu")
     if settings.workers == 0 and settings.gpus:
         raise CnnsearchError("--gpus: pins a GPU to each worker, but --workers 0 has none")
     gpus_of(settings.gpus)
 
 
+def _check_ray(settings: Settings) -> None:
+    if settings.workers == 0:
+        raise CnnsearchError("--ray: places trials on nodes, but --workers 0 keeps them here")
+    if settings.gpus or settings.workers_per_gpu != 1:
+        flag = "--gpus" if settings.gpus else "--workers-per-gpu"
+        raise CnnsearchError(f"{flag}: with --ray, Ray gives GPUs out; see --gpus-per-trial")
+
+
 def slots(settings: Settings) -> int:
-    """Returns how many trials run side by side; 0: one, in this process."""
+    """Returns how many trials run side by side, as far as is known; 0: one, in this process."""
     if settings.workers is not None:
         return settings.workers
+    if settings.ray is not None:
+        return 1
     return max(1, len(gpus_of(settings.gpus)) * settings.workers_per_gpu)
 
 
 def executor_of(settings: Settings) -> Executor:
-    """Returns what runs the trials of a run; it starts nothing yet."""
+    """Returns what runs the trials of a run; it starts nothing yet.
+
+    Raises:
+        CnnsearchError: no Ray is installed, or no cluster is where one should be.
+    """
+    if settings.ray is not None:
+        from cnnsearch.executor.ray import RayExecutor
+
+        return RayExecutor(
+            settings.ray,
+            slots=settings.workers,
+            gpus_per_trial=settings.gpus_per_trial,
+            timeout=settings.trial_timeout,
+            start_method=START_METHODS[settings.start_method],
+        )
     return create_executor(
         slots(settings),
         timeout=settings.trial_timeout,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from cnnsearch import machine
 from cnnsearch.amounts import parse_amount, parse_time
 from cnnsearch.data import Dataset, source_of
+from cnnsearch.errors import RunError
 from cnnsearch.executor import Executor
 from cnnsearch.placing import check_placement, executor_of, moved
 from cnnsearch.rundir import RunDirectory
@@ -56,6 +57,8 @@ def search(
     workers_per_gpu: int = 1,
     start_method: str = "auto",
     max_disk: str | int | None = None,
+    ray: str | None = None,
+    gpus_per_trial: float | None = None,
     mlflow_uri: str | None = None,
     trial_timeout: str | float | None = None,
     skip_bad_images: bool = False,
@@ -97,6 +100,9 @@ def search(
             where that is safe.
         max_disk: what checkpoints may take on disk, ``50G``; the states and then the weights of
             the candidates with the lowest scores go first. None: 20G.
+        ray: train on a Ray cluster: ``local`` starts one on this machine, otherwise HOST:PORT or
+            ``auto``. ``workers`` are then as many as it has room for, if not given.
+        gpus_per_trial: of the cluster's, for a candidate: 0.25 lets four share one. None: one each.
         mlflow_uri: where MLflow tracks; None: an SQLite store in ``runs``.
         trial_timeout: how long one candidate may take.
         skip_bad_images: leave unreadable images out instead of refusing them.
@@ -137,6 +143,8 @@ def search(
         workers_per_gpu=workers_per_gpu,
         start_method=start_method,
         max_disk=None if max_disk is None else parse_amount(max_disk, "--max-disk"),
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
         mlflow_uri=mlflow_uri,
         trial_timeout=None
         if trial_timeout is None
@@ -156,11 +164,13 @@ def resume(
     gpus: str | None = None,
     workers_per_gpu: int | None = None,
     max_disk: str | int | None = None,
+    ray: str | None = None,
+    gpus_per_trial: float | None = None,
     watcher: Watcher | None = None,
 ) -> "SearchResult":
     """Goes on with a run as it was asked for; only the arguments given here may change.
 
-    ``gpus="none"`` lets every candidate see all GPUs again.
+    ``gpus="none"`` lets every candidate see all GPUs again, ``ray="none"`` trains on this machine.
 
     Raises:
         RunError: there is no such run.
@@ -180,6 +190,8 @@ def resume(
         gpus=gpus,
         workers_per_gpu=workers_per_gpu,
         max_disk=disk,
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
     )
     return run_search(settings, space, root, name, watcher)
 
@@ -249,3 +261,5 @@ def _import_while_warming(executor: Executor) -> None:
     """Imports the frameworks here and in the executor's server at once; a second time is free."""
     executor.warm()
     machine.import_frameworks()
+    if executor.free < 1:  # a cluster that cannot be had is told before there is a run
+        raise RunError("there is nowhere to train: no slot is free")

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -101,7 +101,8 @@ class Session:
     def _begin(self) -> None:
         resumed = self._run.db.last("run_") is not None
         self._run.db.append("run_started", {"resumed": resumed, "environment": environment()})
-        self._watcher.begin(overview(self._run, self._settings, self._space, self._dataset))
+        view = overview(self._run, self._settings, self._space, self._dataset)
+        self._watcher.begin(replace(view, workers=self._executor.free))
         for text in (unbalanced(self._settings, self._dataset),):
             if text:
                 self._watcher.note(text)

@@ -54,6 +54,9 @@ class Settings:
         workers_per_gpu: workers that share one of ``gpus``.
         start_method: of the candidates' processes: auto, forkserver or spawn.
         max_disk: bytes that checkpoints may take; None: 20 GB.
+        ray: the Ray cluster that trains: ``local`` for one of this machine's own, or an address;
+            None: processes of this machine.
+        gpus_per_trial: what a candidate gets of a cluster's GPUs; None: one, where there are any.
     """
 
     space: str
@@ -84,6 +87,8 @@ class Settings:
     workers_per_gpu: int = 1
     start_method: str = "auto"
     max_disk: int | None = None
+    ray: str | None = None
+    gpus_per_trial: float | None = None
 
     @property
     def budget(self) -> Budget:

@@ -1,10 +1,12 @@
 """What the commands have in common: the program, its shared options, how it prints."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -43,9 +45,36 @@ MaxDisk = Annotated[
     str | None,
     typer.Option("--max-disk", help="Checkpoints may take so much: 50G; default: 20G."),
 ]
+Ray = Annotated[
+    str | None,
+    typer.Option("--ray", help="Train on a Ray cluster: HOST:PORT, auto, or nothing: start one."),
+]
+GpusPerTrial = Annotated[
+    float | None,
+    typer.Option("--gpus-per-trial", help="With --ray, of a candidate: 0.25; default: 1."),
+]
 RUNS = Path("runs")
 INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, as shells have it."""
+
+
+class PlacedCommand(TyperCommand):
+    """A command whose ``--ray`` may stand alone, for a cluster of this machine's own."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        return super().parse_args(ctx, list(_addressed(args)))
+
+
+def _addressed(args: list[str]) -> Iterator[str]:
+    """Yields the arguments, ``local`` after a ``--ray`` that no address follows."""
+    for place, arg in enumerate(args):
+        yield arg
+        following = args[place + 1 : place + 2]
+        is_address = following and (
+            ":" in following[0] or following[0] in ("auto", "local", "none")
+        )
+        if arg == "--ray" and not is_address:
+            yield "local"
 
 
 def console() -> "Console":

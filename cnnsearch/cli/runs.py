@@ -9,10 +9,13 @@ from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
     Gpus,
+    GpusPerTrial,
     Json,
     MaxDisk,
     MaxMacs,
     MaxParams,
+    PlacedCommand,
+    Ray,
     Runs,
     Space,
     Workers,
@@ -25,7 +28,7 @@ from cnnsearch.cli.common import (
 )
 
 
-@app.command()
+@app.command(cls=PlacedCommand)
 def search(
     space: Space,
     data: Annotated[
@@ -89,6 +92,8 @@ def search(
         typer.Option("--start-method", help="Of candidates' processes: forkserver, spawn or auto."),
     ] = "auto",
     max_disk: MaxDisk = None,
+    ray: Ray = None,
+    gpus_per_trial: GpusPerTrial = None,
     trial_timeout: Annotated[
         str | None, typer.Option("--trial-timeout", help="Give a candidate up after so long.")
     ] = None,
@@ -136,6 +141,8 @@ def search(
         workers_per_gpu=workers_per_gpu,
         start_method=start_method,
         max_disk=max_disk,
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
         trial_timeout=trial_timeout,
         skip_bad_images=skip_bad_images,
         data_dir=data_dir,
@@ -152,7 +159,7 @@ def _leave(reason: str) -> None:
         sys.exit(INTERRUPTED)
 
 
-@app.command()
+@app.command(cls=PlacedCommand)
 def resume(
     run: Annotated[str, typer.Argument(help="The run's name.")],
     trials: Annotated[int | None, typer.Option(help="How many candidates in all, if more.")] = None,
@@ -167,6 +174,8 @@ def resume(
         int | None, typer.Option("--workers-per-gpu", help="Workers that share one of --gpus.")
     ] = None,
     max_disk: MaxDisk = None,
+    ray: Ray = None,
+    gpus_per_trial: GpusPerTrial = None,
     runs: Runs = RUNS,
     json_: Json = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
@@ -184,6 +193,7 @@ def resume(
         final = resume_final(
             runs, run, watcher, max_time,
             workers=workers, gpus=gpus, workers_per_gpu=workers_per_gpu,
+            ray=ray, gpus_per_trial=gpus_per_trial,
         )  # fmt: skip
         if not quiet:
             show_final(final.run, json_, final.reason)
@@ -198,6 +208,8 @@ def resume(
         gpus=gpus,
         workers_per_gpu=workers_per_gpu,
         max_disk=max_disk,
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
         watcher=watcher,
     )
     _leave(result.reason)

@@ -11,7 +11,10 @@ from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
     Gpus,
+    GpusPerTrial,
     Json,
+    PlacedCommand,
+    Ray,
     Runs,
     app,
     console,
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from cnnsearch.rundir import RunDirectory
 
 
-@app.command()
+@app.command(cls=PlacedCommand)
 def train(
     which: Annotated[
         str, typer.Argument(help="best, a trial's id, a published network, or the file of one.")
@@ -58,6 +61,8 @@ def train(
     workers_per_gpu: Annotated[
         int | None, typer.Option("--workers-per-gpu", help="Workers that share one of --gpus.")
     ] = None,
+    ray: Ray = None,
+    gpus_per_trial: GpusPerTrial = None,
     trial_timeout: Annotated[
         str | None, typer.Option("--trial-timeout", help="Give a training up after so long.")
     ] = None,
@@ -96,6 +101,8 @@ def train(
         workers=workers,
         gpus=gpus,
         workers_per_gpu=workers_per_gpu,
+        ray=ray,
+        gpus_per_trial=gpus_per_trial,
         trial_timeout=trial_timeout,
         max_time=max_time,
         mlflow_uri=mlflow_uri,

@@ -92,6 +92,8 @@ def create_executor(
 ) -> Executor:
     """Returns processes for ``workers`` > 0, and for 0 an executor in this very process.
 
+    :class:`cnnsearch.executor.ray.RayExecutor` is made by its own name: Ray may not be there.
+
     Args:
         workers: trials side by side.
         timeout: seconds after which a trial's process is killed; None: never.

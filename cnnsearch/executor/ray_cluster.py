@@ -27,7 +27,9 @@ LOCAL = "local"
 """The address of a cluster that is started here and ends with the search."""
 REACHED = 5.0
 """Seconds in which a cluster's address has to answer."""
-JOINED = 90.0
+STARTS = 3
+"""A busy machine may not start a cluster within the half minute that Ray gives it."""
+JOINED = 180.0
 """Seconds in which a cluster has to be started or joined."""
 FRESH = 5.0
 """Seconds for which the count of a cluster's nodes is believed."""
@@ -212,12 +214,16 @@ class Cluster:
             return True
         self._scratch = Scratch(root=SHORT)
         self._guardian = _guard(self._scratch.path)
-        ray.init(
-            num_cpus=max(cores(), self._wanted or 1),
-            include_dashboard=False,
-            _temp_dir=str(self._scratch.path),
-            **options,
-        )
+        local = {"include_dashboard": False, "_temp_dir": str(self._scratch.path)}
+        options.update(local, num_cpus=max(cores(), self._wanted or 1))
+        for tries in range(STARTS, 0, -1):
+            try:
+                ray.init(**options)
+                break
+            except Exception:
+                if tries == 1:
+                    raise
+                ray.shutdown()
         return True
 
     def _environment(self, values: Mapping[str, str]) -> None:

@@ -35,6 +35,8 @@ def train_final(
     workers: int | None = None,
     gpus: str | None = None,
     workers_per_gpu: int | None = None,
+    ray: str | None = None,
+    gpus_per_trial: float | None = None,
     trial_timeout: str | float | None = None,
     max_time: str | float | None = None,
     mlflow_uri: str | None = None,
@@ -65,6 +67,8 @@ def train_final(
         workers: trainings side by side; None: as in the search.
         gpus: ``0-3``, ``0,2``, ``all`` or ``none``; None: as in the search.
         workers_per_gpu: workers that share one of ``gpus``; None: as in the search.
+        ray: ``local``, a Ray cluster's address, or ``none``; None: as in the search.
+        gpus_per_trial: of the cluster's, for a training; None: as in the search.
         trial_timeout: how long one may take; None: as long as it takes.
         max_time: how long this session may train; what is finished then is evaluated, and the same
             call goes on with the rest. None: as long as it takes.
@@ -80,7 +84,13 @@ def train_final(
     """
     root = Path(runs)
     seconds = None if max_time is None else parse_time(max_time, "--max-time")
-    placement = {"workers": workers, "gpus": gpus, "workers_per_gpu": workers_per_gpu}
+    placement = {
+        "workers": workers,
+        "gpus": gpus,
+        "workers_per_gpu": workers_per_gpu,
+        "ray": ray,
+        "gpus_per_trial": gpus_per_trial,
+    }
     request = Request(
         which=which,
         run=run,
