@@ -1,5 +1,6 @@
 """What a search has left on disk, without what no two searches share: times and random names."""
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -13,7 +14,13 @@ from tests.faults.searches import Search, read
 
 CLOCKS = {"seconds", "epoch_seconds", "peak_memory_mb"}
 """Metrics of which only the presence can be the same."""
-IDENTITIES = ("mlflow.parentRunId", "cnnsearch.search")
+CHANCE = {
+    "mlflow.parentRunId",
+    "cnnsearch.search",
+    "environment.git_revision",
+    "mlflow.source.git.commit",
+}
+"""Tags and parameters that are random, or change when somebody commits while searches run."""
 
 
 def without_clocks(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -103,16 +110,26 @@ def _run(
     return {
         "name and state": rest,
         "params": dict(rows("select key, value from params")),
-        "tags": {k: _anonymous(v, names) for k, v in tags.items() if k not in IDENTITIES},
+        "tags": {
+            k: _anonymous(v, names) for k, v in tags.items() if k not in (*IDENTITIES, *REVISIONS)
+        },
         "points": sorted(_points(points)),
         "latest": sorted(_points(latest)),
-        "artifacts": {p.name: p.read_text() for p in sorted(artifacts.glob("*"))},
+        "artifacts": {p.name: _content(p) for p in sorted(artifacts.glob("*"))},
         "inputs": read(path, inputs, uuid),
     }
 
 
+def _content(path: Path) -> str:
+    """What is in a text, and of a picture the hash of its bytes."""
+    content = path.read_bytes()
+    return content.decode() if path.suffix != ".png" else hashlib.sha256(content).hexdigest()
+
+
 def _points(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
     for key, step, value, nan in rows:
+        if key.startswith("system/"):  # the machine's load, at any times
+            continue
         yield (key, step, "" if key in CLOCKS else repr(value), nan)
 
 

@@ -84,7 +84,7 @@ def without_workers(state: dict[str, Any]) -> dict[str, Any]:
     parent = state["mlflow"]["parent"]
     del parent["params"]["settings.workers"]
     manifest = json.loads(parent["artifacts"]["run.json"])
-    del manifest["settings"]["workers"], manifest["settings"]["source"]
+    del manifest["settings"]["workers"], manifest["settings"]["source"], manifest["environment"]
     parent["artifacts"]["run.json"] = manifest
     del parent["params"]["settings.source"]
     return state
