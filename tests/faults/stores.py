@@ -109,10 +109,8 @@ def _run(
     inputs = "select count(*) from inputs where destination_id = ?"
     return {
         "name and state": rest,
-        "params": dict(rows("select key, value from params")),
-        "tags": {
-            k: _anonymous(v, names) for k, v in tags.items() if k not in (*IDENTITIES, *REVISIONS)
-        },
+        "params": {k: v for k, v in rows("select key, value from params") if k not in CHANCE},
+        "tags": {k: _anonymous(v, names) for k, v in tags.items() if k not in CHANCE},
         "points": sorted(_points(points)),
         "latest": sorted(_points(latest)),
         "artifacts": {p.name: _content(p) for p in sorted(artifacts.glob("*"))},
