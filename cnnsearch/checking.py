@@ -1,13 +1,13 @@
 """What ``cnnsearch check`` finds out about a space without training: soundness, size, cost."""
 
-import random
+from collections import Counter
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.amounts import short_amount, short_count
+from cnnsearch.amounts import many, short_amount, short_count
 from cnnsearch.choices import Parameter
 from cnnsearch.cost import Budget, Cost
-from cnnsearch.errors import ArchitectureError
+from cnnsearch.errors import SpaceError
 from cnnsearch.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -21,36 +21,38 @@ def check_space(
 
     Args:
         space: a space that loaded, so that every option of it is sound.
-        samples: how many candidates.
+        samples: how many candidates; fewer where they are huge.
         max_params: the budget's bound, or None.
         max_macs: the budget's bound, or None.
 
     Returns:
         Plain data: size, hyperparameters, the spread of costs, how many could not be wired and how
         many are within the budget.
+
+    Raises:
+        SpaceError: none of them could be wired.
     """
-    rng = random.Random(0)
-    samples = samples if space.parameters else 1
-    costs: list[Cost] = []
-    reasons: dict[str, int] = {}
-    for _ in range(samples):
-        try:
-            costs.append(space.cost(space.sample(rng)))
-        except ArchitectureError as error:
-            reasons[str(error)] = reasons.get(str(error), 0) + 1
+    found = list(space.costs(samples))
+    costs = [cost for cost in found if isinstance(cost, Cost)]
+    reasons = Counter(str(cost) for cost in found if not isinstance(cost, Cost))
+    if not costs:
+        raise SpaceError(
+            f"{space.source}: none of {many(len(found), 'random candidate')} can be wired, "
+            f"for one: {reasons.most_common(1)[0][0]}"
+        )
     within = [cost for cost in costs if Budget(max_params, max_macs).allows(cost)]
     return {
         "space": space.name,
         "candidates": space.size,
         "continuous": len(space.continuous),
         "hyperparameters": len(space.parameters),
-        "samples": samples,
-        "unwirable": samples - len(costs),
+        "samples": len(found),
+        "unwirable": len(found) - len(costs),
         "within_budget": len(within),
         "budget": {"max_params": max_params, "max_macs": max_macs},
         "params": _spread([cost.params for cost in costs]),
         "macs": _spread([cost.macs for cost in costs]),
-        "first_reason": max(reasons, key=lambda r: reasons[r]) if reasons else None,
+        "first_reason": reasons.most_common(1)[0][0] if reasons else None,
     }
 
 
@@ -60,17 +62,20 @@ def _spread(numbers: list[int]) -> dict[str, int]:
 
 def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") -> None:
     """Prints what :func:`check_space` found."""
+    from rich.markup import escape
     from rich.table import Table
 
-    console.print(f"{space.name}: {space.description or 'a search space'}", highlight=False)
+    title = f"{space.name}: {space.description or 'a search space'}"
+    console.print(title, highlight=False, markup=False)
     if space.parameters:
         table = Table(box=None, pad_edge=False)
         for name in ("hyperparameter", "values", "only where"):
             table.add_column(name)
         for parameter in space.parameters:
-            table.add_row(parameter.name, _values(parameter), _when(parameter))
+            cells = (parameter.name, _values(parameter), _when(parameter))
+            table.add_row(*map(escape, cells))
         console.print(table)
-    console.print(_verdict(space, report), highlight=False)
+    console.print(_verdict(space, report), highlight=False, markup=False)
 
 
 def _values(parameter: Parameter) -> str:
@@ -86,11 +91,13 @@ def _when(parameter: Parameter) -> str:
 
 def _verdict(space: SearchSpace, report: dict[str, Any]) -> str:
     size = report["candidates"]
-    many = short_count(size)
+    points = short_count(size)
     lines = ["Sound: every option reads, and candidates can be wired."]
     if space.parameters:
         times = f", times {report['continuous']} continuous" if report["continuous"] else ""
-        lines.append(f"{report['hyperparameters']} hyperparameters, {many} discrete points{times}.")
+        lines.append(
+            f"{report['hyperparameters']} hyperparameters, {points} discrete points{times}."
+        )
     for key, name in (("params", "Parameters"), ("macs", "MACs")):
         spread = report[key]
         low, mid, high = (short_amount(spread[k]) for k in ("smallest", "median", "largest"))

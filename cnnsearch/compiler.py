@@ -22,9 +22,10 @@ from cnnsearch.validation import short
 
 KINDS = ("choice", "int", "float", "log")
 MAX_DEPTH = 40
-MAX_NODES = 50_000
+MAX_NODES = 10_000
 MAX_PARAMETERS = 256
 MAX_OPTIONS = 1000
+LARGEST = 10**18
 _REFERENCE = re.compile(r"\$([A-Za-z_]\w*)(?:\s*\*\s*(\d+(?:\.\d+)?))?")
 
 
@@ -42,7 +43,7 @@ class Compiler:
     parameters: list[Parameter] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     _names: set[str] = field(default_factory=set)
-    _nodes: int = 0
+    nodes: int = 0
 
     def compile(self, data: object, path: str, when: Conditions = (), depth: int = 0) -> Node:
         """Returns the node of ``data``.
@@ -56,8 +57,8 @@ class Compiler:
         Raises:
             SpaceError: one line: file, key, rule and value.
         """
-        self._nodes += 1
-        if depth > MAX_DEPTH or self._nodes > MAX_NODES:
+        self.nodes += 1
+        if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             rule = f"more than {MAX_DEPTH} levels deep or {MAX_NODES} values in all"
             raise self.error(path[:80], rule, "")
         if isinstance(data, Mapping):
@@ -67,13 +68,20 @@ class Compiler:
                 self.compile(item, f"{path}.{i}", when, depth + 1) for i, item in enumerate(data)
             ]
             return Items(tuple(nodes)) if _varies(nodes) else Constant([_plain(n) for n in nodes])
-        if isinstance(data, str) and data.startswith("$"):
-            return self._reference(data, path)
+        if isinstance(data, str):
+            return self._text(data, path)
         if not isinstance(data, str | int | float | bool | None):
             raise self.error(
                 path, "expected text, a number, true, false, a list or a mapping", data
             )
+        if isinstance(data, int) and abs(data) > LARGEST:
+            raise self.error(path, f"a whole number beyond {LARGEST:.0e}", "")
         return Constant(data)
+
+    def _text(self, text: str, path: str) -> Node:
+        if not "".join(text.split()).isprintable():
+            raise self.error(path, "expected text that can be printed", text)
+        return self._reference(text, path) if text.startswith("$") else Constant(text)
 
     def error(self, path: str, rule: str, value: object) -> SpaceError:
         """Returns the error that ``rule`` is broken at ``path``."""

@@ -10,6 +10,8 @@ from cnnsearch.blocks.geometry import sides, window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 from cnnsearch.errors import ArchitectureError
 
+MOST_LAYERS = 10_000
+MOST_VALUES = 2**40  # of one map
 _NOWHERE: AbstractContextManager[None] = nullcontext()
 
 
@@ -72,6 +74,7 @@ class CountingOps:
         self.frozen = 0
         self.macs = 0
         self.layers: list[LayerCost] = []
+        self.count = 0
         self._detailed = detailed
         self._places: list[str] = []
 
@@ -85,6 +88,11 @@ class CountingOps:
         self.params += params
         self.frozen += frozen
         self.macs += macs
+        self.count += 1
+        if self.count > MOST_LAYERS:
+            raise ArchitectureError(f"more than {MOST_LAYERS:,} layers in all")
+        if output.h * output.w * output.c > MOST_VALUES:
+            raise ArchitectureError(f"a map of shape {output} has more than 2^40 values")
         if self._detailed:
             place = ".".join(self._places)
             self.layers.append(LayerCost(place, kind, output, params, params + frozen, macs))
@@ -235,9 +243,20 @@ def count(architecture: Architecture) -> Cost:
     Raises:
         ArchitectureError: the architecture cannot be wired; says where and why.
     """
+    cost, _ = try_count(architecture)
+    if isinstance(cost, ArchitectureError):
+        raise cost
+    return cost
+
+
+def try_count(architecture: Architecture) -> tuple[Cost | ArchitectureError, int]:
+    """Returns the cost, or why it cannot be wired; and how many layers were wired to find out."""
     op = CountingOps(architecture.style)
-    architecture.wire(op, Shape(*architecture.input))
-    return Cost(op.params, op.params + op.frozen, op.macs)
+    try:
+        architecture.wire(op, Shape(*architecture.input))
+    except ArchitectureError as error:
+        return error, op.count
+    return Cost(op.params, op.params + op.frozen, op.macs), op.count
 
 
 def count_layers(architecture: Architecture) -> list[LayerCost]:

@@ -7,9 +7,19 @@ it as it is and ends with exit code 2.
 import difflib
 from collections.abc import Iterable
 
+LONGEST = 1000
+
 
 class CnnsearchError(Exception):
-    """A mistake that the user can mend; never a fault of cnnsearch's own."""
+    """A mistake that the user can mend; never a fault of cnnsearch's own.
+
+    Args:
+        message: what is shown of it is one line that a terminal can print, whatever the file, key
+            or value that it quotes is made of.
+    """
+
+    def __init__(self, message: object = "") -> None:
+        super().__init__(one_line(str(message)))
 
 
 class SpaceError(CnnsearchError):
@@ -42,6 +52,14 @@ class TrackingError(CnnsearchError):
 
 class ExportError(CnnsearchError):
     """An export that cannot be made or that does not compute what its model computes."""
+
+
+def one_line(text: str) -> str:
+    """Returns text on one line, cut where it is long; what cannot be printed is spelt out."""
+    words = text if "\n" not in text else " ".join(text.split())
+    if not words.isprintable():
+        words = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
+    return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

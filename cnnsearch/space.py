@@ -1,26 +1,33 @@
 """A search space: an architecture file with choices in it."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
 from cnnsearch.architecture import Architecture, fingerprint_of
-from cnnsearch.choices import Node, Parameter, Value, active, corners
+from cnnsearch.choices import Constant, Node, Parameter, Value, active, corners
 from cnnsearch.compiler import Compiler
-from cnnsearch.cost import Cost, count
+from cnnsearch.cost import Cost, count, try_count
 from cnnsearch.errors import ArchitectureError, SpaceError, nearest
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.scaling import Scaling
+from cnnsearch.spacefiles import find, folders, published_files, shipped
 from cnnsearch.yamlfile import read_yaml
 
 if TYPE_CHECKING:
     import keras_tuner
 
+__all__ = ["Candidate", "SearchSpace", "find", "folders", "published_files", "shipped"]
+
 TRIES = 64  # random candidates that are wired before a space is said to hold none that can be
+WORK = 60_000  # layers and values of the file that random candidates may come to
+MOST_CHECKED = 400_000  # values of the file, once for each option and end of a range
+MOST_CORNERS = 256  # combinations of the ends of what ``scaling`` leaves open
 
 
 @dataclass(frozen=True)
@@ -57,6 +64,7 @@ class SearchSpace:
     _architecture: Node
     _recipe: Node
     _scaling: Node | None = None
+    _values: int = 1  # in the file
     _adapted: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -126,10 +134,17 @@ class SearchSpace:
             _architecture=architecture,
             _recipe=recipe,
             _scaling=scaling,
+            _values=compiler.nodes,
         )
 
     def _check_values(self) -> None:
         """Decodes every option and both ends of every range at least once."""
+        edges = sum(len(parameter.edges()) for parameter in self.parameters)
+        if edges * self._values > MOST_CHECKED:
+            raise SpaceError(
+                f"{self.source}: too large to check: {edges:,} options and ends of ranges in a "
+                f"file of {self._values:,} values (their product is above {MOST_CHECKED:,})"
+            )
         gates = {name for parameter in self.parameters for name, _ in parameter.when}
         for parameter in self.parameters:
             base = self._complete(dict(parameter.when))
@@ -141,7 +156,12 @@ class SearchSpace:
 
     def _scalings(self) -> list[dict[str, Value]]:
         """Every corner of what ``scaling`` leaves open: alone, phi = 0 would hide gamma."""
-        return corners([p for p in self.parameters if p.name.partition(".")[0] == "scaling"])
+        chosen = [p for p in self.parameters if p.name.partition(".")[0] == "scaling"]
+        if prod(len(p.ends()) for p in chosen) > MOST_CORNERS:
+            raise SpaceError(
+                f"{self.source}: scaling: more than {MOST_CORNERS} combinations of ends"
+            )
+        return corners(chosen)
 
     def _complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
         values: dict[str, Value] = {}
@@ -152,14 +172,24 @@ class SearchSpace:
     def check_wiring(self) -> None:
         """Raises a SpaceError unless one of many random candidates can be wired."""
         first: ArchitectureError | None = None
-        rng = random.Random(0)
-        for _ in range(TRIES if self.parameters else 1):
-            try:
-                self.cost(self.sample(rng))
+        for cost in self.costs(TRIES):
+            if isinstance(cost, Cost):
                 return
-            except ArchitectureError as error:
-                first = first or error
+            first = first or cost
         raise SpaceError(f"{self.source}: no candidate can be wired: {first}")
+
+    def costs(self, samples: int) -> Iterator[Cost | ArchitectureError]:
+        """Yields the costs of random candidates, the same at every call, or why there is none.
+
+        There are fewer than ``samples`` of a space without choices, or whose candidates are huge.
+        """
+        rng, work = random.Random(0), 0
+        for _ in range(samples if self.parameters else 1):
+            cost, layers = try_count(self.decode(self.sample(rng)).architecture)
+            yield cost
+            work += layers + self._values
+            if work > WORK:
+                return
 
     def adapted(
         self,
@@ -182,11 +212,7 @@ class SearchSpace:
         Raises:
             SpaceError: a value is missing, or not one of the hyperparameter's, or breaks a rule.
         """
-        variables: dict[str, Any] = {}
-        for name, node in self._variables:
-            variables[name] = node.decode(values, variables)
-        data = self._architecture.decode(values, variables)
-        scaling = self._scaling.decode(values, variables) if self._scaling else None
+        data, scaling, recipe = self._plain(values)
         try:
             architecture = Architecture.from_data(data, self.source).adapted(**self._adapted)
             if scaling is not None:
@@ -194,8 +220,18 @@ class SearchSpace:
                 architecture = wanted.applied(architecture, self.source)
         except ArchitectureError as error:
             raise SpaceError(str(error)) from None
-        recipe = TrainingRecipe.from_data(self._recipe.decode(values, variables), self.source)
-        return Candidate(architecture, recipe)
+        return Candidate(architecture, TrainingRecipe.from_data(recipe, self.source))
+
+    def _plain(self, values: Mapping[str, Value]) -> tuple[Any, Any, Any]:
+        variables: dict[str, Any] = {}
+        nodes = (self._architecture, self._scaling or Constant(None), self._recipe)
+        try:
+            for name, node in self._variables:
+                variables[name] = node.decode(values, variables)
+            architecture, scaling, recipe = (node.decode(values, variables) for node in nodes)
+        except SpaceError as error:
+            raise SpaceError(f"{self.source}: {error}") from None
+        return architecture, scaling, recipe
 
     def sample(self, rng: random.Random) -> dict[str, Value]:
         """Returns random values of the hyperparameters that are active under them."""
@@ -257,37 +293,3 @@ class SearchSpace:
 
         model: keras_tuner.HyperModel = SpaceHyperModel(self, **options)
         return model
-
-
-def folders() -> list[Path]:
-    """Returns where spaces that ship lie: inside the installed package, or in the checkout."""
-    here = Path(__file__).resolve().parent
-    return [f for f in (here / "search_spaces", here.parent / "search_spaces") if f.is_dir()]
-
-
-def shipped() -> dict[str, Path]:
-    """Returns the spaces that ship, published networks left out, by name."""
-    files = [file for folder in folders()[:1] for file in folder.glob("*.yaml")]
-    return {file.stem: file for file in sorted(files)}
-
-
-def published_files() -> dict[str, Path]:
-    """Returns the files of the published networks, by name."""
-    files = [file for folder in folders()[:1] for file in folder.glob("published/*/*.yaml")]
-    return {file.stem: file for file in sorted(files)}
-
-
-def find(space: str) -> Path:
-    """Returns the file of a space given by name or by path.
-
-    Raises:
-        SpaceError: there is none; says which names are near.
-    """
-    if space.endswith((".yaml", ".yml", ".json")) or "/" in space:
-        if not Path(space).is_file():
-            raise SpaceError(f"{space}: there is no such space file")
-        return Path(space)
-    if space in (named := {**published_files(), **shipped()}):
-        return named[space]
-    hint = nearest(space, named) or f" (there are {', '.join(shipped())})"
-    raise SpaceError(f"there is no space named {space!r}{hint}")

@@ -40,7 +40,10 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
 
 def short(value: object, limit: int = 60) -> str:
     """Returns ``repr(value)``, cut to ``limit`` characters."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes no number of more than 4,300 digits
+        return "a number without end"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -80,8 +83,9 @@ def _siblings(first: Any, parent: object) -> list[str]:
         cls.model_fields["type"].default: cls
         for cls in (*LAYERS, *(block for family in FAMILIES.values() for block in family))
     }
-    if isinstance(parent, Mapping) and parent.get("type") in nodes:
-        return sorted(nodes[parent["type"]].model_fields)
+    kind = parent.get("type") if isinstance(parent, Mapping) else None
+    if isinstance(kind, str) and kind in nodes:
+        return sorted(nodes[kind].model_fields)
     loc = first["loc"]
     if "recipe" in loc:
         return sorted(TrainingRecipe.model_fields)

@@ -7,12 +7,21 @@ import yaml
 
 from cnnsearch.errors import SpaceError
 
-MAX_BYTES = 1_000_000
-FAST_NESTING = 1_000
+MAX_CHARACTERS = 100_000
+MAX_EVENTS = 50_000
+MAX_NESTING = 100
+MAX_MERGED = 256
 
 
 class _Rules(yaml.constructor.SafeConstructor):
-    """Refuses a key that is there twice."""
+    """Refuses a key that is there twice, and merges (``<<``) that multiply."""
+
+    def flatten_mapping(self, node: yaml.MappingNode) -> None:
+        super().flatten_mapping(node)
+        if len(node.value) > MAX_MERGED:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"more than {MAX_MERGED} keys, merged ones too", node.start_mark
+            )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[str] = set()
@@ -26,29 +35,36 @@ class _Rules(yaml.constructor.SafeConstructor):
         return super().construct_mapping(node, deep)
 
 
-class _Loader(_Rules, yaml.SafeLoader):
+if TYPE_CHECKING:
+    _Base = yaml.SafeLoader
+else:
+    _Base = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml is ten times as fast
+
+
+class _Loader(_Rules, _Base):
     """Safe, and reads ``1e-4`` as the number it is."""
 
 
-if TYPE_CHECKING:
-    _FastLoader = _Loader
-else:
-
-    class _FastLoader(_Rules, getattr(yaml, "CSafeLoader", yaml.SafeLoader)):
-        """The same by libyaml, ten times as fast."""
-
-
-for _loader in (_Loader, _FastLoader):
-    _loader.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"[-+]?(?:\d[\d_]*)(?:\.\d*)?[eE][-+]?\d+$"),
-        list("-+0123456789"),
-    )
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\d[\d_]*)(?:\.\d*)?[eE][-+]?\d+$"),
+    list("-+0123456789"),
+)
 
 
-def _loader_for(text: str) -> type[_Loader]:
-    """Libyaml descends on the C stack: only into what cannot be nested deep enough to burst it."""
-    return _FastLoader if sum(map(text.count, "[{-:?")) < FAST_NESTING else _Loader
+def _check_size(text: str, source: str) -> None:
+    """Libyaml composes on the C stack: only what is not nested deep enough to burst it."""
+    depth = 0
+    for number, event in enumerate(yaml.parse(text, _Loader)):
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_NESTING or number > MAX_EVENTS:
+            what = "nested too deeply" if depth > MAX_NESTING else "holds too many values"
+            raise SpaceError(f"{source}, line {_line(event)}: {what}")
+
+
+def _line(event: yaml.Event) -> int:
+    return event.start_mark.line + 1 if event.start_mark else 1
 
 
 def read_yaml(text: str, source: str) -> Any:
@@ -61,15 +77,16 @@ def read_yaml(text: str, source: str) -> Any:
     Raises:
         SpaceError: one line with file, line, column and what is wrong there.
     """
-    if len(text) > MAX_BYTES:
-        raise SpaceError(f"{source}: larger than {MAX_BYTES:,} characters, got {len(text):,}")
+    if len(text) > MAX_CHARACTERS:
+        raise SpaceError(f"{source}: larger than {MAX_CHARACTERS:,} characters, got {len(text):,}")
     try:
-        return yaml.load(text, _loader_for(text))  # noqa: S506  (a SafeLoader)
+        _check_size(text, source)
+        return yaml.load(text, _Loader)  # noqa: S506  (a SafeLoader)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f"{source}, line {mark.line + 1}, column {mark.column + 1}" if mark else source
         raise SpaceError(f"{where}: {error.problem or error.context}") from None
-    except (yaml.YAMLError, ValueError) as error:
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, OverflowError) as error:
         raise SpaceError(f"{source}: {' '.join(str(error).split())}") from None
     except RecursionError:
         raise SpaceError(f"{source}: nested too deeply") from None

@@ -19,8 +19,9 @@ ARROWS = {
     "cli": {
         *("search", "report", "export", "checking", "comparing", "lookup", "schema", "display"),
         *("published", "scaled", "scaling_search", "fidelity", "final", "managing"),
-        "inspection",
+        *("inspection", "registering"),
     },
+    "registering": {"export", "tracking", "lookup"},
     "inspection": {"data", "machine", "amounts"},
     "fidelity": {"search"},
     "final": {"search", "report", "verify"},
@@ -78,7 +79,8 @@ ARROWS = {
     "pretrained": {"published", "weights", "model", "transfer"},
     "weights": {"errors"},
     "published": {"space"},
-    "space": {"scaling", "compiler", "recipe", "yamlfile"},
+    "space": {"scaling", "compiler", "recipe", "yamlfile", "spacefiles"},
+    "spacefiles": {"errors"},
     "cost": {"architecture", "amounts"},
     "compiler": {"choices"},
     "recipe": {"architecture", "yamlfile"},
@@ -130,6 +132,7 @@ DOORS = {
     "typer": {"cli"},
     "tensorflow": {
         *("steps", "resources", "training", "trial", "export", "serving", "precision", "final"),
+        "tracking",  # in what a registered model runs
     },
 }
 

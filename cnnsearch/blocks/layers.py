@@ -2,14 +2,15 @@
 
 from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
 
-from pydantic import Field, PositiveInt
+from pydantic import Field
 
 from cnnsearch.blocks.base import Layer, Rounding
 from cnnsearch.blocks.lenet import Subsample, TableConv
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Ops, Padding, T
 
-Positive = Annotated[int, Field(gt=0)]
-KernelSize = Annotated[int, Field(gt=0, le=64)] | tuple[PositiveInt, PositiveInt]
+Positive = Annotated[int, Field(gt=0, le=1_000_000)]
+_Side = Annotated[int, Field(gt=0, le=64)]
+KernelSize = _Side | tuple[_Side, _Side]
 Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
