@@ -554,3 +554,117 @@ def test_neither_mlflow_nor_keras_is_imported_before_it_is_needed():
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert answer.stdout == "[]\n"
+
+
+def test_who_is_on_the_pareto_front_is_tagged_and_filtered(run):
+    from cnnsearch.report import pareto_front
+
+    sample_run.search(run, 8, ended=None)
+    tracking.sync(run)
+    for more in range(2):
+        if more:
+            start = {**sample_run.candidate(9, random.Random(1)), "macs": 10}
+            run.db.append("trial_started", start, "009")
+            end = {"status": "completed", "score": 0.9999, "reason": None, "metrics": {}}
+            run.db.append("trial_ended", {**end, "seconds": 1.0}, "009")
+            tracking.sync(run)
+        numbers = {t.number for t in pareto_front(run.db.trials())}
+        found = client(run).search_runs(["1", "2", "3"], "tags.pareto = 'true'")
+        assert {int(r.info.run_name.split()[0]) for r in found} == numbers
+        others = client(run).search_runs(["1", "2", "3"], "tags.pareto = 'false'")
+        assert {int(r.info.run_name.split()[0]) for r in others} == {
+            t.number for t in run.db.trials() if t.status == "completed"
+        } - numbers | {5}
+    assert numbers == {9}
+
+
+def test_filters_on_flat_names_work(run):
+    sample_run.search(run, 6)
+    tracking.sync(run)
+    trials = run.db.trials()
+    family = trials[0].family
+    queries = {
+        f"tags.family = '{family}'": lambda t: t.family == family,
+        "tags.status = 'failed'": lambda t: t.status == "failed",
+        f"params.`stages.0.block` = '{family}'": lambda t: t.values["stages.0.block"] == family,
+        f"metrics.macs < {trials[0].macs}": lambda t: t.macs < trials[0].macs,
+        f"metrics.flops >= {2 * trials[0].macs}": lambda t: t.macs >= trials[0].macs,
+    }
+    for query, wanted in queries.items():
+        found = client(run).search_runs(["1", "2", "3"], query)
+        numbers = {int(r.info.run_name.split()[0]) for r in found}
+        assert numbers == {t.number for t in trials if wanted(t)}, query
+
+
+def test_latency_is_a_column_where_it_was_measured(run):
+    sample_run.search(run, 2)
+    run.db.append("exported", {"path": "x", "latency_ms": 3.5, "test_accuracy": 0.9}, "001")
+    tested = {"test_accuracy": 0.91, "latency_ms_batch_1": 4.5, "latency_ms_batch_32": 20.0}
+    run.db.append("evaluated", tested, "002")
+    tracking.sync(run)
+    assert child(run, 1).data.metrics["latency_ms"] == 3.5
+    assert child(run, 1).data.metrics["test_accuracy"] == 0.9
+    assert child(run, 2).data.metrics["latency_ms"] == 4.5
+
+
+def test_a_finished_search_has_its_pictures(run):
+    start = sample_run.candidate(1, random.Random(0))
+    network = {
+        "input": [8, 8, 1],
+        "classes": 10,
+        "stages": [{"block": "basic", "depth": 1, "width": 8}],
+    }
+    run.db.append("run_started", {"resumed": False, "environment": {}})
+    run.db.append("trial_started", {**start, "architecture": network}, "001")
+    for step in (1, 2, 3):
+        run.db.append("epoch", sample_run.epoch(step, 3, 0.9), "001")
+    end = {"status": "completed", "score": 0.8, "reason": None, "metrics": {}, "seconds": 4.0}
+    run.db.append("trial_ended", end, "001")
+    run.db.append("run_ended", {"reason": "trials"})
+    (run.path / "report.html").write_text("<html></html>")
+    run.db.append("reported", {"files": ["report.html"]})
+    tracking.sync(run)
+    runs = mlflow_runs(run)
+    parent = {a.path for a in client(run).list_artifacts(runs["first"].info.run_id)}
+    assert parent == {"space.yaml", "run.json", "pareto.png", "curves.png", "report.html"}
+    mine = {a.path for a in client(run).list_artifacts(child(run, 1).info.run_id)}
+    assert mine == {"architecture.json", "recipe.json", "architecture.png"}
+    assert child(run, 1).inputs.dataset_inputs[0].dataset.name == "digits"
+
+
+def test_system_metrics_are_logged_on_request(run, monkeypatch):
+    monkeypatch.setenv("MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "true")
+    monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.1")
+    tracker = tracking.Tracker(run)
+    run.db.append("run_started", {"resumed": False, "environment": {}})
+    tracker.start()
+    deadline = time.monotonic() + 60
+    while not any(key == "system/cpu_utilization_percentage" for _, key, _, _ in points(run)):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    tracker.close()
+    assert mlflow_runs(run)["first"].data.metrics["system/system_memory_usage_megabytes"] > 10
+
+
+@pytest.mark.parametrize(
+    ("here", "opens"),
+    [
+        ({"DISPLAY": ":0"}, True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, True),
+        ({"DISPLAY": ":10", "SSH_CONNECTION": "192.0.2.1 50000 192.0.2.2 22"}, False),
+        ({"DISPLAY": ":10", "SSH_TTY": "/dev/pts/1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_browser_is_opened_where_the_user_is(here, opens, monkeypatch):
+    import webbrowser
+
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in here.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(sys, "platform", "linux")
+    asked = []
+    monkeypatch.setattr(webbrowser, "open", lambda url: asked.append(url) or True)
+    assert tracking.show("http://127.0.0.1:5000") is opens
+    assert asked == ["http://127.0.0.1:5000"] * opens

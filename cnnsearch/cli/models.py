@@ -1,5 +1,6 @@
 """Commands that export models and show them in MLflow."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -47,13 +48,16 @@ def export(
 def ui(
     run: Annotated[str | None, typer.Argument(help="The run to show; default: the latest.")] = None,
     port: Annotated[int | None, typer.Option(help="Default: one that is free.")] = None,
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open the page; never done over SSH.")
+    ] = True,
     runs: Runs = RUNS,
 ) -> None:
     """Serve the MLflow UI on this machine.
 
     All runs are in it; it listens on the loopback address only.
     """
-    from cnnsearch.tracking import behind
+    from cnnsearch.tracking import behind, show
     from cnnsearch.tracking import sync as synchronize
     from cnnsearch.tracking import ui as serve
 
@@ -66,6 +70,8 @@ def ui(
         print(f"MLflow UI:        {server.url}")
         print(f"Run {opened.name}: {server.page(opened)}")
         print("Ctrl-C ends it.", flush=True)
+        if browser and sys.stdout.isatty():
+            show(server.page(opened))
         try:
             server.process.wait()
         except KeyboardInterrupt:

@@ -5,6 +5,6 @@ does not wait for that import, and what never tracks never pays for it.
 """
 
 from cnnsearch.tracking.tracker import Tracker, behind, default_uri, sync
-from cnnsearch.tracking.ui import TrackingUI, ui
+from cnnsearch.tracking.ui import TrackingUI, show, ui
 
-__all__ = ["Tracker", "TrackingUI", "behind", "default_uri", "sync", "ui"]
+__all__ = ["Tracker", "TrackingUI", "behind", "default_uri", "show", "sync", "ui"]

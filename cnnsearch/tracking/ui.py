@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 import urllib.request
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -135,3 +136,26 @@ def _port(wanted: int | None) -> int:
         except OSError as error:
             raise TrackingError(f"port {wanted}: {error.strerror or error}") from error
         return int(probe.getsockname()[1])
+
+
+def show(url: str) -> bool:
+    """Opens a page in the user's browser; not over SSH, where it would open far from the user.
+
+    Returns:
+        Whether a browser was asked to.
+    """
+    if remote() or not (sys.platform == "darwin" or _has_screen()):
+        return False
+    try:
+        return webbrowser.open(url)
+    except webbrowser.Error:
+        return False
+
+
+def remote() -> bool:
+    """Whether the user came over SSH."""
+    return any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
+
+
+def _has_screen() -> bool:
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
