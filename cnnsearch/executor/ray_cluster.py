@@ -29,19 +29,21 @@ REACHED = 5.0
 """Seconds in which a cluster's address has to answer."""
 STARTS = 3
 """A busy machine may not start a cluster within the half minute that Ray gives it."""
-JOINED = 180.0
-"""Seconds in which a cluster has to be started or joined."""
+STARTED, JOINED = 180.0, 30.0
+"""Seconds in which a cluster has to be started, or joined."""
 FRESH = 5.0
 """Seconds for which the count of a cluster's nodes is believed."""
 SHORT = Path("/tmp")
 """Where Ray may keep its sockets: their paths have 107 characters at most."""
 QUIET = {
+    "RAY_BACKEND_LOG_LEVEL": "fatal",  # of what Ray's C++ would write to the terminal
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # every line that Ray would print about its workers
     "RAY_worker_niceness": "0",  # of a local cluster: as with processes
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns that it will be so
 }
+NONE_HERE = "no cluster runs on this machine (`ray start` makes it a node of one)"
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on 127.0.0.1 alone, as it does by itself on Windows and macOS."""
 
@@ -67,7 +69,7 @@ def share_of(nodes: Iterable[Mapping[str, float]], slots: int | None, gpus: floa
         gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in there) else 0.0
     if slots is None and not gpus:
         return Share(1, 0.0)
-    wanted = slots or room(there, Share(1, gpus))
+    wanted = slots or max(1, room(there, Share(1, gpus)))
     most = int(max((node.get("CPU", 0) for node in there), default=1))
     fitting = [n for n in range(1, most + 1) if room(there, Share(n, gpus)) >= wanted]
     return Share(max(fitting, default=1), gpus)
@@ -125,10 +127,12 @@ class Cluster:
             CnnsearchError: the cluster cannot be started or joined.
         """
         self.start()
-        if not self._connected.wait(JOINED):
-            raise CnnsearchError(f"{self._flag}: Ray is not ready within {JOINED:g} seconds")
+        patience = STARTED if self._address == LOCAL else JOINED
+        if not self._connected.wait(patience):
+            raise CnnsearchError(f"{self._flag}: Ray is not ready within {patience:g} seconds")
         if self._error is not None:
-            raise CnnsearchError(f"{self._flag}: {_first_line(self._error)}") from None
+            why = NONE_HERE if self._address == "auto" else _first_line(self._error)
+            raise CnnsearchError(f"{self._flag}: {why}") from None
         import ray
 
         return ray
@@ -171,7 +175,6 @@ class Cluster:
         """Ends the connection, and the cluster if it was started here."""
         if self._thread is None:
             return
-        self._connected.wait(JOINED)
         self._over.set()
         self._thread.join(JOINED)
 
