@@ -1,12 +1,14 @@
 """What an export computes when a fresh process loads it, and how sure a measured accuracy is."""
 
+import json
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnsearch.data.dataset import Split
 from cnnsearch.errors import ExportError
 
 if TYPE_CHECKING:
@@ -14,35 +16,47 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
 
-def reloaded_outputs(folder: Path, split: Split) -> "npt.NDArray[np.float32]":
-    """Returns the class probabilities that a fresh process gets from the export.
+@dataclass(frozen=True)
+class Reloaded:
+    """What a fresh process got from an export.
+
+    Attributes:
+        probabilities: of classes, float32 (N, classes).
+        latency_ms: median of many calls.
+    """
+
+    probabilities: "npt.NDArray[np.float32]"
+    latency_ms: float
+
+
+def reloaded(model: Path, images: Path, environment: Mapping[str, str] | None = None) -> Reloaded:
+    """Loads an export in a fresh process and asks it about images.
 
     Args:
-        folder: the SavedModel.
-        split: the images to ask about.
-
-    Returns:
-        float32 (N, classes).
+        model: the SavedModel, or a .keras, .tflite or .onnx file.
+        images: an .npy file of uint8 (N, H, W, C).
+        environment: of the process.
 
     Raises:
         ExportError: it cannot be loaded or run.
     """
     import numpy as np
 
-    from cnnsearch.data.rows import write_images
-
     with tempfile.TemporaryDirectory() as temporary:
-        given, answers = Path(temporary) / "images.npy", Path(temporary) / "probabilities.npy"
-        write_images(split, given)
-        command = [sys.executable, "-m", "cnnsearch.serving", folder, given, answers]
+        out = Path(temporary) / "probabilities.npy"
+        command = [sys.executable, "-m", "cnnsearch.serving", model, images, out]
         done = subprocess.run(
-            [str(part) for part in command], capture_output=True, text=True, check=False
+            [str(part) for part in command],
+            capture_output=True,
+            text=True,
+            check=False,
+            env=None if environment is None else dict(environment),
         )
         if done.returncode:
-            last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-            raise ExportError(f"the export cannot be loaded again: {last}")
-        outputs: npt.NDArray[np.float32] = np.load(answers)
-    return outputs
+            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
+            raise ExportError(f"the export {model.name} cannot be loaded again: {last}")
+        told = json.loads(done.stdout.strip().splitlines()[-1])
+        return Reloaded(np.load(out), told["latency_ms"])
 
 
 def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:

@@ -241,7 +241,7 @@ def test_a_search_from_the_command_line_to_the_export(tmp_path: Path) -> None:
     assert export.returncode == 0, export.stderr
     exported = json.loads(export.stdout)
     assert exported["largest_difference"] < 1e-4 and exported["test_images"] == 359
-    assert (tmp_path / "out/net/saved_model.pb").is_file()
+    assert (tmp_path / "out/net/1/saved_model.pb").is_file()
     assert (tmp_path / "out/net/class_names.txt").read_text().split() == list("0123456789")
     assert list((tmp_path / "out").iterdir()) == [tmp_path / "out/net"]
     once_more = program("export", "--out", "out/net", cwd=tmp_path)

@@ -11,6 +11,7 @@ import typer  # noqa: E402
 from cnnsearch.cli import (  # noqa: E402
     architectures,
     data,
+    exporting,
     fidelity,
     managing,
     models,
@@ -31,6 +32,7 @@ __all__ = [
     "app",
     "architectures",
     "data",
+    "exporting",
     "fidelity",
     "main",
     "managing",

@@ -1,47 +1,11 @@
-"""Commands that export models and show them in MLflow."""
+"""Commands that show runs in MLflow."""
 
 import sys
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, app, open_run, print_json
-
-
-@app.command()
-def export(
-    which: Annotated[str, typer.Argument(help="best, or a trial's id.")] = "best",
-    run: Annotated[str | None, typer.Option(help="The run's name; default: the latest.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder to make.")] = Path("exports/best"),
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
-    runs: Runs = RUNS,
-    json_: Json = False,
-) -> None:
-    """Export a candidate and verify it.
-
-    Writes a SavedModel that takes uint8 images of any size, reloads it in a fresh process, compares
-    it with the Keras model on real images and scores it on the untouched test split.
-    """
-    from dataclasses import asdict
-
-    from cnnsearch.export import export as export_model
-
-    done = export_model(open_run(runs, run), which, out, force=force)
-    if json_:
-        print_json(asdict(done))
-        return
-    print(f"Exported trial {done.trial} to {done.path} ({done.bytes / 1e6:.2f} MB, SavedModel).")
-    print(
-        f"Reloaded in a fresh process: on {done.compared} real images no class probability differs "
-        f"from the Keras model's by more than {done.largest_difference:.1e}."
-    )
-    if done.test_accuracy is not None and done.interval is not None:
-        low, high = done.interval
-        print(
-            f"Test accuracy {done.test_accuracy:.2%} (95 % interval {low:.2%} to {high:.2%})"
-            f" on {done.test_images:,} images that no candidate saw."
-        )
+from cnnsearch.cli.common import RUNS, Runs, app, open_run
 
 
 @app.command()
