@@ -119,5 +119,5 @@ def _save(path: Path, model: Served, entry: Model) -> None:
 def _signature(model: Served) -> ModelSignature:
     channels = model.example.shape[-1]
     images = TensorSpec(dtype("uint8"), (-1, -1, -1, channels))
-    shares = [ColSpec(DataType.double, name) for name in model.classes]
+    shares: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, n) for n in model.classes]
     return ModelSignature(Schema([images]), Schema(shares))

@@ -40,6 +40,7 @@ class Projection:
         self._say = on_message
         self._curves: dict[str, list[Point]] = {}
         self._said: set[str] = set()
+        self._anew = False
         self._experiment = store.experiment(experiment)
         self._runs = run.db.mapping(cursor)
         if not ("parent" in self._runs and store.alive(self._runs["parent"])):
@@ -70,6 +71,7 @@ class Projection:
         try:
             write(*values)
         except Refused as error:  # holding on to it would hold up all that follows
+            self._anew = False
             line = f"MLflow refused part of run {self._run.name!r}: {error}"
             if line not in self._said:
                 self._say(line)
@@ -104,8 +106,8 @@ class Projection:
 
     def _furnish(self, parent: str) -> None:
         manifest = json.dumps(dict(self._run.manifest), indent=2)
-        self._attempt(self._store.text, parent, "space.yaml", self._run.space_text)
-        self._attempt(self._store.text, parent, "run.json", manifest)
+        texts = {"space.yaml": self._run.space_text, "run.json": manifest}
+        self._attempt(self._store.texts, parent, texts)
         final = "final" in self._run.manifest
         objective = pages.objective_of(self._run.manifest)
         tags = pages.experiment_tags(self._run.name, parent, final, objective)
@@ -139,6 +141,8 @@ class Projection:
             self._store.write(child, entries.points(entries.costs(data), _ms(event), 0))
         elif f"trial {trial}" not in self._runs:
             self._runs[f"trial {trial}"] = self._child(event, trial)
+            if self._anew:
+                return
         self._store.write(self._runs[f"trial {trial}"], tags={"status": "running"})
         self._store.status(self._runs[f"trial {trial}"], "RUNNING")
 
@@ -146,16 +150,24 @@ class Projection:
         data, time = event.data, _ms(event)
         key = {"cnnsearch.search": self._run.db.identity, "cnnsearch.trial": trial}
         parent = self._parent(time)
-        child = self._store.find(self._experiment, key) or self._store.create(
+        child = self._found(key) or self._store.create(
             self._experiment, pages.trial_name(data), {**key, **self._labels(parent, data)}, time
         )
         costs = entries.points(entries.costs(data), time, 0)
         self._store.write(child, costs, params=entries.params(data["values"]))
         self._dataset(child)
-        for name in ("architecture", "recipe"):
-            text = json.dumps(data[name], indent=2)
-            self._attempt(self._store.text, child, f"{name}.json", text)
+        kinds = ("architecture", "recipe")
+        texts = {f"{kind}.json": json.dumps(data[kind], indent=2) for kind in kinds}
+        self._attempt(self._store.texts, child, texts)
         return child
+
+    def _found(self, key: Mapping[str, str]) -> str | None:
+        """Looks for a child, unless an earlier one had to be made: those after it are not there."""
+        if self._anew:
+            return None
+        found = self._store.find(self._experiment, key)
+        self._anew = found is None
+        return found
 
     def _labels(self, parent: str, data: Mapping[str, Any]) -> dict[str, str]:
         dataset = self._run.manifest.get("dataset") or {}
@@ -186,12 +198,13 @@ class Projection:
         child = self._runs.get(f"trial {event.trial_id}")
         if not child:
             return
-        self._flush(child)
         outcome = entries.outcome(event.data, self._run.db.history(str(event.trial_id)))
         tags = {"status": str(event.data["status"])}
         if event.data.get("reason"):
             tags["reason"] = entries.cut(str(event.data["reason"]), entries.LONGEST_TAG)
-        self._store.write(child, entries.points(outcome, _ms(event), 0), tags=tags)
+        points = [*self._curves.get(child, ()), *entries.points(outcome, _ms(event), 0)]
+        self._store.write(child, points, tags=tags)
+        self._curves.pop(child, None)
         self._store.status(child, STATUS.get(event.data["status"], "KILLED"), _ms(event))
 
     def _evaluated(self, event: Event) -> None:

@@ -7,11 +7,11 @@ and this is its code: nothing is pickled.
 from pathlib import Path
 from typing import Any
 
-import mlflow.models
-import mlflow.pyfunc
+from mlflow.models import set_model
+from mlflow.pyfunc.model import PythonModel
 
 
-class ImageClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
+class ImageClassifier(PythonModel):
     """Images (batch, height, width, channels), uint8, to probabilities, a column a class."""
 
     def load_context(self, context: Any) -> None:
@@ -25,7 +25,7 @@ class ImageClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
 
     def predict(self, context, model_input, params=None):  # type: ignore[no-untyped-def]
         import numpy as np
-        import pandas as pd
+        import pandas as pd  # type: ignore[import-untyped,unused-ignore]
         import tensorflow as tf
 
         images = tf.constant(np.asarray(model_input, dtype=np.uint8))
@@ -33,4 +33,4 @@ class ImageClassifier(mlflow.pyfunc.PythonModel):  # type: ignore[misc]
         return pd.DataFrame(answers.astype("float64"), columns=self._classes)
 
 
-mlflow.models.set_model(ImageClassifier())
+set_model(ImageClassifier())

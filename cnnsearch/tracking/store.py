@@ -100,12 +100,17 @@ class Store:
     ) -> None:
         """Writes points, parameters and tags; what is already there exactly so stays single."""
         metrics = [Metric(p.key, p.value, p.time, p.step) for p in points]
-        for batch in _batches(metrics, _METRICS):
-            self._log(run, metrics=batch)
-        for settings in _batches([Param(*item) for item in (params or {}).items()], _PARAMS):
-            self._log(run, params=settings)
-        for labels in _batches([RunTag(*item) for item in (tags or {}).items()], _PARAMS):
-            self._log(run, tags=labels)
+        settings = [Param(*item) for item in (params or {}).items()]
+        labels = [RunTag(*item) for item in (tags or {}).items()]
+        while metrics or settings or labels:  # mostly once: each call is a transaction there
+            room = _METRICS - len(settings[:_PARAMS]) - len(labels[:_PARAMS])
+            self._log(
+                run,
+                metrics=metrics[:room],
+                params=settings[:_PARAMS],
+                tags=labels[:_PARAMS],
+            )
+            metrics, settings, labels = metrics[room:], settings[_PARAMS:], labels[_PARAMS:]
 
     def _log(self, run: str, **entities: Any) -> None:
         _ask(lambda: self._client.log_batch(run, **entities))
@@ -117,21 +122,24 @@ class Store:
         else:
             _ask(lambda: self._client.set_terminated(run, status, time))
 
-    def text(self, run: str, file: str, text: str) -> None:
-        """Writes an artifact."""
+    def texts(self, run: str, texts: Mapping[str, str]) -> None:
+        """Writes artifacts, by their names."""
         with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / file
-            path.write_text(text, encoding="utf-8")
-            self.file(run, path)
+            for name, text in texts.items():
+                (Path(folder) / name).write_text(text, encoding="utf-8")
+            self._upload(" and ".join(texts), lambda c: c.log_artifacts(run, folder))
 
     def file(self, run: str, path: Path) -> None:
         """Writes an artifact that is a file already."""
+        self._upload(path.name, lambda client: client.log_artifact(run, str(path)))
+
+    def _upload(self, names: str, upload: Callable[[MlflowClient], None]) -> None:
         try:
-            self._client.log_artifact(run, str(path))
+            upload(self._client)
         except (MlflowException, RequestException) as error:
             raise _translated(error) from error
         except Exception as error:  # a disk, or a cloud's client that is not installed
-            raise Refused(f"artifact {path.name}: {_line(error)}") from error
+            raise Refused(f"artifact {names}: {_line(error)}") from error
 
     def dataset(self, run: str, name: str, digest: str, source: str, profile: str) -> None:
         """Names the data set that a run was trained on."""
@@ -172,10 +180,6 @@ def _alone(path: Path) -> Iterator[None]:
     with file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-def _batches(items: list[_R], size: int) -> Iterator[list[_R]]:
-    return (items[start : start + size] for start in range(0, len(items), size))
 
 
 def _ask(question: Callable[[], _R]) -> _R:

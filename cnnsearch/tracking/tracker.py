@@ -1,5 +1,6 @@
 """Follows a run's database into MLflow from a thread of its own; the search never waits for it."""
 
+import contextlib
 import fcntl
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 EXPERIMENT = "cnnsearch"
 _PAUSE = 1.0  # at least this long between two tries on a store that is down, in seconds
 _LONGEST_PAUSE = 60.0
+_BREATH = 0.5  # what happens within so many seconds is written together
 
 
 def default_uri(runs_root: Path) -> str:
@@ -76,9 +78,7 @@ class Tracker:
         pause, projection = _PAUSE, None
         monitors = self._monitors()
         while True:
-            while not self._wake.wait(load.interval() if monitors else None) and monitors:
-                self._run.db.append("system", monitors.sample())
-                self._wake.set()
+            self._await_news(monitors)
             self._wake.clear()
             last = self._closing.is_set()
             try:
@@ -88,12 +88,19 @@ class Tracker:
                     )
                     while projection.step():
                         pause = _PAUSE
+                self._closing.wait(_BREATH)
             except (TrackingError, RunError) as error:
                 projection = None
                 self._tell(error)
                 pause = self._rest(pause)
             if last:
                 return
+
+    def _await_news(self, monitors: load.Monitors | None) -> None:
+        """Waits for events; what the monitors see meanwhile is one."""
+        if not self._wake.wait(load.interval() if monitors else None) and monitors:
+            with contextlib.suppress(RunError):  # a full disk, of which the search says more
+                self._run.db.append("system", monitors.sample())
 
     def _monitors(self) -> load.Monitors | None:
         settle()
