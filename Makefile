@@ -45,6 +45,12 @@ faults: .venv  ## break searches in every way, hundreds of times; writes benchma
 	$(BIN)/python -m tests.faults.kill_trials --out benchmarks/faults/kill_trials.txt
 	$(BIN)/python -m tests.faults.kill_driver --out benchmarks/faults/kill_driver.txt
 
+test-browser: .venv  ## use MLflow as people do, in a headless Chromium; pictures in build/browser
+	@$(BIN)/python -c 'import playwright' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--constraint constraints.txt --no-build-isolation --editable '.[browser]'
+	$(BIN)/python -m pytest -m browser -s $(ARGS)
+
 lint: .venv  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .

@@ -18,7 +18,9 @@ _COLUMNS = (
     "tags.`pareto`",
     "tags.`status`",
 )
-_FIXED = {"0": 73, "attributes.`Run Name`": 230, "runDateAndNestInfo": 150}  # wide enough to read
+_FIXED = {"0": 73, "attributes.`Run Name`": 200, "runDateAndNestInfo": 130}  # wide enough to read
+_NARROW = {"metrics.`params`": 85, "metrics.`macs`": 85, "metrics.`flops`": 90, "tags.`family`": 90}
+_NARROW_TAGS = {"tags.`pareto`": 75, "tags.`status`": 95}
 _TESTED = (
     "metrics.`test_accuracy`",
     "params.`role`",
@@ -54,7 +56,8 @@ def experiment_tags(
 
 
 def _view(columns: Sequence[str]) -> dict[str, Any]:
-    widths = {**_FIXED, **dict.fromkeys(columns, 100), columns[0]: 150, "duration": 90}
+    widths = {**_FIXED, **dict.fromkeys(columns, 105), **_NARROW, **_NARROW_TAGS}
+    widths |= {columns[0]: 145, "duration": 90}
     return {
         "selectedColumns": ["attributes.`Duration`", *columns],
         "columnOrder": [*_FIXED, *columns, "duration"],

@@ -1,5 +1,6 @@
 """Pictures that MLflow shows of a search: its Pareto front, learning curves, networks."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,17 +66,31 @@ def _pareto(
 ) -> "Figure":
     figure, axes = _sheet(f"{name}: Pareto front", "multiply-adds", f"{what} (%)")
     beaten = [t for t in pages.ranking(trials) if t.macs and t not in front]
-    axes.scatter(*_places(beaten), s=26, color=_BEATEN, label="candidate")
+    size = 26 if len(beaten) < 100 else 9
+    axes.scatter(*_places(beaten), s=size, color=_BEATEN, alpha=0.7, label="candidate")
     line: dict[str, Any] = {"color": _FRONT, "marker": "D", "label": "on the Pareto front"}
     axes.step(*_places(front), where="post", **line)
-    for trial in front:
+    for trial in _apart(front):
         place = (trial.macs or 0, 100 * (trial.score or 0))
-        axes.annotate(f"{trial.number:03d}", place, (4, -11), textcoords="offset points", size=8)
+        axes.annotate(
+            f"{trial.number:03d}", place, (0, 7), textcoords="offset points", size=8, ha="center"
+        )
     axes.set_xscale("log")
     axes.xaxis.set_major_formatter(lambda value, _: pages.short(value))
     axes.xaxis.set_minor_formatter(lambda *_: "")
-    axes.legend(frameon=False, loc="lower right")
+    axes.margins(y=0.1)
+    axes.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 1), ncols=2)
     return figure
+
+
+def _apart(front: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Those of the front whose labels do not run into each other, the best first chosen."""
+    reach = math.log((front[-1].macs or 1) / (front[0].macs or 1)) if front[0].macs else 0.0
+    chosen: list[TrialRecord] = []
+    for trial in reversed(front):
+        gap = math.log((chosen[-1].macs or 1) / (trial.macs or 1)) if chosen else math.inf
+        chosen += [trial] if gap >= 0.06 * reach else []
+    return chosen
 
 
 def _learning(name: str, curves: Mapping[str, History], objective: str) -> "Figure":
