@@ -1,10 +1,17 @@
 """What a run's database hands out: events and trials, as plain frozen records."""
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NoReturn
+
+from cnnsearch.errors import RunError, one_line
+
+LARGEST = 1e30  # of any number in a record
+_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
 
 
 @dataclass(frozen=True)
@@ -44,38 +51,110 @@ class TrialRecord:
     ended: float | None
 
 
-def event(row: tuple[Any, ...]) -> Event:
+class Fields:
+    """The values of a JSON object, each of the type that is asked for.
+
+    Args:
+        text: the object.
+        where: it stands, for messages.
+
+    Raises:
+        RunError: it is none, or a value is missing or of another type; names the place and the key.
+    """
+
+    def __init__(self, text: object, where: str) -> None:
+        self._where = where
+        self._data = parsed(text, where)
+
+    def of(self, key: str, *types: type) -> Any:
+        """Returns a value; None if it is missing and may be None."""
+        value = self._data.get(key)
+        if not isinstance(value, types) or isinstance(value, bool):
+            self._refuse(key, " or ".join(t.__name__ for t in types), value)
+        return value
+
+    def number(self, key: str, default: float | None = None) -> Any:
+        """Returns a number, or ``default`` if there is none."""
+        value = self._data.get(key)
+        if value is None:
+            return default
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            self._refuse(key, "a number", value)
+        if not abs(value) < LARGEST:
+            self._refuse(key, "a finite number", value)
+        return value
+
+    def _refuse(self, key: str, rule: str, value: object) -> NoReturn:
+        raise RunError(f"{self._where}: {key}: expected {rule}, got {type(value).__name__}")
+
+
+def parsed(text: object, where: str) -> dict[str, Any]:
+    """Returns the JSON object that ``text`` is.
+
+    Raises:
+        RunError: it is none.
+    """
+    try:
+        data = json.loads(text) if isinstance(text, str) else None
+    except (ValueError, RecursionError):
+        data = None
+    if not isinstance(data, dict):
+        raise RunError(f"{where}: is damaged, it is no JSON object")
+    return data
+
+
+def event(row: tuple[Any, ...], where: str = "run.db") -> Event:
     """Makes an event of a row: seq, time, kind, trial id, data (JSON)."""
     seq, time, kind, trial_id, data = row
-    return Event(seq, time, kind, trial_id, json.loads(data))
+    where = f"{where}: event {seq}"
+    if not (isinstance(time, float) and isinstance(kind, str)) or not math.isfinite(time):
+        raise RunError(f"{where}: is damaged, its time or kind is none")
+    if trial_id is not None:
+        _check_id(trial_id, where)
+    return Event(seq, time, kind, trial_id, parsed(data, where))
 
 
-def record(row: tuple[Any, ...]) -> TrialRecord:
+def record(row: tuple[Any, ...], where: str = "run.db") -> TrialRecord:
     """Makes a record of a row: id, number, status, start and outcome (JSON), started, ended."""
     trial_id, number, status, start, outcome, started, ended = row
-    began, result = json.loads(start), json.loads(outcome or "{}")
+    _check_id(trial_id, where)
+    where = f"{where}: trial {trial_id}"
+    began, result = Fields(start, where), Fields("{}" if outcome is None else outcome, where)
+    own = Fields(json.dumps(_own(number, started, ended, where)), where)
+    reason = result.of("reason", str, type(None))
     return TrialRecord(
         id=trial_id,
-        number=number,
-        status=status,
-        values=began["values"],
-        architecture=began["architecture"],
-        recipe=began["recipe"],
-        fingerprint=began["fingerprint"],
-        family=began["family"],
-        params=began.get("params"),
-        params_total=began.get("params_total"),
-        macs=began.get("macs"),
-        epochs=began["epochs"],
-        initial_epoch=began.get("initial_epoch", 0),
-        continues=began.get("continues"),
-        score=result.get("score"),
-        reason=result.get("reason"),
-        metrics=result.get("metrics") or {},
-        seconds=result.get("seconds"),
-        started=started,
-        ended=ended,
+        number=own.of("number", int),
+        status=status if isinstance(status, str) else "failed",
+        values=began.of("values", dict),
+        architecture=began.of("architecture", dict),
+        recipe=began.of("recipe", dict),
+        fingerprint=began.of("fingerprint", str),
+        family=one_line(began.of("family", str)),
+        params=began.number("params"),
+        params_total=began.number("params_total"),
+        macs=began.number("macs"),
+        epochs=began.of("epochs", int),
+        initial_epoch=began.number("initial_epoch", 0),
+        continues=began.of("continues", str, type(None)),
+        score=result.number("score"),
+        reason=None if reason is None else one_line(reason),
+        metrics=result.of("metrics", dict, type(None)) or {},
+        seconds=result.number("seconds"),
+        started=own.number("started", 0.0),
+        ended=own.number("ended"),
     )
+
+
+def _own(number: object, started: object, ended: object, where: str) -> dict[str, object]:
+    if any(isinstance(value, bytes) for value in (number, started, ended)):
+        raise RunError(f"{where}: is damaged, a number of it is none")
+    return {"number": number, "started": started, "ended": ended}
+
+
+def _check_id(trial_id: object, where: str) -> None:
+    if not isinstance(trial_id, str) or not _ID.fullmatch(trial_id):
+        raise RunError(f"{where}: is damaged, {trial_id!r} is no trial's id")
 
 
 def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:

@@ -6,7 +6,6 @@ transaction, so that a leaderboard needs no replay. WAL with ``synchronous=FULL`
 whole or not at all.
 """
 
-import json
 import sqlite3
 import threading
 import time as clock
@@ -17,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.errors import DiskFullError, RunError
-from cnnsearch.records import Event, TrialRecord, event, record, to_json
+from cnnsearch.records import Event, Fields, TrialRecord, event, record, to_json
 from cnnsearch.runschema import (
     APPLICATION,
     EVENT,
@@ -25,6 +24,7 @@ from cnnsearch.runschema import (
     IDENTITY,
     SCHEMA,
     TRIAL,
+    check_tables,
     connect,
     verbs,
 )
@@ -132,17 +132,18 @@ class RunDatabase:
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Returns at most ``limit`` events that follow the one numbered ``after``, in order."""
         rows = self._rows(f"{EVENT} where seq > ? order by seq limit ?", (after, limit))
-        return [event(row) for row in rows]
+        return [event(row, str(self.path)) for row in rows]
 
     def last(self, kind: str) -> Event | None:
         """Returns the latest event whose kind starts with ``kind``, such as ``run_``."""
         query = f"{EVENT} where substr(kind, 1, ?) = ? order by seq desc limit 1"
         rows = self._rows(query, (len(kind), kind))
-        return event(rows[0]) if rows else None
+        return event(rows[0], str(self.path)) if rows else None
 
     def of_kind(self, kind: str) -> list[Event]:
         """Returns all events of exactly this kind, in order."""
-        return [event(row) for row in self._rows(f"{EVENT} where kind = ? order by seq", (kind,))]
+        rows = self._rows(f"{EVENT} where kind = ? order by seq", (kind,))
+        return [event(row, str(self.path)) for row in rows]
 
     def last_seq(self) -> int:
         """Returns the number of the latest event, 0 if there is none."""
@@ -155,7 +156,7 @@ class RunDatabase:
 
     def trials(self) -> list[TrialRecord]:
         """Returns all trials in the order of their numbers."""
-        return [record(row) for row in self._rows(f"{TRIAL} order by number")]
+        return [record(row, str(self.path)) for row in self._rows(f"{TRIAL} order by number")]
 
     def trial(self, trial_id: str) -> TrialRecord:
         """Returns one trial.
@@ -166,7 +167,7 @@ class RunDatabase:
         rows = self._rows(f"{TRIAL} where id = ?", (trial_id,))
         if not rows:
             raise RunError(f"{self.path.parent.name}: no trial {trial_id!r} in this run")
-        return record(rows[0])
+        return record(rows[0], str(self.path))
 
     def history(self, trial_id: str) -> list[dict[str, Any]]:
         """Returns a trial's metrics by epoch, with its ``epoch``; one done again counts last."""
@@ -174,7 +175,10 @@ class RunDatabase:
             "select epoch, data from event where trial_id = ? and kind = 'epoch' order by seq",
             (trial_id,),
         )
-        epochs = {row[0]: {"epoch": row[0], **json.loads(row[1])["metrics"]} for row in rows}
+        where = f"{self.path}: trial {trial_id}"
+        epochs = {
+            row[0]: {"epoch": row[0], **Fields(row[1], where).of("metrics", dict)} for row in rows
+        }
         return [epochs[epoch] for epoch in sorted(epochs)]
 
     def cursor(self, name: str) -> int:
@@ -242,6 +246,8 @@ class RunDatabase:
     def _guard(self) -> Iterator[None]:
         try:
             yield
+        except UnicodeDecodeError as error:
+            raise RunError(f"{self.path}: is damaged, it holds bytes where text belongs") from error
         except sqlite3.Error as error:
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             raise (DiskFullError if full else RunError)(f"{self.path}: {error}") from error
@@ -251,6 +257,7 @@ class RunDatabase:
         (version,) = connection.execute("pragma user_version").fetchone()
         if application != APPLICATION or version < 1:
             raise RunError(f"{self.path}: not a run database of cnnsearch")
+        check_tables(connection, self.path)
         if version > FORMAT:
             raise RunError(
                 f"{self.path}: has format {version}, but this cnnsearch reads up to {FORMAT};"

@@ -18,7 +18,8 @@ from typing import Any
 
 from cnnsearch.beside import made_beside, sync
 from cnnsearch.errors import RunError, nearest
-from cnnsearch.records import to_json
+from cnnsearch.manifest import Manifest, check_own, read_own
+from cnnsearch.records import Fields, to_json
 from cnnsearch.rundb import RunDatabase
 from cnnsearch.runlock import Owner, owner_of, take
 
@@ -104,12 +105,12 @@ class RunDirectory:
         if not (path / "run.json").is_file():
             raise RunError(f"no run {name!r} in {root}{nearest(name, _names(root))}")
         try:
-            manifest = json.loads((path / "run.json").read_text("utf-8"))
-            space_text = (path / "space.yaml").read_text("utf-8")
-        except (OSError, ValueError) as error:
+            for file in path.iterdir():
+                check_own(file)
+            manifest = Manifest.read(path / "run.json")
+            space_text = read_own(path / "space.yaml")
+        except (OSError, ValueError, RunError) as error:
             raise RunError(f"run {name!r}: cannot be read: {error}") from error
-        if not isinstance(manifest, dict):
-            raise RunError(f"run {name!r}: {path / 'run.json'} is not a JSON object")
         return cls(path, manifest, space_text)
 
     def trial_dir(self, trial_id: str) -> Path:
@@ -168,7 +169,13 @@ class RunDirectory:
 
     def _tested(self) -> float | None:
         event = self.db.last("results")
-        return event.data["metrics"].get("test_accuracy") if event else None
+        if event is None:
+            return None
+        metrics = Fields(json.dumps(event.data), f"{self.db.path}: results").of("metrics", dict)
+        accuracy: float | None = Fields(json.dumps(metrics), str(self.db.path)).number(
+            "test_accuracy"
+        )
+        return accuracy
 
     def close(self) -> None:
         """Closes the database's files."""
@@ -200,7 +207,7 @@ def _names(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     found = (p.name for p in root.iterdir() if (p / "run.json").is_file())
-    return sorted(name for name in found if not name.startswith("."))
+    return sorted(name for name in found if _NAME.fullmatch(name) and not name.startswith("."))
 
 
 def _path(root: Path, name: str) -> Path:

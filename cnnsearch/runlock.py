@@ -14,6 +14,8 @@ from typing import IO
 
 from cnnsearch.errors import RunError
 
+LONGEST = 4096
+
 
 @dataclass(frozen=True)
 class Owner:
@@ -49,9 +51,9 @@ def take(path: Path, what: str) -> Iterator[None]:
 def owner_of(path: Path) -> Owner | None:
     """Returns the living process that holds the lock file, or None."""
     try:
-        with path.open("r+") as file:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "r") as file:
             holder = _read(file)
-    except OSError:
+    except (OSError, ValueError):
         return None
     return holder if holder and _alive(holder) else None
 
@@ -71,9 +73,17 @@ def _exclusive(path: Path) -> Iterator[IO[str]]:
 def _read(file: IO[str]) -> Owner | None:
     file.seek(0)
     try:
-        return Owner(**json.loads(file.read()))
-    except (ValueError, TypeError):  # empty, or its writer was killed in the middle: nobody's
+        owner = Owner(**json.loads(file.read(LONGEST)))
+    except (ValueError, TypeError, RecursionError):  # empty, or its writer was killed: nobody's
         return None
+    return owner if _is_process(owner) else None
+
+
+def _is_process(owner: Owner) -> bool:
+    """Whether a lock names one process: signals to 0 and negative numbers reach many."""
+    numbers = type(owner.pid) is int and isinstance(owner.since, int | float)
+    texts = isinstance(owner.host, str) and isinstance(owner.started, str) and owner.started != ""
+    return numbers and texts and 0 < owner.pid < 2**31 and 0 <= owner.since < 2**33
 
 
 def _write(file: IO[str], text: str) -> None:

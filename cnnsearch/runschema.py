@@ -1,10 +1,15 @@
 """The tables of a run's database, and how a connection to it is made."""
 
+import re
 import sqlite3
 from pathlib import Path
 
+from cnnsearch.errors import RunError
+
 FORMAT = 1  # of the schema below; a later cnnsearch migrates older ones, and refuses newer ones
 APPLICATION = 0x636E6E73  # "cnns": what tells our file from any other SQLite file
+
+LONGEST = 256 << 20  # bytes of one value
 
 SCHEMA = """
 create table event (seq integer primary key autoincrement, time real not null, kind text not null,
@@ -26,9 +31,27 @@ TRIAL = "select id, number, status, start, outcome, started, ended from trial"
 def connect(path: Path) -> sqlite3.Connection:
     """Opens a database so that what is committed survives a kill and a power cut."""
     connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    connection.execute("pragma trusted_schema=off")
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
     connection.execute("pragma journal_mode=wal")
     connection.execute("pragma synchronous=full")
     return connection
+
+
+def check_tables(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses a file whose tables are not ours: a view or a trigger would be run by reading it.
+
+    Raises:
+        RunError: it has others, or lacks one.
+    """
+    query = "select sql from sqlite_schema where sql is not null and name not like 'sqlite_%'"
+    found = {_squeezed(sql) for (sql,) in connection.execute(query) if isinstance(sql, str)}
+    if found != {_squeezed(sql) for sql in SCHEMA.split(";") if sql.strip()}:
+        raise RunError(f"{path}: is damaged or not a run database of cnnsearch, by its tables")
+
+
+def _squeezed(sql: str) -> str:
+    return re.sub(r"\s+", " ", sql).strip().lower()
 
 
 def verbs(depth: int) -> tuple[str, str, tuple[str, ...]]:

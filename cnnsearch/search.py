@@ -3,6 +3,7 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,7 @@ from cnnsearch.settings import (
     check_settings,
     load_data,
     manifest,
+    recorded,
 )
 from cnnsearch.space import SearchSpace
 from cnnsearch.starting import check_same_weights, check_weights, fetched, keep, starting_space
@@ -177,15 +179,12 @@ def resume(
     """
     root = Path(runs)
     with closing(RunDirectory.open(root, name)) as run:
-        asked = dict(run.manifest["settings"])
-        space = SearchSpace.from_text(run.space_text, asked["source"])
-    asked["space"] = space.text
-    if trials is not None:
-        asked["trials"] = trials
-    asked["max_time"] = None if max_time is None else parse_time(max_time, "--max-time")
+        asked = recorded(run)
+        space = SearchSpace.from_text(run.space_text, asked.source)
+    seconds = None if max_time is None else parse_time(max_time, "--max-time")
     disk = None if max_disk is None else parse_amount(max_disk, "--max-disk")
     settings = moved(
-        Settings(**asked),
+        replace(asked, trials=asked.trials if trials is None else trials, max_time=seconds),
         workers=workers,
         gpus=gpus,
         workers_per_gpu=workers_per_gpu,

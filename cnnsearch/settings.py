@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter, ValidationError
+
 from cnnsearch import machine
 from cnnsearch.cost import Budget
 from cnnsearch.data import Dataset, load
@@ -17,6 +19,7 @@ from cnnsearch.oracles import STRATEGIES
 from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.rundir import RunDirectory
 from cnnsearch.space import SearchSpace
+from cnnsearch.validation import explain
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,22 @@ class Settings:
         chosen = {key: getattr(self, key) for key in (*keys, *more)}
         chosen["changes"] = list(self.changes)
         return {"space_sha256": digest, **chosen, "image": self.size and list(self.size)}
+
+
+def recorded(run: RunDirectory) -> Settings:
+    """Returns what a run was asked for.
+
+    Raises:
+        RunError: its ``run.json`` lacks that, or a value is none; says which.
+    """
+    where, asked = f"run {run.name!r}: run.json: settings", dict(run.manifest["settings"])
+    for key in asked:
+        if key not in Settings.__dataclass_fields__:
+            raise RunError(f"{where}.{key}: this cnnsearch knows no such setting")
+    try:
+        return TypeAdapter(Settings).validate_python({**asked, "space": run.space_text})
+    except ValidationError as error:
+        raise RunError(f"{where}.{explain(error, asked)}") from None
 
 
 def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:

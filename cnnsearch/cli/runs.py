@@ -278,4 +278,4 @@ def results(
         terminal.print(plot, highlight=False, markup=False)
     for trial in trials:
         if trial.status == "failed":
-            terminal.print(f"trial {trial.id} failed: {trial.reason}", highlight=False)
+            terminal.print(f"trial {trial.id} failed: {trial.reason}", highlight=False, markup=False)

@@ -189,6 +189,7 @@ def bomb(rng: random.Random) -> bytes:
         f"  v{i}: {rng.choice((f'$v{i + 1}', f'$v{i - 1}', '$v0 * 99999', '1'))}"
         for i in range(few)
     ]
+    merges = [f"a{i}: &a{i} {{x{i}: 1, <<: [{f'*a{i - 1},' * 10}]}}\n" for i in range(1, few)]
     return rng.choice(
         (
             "[" * n,
