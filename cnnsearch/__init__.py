@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from cnnsearch.final.request import train_final
     from cnnsearch.inspection import DataReport, describe
     from cnnsearch.recipe import TrainingRecipe
+    from cnnsearch.report.writing import write_report
     from cnnsearch.scaling import CompoundScaling
     from cnnsearch.search import search
     from cnnsearch.space import SearchSpace
@@ -43,6 +44,7 @@ __all__ = [
     "fidelity",
     "search",
     "train_final",
+    "write_report",
 ]
 
 _HOMES: Final = MappingProxyType(
@@ -60,6 +62,7 @@ _HOMES: Final = MappingProxyType(
         "fidelity": "fidelity",
         "search": "search",
         "train_final": "final.request",
+        "write_report": "report.writing",
     }
 )
 

@@ -1,0 +1,14 @@
+"""What a run found: leaderboard and front for the terminal, and a report to send.
+
+The terminal's part imports nothing heavy; :func:`cnnsearch.report.writing.write_report` draws.
+"""
+
+from cnnsearch.report.board import (
+    CostName,
+    leaderboard,
+    pareto_front,
+    pareto_plot,
+    results_table,
+)
+
+__all__ = ["CostName", "leaderboard", "pareto_front", "pareto_plot", "results_table"]

@@ -1,0 +1,44 @@
+"""Runs side by side."""
+
+from pathlib import Path
+
+import pytest
+
+from cnnsearch.errors import CnnsearchError, RunError
+from cnnsearch.report.comparison import compare_runs, comparison_table, dominated, verdict
+from tests.report.conftest import Make
+
+
+def test_what_differs_is_shown_and_what_follows_is_said(make: Make, tmp_path: Path) -> None:
+    make("one", seed=1)
+    make("two", seed=2, max_macs=10**6)
+    found = compare_runs(tmp_path, ["one", "two"])
+    assert set(found[0].asked) == {"seed", "max_macs"}
+    assert [one.finished for one in found] == [27, 27] and found[0].failed == 3
+    assert all(0 < (one.volume or 0) < 1 for one in found)
+    assert comparison_table(found).row_count == 2 + 7
+    (line,) = verdict(found)
+    assert "points ahead of" in line and "several seeds" in line
+
+
+def test_what_cannot_be_compared_is_refused(make: Make, tmp_path: Path) -> None:
+    make("one")
+    make("other", objective="macro_f1")
+    for names, words in (
+        (["one"], "expected at least two runs, got 1"),
+        (["one", "one"], "named twice"),
+        (["one", "tow"], "no run 'tow'"),
+        (["one", "other"], "rank by different things"),
+    ):
+        with pytest.raises((CnnsearchError, RunError)) as caught:
+            compare_runs(tmp_path, names)
+        assert words in str(caught.value)
+
+
+def test_a_better_front_dominates_more(make: Make) -> None:
+    from cnnsearch.report.board import pareto_front
+
+    front = pareto_front(make().db.trials())
+    low, high = front[0].macs or 1, 2 * (front[-1].macs or 1)
+    whole = dominated(front, low, high)
+    assert dominated(front[:1], low, high) < whole < (front[-1].score or 0)

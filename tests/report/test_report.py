@@ -1,0 +1,151 @@
+"""The report: one file, true to the journal, safe against what it quotes."""
+
+import re
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnsearch.errors import CnnsearchError, RunError
+from cnnsearch.report.facts import activity, facts_of
+from cnnsearch.report.importance import importances
+from cnnsearch.report.writing import write_report
+from cnnsearch.rundir import RunDirectory
+from tests.report.conftest import HOSTILE, Make
+
+
+class Page(HTMLParser):
+    """Headings, tags and what would be loaded from elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.headings: list[str] = []
+        self.tags: list[str] = []
+        self.loaded: list[str] = []
+        self._in_heading = False
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self._in_heading = tag in ("h1", "h2")
+        names = ("src", "href", "xlink:href", "action")
+        found = [value or "" for name, value in attrs if name in names]
+        self.loaded += [value for value in found if not value.startswith(("#", "data:"))]
+
+    def handle_data(self, data: str) -> None:
+        if self._in_heading:
+            self.headings.append(data)
+            self._in_heading = False
+
+
+def test_a_report_has_its_sections_and_loads_nothing(make: Make) -> None:
+    run = make()
+    (path,) = write_report(run)
+    text = path.read_text("utf-8")
+    page = Page(text)
+    assert path == run.path / "report.html"
+    assert page.headings[:4] == ["Search r", "The question", "The answer", "Accuracy against cost"]
+    assert {"What mattered", "Failures", "Leaderboard", "To do it again"} <= set(page.headings)
+    assert page.loaded == [] and "http://" not in re.sub(r'xmlns[^ ]*="[^"]*"', "", text)
+    assert page.tags.count("figure") == 6
+    assert page.tags.count("script") == 1
+    best = run.db.trials()[0]
+    best = max((t for t in run.db.trials() if t.score), key=lambda t: t.score or 0)
+    assert f"Trial {best.id}" in text and f"{best.params:,} parameters" in text
+    assert list(run.path.glob(".*tmp")) == []
+
+
+def test_what_is_quoted_cannot_write_the_page(make: Make) -> None:
+    html, markdown = write_report(make(), form="both")
+    for path in (html, markdown):
+        text = path.read_text("utf-8")
+        assert HOSTILE not in text and "alert(" in text
+    assert "\\<script\\>" in markdown.read_text("utf-8")
+
+
+def test_every_point_tells_its_candidate(make: Make) -> None:
+    run = make()
+    text = write_report(run)[0].read_text("utf-8")
+    for trial in run.db.trials():
+        if trial.status == "completed":
+            assert f"<title>trial {trial.id}, {trial.family}\n" in text
+
+
+@pytest.mark.parametrize("trials", [0, 1, 2])
+def test_a_search_that_has_hardly_begun_is_reported(make: Make, trials: int) -> None:
+    text = write_report(make(trials=trials))[0].read_text("utf-8")
+    words = "No candidate is finished yet" if not trials else "flatters it"
+    assert words in text and "Too little to tell" in text
+
+
+@pytest.mark.slow
+def test_a_thousand_candidates_take_seconds(make: Make) -> None:
+    run = make(trials=1000)
+    since = time.process_time()
+    (path,) = write_report(run)
+    assert time.process_time() - since < 30
+    assert path.stat().st_size < 6_000_000
+    assert "875 more are in the run" in path.read_text("utf-8")
+
+
+def test_tested_models_and_retries_are_told(make: Make) -> None:
+    run = make()
+    run.db.append("trial_retried", {"attempt": 2, "accumulate": 1, "deaths": 1}, "0001")
+    exported = {"test_accuracy": 0.9, "interval": [0.8, 0.95], "test_images": 20}
+    run.db.append("exported", exported, "0001")
+    (path,) = write_report(run, form="md")
+    text = path.read_text("utf-8")
+    assert "90.00%" in text and "80.00% to 95.00%" in text
+    assert "1 time a trial was run again" in text
+
+
+def test_files_are_not_replaced_unless_told(make: Make, tmp_path: Path) -> None:
+    run, out = make(trials=2), tmp_path / "mine.md"
+    assert write_report(run, out, "md") == [out]
+    with pytest.raises(CnnsearchError, match=r"--out .*mine\.md: is already there"):
+        write_report(run, out, "md")
+    assert write_report(run, tmp_path / "mine", "md", force=True) == [out]
+    assert write_report(run, form="md") == write_report(run, form="md")
+    with pytest.raises(CnnsearchError, match="--format: expected html, md, both, got 'htm'"):
+        write_report(run, form="htm")
+    with pytest.raises(RunError, match="cannot be written"):
+        write_report(run, out / "below.md", "md")
+
+
+def test_only_a_search_is_reported(tmp_path: Path) -> None:
+    run = RunDirectory.create(tmp_path, "f", {"kind": "final"}, "")
+    with pytest.raises(RunError, match="run 'f' is of cnnsearch final, a report is of a search"):
+        facts_of(run)
+
+
+def test_pauses_between_sessions_do_not_count() -> None:
+    from cnnsearch.records import Event
+
+    def event(time: float, kind: str, trial: str | None = None) -> Event:
+        return Event(0, time, kind, trial, {})
+
+    seconds, moments, sessions = activity([
+        event(0, "run_started"), event(10, "trial_ended", "a"),
+        event(5000, "run_started"), event(5007, "trial_ended", "b"),
+    ])  # fmt: skip
+    assert (seconds, sessions, moments) == (17, 2, {"a": 10, "b": 17})
+
+
+def test_what_decides_the_score_is_found_important(make: Make) -> None:
+    facts = facts_of(make(trials=120))
+    found = importances(facts.space.parameters, facts.trials)
+    assert found is not None and found.r2 > 0.3
+    first: Any = found.each[0]
+    assert first.mean > 2 * found.each[-1].mean and first.mean > 0.1
+    assert importances(facts.space.parameters, facts.trials[:10]) is None
+
+
+def test_the_command_does_the_same_search(make: Make) -> None:
+    run = make(max_macs=2_000_000, changes=["mixup=0.2"], data="photos of cats")
+    command = facts_of(run).command
+    assert command == (
+        "cnnsearch search tiny --data 'photos of cats' --strategy random --trials 30 "
+        "--max-macs 2000000 --set mixup=0.2"
+    )
