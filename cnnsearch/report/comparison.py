@@ -154,8 +154,9 @@ def verdict(found: Sequence[Compared]) -> list[str]:
     if len(scored) > 1 and not lines:
         first, second = sorted(scored, key=lambda one: -(one.best or 0.0))[:2]
         gap = 100 * ((first.best or 0.0) - (second.best or 0.0))
+        ahead = f"is {gap:.2f} points ahead of" if gap else "found no better than"
         lines.append(
-            f"{first.name} is {gap:.2f} points ahead of {second.name}; each is one search, whose "
-            "best score was chosen among many: several seeds of both would tell more."
+            f"{first.name} {ahead} {second.name}; each is one search, whose best score was chosen "
+            "among many: several seeds of both would tell more."
         )
     return lines
