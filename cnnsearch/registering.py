@@ -8,11 +8,10 @@ from typing import Any
 
 from cnnsearch.errors import TrackingError
 from cnnsearch.export import export
+from cnnsearch.export.source import dataset_of, real_images
 from cnnsearch.lookup import find_trial
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import RunDirectory
-from cnnsearch.settings import Settings, load_data
-from cnnsearch.space import SearchSpace
 from cnnsearch.tracking import behind, default_uri, sync
 from cnnsearch.tracking.environment import settle
 from cnnsearch.tracking.tracker import EXPERIMENT, cursor_name
@@ -139,9 +138,8 @@ def _new(
         params = {"run": run.name, "trial": trial.id, "fingerprint": trial.fingerprint}
         served = models.Served(found, classes, _example(run), params)
         logged = models.log(store, *place, name, served)
-    about = f"Candidate {trial.id} of run {run.name}"
-    if done.test_accuracy is not None:
-        about += f", test accuracy {done.test_accuracy:.2%} on {done.test_images} images"
+    about = f"Candidate {trial.id} of run {run.name}, test accuracy {done.test_accuracy:.2%}"
+    about += f" on {done.test_images:,} images"
     return models.register(store, name, place[1], logged, about)
 
 
@@ -154,8 +152,4 @@ def _example(run: RunDirectory) -> Any:
     """Returns a real image, uint8 (1, height, width, channels)."""
     import numpy as np
 
-    settings = Settings(space=run.space_text, **run.manifest["settings"])
-    space = SearchSpace.from_text(run.space_text, settings.source)
-    dataset = load_data(settings, space, run.path.parent)
-    split = dataset.test if dataset.test.count else dataset.validation
-    return split.read(np.arange(1))
+    return real_images(dataset_of(run)).read(np.arange(1))

@@ -622,7 +622,6 @@ def test_a_finished_search_has_its_pictures(run):
     run.db.append("trial_ended", end, "001")
     run.db.append("run_ended", {"reason": "trials"})
     (run.path / "report.html").write_text("<html></html>")
-    run.db.append("reported", {"files": ["report.html"]})
     tracking.sync(run)
     runs = mlflow_runs(run)
     parent = {a.path for a in client(run).list_artifacts(runs["first"].info.run_id)}

@@ -27,6 +27,7 @@ def ui(
 
     opened = open_run(runs, run)
     lacking = not (runs / "mlflow.db").is_file() or behind(opened)
+    lacking = lacking or (opened.path / "report.html").is_file()
     if opened.owner is None and lacking:
         synchronize(opened)
     print("Starting MLflow ...", flush=True)

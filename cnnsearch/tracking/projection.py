@@ -67,6 +67,14 @@ class Projection:
         if last and last[0].kind != "run_ended":
             self._attempt(self._end_run, _event(last[0], "run_ended", {"reason": INTERRUPTED}))
 
+    def reports(self) -> None:
+        """Brings reports that were written of the run, where they are new or have changed."""
+        for path in (self._run.path / "report.html", self._run.path / "report.md"):
+            written = str(path.stat().st_mtime_ns) if path.is_file() else None
+            if written and "parent" in self._runs and self._runs.get(path.name) != written:
+                self._attempt(self._store.file, self._runs["parent"], path)
+                self._runs[path.name] = written
+
     def _attempt(self, write: Callable[..., None], *values: Any) -> None:
         try:
             write(*values)
@@ -85,7 +93,6 @@ class Projection:
             "trial_ended": self._end_trial,
             "evaluated": self._evaluated,
             "results": self._results,
-            "reported": self._results,
             "exported": self._exported,
             "system": self._system,
             "run_ended": self._end_run,

@@ -88,6 +88,8 @@ class Tracker:
                     )
                     while projection.step():
                         pause = _PAUSE
+                    if last:
+                        projection.reports()
                 self._closing.wait(_BREATH)
             except (TrackingError, RunError) as error:
                 projection = None
@@ -142,6 +144,7 @@ def sync(
             pass
         if run.state == "interrupted":
             projection.interrupted()
+        projection.reports()
     return missing
 
 
