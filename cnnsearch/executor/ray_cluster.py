@@ -203,10 +203,10 @@ class Cluster:
     def _connect(self) -> bool:
         """Starts or joins a cluster; says whether the connection is ours to end."""
         self._environment(QUIET)
-        if self._address == LOCAL:
-            self._environment(LOOPBACK)
-            os.environ.setdefault("RAY_AUTH_MODE", "token")  # Ray reads both once and keeps them
-            os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        if self._address == LOCAL and "ray" not in sys.modules:  # once imported, it keeps these
+            token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+            for name, value in {**LOOPBACK, **token}.items():
+                os.environ.setdefault(name, value)
         import ray
 
         if ray.is_initialized():  # by the program that searches

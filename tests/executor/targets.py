@@ -1,8 +1,10 @@
 """What a trial's process runs in tests, instead of a training."""
 
 import os
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
+from cnnsearch.data.dataset import Split
 from cnnsearch.executor.child import Orders
 from cnnsearch.outcomes import EpochEnd, Failed, TrialEnd
 from cnnsearch.resources import use_gpu
@@ -15,3 +17,14 @@ def tell_gpu(pipe: Connection, orders: Orders) -> None:
     while not (orders.folder / "go").exists():
         pass
     pipe.send(TrialEnd(orders.trial_id, Failed("timeout", "told to go")))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Elsewhere(Split):
+    """A split in a cache that no process sees but the one that made it."""
+
+    owner: int
+
+    @property
+    def materialised(self) -> bool:
+        return os.getpid() == self.owner and super().materialised
