@@ -248,6 +248,9 @@ class Study:
         )
         if not report.comparisons:
             return report
+        rank = report.best.spearman
+        found = {"spearman": rank.value, "low": rank.low, "high": rank.high}
+        run.db.append("fidelity", {**found, "way": report.best.label})
         from cnnsearch.fidelity.plot import save
 
         path = plot or run.path / PICTURE

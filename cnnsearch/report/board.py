@@ -35,6 +35,7 @@ def results_table(
     measured: str = "val accuracy",
 ) -> "Table":
     """Returns the leaderboard; members of the accuracy/MACs Pareto front are marked."""
+    from rich.markup import escape
     from rich.table import Table
 
     front = {trial.id for trial in pareto_front(trials)}
@@ -42,11 +43,11 @@ def results_table(
     table.add_column("rank", justify="right")
     table.add_column("trial", justify="right")
     table.add_column("family")
-    for name in (measured, "params", "MACs", "FLOPs", "epochs", "time"):
+    for name in (escape(measured), "params", "MACs", "FLOPs", "epochs", "time"):
         table.add_column(name, justify="right")
     table.add_column("Pareto", justify="center")
     for rank, trial in enumerate(leaderboard(trials)[:limit], start=1):
-        table.add_row(str(rank), *_cells(trial), "●" if trial.id in front else "")
+        table.add_row(str(rank), *map(escape, _cells(trial)), "●" if trial.id in front else "")
     return table
 
 

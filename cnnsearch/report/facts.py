@@ -71,6 +71,7 @@ class Facts:
         retried: attempts beyond the first.
         tested: what is known of the test split.
         sessions: how often the search was begun or gone on with.
+        fidelity: what a study of the same space found, in words; empty: there is none.
         reason: why the last session ended.
         source: what to search again: the name of a space that ships, or the run's copy.
         settings: what was asked.
@@ -92,6 +93,7 @@ class Facts:
     retried: int
     tested: tuple[Tested, ...]
     sessions: int
+    fidelity: str = ""
     reason: str = ""
     source: str = ""
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -166,6 +168,7 @@ def _collected(run: RunDirectory, curves: int) -> Facts:
         retried=sum(event.kind == "trial_retried" for event in events),
         tested=(*_exported(events), *_finals(run)),
         sessions=sessions,
+        fidelity=_studied(run),
         source=_source(run),
         reason=str(last.data.get("reason")) if last else "",
         settings=settings,
@@ -201,6 +204,23 @@ def activity(events: Sequence[Event]) -> tuple[float, dict[str, float], int]:
         if event.kind == "trial_ended" and event.trial_id:
             moments[event.trial_id] = total
     return total, moments, sessions
+
+
+def _studied(run: RunDirectory) -> str:
+    """What the latest fidelity study of the same space found, in words."""
+    for summary in sorted(list_runs(run.path.parent), key=lambda each: -(each.created or 0.0)):
+        if summary.kind != "fidelity":
+            continue
+        with closing(RunDirectory.open(run.path.parent, summary.name)) as study:
+            event = study.db.last("fidelity")
+            if event is not None and study.space_text == run.space_text:
+                found = event.data
+                return (
+                    f"Run {study.name}: short trials ({found['way']}) rank candidates of this "
+                    f"space as long ones with a Spearman correlation of {found['spearman']:.2f} "
+                    f"(95 % interval {found['low']:.2f} to {found['high']:.2f})."
+                )
+    return ""
 
 
 def _source(run: RunDirectory) -> str:

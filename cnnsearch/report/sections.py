@@ -44,7 +44,14 @@ def sections(facts: Facts, mattered: Importances | None) -> list[Section]:
     """Returns the sections of a report, in order."""
     found = [_question(facts), _answer(facts), _front(facts), _progress(facts)]
     found += [_mattered(facts, mattered), _over(facts), _curves(facts)]
-    found += [_rungs(facts), _failures(facts), _board(facts), _cost(facts), _again(facts)]
+    found += [
+        _rungs(facts),
+        _fidelity(facts),
+        _failures(facts),
+        _board(facts),
+        _cost(facts),
+        _again(facts),
+    ]
     return [section for section in found if section.paragraphs or section.table or section.code]
 
 
@@ -193,6 +200,14 @@ def _rungs(facts: Facts) -> Section:
     return Section(
         "Rungs", ("How many were trained how long, and what became of them.",), figure="rungs"
     )
+
+
+def _fidelity(facts: Facts) -> Section:
+    unknown = (
+        "Whether trials this short rank candidates as long ones would was not studied: "
+        f"cnnsearch fidelity {facts.source} does."
+    )
+    return Section("Fidelity", (facts.fidelity or unknown,))
 
 
 def _failures(facts: Facts) -> Section:

@@ -149,3 +149,13 @@ def test_the_command_does_the_same_search(make: Make) -> None:
         "cnnsearch search tiny --data 'photos of cats' --strategy random --trials 30 "
         "--max-macs 2000000 --set mixup=0.2"
     )
+
+
+def test_a_study_of_the_space_is_told(make: Make, tmp_path: Path) -> None:
+    run = make()
+    assert "cnnsearch fidelity tiny does." in write_report(run, form="md")[0].read_text("utf-8")
+    study = RunDirectory.create(tmp_path, "study", {"kind": "fidelity"}, run.space_text)
+    found = {"spearman": 0.947, "low": 0.89, "high": 0.98, "way": "3 epochs"}
+    study.db.append("fidelity", found)
+    text = write_report(run, form="md")[0].read_text("utf-8")
+    assert "Spearman correlation of 0.95 (95 % interval 0.89 to 0.98)" in text
