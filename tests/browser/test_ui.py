@@ -92,13 +92,27 @@ def opened(page: Any, address: str) -> None:
 
 
 def column(page: Any, key: str) -> list[str]:
-    """The texts of a column's cells, as far as they are drawn, from the top."""
-    cells = page.locator(f'{ROWS} [col-id="{key}"]')
-    return [text.strip() for text in cells.all_inner_texts()]
+    """The texts of a column's cells, as far as they are drawn, from the top as people see it."""
+    script = """key => [...document.querySelectorAll('.ag-center-cols-container .ag-row')]
+        .sort((a, b) => a.getAttribute('row-index') - b.getAttribute('row-index'))
+        .map(row => row.querySelector(`[col-id="${CSS.escape(key)}"]`)?.innerText.trim() ?? '')"""
+    found: list[str] = page.evaluate(script, key)
+    return found
 
 
 def numbers(page: Any, key: str) -> list[float]:
     return [float(text.replace(",", "")) for text in column(page, key) if text not in ("", "-")]
+
+
+def settled(page: Any, key: str, descending: bool) -> list[float]:
+    """A column's numbers once they are in order; fails if they never are."""
+    deadline = time.monotonic() + PATIENCE / 1000
+    while True:
+        shown = numbers(page, key)
+        if len(shown) > 5 and shown == sorted(shown, reverse=descending):
+            return shown
+        assert time.monotonic() < deadline, f"not in order: {shown}"
+        page.wait_for_timeout(500)
 
 
 def best(run: RunDirectory, count: int) -> list[float]:
@@ -129,10 +143,7 @@ def test_sorting_by_val_accuracy_shows_the_best_first(
         if f"orderByAsc={asc}" not in page.url:
             header.get_by_text("val_accuracy", exact=True).click()
             page.wait_for_url(re.compile(f"orderByAsc={asc}"))
-        page.wait_for_timeout(3000)
-        shown = numbers(page, "metrics.`val_accuracy`")
-        assert len(shown) > 5
-        assert shown == sorted(shown, reverse=descending)
+        shown = settled(page, "metrics.`val_accuracy`", descending)
         if descending:
             assert shown[:5] == pytest.approx(best(run, 5), abs=1e-5)
 
