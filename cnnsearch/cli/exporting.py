@@ -68,11 +68,12 @@ def show(done: "Exported") -> None:
     terminal = console()
     print(f"Exported trial {done.trial} to {done.path} ({done.bytes / 1e6:.2f} MB).")
     low, high = done.interval
+    unseen = " that no candidate saw" if done.split == "test" else ", by which it was chosen"
     terminal.print(exports_table(done))
     print(
         f"Each was reloaded in a fresh process and asked about {done.compared:,} real images.\n"
-        f"Test accuracy of the Keras model {done.test_accuracy:.2%} (95 % interval {low:.2%} to "
-        f"{high:.2%}) on {done.test_images:,} images that no candidate saw.\n"
+        f"{done.split.capitalize()} accuracy of the Keras model {done.test_accuracy:.2%} (95 % "
+        f"interval {low:.2%} to {high:.2%}) on {done.test_images:,} images{unseen}.\n"
         f"Classify with:  cnnsearch predict {done.path} IMAGE..."
     )
 

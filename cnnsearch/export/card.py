@@ -102,11 +102,12 @@ def _search(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
 def _accuracy(facts: Mapping[str, Any]) -> list[str]:
     metrics = facts["metrics"]
     low, high = metrics["test_accuracy_interval"]
+    split = facts["judged_on"]
     lines = [
-        f"- test accuracy {metrics['test_accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%}, "
-        f"Wilson, {metrics['test_images']:,} images)",
-        f"- test balanced accuracy {metrics['test_balanced_accuracy']:.2%}",
-        f"- test macro F1 {metrics['test_macro_f1']:.2%}",
+        f"- {split} accuracy {metrics['test_accuracy']:.2%} (95 % interval {low:.2%} to "
+        f"{high:.2%}, Wilson, {metrics['test_images']:,} images)",
+        f"- {split} balanced accuracy {metrics['test_balanced_accuracy']:.2%}",
+        f"- {split} macro F1 {metrics['test_macro_f1']:.2%}",
     ]
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "loss"):
         value = metrics.get(f"val_{name}")
@@ -163,42 +164,39 @@ def _limits(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
 def _loading(facts: Mapping[str, Any], formats: Sequence[Mapping[str, Any]]) -> list[str]:
     height, width, channels = facts["input"]
     shape = f"({facts['batch'] or 1}, {height}, {width}, {channels})"
-    lines = ["import numpy as np", f"images = np.zeros({shape}, 'uint8')"]
     shown = ["From a shell: `cnnsearch predict FOLDER IMAGE...`; in Python:"]
     seen: set[str] = set()
     for each in formats:
         if each["format"] not in seen:
             seen.add(each["format"])
-            code = [*lines, *_code(each["format"], each["file"])]
+            imports, code = _code(each["format"], each["file"])
+            code = ["import numpy as np", *imports, f"images = np.zeros({shape}, 'uint8')", *code]
             shown.append(f"{NAMES[each['format']]}:\n\n```python\n" + "\n".join(code) + "\n```")
     return shown
 
 
-def _code(format_: str, file: str) -> list[str]:
+def _code(format_: str, file: str) -> tuple[list[str], list[str]]:
+    """Returns what to import, and how to classify ``images``."""
     if format_ == "savedmodel":
-        return [
-            "import tensorflow as tf",
+        return ["import tensorflow as tf"], [
             f"serve = tf.saved_model.load('{file}').signatures['serving_default']",
             "print(serve(image=tf.constant(images))['probabilities'])",
             "# TensorFlow Serving: --model_base_path is this folder, 1 the version",
         ]
     if format_ == "keras":
-        return [
-            "import keras",
-            "import cnnsearch.keras_layers  # only for layers that Keras does not have",
+        own = "import cnnsearch.keras_layers  # for the layers that Keras does not have"
+        return ["import keras", own], [
             f"print(keras.saving.load_model('{file}').predict(images))",
         ]
     if format_ == "litert":
-        return [
-            "from ai_edge_litert.interpreter import Interpreter",
+        return ["from ai_edge_litert.interpreter import Interpreter"], [
             f"model = Interpreter('{file}')",
             "model.allocate_tensors()",
             "model.set_tensor(model.get_input_details()[0]['index'], images)",
             "model.invoke()",
             "print(model.get_tensor(model.get_output_details()[0]['index']))",
         ]
-    return [
-        "import onnxruntime",
+    return ["import onnxruntime"], [
         f"model = onnxruntime.InferenceSession('{file}')",
         "print(model.run(['probabilities'], {'image': images}))",
     ]

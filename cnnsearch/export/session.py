@@ -43,7 +43,8 @@ class Exported:
         compared: real images compared.
         largest_difference: of any class probability between a format that is not quantized and the
             Keras model; of the quantized ones where there is no other.
-        test_accuracy: share of the untouched test split that the Keras model classifies correctly.
+        split: what it is judged on: test, or validation where there is no test split.
+        test_accuracy: share of its images that the Keras model classifies correctly.
         test_images: how many those were.
         interval: 95 % Wilson score interval of ``test_accuracy``.
         bytes: size on disk.
@@ -55,6 +56,7 @@ class Exported:
     format: str
     trial: str
     compared: int
+    split: str
     largest_difference: float
     test_accuracy: float
     test_images: int
@@ -139,24 +141,20 @@ def _exported(
         labels = np.asarray(split.labels())
         tested = test_metrics(before["probabilities"], labels)
         facts = facts_of(run, trial, size, asked.batch, asked.image is None)
-        facts["metrics"] = {**facts["metrics"], **tested}
+        facts = {**facts, "metrics": {**facts["metrics"], **tested}, "judged_on": split.name}
         found = []
         for each in asked.targets:
             _packed(job, each, folder, facts)
-            answers = reloaded(folder / each.file, images, _environment(each))
-            args = (answers, before["probabilities"], labels, _batch(each, asked.batch))
+            answers = reloaded(folder / each.file, images, _environment())
+            args = (answers, before["probabilities"], labels, asked.batch or 1)
             found.append(compared(each, folder / each.file, *args))
-    result = _result(target, trial, found, tested, float(before["latency"]))
+    result = _result(target, trial, found, tested, split.name, float(before["latency"]))
     _describe(run, facts, result, folder)
     return result
 
 
-def _batch(target: Target, batch: int | None) -> int:
-    return batch or 1
-
-
-def _environment(target: Target) -> Mapping[str, str]:
-    """What a fresh process of that format is given: Keras's own needs its backend."""
+def _environment() -> Mapping[str, str]:
+    """What a fresh process is given: Keras's own format needs its backend."""
     return {**os.environ, "KERAS_BACKEND": machine.backend(), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -173,6 +171,7 @@ def _result(
     trial: TrialRecord,
     found: Sequence[Verified],
     tested: Mapping[str, Any],
+    split: str,
     latency: float,
 ) -> Exported:
     whole = [each for each in found if each.quantize == "float32"] or found
@@ -182,6 +181,7 @@ def _result(
         format=",".join(dict.fromkeys(each.format for each in found)),
         trial=trial.id,
         compared=tested["test_images"],
+        split=split,
         largest_difference=max(each.largest_difference for each in whole),
         test_accuracy=tested["test_accuracy"],
         test_images=tested["test_images"],
