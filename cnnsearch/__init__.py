@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnsearch.architecture import Architecture
     from cnnsearch.cost import Budget, Cost, count
     from cnnsearch.errors import CnnsearchError
+    from cnnsearch.export import export
     from cnnsearch.fidelity import fidelity
     from cnnsearch.final.request import train_final
     from cnnsearch.inspection import DataReport, describe
@@ -41,6 +42,7 @@ __all__ = [
     "__version__",
     "count",
     "describe",
+    "export",
     "fidelity",
     "search",
     "train_final",
@@ -59,6 +61,7 @@ _HOMES: Final = MappingProxyType(
         "TrainingRecipe": "recipe",
         "count": "cost",
         "describe": "inspection",
+        "export": "export",
         "fidelity": "fidelity",
         "search": "search",
         "train_final": "final.request",
@@ -68,14 +71,14 @@ _HOMES: Final = MappingProxyType(
 
 
 class _Package(ModuleType):
-    """The package itself, in which ``search`` and ``fidelity`` name functions and never modules.
+    """The package itself: ``search``, ``fidelity`` and ``export`` in it are functions, never modules.
 
     Importing ``cnnsearch.search`` makes Python bind the module of that name here, which would turn
     ``cnnsearch.search(...)`` into an error that depends on what was imported before.
     """
 
     def __setattr__(self, name: str, value: object) -> None:
-        if name in ("search", "fidelity") and isinstance(value, ModuleType):
+        if name in ("search", "fidelity", "export") and isinstance(value, ModuleType):
             value = vars(value)[name]
         super().__setattr__(name, value)
 
