@@ -71,7 +71,7 @@ _HOMES: Final = MappingProxyType(
 
 
 class _Package(ModuleType):
-    """The package itself: ``search``, ``fidelity`` and ``export`` in it are functions, never modules.
+    """The package itself: ``search``, ``fidelity`` and ``export`` in it are functions, not modules.
 
     Importing ``cnnsearch.search`` makes Python bind the module of that name here, which would turn
     ``cnnsearch.search(...)`` into an error that depends on what was imported before.
