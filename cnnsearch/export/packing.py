@@ -73,9 +73,10 @@ def _text(path: Path) -> str:
     if path.is_dir():
         return (path / EXTRA / FACTS).read_text("utf-8")
     if path.suffix == ".onnx":
-        import onnx
+        import onnxruntime
 
-        model = onnx.load(path, load_external_data=False)
-        return str(next(p.value for p in model.metadata_props if p.key == KEY))
+        onnxruntime.set_default_logger_severity(4)
+        found = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        return str(found.get_modelmeta().custom_metadata_map[KEY])
     with zipfile.ZipFile(path) as archive:
         return archive.read(FACTS).decode("utf-8")
