@@ -10,8 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from cnnsearch.data.travel import pieces
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.executor import guardian
 from cnnsearch.executor.scratch import Scratch
+from cnnsearch.executor.shares import Share, room, share_of
 from cnnsearch.outcomes import Pretrained
 from cnnsearch.resources import cores
 
@@ -36,7 +36,6 @@ FRESH = 5.0
 SHORT = Path("/tmp")
 """Where Ray may keep its sockets: their paths have 107 characters at most."""
 QUIET = {
-    "RAY_BACKEND_LOG_LEVEL": "fatal",  # of what Ray's C++ would write to the terminal
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
     "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # every line that Ray would print about its workers
@@ -46,47 +45,6 @@ QUIET = {
 NONE_HERE = "no cluster runs on this machine (`ray start` makes it a node of one)"
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on 127.0.0.1 alone, as it does by itself on Windows and macOS."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """What a trial gets of a node: cores and GPUs."""
-
-    cpus: int
-    gpus: float
-
-
-def share_of(nodes: Iterable[Mapping[str, float]], slots: int | None, gpus: float | None) -> Share:
-    """Returns what each trial gets, so that as many as are asked for fit side by side.
-
-    Args:
-        nodes: resources of each node: CPU, GPU.
-        slots: trials side by side; None: one a core, or as many as there are GPUs for.
-        gpus: of a trial; None: one, if there are any.
-    """
-    there = list(nodes)
-    if gpus is None:
-        gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in there) else 0.0
-    if slots is None and not gpus:
-        return Share(1, 0.0)
-    wanted = slots or max(1, room(there, Share(1, gpus)))
-    most = int(max((node.get("CPU", 0) for node in there), default=1))
-    fitting = [n for n in range(1, most + 1) if room(there, Share(n, gpus)) >= wanted]
-    return Share(max(fitting, default=1), gpus)
-
-
-def room(nodes: Iterable[Mapping[str, float]], share: Share) -> int:
-    """Returns how many trials fit on these nodes side by side."""
-    return sum(_on(node, share) for node in nodes)
-
-
-def _on(node: Mapping[str, float], share: Share) -> int:
-    fitting = node.get("CPU", 0) / share.cpus
-    if share.gpus:
-        whole = int(node.get("GPU", 0))  # a trial's share lies on one GPU
-        per_gpu = math.floor(1 / share.gpus + 1e-9)
-        fitting = min(fitting, whole * per_gpu if per_gpu else whole / share.gpus)
-    return math.floor(fitting + 1e-9)
 
 
 class Cluster:
@@ -282,10 +240,21 @@ def _check(address: str, gpus: float | None) -> None:
         wanted = "expected HOST:PORT of a cluster's head, on one of whose nodes this runs, or auto"
         raise CnnsearchError(f"--ray {address}: {wanted}")
     try:
-        socket.create_connection((host.strip("[]"), int(port)), REACHED).close()
+        answers = _answers(host.strip("[]"), int(port))
     except OSError as error:
         why = error.strerror or str(error)
         raise CnnsearchError(f"--ray {address}: no cluster answers there ({why})") from None
+    if not answers:
+        raise CnnsearchError(f"--ray {address}: what answers there is no Ray cluster")
+
+
+def _answers(host: str, port: int) -> bool:
+    """Greets as HTTP/2 does (RFC 9113, 3.4); a cluster's head returns its settings, a frame 4."""
+    with socket.create_connection((host, port), REACHED) as there:
+        if os.environ.get("RAY_USE_TLS", "0") != "0":
+            return True
+        there.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")
+        return there.recv(9)[3:4] == b"\4"
 
 
 def _first_line(error: Exception) -> str:

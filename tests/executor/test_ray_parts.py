@@ -4,6 +4,7 @@ import importlib.util
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,9 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.executor import EpochEnd, guardian
 from cnnsearch.executor.keeping import loss, write_files
 from cnnsearch.executor.ray import RayExecutor
-from cnnsearch.executor.ray_cluster import Share, room, share_of
 from cnnsearch.executor.ray_worker import Courier, Files, read_files
 from cnnsearch.executor.scratch import Scratch
+from cnnsearch.executor.shares import Share, room, share_of
 from cnnsearch.placing import check_placement, moved
 from cnnsearch.settings import Settings
 
@@ -94,6 +95,22 @@ def test_nobody_at_the_address_is_told_at_once(monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(CnnsearchError, match=f"--ray {address}: no cluster answers there"):
             RayExecutor(address)
         assert time.monotonic() - since < 6
+
+
+def test_another_server_at_the_address_is_told_from_a_cluster(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend(monkeypatch, installed=True)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            there, _ = server.accept()
+            with there:
+                there.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        with pytest.raises(CnnsearchError, match="what answers there is no Ray cluster"):
+            RayExecutor(f"127.0.0.1:{server.getsockname()[1]}")
 
 
 @pytest.mark.parametrize(
@@ -211,6 +228,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
     code = f"""
 from pathlib import Path
 from cnnsearch.executor.scratch import Scratch
+from cnnsearch.executor.shares import Share, room, share_of
 print(Scratch(root=Path({str(tmp_path)!r})).path, flush=True)
 input()
 """

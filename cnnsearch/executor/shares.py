@@ -1,0 +1,46 @@
+"""What a trial gets of a cluster, and how many trials fit on it."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a trial gets of a node: cores and GPUs."""
+
+    cpus: int
+    gpus: float
+
+
+def share_of(nodes: Iterable[Mapping[str, float]], slots: int | None, gpus: float | None) -> Share:
+    """Returns what each trial gets, so that as many as are asked for fit side by side.
+
+    Args:
+        nodes: resources of each node: CPU, GPU.
+        slots: trials side by side; None: one a core, or as many as there are GPUs for.
+        gpus: of a trial; None: one, if there are any.
+    """
+    there = list(nodes)
+    if gpus is None:
+        gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in there) else 0.0
+    if slots is None and not gpus:
+        return Share(1, 0.0)
+    wanted = slots or max(1, room(there, Share(1, gpus)))
+    most = int(max((node.get("CPU", 0) for node in there), default=1))
+    fitting = [n for n in range(1, most + 1) if room(there, Share(n, gpus)) >= wanted]
+    return Share(max(fitting, default=1), gpus)
+
+
+def room(nodes: Iterable[Mapping[str, float]], share: Share) -> int:
+    """Returns how many trials fit on these nodes side by side."""
+    return sum(_on(node, share) for node in nodes)
+
+
+def _on(node: Mapping[str, float], share: Share) -> int:
+    fitting = node.get("CPU", 0) / share.cpus
+    if share.gpus:
+        whole = int(node.get("GPU", 0))  # a trial's share lies on one GPU
+        per_gpu = math.floor(1 / share.gpus + 1e-9)
+        fitting = min(fitting, whole * per_gpu if per_gpu else whole / share.gpus)
+    return math.floor(fitting + 1e-9)
