@@ -73,6 +73,13 @@ class Fields:
             self._refuse(key, " or ".join(t.__name__ for t in types), value)
         return value
 
+    def count(self, key: str, default: float | None = None) -> Any:
+        """Returns a number from 0 on, or ``default`` if there is none."""
+        value = self.number(key, default)
+        if value is not None and value < 0:
+            raise RunError(f"{self._where}: {key}: expected a number from 0 on, got {value:g}")
+        return value
+
     def number(self, key: str, default: float | None = None) -> Any:
         """Returns a number, or ``default`` if there is none."""
         value = self._data.get(key)
@@ -131,18 +138,18 @@ def record(row: tuple[Any, ...], where: str = "run.db") -> TrialRecord:
         recipe=began.of("recipe", dict),
         fingerprint=began.of("fingerprint", str),
         family=one_line(began.of("family", str)),
-        params=began.number("params"),
-        params_total=began.number("params_total"),
-        macs=began.number("macs"),
+        params=began.count("params"),
+        params_total=began.count("params_total"),
+        macs=began.count("macs"),
         epochs=began.of("epochs", int),
-        initial_epoch=began.number("initial_epoch", 0),
+        initial_epoch=began.count("initial_epoch", 0),
         continues=began.of("continues", str, type(None)),
         score=result.number("score"),
         reason=None if reason is None else one_line(reason),
         metrics=result.of("metrics", dict, type(None)) or {},
-        seconds=result.number("seconds"),
-        started=own.number("started", 0.0),
-        ended=own.number("ended"),
+        seconds=result.count("seconds"),
+        started=own.count("started", 0.0),
+        ended=own.count("ended"),
     )
 
 

@@ -56,7 +56,7 @@ def reloaded(model: Path, images: Path, environment: Mapping[str, str] | None = 
             last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
             raise ExportError(f"the export {model.name} cannot be loaded again: {last}")
         told = json.loads(done.stdout.strip().splitlines()[-1])
-        return Reloaded(np.load(out), told["latency_ms"])
+        return Reloaded(np.load(out, allow_pickle=False), told["latency_ms"])
 
 
 def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:

@@ -23,6 +23,7 @@ SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif")
 _ORIENTATION = 0x0112
 _BATCH = 16
 _SAMPLED = 256
+MOST_PIXELS = 89_478_485  # Pillow warns beyond; a larger JPEG is reduced as it is read
 
 
 @dataclass(frozen=True)
@@ -141,6 +142,8 @@ def _opened(data: bytes, image: tuple[int, int]) -> "Image.Image":
     picture: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
     side = 2 * max(image)
     picture.draft(None, (side, side))
+    if picture.width * picture.height > MOST_PIXELS:
+        raise ValueError(f"{picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
     picture.load()
     return upright(picture)
 

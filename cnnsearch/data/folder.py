@@ -1,6 +1,7 @@
 """Images in class folders on disk."""
 
 import os
+import stat
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
@@ -10,6 +11,8 @@ from typing import Any
 from cnnsearch.data.examples import Collection, Item, are_characters, digest
 from cnnsearch.data.layout import ListedFiles, arrange, is_hidden, is_image
 from cnnsearch.errors import DataError
+
+MOST_BYTES = 256 << 20  # of one image
 
 
 @dataclass(frozen=True)
@@ -124,7 +127,7 @@ def listed(root: Path, path: str, label: int) -> ImageFile:
     """Returns a file, relative to the root or absolute, as it is now; it need not be there."""
     try:
         status = os.stat(root / path)
-    except OSError:  # a dangling link; reading it will say so
+    except (OSError, ValueError):  # a dangling link, no name; reading it will say so
         return ImageFile(path, label, -1, 0, 0)
     return ImageFile(path, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
@@ -135,8 +138,13 @@ def shown(path: Path | str) -> str:
 
 
 def _read(root: Path, file: ImageFile) -> bytes:
-    with (root / file.path).open("rb") as opened:
+    # Not blocking: opening a named pipe would wait for somebody to write into it.
+    with os.fdopen(os.open(root / file.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
         status = os.fstat(opened.fileno())
+        if not stat.S_ISREG(status.st_mode):
+            raise ValueError("no file, but a folder or a device")
+        if status.st_size > MOST_BYTES:
+            raise ValueError(f"{status.st_size:,} bytes, an image may have {MOST_BYTES:,}")
         data = opened.read()
     if (status.st_size, status.st_mtime_ns) != (file.size, file.modified):
         raise DataError(f"{shown(file.path)} changed since the data set was loaded; load it again")

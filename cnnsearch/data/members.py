@@ -21,6 +21,9 @@ from cnnsearch.errors import DataError
 
 MOST_BYTES = 256 << 20  # of one image, decompressed
 MOST_MEMBERS = 5_000_000
+MOST_GROWTH = 200  # times its own size that an archive may expand to,
+MOST_EXPANDED = 1 << 30  # if that is more than so many bytes
+MOST_HEADER = 16 << 20
 SUFFIXES = (
     ".zip",
     *(".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"),
@@ -33,7 +36,10 @@ _PACKED: dict[bytes, Callable[..., Any]] = {
     b"\xfd7": lzma.open,
 }
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA)
-_DAMAGE = (OSError, EOFError, ValueError, tarfile.TarError, zlib.error, lzma.LZMAError)
+_DAMAGE = (
+    *(OSError, EOFError, ValueError, OverflowError, IndexError, KeyError, RecursionError),
+    *(tarfile.TarError, zlib.error, lzma.LZMAError, zipfile.BadZipFile, NotImplementedError),
+)
 
 
 @dataclass(frozen=True)
@@ -101,15 +107,16 @@ class Zip:
     def _file(self) -> zipfile.ZipFile:
         try:
             return zipfile.ZipFile(self.path)
-        except (*_DAMAGE, zipfile.BadZipFile, NotImplementedError) as error:
+        except _DAMAGE as error:
             raise _unreadable(self.path, error) from error
 
     def members(self) -> Iterator[Member]:
         """Its folders and images; reads no image."""
-        infos = _counted(self._file.infolist(), self.path)
+        infos = list(_counted(self._file.infolist(), self.path))
+        _check_growth(sum(info.file_size for info in infos), self.path)
         for info in {info.filename: info for info in infos}.values():
             parts = _parts(info.filename, self.path)
-            if not _wanted(parts, folder := info.is_dir()):
+            if not _wanted(parts, folder := info.filename.endswith("/")):
                 continue
             if folder:
                 yield Member(parts, info.filename, 0, False)
@@ -142,7 +149,7 @@ class Tar:
         try:
             with (
                 self._open(self.path, "rb") as file,
-                tarfile.open(fileobj=file, mode="r:") as archive,
+                self._listing(file) as archive,
             ):
                 infos = _counted(archive, self.path)
                 found = {member.name: member for info in infos for member in self._members(info)}
@@ -151,6 +158,10 @@ class Tar:
             raise _unreadable(self.path, error) from error
         yield from found.values()
 
+    def _listing(self, file: Any) -> tarfile.TarFile:
+        bounded: Any = _Bounded(file, self.path)
+        return tarfile.open(fileobj=bounded, mode="r:")
+
     def _check_end(self, file: Any, offset: int) -> None:
         """`tarfile` takes a file that stops between two members for whole."""
         file.seek(offset)
@@ -158,7 +169,7 @@ class Tar:
         if not end or end.strip(b"\0"):
             raise tarfile.ReadError("it ends too early")
         while self.ordered and file.read(1 << 20):  # up to the checksum of what was compressed
-            pass
+            _check_growth(file.tell(), self.path)
 
     def _members(self, info: tarfile.TarInfo) -> Iterator[Member]:
         parts = _parts(info.name, self.path)
@@ -190,6 +201,32 @@ class Tar:
             file.seek(place.offset)
             data: bytes = file.read(place.size)
         return data
+
+
+class _Bounded:
+    """A file that is read for `tarfile`, which believes whatever sizes a header names."""
+
+    def __init__(self, file: Any, path: Path) -> None:
+        self._file, self._path = file, path
+        self.tell = file.tell
+
+    def seek(self, offset: int, whence: int = 0) -> int:
+        """Goes no further than an archive may expand."""
+        _check_growth(offset, self._path)
+        return int(self._file.seek(offset, whence))
+
+    def read(self, size: int = -1) -> bytes:
+        """Reads no more than a header could need."""
+        if not 0 <= size <= MOST_HEADER:
+            raise tarfile.ReadError(f"a header of {size:,} bytes")
+        return bytes(self._file.read(size))
+
+
+def _check_growth(size: int, path: Path) -> None:
+    if size > max(MOST_EXPANDED, MOST_GROWTH * path.stat().st_size):
+        raise DataError(
+            f"{shown(path)}: expands to {size:,} bytes or more, above {MOST_GROWTH} times its size"
+        )
 
 
 def is_archive(path: Path) -> bool:

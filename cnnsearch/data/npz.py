@@ -1,6 +1,9 @@
 """Images in .npz files, as Keras names their arrays."""
 
+import lzma
+import math
 import os
+import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping, Sequence
@@ -24,7 +27,17 @@ from cnnsearch.data.rows import UnpackedRows, header
 from cnnsearch.errors import DataError
 
 _PAIRS = {"train": ("train",), "validation": ("val", "valid", "validation"), "test": ("test",)}
-_UNREADABLE = (OSError, ValueError, zipfile.BadZipFile, EOFError, zlib.error)
+_UNREADABLE = (
+    *(OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
+    *(
+        NotImplementedError,
+        RuntimeError,
+        TypeError,
+        SyntaxError,
+        OverflowError,
+        tokenize.TokenError,
+    ),
+)
 
 
 class NpzSource:
@@ -54,7 +67,7 @@ class NpzSource:
         for x, y in pairs.values():
             check_shapes(f"{self.name}, {x} and {y}", headers[x][:2], headers[y][:2])
         seen = [self.array(y) for role, (_, y) in pairs.items() if role != "test"]
-        given = self.array("class_names").tolist() if "class_names" in headers else None
+        given = self.array("class_names").reshape(-1).tolist() if "class_names" in headers else None
         values, names = class_values(seen, given, self.name)
         parts = {
             role: self.examples(
@@ -128,11 +141,21 @@ def _headers(path: Path, where: str) -> dict[str, tuple[tuple[int, ...], np.dtyp
             for member in archive.infolist():
                 with archive.open(member) as file:
                     shape, _, kind = header(file)
+                    _check_size(shape, kind, member.file_size - file.tell())
                 name = os.path.splitext(member.filename)[0]
                 headers[name] = (shape, kind, member.CRC, member.file_size)
     except _UNREADABLE as error:
         raise DataError(f"{where} is not a readable .npz file ({error})") from error
     return headers
+
+
+def _check_size(shape: tuple[int, ...], kind: np.dtype[Any], size: int) -> None:
+    """NumPy makes room for what a header says before it reads a byte."""
+    if kind.hasobject:  # pickled: never read, and refused by its type
+        return
+    if math.prod(shape) * kind.itemsize != size or min(shape, default=0) < 0:
+        text = ", ".join(map(str, shape))
+        raise ValueError(f"an array of ({text}) x {kind} is not {size:,} bytes")
 
 
 def _pairs(headers: Mapping[str, Any], where: str) -> dict[str, tuple[str, str]]:

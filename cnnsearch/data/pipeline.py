@@ -100,7 +100,10 @@ def _materialise(
 ) -> dict[str, Any]:
     """Decodes train and validation, plans test, and returns the entry for the index."""
     listed = source.open()
-    train, validation, test = split(listed, options.validation, options.test, options.seed)
+    try:
+        train, validation, test = split(listed, options.validation, options.test, options.seed)
+    except DataError as error:
+        raise DataError(f"{source.name}: {error}") from None
     native = options.channels or listed.channels or native_channels((train, validation))
     shape = (*options.image, native)
     report = _Progress(progress, len(train) + len(validation))

@@ -1,5 +1,6 @@
 """What Python objects left in the cache: raw images of one size, found again by their content."""
 
+import re
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -22,6 +23,7 @@ class StoredSource:
 
     def __init__(self, content: str, cache_root: Path) -> None:
         self.name = f"python:{content}"
+        check_digest(self.name, content)
         self._directory = cache_root.expanduser().absolute() / FOLDER / content
 
     def witness(self) -> str:
@@ -45,6 +47,12 @@ class StoredSource:
         }
         depth = depth_of(_array(self._directory, "train", "images").shape)
         return collect(parts, names, self.name, depth, None)
+
+
+def check_digest(name: str, content: str) -> None:
+    """Refuses what is no digest: it becomes part of a path."""
+    if not re.fullmatch(r"[0-9a-f]{1,128}", content):
+        raise DataError(f"{name}: expected hexadecimal digits behind the colon")
 
 
 def reopen(plan: Mapping[str, Any]) -> ArrayExamples:
@@ -102,6 +110,7 @@ def recall_handle(
         DataError: It is gone, or has another size or other channels than are asked for.
     """
     name = f"dataset:{fingerprint}"
+    check_digest(name, fingerprint)
     record = read_json(cache_root.expanduser().absolute() / FOLDER / f"{fingerprint}.json")
     if record is None:
         raise DataError(f"{name}: is not known in this cache; give search() the data set again")

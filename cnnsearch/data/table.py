@@ -20,6 +20,7 @@ _PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "ima
 _LABELS = ("label", "class", "class_name", "category")
 _SPLITS = ("split", "subset")
 _NO_SPLIT = object()
+MOST_ROWS = 50_000_000
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def _row(place: str, where: str, values: Sequence[Any]) -> Row:
             raise DataError(f"{place}: the {what} is empty")
     if not isinstance(path, str):
         raise DataError(f"{place}: the path must be text, got {type(path).__name__}")
+    if "\0" in path:
+        raise DataError(f"{place}: the path {path!r} holds a zero byte")
     role = ROLES.get(str(split).strip().lower()) if split is not _NO_SPLIT else "train"
     if role is None:
         given = "empty" if split is None else repr(split)
@@ -172,15 +175,21 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
         header = list(parquet.read_schema(path).names)
         columns = _columns(header, name)
         wanted = [header[column] for column in columns if column is not None]
+        _check_rows(parquet.ParquetFile(path).metadata, name)
         table = parquet.read_table(path, columns=wanted)
-    except (OSError, ValueError) as error:
-        why = str(error).splitlines()[0]
+        values = [table.column(name).to_pylist() for name in wanted]
+    except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError) as error:
+        why = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"{name} is not a readable Parquet file ({why})") from error
-    values = [table.column(name).to_pylist() for name in wanted]
     if len(values) == 2:
         values.append([_NO_SPLIT] * len(values[0]))
     for number, row in enumerate(zip(*values, strict=True), start=1):
         yield f"row {number}", row
+
+
+def _check_rows(metadata: Any, name: str) -> None:
+    if metadata.num_rows > MOST_ROWS:
+        raise DataError(f"{name}: {metadata.num_rows:,} rows, more than {MOST_ROWS:,}")
 
 
 def _columns(header: Sequence[str], name: str) -> tuple[int, int, int | None]:

@@ -1,3 +1,4 @@
+import os
 import pickle
 import shutil
 from collections import Counter
@@ -83,13 +84,13 @@ def _test_files(data: Dataset) -> list[str]:
 
 def test_loading_opens_no_file_of_the_test_split(photos: Path, monkeypatch: pytest.MonkeyPatch):
     opened: list[str] = []
-    true_open = Path.open
+    true_open = os.open
 
-    def watched(self: Path, *args: object, **kwargs: object) -> object:
-        opened.append(str(self))
-        return true_open(self, *args, **kwargs)  # type: ignore[call-overload]
+    def watched(path: Path, *args: int, **kwargs: int) -> int:
+        opened.append(str(path))
+        return true_open(path, *args, **kwargs)
 
-    monkeypatch.setattr(Path, "open", watched)
+    monkeypatch.setattr(os, "open", watched)
     data = open_folder(photos)
     read = {name for name in opened if name.startswith(str(photos))}
     tests = {str(photos / name) for name in _test_files(data)}

@@ -1,0 +1,338 @@
+"""What fuzzing and thinking like an attacker found, each as the smallest file that shows it."""
+
+import io
+import json
+import os
+import random
+import socket
+import sqlite3
+import tarfile
+import time
+import zipfile
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnnsearch import managing
+from cnnsearch.data import load
+from cnnsearch.errors import CnnsearchError, DataError, RunError, SpaceError
+from cnnsearch.rundir import RunDirectory, list_runs
+from cnnsearch.runlock import owner_of
+from cnnsearch.settings import recorded
+from cnnsearch.space import SearchSpace
+from tests.fuzz.corpora import corpus_named
+from tests.fuzz.harness import try_one
+from tests.fuzz.media import huge
+from tests.fuzz.runs import shown, template
+from tests.fuzz.spaces import HEAD, check
+
+MERGES = "a0: &a0 {x0: 1}\n" + "".join(
+    f"a{i}: &a{i} {{x{i}: 1, <<: [{f'*a{i - 1},' * 10}]}}\n" for i in range(1, 9)
+)
+FRACTAL = "{block: {type: fractal, columns: 8}, depth: {int: [30, 35]}, width: 8}"
+MULTIPLIED = ", ".join(["{type: depthwise_conv, multiplier: 1000000}"] * 40)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        (MERGES, "more than 256 keys, merged ones too"),
+        ("[" * 101 + "]" * 101, "nested too deeply"),
+        ("? " * 40_000, "nested too deeply"),
+        (f"[{'1,' * 49_999}]", "holds too many values"),
+        ("a: " + "x" * 100_000, "larger than 100,000 characters"),
+        (HEAD.replace("16", "9" * 5000), "Exceeds the limit"),
+        (HEAD.replace("16", "0x" + "f" * 5000), "a whole number beyond 1e+18"),
+        (HEAD + 'description: "\\e[2J"', "expected text that can be printed"),
+        (HEAD + 'description: "\\ud800"', "any.yaml"),
+        (HEAD + '"a\\nb": 1', "unknown key"),
+        (HEAD + "stages: [{block: {type: {a: 1}, x: 1}}]", "any.yaml"),
+        (HEAD + f"stages: [{FRACTAL}]", "more than 10,000 layers in all"),
+        (HEAD + f"head: {{layers: [{MULTIPLIED}]}}", "more than 2^40 values"),
+        (HEAD + "variables: {w: [1]}", "never used"),
+        (HEAD.replace("16", "$w * 2") + "variables: {w: [1]}", "any.yaml: stem.0.filters: $w"),
+        (
+            HEAD + "scaling: {phi: {choice: [" + "{float: [0, 1]}, " * 10 + "1.5]}}",
+            "scaling: more than 256 combinations",
+        ),
+        (
+            HEAD.replace("16}", "16}" + ", {type: conv, filters: {int: [1, 9]}}" * 250)
+            + f"head: {{layers: [{', '.join(['{type: flatten}'] * 2000)}]}}",
+            "too large to check",
+        ),
+    ],
+)  # fmt: skip
+def test_a_hostile_space_is_refused_in_a_second(text: str, words: str) -> None:
+    since = time.process_time()
+    with pytest.raises(SpaceError) as caught:
+        check(SearchSpace.from_text(text, "any.yaml"), 100)
+    assert time.process_time() - since < 2  # one on a machine that does nothing else
+    assert words in str(caught.value)
+    assert str(caught.value).startswith("any.yaml") and str(caught.value).isprintable()
+
+
+def test_a_huge_space_that_is_sound_is_checked_in_a_second() -> None:
+    stage = "{block: bottleneck, depth: {int: [1, 900]}, width: {int: [1, 65536]}}"
+    since = time.process_time()
+    check(SearchSpace.from_text(f"{HEAD}stages: [{stage}]", "any.yaml"), 100)
+    assert time.process_time() - since < 2
+
+
+def test_markup_in_a_description_is_text() -> None:
+    check(SearchSpace.from_text(HEAD + "description: '[/red] [bold]'", "any.yaml"), 1)
+
+
+def test_messages_are_one_line_that_can_be_printed() -> None:
+    assert str(CnnsearchError("a\n\x1b[2Jb\ud800")) == "a \\x1b[2Jb\\ud800"
+    assert len(str(CnnsearchError("x" * 9999))) == 1000
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    return template(tmp_path / "runs").path
+
+
+def refused(run: Path) -> str:
+    """Every way to look at a run refuses it; returns how."""
+    assert [one.state for one in list_runs(run.parent)] == ["damaged"]
+    with pytest.raises(RunError) as caught:
+        shown(run.parent, run.name)
+    assert run.name in str(caught.value) and str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def test_a_sound_run_is_shown(run: Path) -> None:
+    shown(run.parent, run.name)
+    assert [one.state for one in list_runs(run.parent)] == ["finished"]
+
+
+ENDLESS = (
+    "drop table trial; create view trial as with recursive n(x) as (select 1 union all select x+1"
+    " from n) select x id, x number, '' status, '' start, '' outcome, 1 started, 1 ended from n"
+)
+
+
+@pytest.mark.parametrize(
+    ("statement", "words"),
+    [
+        (ENDLESS, "by its tables"),
+        ("create trigger t after insert on event begin delete from trial; end", "by its tables"),
+        ("drop table event", "by its tables"),
+        ("update trial set start = '[]'", "no JSON object"),
+        ("update trial set start = replace(hex(zeroblob(50000)), '0', '[')", "no JSON object"),
+        ("update trial set start = '{}'", "values: expected dict"),
+        ("update trial set start = cast(x'ff' as text)", "decode"),
+        ('update trial set outcome = \'{"score": "x"}\'', "score: expected a number, got str"),
+        ("update trial set outcome = '{\"score\": NaN}'", "score: expected a finite number"),
+        ("update trial set outcome = '{\"score\": 1e400}'", "score: expected a finite number"),
+        (
+            "update trial set start = replace(start, '10000', '-1')",
+            "macs: expected a number from 0",
+        ),
+        ("update trial set number = x'00'", "a number of it is none"),
+        ("update trial set id = '../../canary' where number = 0", "is no trial's id"),
+        ("update event set data = '[]'", "no JSON object"),
+        ("update event set time = 'x'", "its time or kind is none"),
+    ],
+)
+def test_a_hostile_database_is_refused(run: Path, statement: str, words: str) -> None:
+    with closing(sqlite3.connect(run / "run.db", isolation_level=None)) as db:
+        db.executescript(statement)
+    assert words in refused(run)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[" * 100_000, "no JSON object"),
+        ('{"settings": 3}', "settings: expected dict, got int"),
+        ('{"kind": ["final"]}', "kind: expected str, got list"),
+        ('{"dataset": {"test": "many"}}', "test: expected int, got str"),
+    ],
+)
+def test_a_hostile_manifest_is_refused(run: Path, text: str, words: str) -> None:
+    (run / "run.json").write_text(text)
+    assert words in refused(run)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (None, "settings: this key is missing"),
+        ({}, "source: this key is missing"),
+        ({"source": "x", "trials": "many"}, "trials: "),
+        ({"source": "x", "colour": 1}, "colour: this cnnsearch knows no such setting"),
+    ],
+)
+def test_hostile_settings_are_refused(run: Path, settings: object, words: str) -> None:
+    (run / "run.json").write_text(json.dumps({} if settings is None else {"settings": settings}))
+    with (
+        closing(RunDirectory.open(run.parent, run.name)) as opened,
+        pytest.raises(RunError) as caught,
+    ):
+        recorded(opened)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["run.json", "space.yaml", "run.db", "run.db-wal", "trials"])
+def test_a_link_out_of_a_run_is_refused(run: Path, name: str, tmp_path: Path) -> None:
+    (tmp_path / "canary").write_text("canary")
+    target = run / name
+    target.rename(tmp_path / "kept") if target.exists() else None
+    target.symlink_to(tmp_path / ("kept" if (tmp_path / "kept").exists() else "canary"))
+    refused(run)
+    assert (tmp_path / "canary").read_text() == "canary"
+
+
+@pytest.mark.parametrize("name", ["space.yaml", "lock"])
+def test_a_pipe_in_a_run_is_not_waited_for(run: Path, name: str) -> None:
+    (run / name).unlink()
+    os.mkfifo(run / name)
+    assert "a link or a device" in refused(run)
+
+
+@pytest.mark.parametrize("pid", [-1, 0, "1", None, 2**40, True])
+def test_a_lock_names_one_process_or_none(run: Path, pid: object) -> None:
+    """``stop`` would have sent SIGTERM to every process of the user."""
+    owner = {"pid": pid, "host": socket.gethostname(), "started": None, "since": 0}
+    for started in (None, "", "x"):
+        (run / "lock").write_text(json.dumps({**owner, "started": started}))
+        assert owner_of(run / "lock") is None
+    assert managing.stop(run.parent, run.name) is None
+
+
+def loaded(source: str, tmp_path: Path) -> str:
+    with pytest.raises(DataError) as caught:
+        load(source, image=(8, 8), channels=None, cache=tmp_path / "cache")
+    assert str(caught.value).isprintable()
+    return str(caught.value)
+
+
+def made_zip(path: Path, name: str, content: bytes) -> str:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for index in range(4):
+            archive.writestr(f"{'ab'[index % 2]}/{index}.png", content)
+        archive.writestr(name, content)
+    return str(path)
+
+
+def test_a_zip_that_explodes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnsearch.data.members.MOST_EXPANDED", 1 << 20)
+    source = made_zip(tmp_path / "bomb.zip", "a/bomb.png", bytes(1 << 20))
+    assert "bomb.zip: expands to 5,242,880 bytes or more, above 200 times" in loaded(
+        source, tmp_path
+    )
+
+
+def test_a_tar_that_explodes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cnnsearch.data.members.MOST_EXPANDED", 1 << 20)
+    with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as archive:
+        info = tarfile.TarInfo("a/bomb.png")
+        info.size = 8 << 20
+        archive.addfile(info, io.BytesIO(bytes(8 << 20)))
+    assert "above 200 times its size" in loaded(str(tmp_path / "bomb.tar.gz"), tmp_path)
+
+
+def test_a_header_of_a_tar_may_not_be_huge(tmp_path: Path) -> None:
+    info = tarfile.TarInfo("pax")
+    info.type, info.size = tarfile.XHDTYPE, 1 << 40
+    (tmp_path / "huge.tar").write_bytes(info.tobuf() + bytes(1024))
+    assert "huge.tar" in loaded(str(tmp_path / "huge.tar"), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../out.png", "/out.png", "C:\\out.png", "a/../../out.png"])
+def test_a_member_that_leads_out_is_refused(name: str, tmp_path: Path) -> None:
+    source = made_zip(tmp_path / "out.zip", name, b"x")
+    assert "leads out of the archive" in loaded(source, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("corpus", "number"),
+    [("archives", 1), ("archives", 133), ("arrays", 0), ("spaces", 365), ("spaces", 1455)],
+)
+def test_an_input_that_was_a_finding_is_none(corpus: str, number: int, tmp_path: Path) -> None:
+    assert try_one(corpus_named(corpus), number, tmp_path / "sandbox").kind in ("works", "refused")
+
+
+def folder_with(tmp_path: Path, change: Callable[[Path], object]) -> str:
+    from PIL import Image
+
+    for folder in ("train/a", "train/b", "val/a", "val/b", "test/a", "test/b"):
+        (tmp_path / "set" / folder).mkdir(parents=True)
+        Image.new("L", (8, 8)).save(tmp_path / "set" / folder / "sound.png")
+    change(tmp_path / "set" / "train" / "a" / "odd.png")
+    return str(tmp_path / "set")
+
+
+def _hole(path: Path) -> None:
+    path.touch()
+    os.truncate(path, 1 << 40)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (os.mkfifo, "no file, but a folder or a device"),
+        (lambda path: path.symlink_to("/dev/zero"), "no file, but a folder or a device"),
+        (_hole, "an image may have"),
+    ],
+)
+def test_what_is_no_image_file_is_not_read(
+    change: Callable[[Path], object], words: str, tmp_path: Path
+) -> None:
+    assert words in loaded(folder_with(tmp_path, change), tmp_path)
+
+
+def test_a_path_with_a_zero_byte_is_told(tmp_path: Path) -> None:
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {"path": ["a\0.png"] * 4, "label": ["a", "b"] * 2}
+    pyarrow.parquet.write_table(pyarrow.table(columns), tmp_path / "zero.parquet")
+    assert "zero.parquet, row 1: the path 'a\\x00.png' holds a zero byte" in loaded(
+        str(tmp_path / "zero.parquet"), tmp_path
+    )
+
+
+def npz_of(path: Path, **arrays: object) -> str:
+    np.savez(path, **arrays)  # type: ignore[arg-type]
+    return f"npz:{path}"
+
+
+def test_an_array_is_as_large_as_its_header_says(tmp_path: Path) -> None:
+    source = npz_of(tmp_path / "lie.npz", x=np.zeros((12, 4, 4), "u1"), y=np.arange(12))
+    with zipfile.ZipFile(tmp_path / "lie.npz") as archive:
+        parts = {name: archive.read(name) for name in archive.namelist()}
+    parts["y.npy"] = parts["y.npy"].replace(b"(12,), }        ", b"(9999999999999,)}")
+    with zipfile.ZipFile(tmp_path / "lie.npz", "w") as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content)
+    assert "an array of (9999999999999) x int64 is not" in loaded(source, tmp_path)
+
+
+def test_objects_in_an_npz_are_not_unpickled(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> tuple[object, ...]:
+            return os.mkdir, (str(tmp_path / "made"),)
+
+    for arrays in (
+        {"x": np.array([Evil()] * 4, object), "y": np.arange(4)},
+        {"x": np.zeros((4, 4, 4), "u1"), "y": np.array([Evil()] * 4, object)},
+        {"x": np.zeros((4, 4, 4), "u1"), "y": np.arange(4), "class_names": np.array([Evil()])},
+    ):
+        assert "evil.npz" in loaded(npz_of(tmp_path / "evil.npz", **arrays), tmp_path)
+    assert not (tmp_path / "made").exists()
+
+
+def test_class_names_that_are_no_list_are_read_as_one(tmp_path: Path) -> None:
+    arrays = {"x": np.zeros((12, 4, 4), "u1"), "y": np.arange(12) % 2}
+    source = npz_of(tmp_path / "one.npz", **arrays, class_names=np.array("a"))
+    assert "one.npz" in loaded(source, tmp_path)
+
+
+def test_an_image_larger_than_memory_is_told(tmp_path: Path) -> None:
+    path = folder_with(tmp_path, lambda odd: odd.write_bytes(huge(random.Random(1))))
+    assert "odd.png (" in loaded(path, tmp_path)
