@@ -667,3 +667,15 @@ def test_a_browser_is_opened_where_the_user_is(here, opens, monkeypatch):
     monkeypatch.setattr(webbrowser, "open", lambda url: asked.append(url) or True)
     assert tracking.show("http://127.0.0.1:5000") is opens
     assert asked == ["http://127.0.0.1:5000"] * opens
+
+
+def test_an_error_that_nobody_foresaw_is_one_line_and_the_search_goes_on(run, monkeypatch):
+    def fail(*values):
+        raise AttributeError("nobody\nforesaw this")
+
+    monkeypatch.setattr("cnnsearch.tracking.tracker._projection", fail)
+    messages = []
+    tracker = Tracker(run, on_message=messages.append)
+    tracker.start()
+    assert not tracker.close(10)
+    assert "goes on without it: AttributeError: nobody foresaw this" in messages[0]

@@ -91,7 +91,7 @@ class Tracker:
                     if last:
                         projection.reports()
                 self._closing.wait(_BREATH)
-            except (TrackingError, RunError) as error:
+            except Exception as error:  # whatever MLflow does, the search goes on
                 projection = None
                 self._tell(error)
                 pause = self._rest(pause)
@@ -120,7 +120,12 @@ class Tracker:
     def _tell(self, error: Exception) -> None:
         if not self._told:
             where = self._uri or "the store beside the runs"
-            self._say(f"MLflow at {where} does not answer, the search goes on without it: {error}")
+            known = isinstance(error, TrackingError | RunError)
+            why = str(error) if known else f"{type(error).__name__}: {error}"
+            self._say(
+                f"MLflow at {where} does not answer, the search goes on without it: "
+                f"{' '.join(why.split())}"
+            )
         self._told = True
 
 
@@ -188,5 +193,7 @@ def _writing(run: RunDirectory) -> Iterator[None]:
         raise TrackingError(
             f"run {run.name!r} is being written to MLflow by another process"
         ) from None
-    except PermissionError as error:
+    except OSError as error:
+        if error.filename != str(run.path / "mlflow.lock"):
+            raise
         raise RunError(f"{error.filename}: cannot be written: {error.strerror}") from error
