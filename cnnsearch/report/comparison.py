@@ -37,6 +37,9 @@ class Compared:
         seconds: of searching.
         volume: share of the area of accuracy (0 to 1) and log MACs (over the range of all the runs)
             that the Pareto front dominates; None: nothing is finished.
+        front: candidates on the Pareto front.
+        beaten: of those, how many a candidate of another run beats in both accuracy and MACs, or
+            in one of them with the other equal.
         fingerprint: of the data.
     """
 
@@ -50,6 +53,8 @@ class Compared:
     failed: int
     seconds: float
     volume: float | None
+    front: int
+    beaten: int
     fingerprint: str
 
 
@@ -90,6 +95,8 @@ def compare_runs(root: Path, names: Sequence[str]) -> list[Compared]:
             failed=sum(facts.failures.values()),
             seconds=facts.seconds,
             volume=dominated(facts.front, min(macs), max(macs)) if macs and facts.front else None,
+            front=len(facts.front),
+            beaten=beaten(facts.front, [each.front for each in read if each is not facts]),
             fingerprint=facts.manifest["dataset"]["fingerprint"],
         )
         for facts, mine in zip(read, asked, strict=True)
@@ -117,6 +124,17 @@ def dominated(front: Sequence[TrialRecord], low: int, high: int) -> float:
     )
 
 
+def beaten(front: Sequence[TrialRecord], others: Sequence[Sequence[TrialRecord]]) -> int:
+    """Returns how many of a front's candidates some other front's candidate dominates."""
+
+    def beats(a: TrialRecord, b: TrialRecord) -> bool:
+        mine, theirs = (a.score or 0.0, -(a.macs or 0)), (b.score or 0.0, -(b.macs or 0))
+        return mine != theirs and all(x >= y for x, y in zip(mine, theirs, strict=True))
+
+    rivals = [trial for other in others for trial in other]
+    return sum(any(beats(rival, trial) for rival in rivals) for trial in front)
+
+
 def comparison_table(found: Sequence[Compared]) -> "Table":
     """Returns a column for each run."""
     from rich.table import Table
@@ -132,6 +150,8 @@ def comparison_table(found: Sequence[Compared]) -> "Table":
         "its parameters": [short_amount(one.params) for one in found],
         "its MACs": [short_amount(one.macs) for one in found],
         "area under the front": [_share(one.volume) for one in found],
+        "on the front": [str(one.front) for one in found],
+        "of those beaten by another run": [str(one.beaten) for one in found],
         "candidates finished": [str(one.finished) for one in found],
         "failed": [str(one.failed) for one in found],
         "time": [short_time(one.seconds) for one in found],

@@ -24,6 +24,7 @@ COLOURS = ("#2f86c5", "#d9870f", "#1a9e77", "#c2583a", "#b26aa3", "#7d8a2e", "#5
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 DASHES = ("-", "--", "-.", ":")
 SHOWN_AXES = 8
+BEST, MANY = 5, 300  # lines that stand out; candidates above which the others are fainter
 LONGEST_NAME = 34
 _IDS = re.compile(r' id="[A-Za-z.]+[0-9]?[A-Za-z]*_[0-9]+"')
 """Ids that matplotlib gives to every artist: nothing refers to them, and a page has them once."""
@@ -155,9 +156,7 @@ def importance_figure(found: Importances) -> str:
 
 
 def parallel_figure(facts: Facts, names: Sequence[str]) -> str:
-    """One line a candidate over the hyperparameters; the better, the brighter and the later."""
-    import matplotlib
-
+    """One line a candidate over the hyperparameters; the better, the more solid and the later."""
     known = {parameter.name: parameter for parameter in facts.space.parameters}
     axes_shown = [known[name] for name in names if name in known][:SHOWN_AXES]
     trials = sorted(facts.ranked, key=lambda trial: trial.score or 0.0)
@@ -166,14 +165,16 @@ def parallel_figure(facts: Facts, names: Sequence[str]) -> str:
     figure, axes = _figure(7.4, 3.6)
     scores = [trial.score or 0.0 for trial in trials]
     low, high = scores[0], scores[-1]
-    colours = matplotlib.colormaps["cividis"]
     ranges = [_range(parameter, trials) for parameter in axes_shown]
+    faint = min(1.0, MANY / len(trials))
     for number, trial in enumerate(trials):
         ys = [_height(p, trial, r) for p, r in zip(axes_shown, ranges, strict=True)]
         share = ((trial.score or 0.0) - low) / ((high - low) or 1.0)
+        best = number >= len(trials) - BEST
         (line,) = axes.plot(
-            range(len(ys)), ys, color=colours(0.15 + 0.8 * share), alpha=0.25 + 0.7 * share,
-            linewidth=2.4 if number >= len(trials) - 5 else 0.8, marker=".", markersize=3,
+            range(len(ys)), ys, color=COLOURS[1 if best else 0],
+            alpha=0.9 if best else faint * (0.12 + 0.5 * share),
+            linewidth=2.4 if best else 0.8, marker="." if len(trials) < MANY else "", markersize=3,
         )  # fmt: skip
         line.set_gid(f"tip-{number}")
     labels = [_short(parameter.name, 18) for parameter in axes_shown]

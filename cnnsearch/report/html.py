@@ -41,12 +41,21 @@ th button:focus-visible{outline:2px solid var(--accent)}
 .n{text-align:right}
 td:last-child{overflow-wrap:anywhere}
 pre{background:var(--sheet);border:1px solid var(--line);border-radius:.5rem;padding:.7rem .9rem;
-white-space:pre-wrap;overflow-wrap:anywhere;font-size:.85rem}
+overflow-x:auto;font-size:.85rem}
+.tip{position:fixed;z-index:9;max-width:20rem;padding:.45rem .65rem;background:var(--ink);
+color:var(--paper);border-radius:.4rem;font-size:.8rem;line-height:1.4;white-space:pre-line;
+overflow-wrap:anywhere;pointer-events:none}
+[data-tip]{cursor:pointer}
+figure:focus-visible,.scroll:focus-visible{outline:2px solid var(--accent)}
+@media(max-width:36rem){figure::after{content:"scroll sideways for the rest →";position:sticky;
+left:0;display:block;width:max-content;color:var(--soft);font-size:.78rem}
+figure.card::after{color:#59626d}}
 footer{color:var(--soft);font-size:.82rem;margin-top:3rem}
 svg g:hover>path,svg g:hover use{stroke-width:2}
 @media print{:root{--paper:#fff;--ink:#000;--soft:#444;--line:#bbb;--grid:#ddd;--sheet:#fff}
 main{max-width:none;padding:0}h2{break-after:avoid}figure svg{min-width:0}
-figure,tr,.key div{break-inside:avoid}}
+figure,tr,.key div{break-inside:avoid}.tip,figure::after{display:none}
+pre{white-space:pre-wrap;overflow-wrap:anywhere}}
 """
 SCRIPT = """
 document.querySelectorAll('table.sort').forEach(function(table){
@@ -63,6 +72,25 @@ document.querySelectorAll('table.sort').forEach(function(table){
     return (x>y?1:x<y?-1:0)*(up?1:-1);}).forEach(function(r){body.appendChild(r);});
    table.querySelectorAll('th').forEach(function(t){t.removeAttribute('aria-sort');});
    th.setAttribute('aria-sort',up?'ascending':'descending');});});});
+var tip=document.createElement('div');tip.className='tip';tip.hidden=true;
+document.body.appendChild(tip);
+document.querySelectorAll('figure svg g>title').forEach(function(t){
+ t.parentNode.setAttribute('data-tip',t.textContent);t.remove();});
+function told(e){
+ for(var r of [0,4,9])for(var a=0;a<(r?8:1);a++){
+  var at=document.elementFromPoint(e.clientX+r*Math.cos(a*.785),e.clientY+r*Math.sin(a*.785));
+  var found=at&&at.closest&&at.closest('[data-tip]');if(found)return found;}
+ return null;}
+function show(e){var found=told(e);tip.hidden=!found;if(!found)return;
+ tip.textContent=found.getAttribute('data-tip');
+ var x=e.clientX+14,y=e.clientY+14;
+ if(x+tip.offsetWidth>innerWidth-8)x=Math.max(8,innerWidth-8-tip.offsetWidth);
+ if(y+tip.offsetHeight>innerHeight-8)y=Math.max(8,e.clientY-14-tip.offsetHeight);
+ tip.style.left=x+'px';tip.style.top=y+'px';}
+document.querySelectorAll('figure').forEach(function(f){
+ f.addEventListener('pointermove',show);f.addEventListener('pointerdown',show);
+ f.addEventListener('pointerleave',function(e){if(e.pointerType==='mouse')tip.hidden=true;});});
+addEventListener('scroll',function(){tip.hidden=true;},true);
 """
 
 
@@ -103,7 +131,7 @@ def _section(part: Section, figures: Mapping[str, str]) -> str:
     picture = figures.get(part.figure, "")
     if picture:
         card = ' class="card"' if part.figure == "architecture" else ""
-        found.append(f"<figure{card}>{picture}</figure>")
+        found.append(f"<figure{card} tabindex=0>{picture}</figure>")
     if part.table:
         found.append(_table(part.table))
     if part.code:
@@ -113,12 +141,15 @@ def _section(part: Section, figures: Mapping[str, str]) -> str:
 
 def _table(table: Table) -> str:
     def cells(row: Sequence[str], tag: str) -> str:
+        scope = " scope=col" if tag == "th" else ""
         return "".join(
-            f"<{tag}{' class=n' if i in table.numeric else ''}>{escape(cell)}</{tag}>"
+            f"<{tag}{scope}{' class=n' if i in table.numeric else ''}>{escape(cell)}</{tag}>"
             for i, cell in enumerate(row)
         )
 
     sort = ' class="sort"' if len(table.rows) > 2 and table.numeric else ""
     body = "\n".join(f"<tr>{cells(row, 'td')}</tr>" for row in table.rows)
     head = f"<thead><tr>{cells(table.head, 'th')}</tr></thead>"
-    return f'<div class="scroll"><table{sort}>{head}<tbody>\n{body}\n</tbody></table></div>'
+    return (
+        f'<div class="scroll" tabindex=0><table{sort}>{head}<tbody>\n{body}\n</tbody></table></div>'
+    )

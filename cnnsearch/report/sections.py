@@ -182,15 +182,15 @@ def _over(facts: Facts) -> Section:
     return Section(
         "Candidates over hyperparameters",
         (
-            "One line a candidate, the brighter the better; it ends where a "
-            "hyperparameter does not exist.",
+            "One line a candidate: the five best thick and orange, of the others the better the "
+            "more solid. A line is broken where a hyperparameter does not exist.",
         ),
         figure="parallel",
     )
 
 
 def _curves(facts: Facts) -> Section:
-    text = (f"Of the best {len(facts.curves)}.",) if facts.curves else ()
+    text = (f"Of the best {len(facts.curves)}, epoch by epoch.",) if facts.curves else ()
     return Section("Learning curves", text, figure="curves")
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cnnsearch.errors import CnnsearchError, RunError
-from cnnsearch.report.comparison import compare_runs, comparison_table, dominated, verdict
+from cnnsearch.report.comparison import beaten, compare_runs, comparison_table, dominated, verdict
 from tests.report.conftest import Make
 
 
@@ -16,7 +16,7 @@ def test_what_differs_is_shown_and_what_follows_is_said(make: Make, tmp_path: Pa
     assert set(found[0].asked) == {"seed", "max_macs"}
     assert [one.finished for one in found] == [27, 27] and found[0].failed == 3
     assert all(0 < (one.volume or 0) < 1 for one in found)
-    assert comparison_table(found).row_count == 2 + 7
+    assert comparison_table(found).row_count == 2 + 9
     (line,) = verdict(found)
     assert "points ahead of" in line and "several seeds" in line
 
@@ -42,3 +42,14 @@ def test_a_better_front_dominates_more(make: Make) -> None:
     low, high = front[0].macs or 1, 2 * (front[-1].macs or 1)
     whole = dominated(front, low, high)
     assert dominated(front[:1], low, high) < whole < (front[-1].score or 0)
+
+
+def test_a_front_is_not_beaten_by_itself_but_by_a_better_one(make: Make) -> None:
+    from dataclasses import replace
+
+    from cnnsearch.report.board import pareto_front
+
+    front = pareto_front(make().db.trials())
+    better = [replace(trial, score=(trial.score or 0) + 0.001) for trial in front]
+    assert beaten(front, [front]) == 0 and beaten(better, [front]) == 0
+    assert beaten(front, [better]) == len(front) > 1

@@ -51,6 +51,7 @@ def test_a_report_has_its_sections_and_loads_nothing(make: Make) -> None:
     assert page.loaded == [] and "http://" not in re.sub(r'xmlns[^ ]*="[^"]*"', "", text)
     assert page.tags.count("figure") == 6
     assert page.tags.count("script") == 1
+    assert "innerHTML" not in text and "→" in text
     best = run.db.trials()[0]
     best = max((t for t in run.db.trials() if t.score), key=lambda t: t.score or 0)
     assert f"Trial {best.id}" in text and f"{best.params:,} parameters" in text
