@@ -86,17 +86,22 @@ def _search(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
     lines = [
         f"Trial {facts['trial']} of run `{run.name}` ({facts['kind']}, strategy "
         f"{manifest.get('strategy')}, seed {manifest.get('seed')}): {done} of {len(trials)} "
-        "trainings completed. "
-        f"Ranked by {facts['objective'].replace('_', ' ')} on the validation split.",
+        "trainings completed.",
+        _chosen(manifest, facts["objective"].replace("_", " ")),
     ]
-    if facts["kind"] == "final":
-        lines.append(
-            f"A final training of `{manifest['final']['from']}`; it may have trained on "
-            "validation images too (they have no say in what is tested)."
-        )
     if facts["mlflow_run_id"]:
         lines.append(f"MLflow run `{facts['mlflow_run_id']}`.")
     return lines
+
+
+def _chosen(manifest: Mapping[str, Any], objective: str) -> str:
+    """Says by what the model was chosen, and what it was trained on."""
+    if manifest.get("kind") != "final":
+        return f"Ranked by {objective} on the validation split."
+    final = manifest["final"]
+    if final["hold-out"]:
+        return f"A final training of `{final['from']}`; its best epoch by validation {objective}."
+    return f"A final training of `{final['from']}`, on training and validation images together."
 
 
 def _accuracy(facts: Mapping[str, Any]) -> list[str]:
