@@ -675,7 +675,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_the_search_goes_on(run, mo
 
     monkeypatch.setattr("cnnsearch.tracking.tracker._projection", fail)
     messages = []
-    tracker = Tracker(run, on_message=messages.append)
+    tracker = tracking.Tracker(run, on_message=messages.append)
     tracker.start()
-    assert not tracker.close(10)
+    tracker.close(10)
     assert "goes on without it: AttributeError: nobody foresaw this" in messages[0]
