@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from html import escape
 from io import StringIO
 from itertools import accumulate
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnnsearch.amounts import many, short_amount, short_time
 from cnnsearch.choices import Parameter
@@ -44,8 +44,10 @@ def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def _legend(axes: "Axes", **options: Any) -> None:
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, **options)
+def _legend(axes: "Axes", columns: int) -> None:
+    """Above the picture, where it hides nothing."""
+    axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=columns,
+                loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)  # fmt: skip
 
 
 def _svg(figure: "Figure", label: str, tips: Sequence[str] = ()) -> str:
@@ -109,7 +111,7 @@ def front_figure(facts: Facts) -> str:
     axes.set_xscale("log")
     axes.set_xlabel("multiply-accumulates of one image (log scale)", color=INK, fontsize=9)
     axes.set_ylabel(f"{facts.measured}, %", color=INK, fontsize=9)
-    _legend(axes, loc="lower right", ncols=2)
+    _legend(axes, 5)
     label = f"{len(found)} candidates: {facts.measured} against multiply-accumulates"
     return _svg(figure, label, [told(trial, facts.measured) for trial in found])
 
@@ -131,7 +133,7 @@ def progress_figure(facts: Facts) -> str:
     axes.plot([], [], "o", color=COLOURS[0], alpha=0.55, label="a candidate")
     axes.set_xlabel(f"{name} of searching", color=INK, fontsize=9)
     axes.set_ylabel(f"{facts.measured}, %", color=INK, fontsize=9)
-    _legend(axes, loc="lower right")
+    _legend(axes, 2)
     tips = [
         f"candidate {n} of {len(ended)}, after {short_time(facts.moments[t.id])}\n"
         + told(t, facts.measured)
@@ -232,7 +234,8 @@ def curves_figure(facts: Facts) -> str:
         return ""
     axes.set_xlabel("epoch", color=INK, fontsize=9)
     axes.set_ylabel("val accuracy, %", color=INK, fontsize=9)
-    _legend(axes, loc="lower right", ncols=2)
+    axes.locator_params(axis="x", integer=True)
+    _legend(axes, 4)
     return _svg(figure, "Learning curves of the best candidates")
 
 
@@ -260,7 +263,8 @@ def rungs_figure(facts: Facts) -> str:
                   edgecolor=INK, linewidth=0.5, height=0.6)  # fmt: skip
         below = [a + b for a, b in zip(below, counts, strict=True)]
     axes.set_xlabel("candidates", color=INK, fontsize=9)
-    _legend(axes, loc="upper right")
+    axes.locator_params(axis="x", integer=True)
+    _legend(axes, 3)
     return _svg(figure, "Survival of candidates over Hyperband's rungs")
 
 

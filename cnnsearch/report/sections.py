@@ -8,8 +8,8 @@ from cnnsearch.records import TrialRecord
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import FEWEST, Importances
 
-SHOWN = 25
-"""Candidates in the table."""
+SHOWN, SHOWN_FRONT = 25, 15
+"""Candidates in the tables."""
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,11 @@ def _interval(low: float | None, high: float | None) -> str:
 def _front(facts: Facts) -> Section:
     if len([trial for trial in facts.ranked if trial.macs]) < 2:
         return Section("Accuracy against cost")
-    rows = tuple(_row(trial, facts) for trial in facts.front)
+    rows = tuple(_row(trial, facts) for trial in facts.front[-SHOWN_FRONT:])
+    rest = f" Below, the {SHOWN_FRONT} most accurate." if len(facts.front) > SHOWN_FRONT else ""
     return Section(
         "Accuracy against cost",
-        (f"{many(len(facts.front), 'candidate')} that no other one beats in both.",),
+        (f"{many(len(facts.front), 'candidate')} that no other one beats in both.{rest}",),
         figure="front",
         table=Table(
             ("trial", "family", facts.measured, "parameters", "MACs"),
