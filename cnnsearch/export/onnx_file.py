@@ -18,7 +18,7 @@ from cnnsearch.export.onnx_layers import Value
 from cnnsearch.export.onnx_ops import OnnxOps
 
 IN_8_BITS = ("Conv", "MatMul", "Add", "Mul", "Sigmoid", "MaxPool", "GlobalAveragePool", "Concat")
-"""Operators that are computed in 8 bits; ONNX Runtime cannot quantize all others (Resize)."""
+"""Operators that are computed in 8 bits; preprocessing is not."""
 
 
 def save_onnx(job: Job, path: Path, quantize: str, facts: Mapping[str, str]) -> None:
@@ -83,18 +83,39 @@ def _preprocessed(graph: Graph, job: Job, architecture: Architecture) -> Value:
 
     height, width, channels = architecture.input
     name = graph.node("Cast", ["image"], to=TensorProto.FLOAT)
-    if job.size is None or tuple(job.size) != (height, width):
-        sizes = graph.constant(np.array([height, width], np.int64))
-        name = graph.node(
-            "Resize", [name, "", "", sizes], axes=[1, 2], mode="linear", antialias=1,
-            coordinate_transformation_mode="half_pixel",
-        )  # fmt: skip
     name = graph.node("Transpose", [name], perm=[0, 3, 1, 2])
+    if job.size is None or tuple(job.size) != (height, width):
+        rows, columns = (_shrinking(graph, axis, to) for axis, to in ((1, height), (2, width)))
+        name = graph.node("MatMul", [rows, name])
+        name = graph.node("MatMul", [name, graph.node("Transpose", [columns], perm=[1, 0])])
     mean = np.array(job.mean, np.float32).reshape(-1, 1, 1)
     gain = (1 / np.maximum(np.array(job.std, np.float32), 1e-6)).reshape(-1, 1, 1)
     name = graph.node("Mul", [name, graph.constant(gain / np.float32(255))])
-    name = graph.node("Sub", [name, graph.constant(mean * gain)])
+    name = graph.node("Sub", [name, graph.constant(mean * gain)], "pixels")
     return Value(name, Shape(height, width, channels))
+
+
+def _shrinking(graph: Graph, axis: int, to: int) -> str:
+    """Returns the matrix of :func:`cnnsearch.export.making.shrinking` for a size seen when it runs.
+
+    ONNX Runtime's own antialiased Resize weighs the pixels at the edges otherwise than TensorFlow,
+    JAX and Pillow do.
+    """
+    from onnx import TensorProto
+
+    number = lambda value: graph.constant(np.array(value, np.float32))  # noqa: E731
+    shape = graph.node("Shape", ["image"], start=axis, end=axis + 1)
+    size = graph.node("Cast", [shape], to=TensorProto.FLOAT)
+    ratio = graph.node("Div", [size, number([to])])
+    centres = graph.node("Mul", [number(np.arange(to)[:, None] + 0.5), ratio])
+    ends = [number(0.5), graph.node("Squeeze", [graph.node("Add", [size, number([0.5])])])]
+    pixels = graph.node("Range", [*ends, number(1.0)])
+    away = graph.node("Abs", [graph.node("Sub", [pixels, centres])])
+    reach = graph.node("Max", [ratio, number([1.0])])
+    near = graph.node("Sub", [number(1.0), graph.node("Div", [away, reach])])
+    weights = graph.node("Relu", [near])
+    total = graph.node("ReduceSum", [weights, graph.constant(np.array([1]))], keepdims=1)
+    return graph.node("Div", [weights, total])
 
 
 def _calibrated(model: Any, images: Path, batch: int | None) -> Any:
@@ -121,5 +142,13 @@ def _calibrated(model: Any, images: Path, batch: int | None) -> Any:
         quantize_static(
             model, file, Reader(), per_channel=True, weight_type=QuantType.QInt8,
             activation_type=QuantType.QUInt8, op_types_to_quantize=list(IN_8_BITS),
+            nodes_to_exclude=_until(model, "pixels"),
         )  # fmt: skip
         return onnx.load(file)
+
+
+def _until(model: Any, output: str) -> list[str]:
+    """Returns the names of the nodes up to the one with that output."""
+    nodes = list(model.graph.node)
+    last = next(i for i, node in enumerate(nodes) if output in node.output)
+    return [node.name for node in nodes[: last + 1]]
