@@ -250,7 +250,7 @@ def results(
     The front holds the candidates that no other one beats in both accuracy and MACs.
     """
     from cnnsearch.measuring import measured
-    from cnnsearch.report import leaderboard, pareto_front, pareto_plot, results_table
+    from cnnsearch.report import leaderboard, longest, pareto_front, pareto_plot, results_table
 
     opened = open_run(runs, run)
     if opened.manifest.get("kind") == "final":
@@ -258,7 +258,7 @@ def results(
 
         show_final(opened, json_)
         return
-    trials = opened.db.trials()
+    trials = longest(opened.db.trials())
     if json_:
         from cnnsearch.display import trial_data
 
@@ -278,4 +278,6 @@ def results(
         terminal.print(plot, highlight=False, markup=False)
     for trial in trials:
         if trial.status == "failed":
-            terminal.print(f"trial {trial.id} failed: {trial.reason}", highlight=False, markup=False)
+            terminal.print(
+                f"trial {trial.id} failed: {trial.reason}", highlight=False, markup=False
+            )

@@ -6,9 +6,10 @@ The terminal's part imports nothing heavy; :func:`cnnsearch.report.writing.write
 from cnnsearch.report.board import (
     CostName,
     leaderboard,
+    longest,
     pareto_front,
     pareto_plot,
     results_table,
 )
 
-__all__ = ["CostName", "leaderboard", "pareto_front", "pareto_plot", "results_table"]
+__all__ = ["CostName", "leaderboard", "longest", "pareto_front", "pareto_plot", "results_table"]

@@ -12,6 +12,12 @@ if TYPE_CHECKING:
 CostName = Literal["macs", "params"]
 
 
+def longest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns each candidate's last rung: what was gone on with to a score counts once."""
+    gone_on = {trial.continues for trial in trials if trial.score is not None}
+    return [trial for trial in trials if trial.id not in gone_on]
+
+
 def leaderboard(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     """Returns the finished trials, best first; of equals, the cheaper first."""
     finished = [trial for trial in trials if trial.score is not None]

@@ -11,7 +11,7 @@ from typing import Any
 from cnnsearch.errors import RunError
 from cnnsearch.measuring import measured
 from cnnsearch.records import Event, TrialRecord, best_of
-from cnnsearch.report.board import leaderboard, pareto_front
+from cnnsearch.report.board import leaderboard, longest, pareto_front
 from cnnsearch.rundir import RunDirectory, list_runs
 from cnnsearch.settings import Settings
 from cnnsearch.space import SearchSpace, published_files, shipped
@@ -173,12 +173,6 @@ def _collected(run: RunDirectory, curves: int) -> Facts:
         reason=str(last.data.get("reason")) if last else "",
         settings=settings,
     )
-
-
-def longest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Returns each candidate's last rung: what was gone on with to a score counts once."""
-    gone_on = {trial.continues for trial in trials if trial.score is not None}
-    return [trial for trial in trials if trial.id not in gone_on]
 
 
 def _all_events(run: RunDirectory) -> list[Event]:
