@@ -103,7 +103,9 @@ def _shrinking(graph: Graph, axis: int, to: int) -> str:
     """
     from onnx import TensorProto
 
-    number = lambda value: graph.constant(np.array(value, np.float32))  # noqa: E731
+    def number(value: object) -> str:
+        return graph.constant(np.asarray(value, np.float32))
+
     shape = graph.node("Shape", ["image"], start=axis, end=axis + 1)
     size = graph.node("Cast", [shape], to=TensorProto.FLOAT)
     ratio = graph.node("Div", [size, number([to])])

@@ -126,7 +126,7 @@ def test_images_of_other_sizes_are_resized_alike(exported: tuple[Path, dict[str,
         open_model(exported[0] / name)[0](images) for name in ("1", "model.keras", "model.onnx")
     ]
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
-    np.testing.assert_allclose(found[0], found[2], atol=1e-3)
+    np.testing.assert_allclose(found[0], found[2], atol=1e-4)
 
 
 def test_every_format_predicts_the_same(exported: tuple[Path, dict[str, Any]]) -> None:
