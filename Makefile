@@ -10,7 +10,7 @@ COMPLETE := .venv/.complete
 # More for pytest: make test ARGS="-n 2 -k space"
 ARGS ?=
 
-.PHONY: search test test-slow faults lint format ui wheel smoke bench constraints clean help
+.PHONY: search test test-slow faults fuzz lint format ui wheel smoke bench constraints clean help
 .DEFAULT_GOAL := help
 
 .venv: $(COMPLETE)  ## make the virtual environment (about 2 minutes)
@@ -50,6 +50,9 @@ test-browser: .venv  ## use MLflow as people do, in a headless Chromium; picture
 		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 			--constraint constraints.txt --no-build-isolation --editable '.[browser]'
 	$(BIN)/python -m pytest -m browser -s $(ARGS)
+
+fuzz: .venv  ## feed 100,000 hostile inputs to what reads files (about half an hour)
+	$(BIN)/python tests/fuzz/run.py --inputs 100000
 
 lint: .venv  ## check style and types
 	$(BIN)/ruff check .

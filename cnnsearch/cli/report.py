@@ -34,7 +34,10 @@ def compare(
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:
-    """Show searches side by side: what differs in what was asked, and in what was found."""
+    """Show searches side by side.
+
+    What differs in what was asked, and in what was found.
+    """
     from cnnsearch.report.comparison import compare_runs, comparison_table, verdict
 
     found = compare_runs(runs, names)

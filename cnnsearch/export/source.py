@@ -12,7 +12,7 @@ from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, n
 from cnnsearch.lookup import best_trial
 from cnnsearch.records import TrialRecord
 from cnnsearch.rundir import RunDirectory
-from cnnsearch.settings import Settings, load_data, pixel_statistics
+from cnnsearch.settings import load_data, pixel_statistics, recorded
 from cnnsearch.space import SearchSpace
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def dataset_of(run: RunDirectory) -> Dataset:
         ExportError: it is gone.
         RunError: it has changed since.
     """
-    settings = Settings(space=run.space_text, **run.manifest["settings"])
+    settings = recorded(run)
     space = SearchSpace.from_text(run.space_text, settings.source)
     try:
         dataset = load_data(settings, space, run.path.parent)

@@ -18,7 +18,7 @@ from cnnsearch.recipe import TrainingRecipe
 from cnnsearch.records import TrialRecord
 from cnnsearch.report import leaderboard
 from cnnsearch.rundir import RunDirectory
-from cnnsearch.settings import Settings, check_same_data, check_settings, load_data
+from cnnsearch.settings import Settings, check_same_data, check_settings, load_data, recorded
 from cnnsearch.space import Candidate, SearchSpace
 from cnnsearch.watcher import Watcher
 
@@ -79,7 +79,7 @@ def prepared(request: Request, name: str, watcher: Watcher) -> RunDirectory:
         return _of_file(request, name, watcher)
     with closing(RunDirectory.open(request.root, request.run)) as search:
         _check_search(search)
-        before = Settings(space=search.space_text, **search.manifest["settings"])
+        before = recorded(search)
         space = SearchSpace.from_text(search.space_text, before.source)
         settings = _settings(request, before)
         trials = _winners(search, request)

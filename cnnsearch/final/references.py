@@ -12,7 +12,7 @@ from cnnsearch.placing import slots
 from cnnsearch.records import TrialRecord, best_of
 from cnnsearch.rundir import INTERRUPTED, RunDirectory
 from cnnsearch.search import run_search
-from cnnsearch.settings import Settings
+from cnnsearch.settings import Settings, recorded
 from cnnsearch.space import Candidate, SearchSpace, published_files
 from cnnsearch.watcher import Watcher
 
@@ -99,7 +99,7 @@ def _random(
 ) -> Entrant:
     """The best of a random search of the same size, settings and splits, with another seed."""
     name = f"{search.name}-random"
-    before = Settings(space=search.space_text, **search.manifest["settings"])
+    before = recorded(search)
     settings = as_random(before, search.db.trials())
     watcher.note(_cost(settings, search.db.trials(), name))
     done = run_search(settings, space, search.path.parent, name, watcher)

@@ -18,7 +18,7 @@ from cnnsearch.final.session import KIND, Session, complete
 from cnnsearch.final.summary import Row, rows
 from cnnsearch.placing import check_placement, moved
 from cnnsearch.rundir import RunDirectory
-from cnnsearch.settings import Settings, check_same_data, load_data, manifest
+from cnnsearch.settings import Settings, check_same_data, load_data, manifest, recorded
 from cnnsearch.space import SearchSpace
 from cnnsearch.starting import FILE as WEIGHTS
 from cnnsearch.watcher import Watcher
@@ -99,8 +99,7 @@ def run_final(
     """
     if complete(run):
         return FinalResult(run, "trials", tuple(rows(run)))
-    asked = dict(run.manifest["settings"])
-    settings = moved(Settings(space=run.space_text, **asked), **placement)
+    settings = moved(recorded(run), **placement)
     check_placement(settings)
     watcher = watcher or Quiet()
     machine.settle_backend()

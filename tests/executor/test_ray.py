@@ -301,7 +301,7 @@ def test_one_worker_finds_the_same_with_ray_as_with_processes(tmp_path: Path) ->
     for name, more in (("ray", ["--ray"]), ("processes", [])):
         cnnsearch(tmp_path, "search", "tiny", "--name", name, *asked, *more)
         board = json.loads(cnnsearch(tmp_path, "results", name, "--json"))["leaderboard"]
-        boards.append([(one["id"], one["score"], one["fingerprint"]) for one in board])
+        boards.append([[one[key] for key in ("id", "score", "params", "macs")] for one in board])
     assert len(boards[0]) == 3
     assert boards[0] == boards[1]
 
