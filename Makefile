@@ -33,7 +33,7 @@ search: .venv  ## search for a network for handwritten digits and export the bes
 	$(BIN)/cnnsearch export best --run first --out exports/first --force
 
 test: .venv  ## run the tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow and not browser" $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 --dist loadfile $(ARGS)
 
 test-slow: .venv  ## run the slow tests
 	$(BIN)/python -m pytest -m "slow or browser" $(ARGS)
