@@ -35,7 +35,10 @@ search: .venv  ## search for a network for handwritten digits and export the bes
 test: .venv  ## run the tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 --dist loadfile $(ARGS)
 
-test-slow: .venv  ## run the slow tests
+test-slow: .venv  ## run the slow tests; installs Ray for them
+	@$(BIN)/python -c 'import ray' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--constraint constraints.txt --no-build-isolation --editable '.[ray]'
 	$(BIN)/python -m pytest -m "slow or browser" $(ARGS)
 
 faults: .venv  ## break searches in every way, hundreds of times; writes benchmarks/faults (hours)

@@ -679,3 +679,25 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_the_search_goes_on(run, mo
     tracker.start()
     tracker.close(10)
     assert "goes on without it: AttributeError: nobody foresaw this" in messages[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (
+            "API request to http://127.0.0.1:9/api/2.0/mlflow/x failed with exception "
+            "HTTPConnectionPool(host='127.0.0.1', port=9): Max retries exceeded with url: /api "
+            "(Caused by NewConnectionError('...: [Errno 111] Connection refused'))",
+            "http://127.0.0.1:9: nothing listens there (connection refused)",
+        ),
+        (
+            "HTTPSConnectionPool(host='mlflow.example', port=443): Read timed out.",
+            "mlflow.example:443: no answer in time",
+        ),
+        ("something else\nin two lines", "something else"),
+    ],
+)
+def test_what_requests_says_of_a_dead_server_is_a_line(text, line):
+    from cnnsearch.tracking.store import _line
+
+    assert _line(Exception(text)) == line

@@ -6,6 +6,7 @@ is not disturbed. Imports MLflow (about two seconds): import this module where i
 
 import fcntl
 import logging
+import re
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -191,8 +192,24 @@ def _ask(question: Callable[[], _R]) -> _R:
         raise _translated(error) from error
 
 
+_CAUSES = {
+    "Connection refused": "nothing listens there (connection refused)",
+    "timed out": "no answer in time",
+    "Name or service not known": "there is no such host",
+    "name resolution": "its name cannot be resolved",
+    "Connection reset": "it ends the connection",
+    "Remote end closed": "it ends the connection",
+    "CERTIFICATE_VERIFY_FAILED": "its certificate is not trusted",
+}
+_PLACE = re.compile(r"API request to (\w+://[^/\s]+)|host='([^']+)', port=(\d+)")
+
+
 def _line(error: Exception) -> str:
     text = str(getattr(error, "strerror", None) or error)
+    place = _PLACE.search(text)
+    cause = next((words for sign, words in _CAUSES.items() if sign in text), None)
+    if place and cause:  # what requests says of it takes several lines
+        return f"{place[1] or f'{place[2]}:{place[3]}'}: {cause}"
     return text.strip().split("\n", 1)[0][:300] or type(error).__name__
 
 
