@@ -4,11 +4,15 @@ Needs TensorFlow, NumPy and pandas only; nothing of cnnsearch or Keras. The mode
 and this is its code: nothing is pickled.
 """
 
+import warnings
 from pathlib import Path
 from typing import Any
 
 from mlflow.models import set_model
 from mlflow.pyfunc.model import PythonModel
+
+# The signature is logged with the model: MLflow need not guess it from type hints.
+warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` method")
 
 
 class ImageClassifier(PythonModel):
