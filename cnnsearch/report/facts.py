@@ -187,14 +187,15 @@ def activity(events: Sequence[Event]) -> tuple[float, dict[str, float], int]:
 
     Time between a session's last event and the next session's start does not count.
     """
-    total, before, sessions = 0.0, None, 0
+    total, sessions = 0.0, 0
+    before: float | None = None
     moments: dict[str, float] = {}
     for event in events:
         if event.kind == "run_started":
-            sessions += 1
-        elif before is not None:
+            sessions, before = sessions + 1, event.time
+        elif before is not None:  # exports come outside of sessions
             total += max(0.0, event.time - before)
-        before = event.time
+            before = None if event.kind == "run_ended" else event.time
         if event.kind == "trial_ended" and event.trial_id:
             moments[event.trial_id] = total
     return total, moments, sessions

@@ -128,7 +128,8 @@ def test_pauses_between_sessions_do_not_count() -> None:
         return Event(0, time, kind, trial, {})
 
     seconds, moments, sessions = activity([
-        event(0, "run_started"), event(10, "trial_ended", "a"),
+        event(0, "run_started"), event(10, "trial_ended", "a"), event(10, "run_ended"),
+        event(900, "exported", "a"), event(950, "evaluated", "a"),
         event(5000, "run_started"), event(5007, "trial_ended", "b"),
     ])  # fmt: skip
     assert (seconds, sessions, moments) == (17, 2, {"a": 10, "b": 17})
