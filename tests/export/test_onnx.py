@@ -84,7 +84,7 @@ def difference(architecture: Architecture, tmp_path: Path) -> float:
     images = rng.integers(0, 256, (2, height, width, channels), dtype=np.uint8)
     (found,) = session.run(None, {"image": images})
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(images, training=False)))
-    assert expected.std() > 1e-3  # there is something to tell apart
+    assert expected.std() > min(1e-3, 0.1 * expected.mean())  # there is something to tell apart
     return float(np.abs(found - expected).max())
 
 
