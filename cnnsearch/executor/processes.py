@@ -27,8 +27,9 @@ Target = Callable[[Connection, Orders], None]
 
 GRACE = 10.0
 """Seconds that a process has to end after its last message, or after it was killed."""
-STARTS = 3
-"""How often a process is tried to be started."""
+STARTS = 5
+PAUSE = 0.3
+"""How often a process is tried to be started, with so many seconds more each time in between."""
 _MAIN = threading.Lock()
 
 
@@ -120,6 +121,7 @@ class ProcessExecutor:
                 ours.close()
                 if attempt == STARTS:
                     raise _unstartable(error) from None
+                time.sleep(PAUSE * attempt)  # a server that is dying is not yet seen to be dead
             finally:
                 theirs.close()
         return process, ours
