@@ -61,6 +61,7 @@ lint: .venv  ## check style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
 
 format: .venv  ## mend what can be mended of the style
 	$(BIN)/ruff check --fix .

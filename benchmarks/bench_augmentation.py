@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.augment import Batch
-from cnnsearch.draws import draw
-from cnnsearch.machine import device, import_frameworks, settle_backend
-from cnnsearch.recipe import TrainingRecipe
-from cnnsearch.space import SearchSpace
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.augmentation import draw
+from cnnsearch.training.batches import Batch
+from cnnsearch.utils.environment import device, import_frameworks, settle_backend
 
 BATCH, STEPS, ROUNDS, SIZE = 128, 6, 5, (32, 32)
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -30,9 +30,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def steps_of(recipe: TrainingRecipe) -> Any:
-    from cnnsearch.model import build
-    from cnnsearch.optimizers import FusedOptimizer
-    from cnnsearch.steps import Objective, compile_steps
+    from cnnsearch.training.model import build
+    from cnnsearch.training.optimizers import FusedOptimizer
+    from cnnsearch.training.steps import Objective, compile_steps
 
     model = build(SearchSpace.load("resnet-20-cifar").first().architecture)
     optimizer = FusedOptimizer(recipe, 1000, model.trainable_variables)

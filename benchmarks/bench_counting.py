@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from cnnsearch.architecture import Architecture
-from cnnsearch.cost import count
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError
-from cnnsearch.machine import device, import_frameworks, settle_backend
-from cnnsearch.space import SearchSpace, shipped
+from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.utils.environment import device, import_frameworks, settle_backend
 
 ROUNDS = 7
 
@@ -55,7 +55,7 @@ def main() -> None:
     asked = parser.parse_args()
     settle_backend()
     import_frameworks()
-    from cnnsearch.model import build
+    from cnnsearch.training.model import build
 
     print(f"{device()}, median of {ROUNDS} rounds of {asked.candidates} candidates")
     print(f"{'space':<14}{'counted/s':>12}{'decoded+counted/s':>20}{'built/s':>10}{'ratio':>9}")

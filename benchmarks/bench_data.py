@@ -21,11 +21,11 @@ import numpy as np
 from PIL import Image
 from sklearn.datasets import load_sample_images
 
-from cnnsearch.augment import TrainingBatches
 from cnnsearch.data import Dataset, load
-from cnnsearch.data.decode import decode_all
-from cnnsearch.machine import device, import_frameworks, settle_backend
-from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.data.sources.decode import decode_all
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.batches import TrainingBatches
+from cnnsearch.utils.environment import device, import_frameworks, settle_backend
 
 BATCH, ROUNDS = 64, 5
 
@@ -79,8 +79,8 @@ def core_gain(folder: Path, image: tuple[int, int]) -> float:
 
 
 def step_rate(data: Dataset) -> float:
-    from cnnsearch.space import SearchSpace
-    from cnnsearch.training import train
+    from cnnsearch.space.search_space import SearchSpace
+    from cnnsearch.training.trainer import train
 
     space = SearchSpace.load("tiny").adapted(classes=2, channels=3, image=data.image)
     seconds: list[float] = []

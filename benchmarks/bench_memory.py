@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnnsearch.machine import device
+from cnnsearch.utils.environment import device
 
 SIDE = 96
 SPACE = """

@@ -27,9 +27,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cnnsearch import tracking
-from cnnsearch.machine import device, settle_backend
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.runs import mlflow
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.utils.environment import device, settle_backend
 
 WAYS = ("without MLflow", "SQLite beside the runs", "server refuses", "server never answers")
 
@@ -117,7 +117,7 @@ def project(candidates: int) -> None:
         with run.db.transaction():
             sample_run.search(run, candidates)
         wall, cpu = time.perf_counter(), time.process_time()
-        events = tracking.sync(run)
+        events = mlflow.sync(run)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
         run.close()
     print(f"{candidates} candidates of 8 epochs, {events} events, into an empty SQLite store:")

@@ -21,8 +21,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cnnsearch.machine import device, settle_backend
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.utils.environment import device, settle_backend
 
 WAYS = {
     "one process": (2, 0),

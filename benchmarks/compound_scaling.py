@@ -25,17 +25,17 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from cnnsearch.amounts import short_amount
-from cnnsearch.architecture import Architecture
-from cnnsearch.cost import count
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.compound_scaling import CompoundScaling
+from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset, load
+from cnnsearch.engine.executors import Completed, TrialEnd, TrialTask, create_executor
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.executor import Completed, TrialEnd, TrialTask, create_executor
-from cnnsearch.lookup import find_candidate, parse_image
-from cnnsearch.machine import device, environment
-from cnnsearch.recipe import TrainingRecipe
-from cnnsearch.scaling import CompoundScaling
-from cnnsearch.space import Candidate
+from cnnsearch.runs.lookup import find_candidate, parse_image
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.space.search_space import Candidate
+from cnnsearch.utils.environment import device, environment
+from cnnsearch.utils.units import short_amount
 
 RESULTS = Path(__file__).parent / "results" / "compound_scaling.json"
 ALONE = {

@@ -9,24 +9,24 @@ The names below are imported when they are first used, so that ``import cnnsearc
 and needs neither TensorFlow nor MLflow.
 """
 
-import sys
 from importlib import import_module
-from types import MappingProxyType, ModuleType
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from cnnsearch.architecture import Architecture
-    from cnnsearch.cost import Budget, Cost, count
+    from cnnsearch.architecture.architecture import Architecture
+    from cnnsearch.architecture.compound_scaling import CompoundScaling
+    from cnnsearch.architecture.cost import Budget, Cost, count
+    from cnnsearch.data.inspection import DataReport, describe
+    from cnnsearch.engine.search import search
     from cnnsearch.errors import CnnsearchError
-    from cnnsearch.export import export
-    from cnnsearch.fidelity import fidelity
-    from cnnsearch.final.request import train_final
-    from cnnsearch.inspection import DataReport, describe
-    from cnnsearch.recipe import TrainingRecipe
-    from cnnsearch.report.writing import write_report
-    from cnnsearch.scaling import CompoundScaling
-    from cnnsearch.search import search
-    from cnnsearch.space import SearchSpace
+    from cnnsearch.exporters.export import export
+    from cnnsearch.oracles.hypermodel import hypermodel
+    from cnnsearch.report.report import write_report
+    from cnnsearch.space.recipe import TrainingRecipe
+    from cnnsearch.space.search_space import SearchSpace
+    from cnnsearch.studies.fidelity import fidelity
+    from cnnsearch.studies.final.final_training import train_final
 
     __version__: str
 
@@ -44,6 +44,7 @@ __all__ = [
     "describe",
     "export",
     "fidelity",
+    "hypermodel",
     "search",
     "train_final",
     "write_report",
@@ -51,39 +52,24 @@ __all__ = [
 
 _HOMES: Final = MappingProxyType(
     {
-        "Architecture": "architecture",
-        "Budget": "cost",
+        "Architecture": "architecture.architecture",
+        "Budget": "architecture.cost",
         "CnnsearchError": "errors",
-        "CompoundScaling": "scaling",
-        "Cost": "cost",
-        "DataReport": "inspection",
-        "SearchSpace": "space",
-        "TrainingRecipe": "recipe",
-        "count": "cost",
-        "describe": "inspection",
-        "export": "export",
-        "fidelity": "fidelity",
-        "search": "search",
-        "train_final": "final.request",
-        "write_report": "report.writing",
+        "CompoundScaling": "architecture.compound_scaling",
+        "Cost": "architecture.cost",
+        "DataReport": "data.inspection",
+        "SearchSpace": "space.search_space",
+        "TrainingRecipe": "space.recipe",
+        "count": "architecture.cost",
+        "describe": "data.inspection",
+        "export": "exporters.export",
+        "fidelity": "studies.fidelity",
+        "hypermodel": "oracles.hypermodel",
+        "search": "engine.search",
+        "train_final": "studies.final.final_training",
+        "write_report": "report.report",
     }
 )
-
-
-class _Package(ModuleType):
-    """The package itself: ``search``, ``fidelity`` and ``export`` in it are functions, not modules.
-
-    Importing ``cnnsearch.search`` makes Python bind the module of that name here, which would turn
-    ``cnnsearch.search(...)`` into an error that depends on what was imported before.
-    """
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name in ("search", "fidelity", "export") and isinstance(value, ModuleType):
-            value = vars(value)[name]
-        super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str) -> object:

@@ -8,8 +8,8 @@ Generated are what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` for t
 import sys
 from pathlib import Path
 
-from cnnsearch.published import HEADER, published, table
-from cnnsearch.space import SearchSpace, shipped
+from cnnsearch.space.published import HEADER, published, table
+from cnnsearch.space.search_space import SearchSpace, shipped
 
 README = Path(__file__).parents[1] / "README.md"
 

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from cnnsearch.architecture import Architecture
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset, load
-from cnnsearch.outcomes import TrialTask
-from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.messages import TrialTask
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import typer
 from cnnsearch.cli.common import RUNS, Json, Runs, app, console, print_json
 
 if TYPE_CHECKING:
-    from cnnsearch.architecture import Architecture
+    from cnnsearch.architecture.architecture import Architecture
 
 Network = Annotated[
     str,
@@ -50,7 +50,7 @@ def cost(
 
     Parameters, multiply-accumulates and output shapes; FLOPs are 2 x MACs.
     """
-    from cnnsearch.costing import cost_data, cost_lines, cost_table
+    from cnnsearch.architecture.cost_table import cost_data, cost_lines, cost_table
 
     found = find_network(network, runs, image)
     if json_:
@@ -74,7 +74,7 @@ def diff(
 
     Marks: = the same, ~ different, < only in the first, > only in the second.
     """
-    from cnnsearch.comparing import diff_data, diff_lines, diff_table
+    from cnnsearch.architecture.diff import diff_data, diff_lines, diff_table
 
     a, b = find_network(left, runs, image), find_network(right, runs, image)
     if json_:
@@ -97,7 +97,7 @@ def draw(
 
     Blocks that repeat are drawn once; colours tell kinds of layers apart.
     """
-    from cnnsearch.drawing import draw as draw_network
+    from cnnsearch.architecture.drawing import draw as draw_network
 
     found = find_network(network, runs, image)
     print(f"Drew {found.name} to {draw_network(found, out)}.")
@@ -105,9 +105,9 @@ def draw(
 
 def find_network(network: str, runs: Path, image: str | None = None) -> "Architecture":
     """Finds a network and makes sure that it can be wired at this image size."""
-    from cnnsearch.cost import count
+    from cnnsearch.architecture.cost import count
     from cnnsearch.errors import ArchitectureError
-    from cnnsearch.lookup import find_architecture, parse_image
+    from cnnsearch.runs.lookup import find_architecture, parse_image
 
     found = find_architecture(network, runs)
     found = found.adapted(image=parse_image(image)) if image else found

@@ -11,7 +11,7 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cnnsearch.rundir import RunDirectory
+    from cnnsearch.runs.directory import RunDirectory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -93,7 +93,7 @@ def print_json(data: object) -> None:
 def open_run(runs: Path, name: str | None) -> "RunDirectory":
     """Opens the run of that name, or the latest."""
     from cnnsearch.errors import RunError
-    from cnnsearch.rundir import RunDirectory, list_runs
+    from cnnsearch.runs.directory import RunDirectory, list_runs
 
     if name is None:
         dated = [one for one in list_runs(runs) if one.created is not None]
@@ -105,7 +105,7 @@ def open_run(runs: Path, name: str | None) -> "RunDirectory":
 
 def watcher_of(json_: bool, quiet: bool, plain: bool) -> Any:
     """Returns the display that the options ask for."""
-    from cnnsearch.display import choose
+    from cnnsearch.engine.display import choose
 
     modes = {"json": json_, "quiet": quiet, "plain": plain}
     return choose(next((mode for mode, asked in modes.items() if asked), "auto"))

@@ -12,7 +12,7 @@ import typer
 from cnnsearch.cli.common import Json, app, console, print_json
 
 if TYPE_CHECKING:
-    from cnnsearch.inspection.scan import Progress
+    from cnnsearch.data.inspection.scan import Progress
 
 SECONDS = 10.0
 """Between two lines of progress in a log."""
@@ -44,10 +44,10 @@ def data(
     Counts classes and splits, measures sizes and colours, names files that cannot be read, finds
     copies and leaks between splits. Reads every image, those of the test split too; trains nothing.
     """
-    from cnnsearch.amounts import parse_amount
-    from cnnsearch.inspection import describe
-    from cnnsearch.inspection.table import print_report
-    from cnnsearch.lookup import parse_image
+    from cnnsearch.data.inspection import describe
+    from cnnsearch.data.inspection.table import print_report
+    from cnnsearch.runs.lookup import parse_image
+    from cnnsearch.utils.units import parse_amount
 
     size = None if image is None else parse_image(image)
     memory = None if max_memory is None else parse_amount(max_memory, "--max-memory")

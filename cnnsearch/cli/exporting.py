@@ -10,7 +10,7 @@ from cnnsearch.cli.common import RUNS, Json, Runs, app, console, open_run, print
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from cnnsearch.export import Exported
+    from cnnsearch.exporters import Exported
 
 
 @app.command()
@@ -43,8 +43,8 @@ def export(
     """
     from dataclasses import asdict
 
-    from cnnsearch.export import export as export_model
-    from cnnsearch.export.targets import targets
+    from cnnsearch.exporters import export as export_model
+    from cnnsearch.exporters.formats import targets
 
     targets(format_, quantize)
     done = export_model(
@@ -82,7 +82,7 @@ def exports_table(done: "Exported") -> "Table":
     """Returns the formats beside the Keras model."""
     from rich.table import Table
 
-    from cnnsearch.export.targets import Target
+    from cnnsearch.exporters.formats import Target
 
     table = Table("format", "file")
     for head in ("size", "accuracy", "change", "max. difference", "same class", "latency"):
@@ -112,7 +112,7 @@ def predict(
     json_: Json = False,
 ) -> None:
     """Classify image files with an export."""
-    from cnnsearch.export.predicting import predict as classify
+    from cnnsearch.exporters.predict import predict as classify
 
     found = list(classify(export, images, top_k))
     if json_:

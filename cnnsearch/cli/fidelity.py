@@ -21,7 +21,7 @@ from cnnsearch.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from cnnsearch.fidelity import FidelityReport
+    from cnnsearch.studies.fidelity import FidelityReport
 
 
 @app.command()
@@ -84,9 +84,9 @@ def fidelity(
     Read it before spending a search's budget. Another --short or --lever under the same --name is
     measured against the long trainings that are there.
     """
-    from cnnsearch.fidelity import fidelity as measure
-    from cnnsearch.fidelity.showing import Lines
-    from cnnsearch.fidelity.study import read_recipe
+    from cnnsearch.studies.fidelity import fidelity as measure
+    from cnnsearch.studies.fidelity.showing import Lines
+    from cnnsearch.studies.fidelity.study import read_recipe
 
     report = measure(
         space,
@@ -129,7 +129,7 @@ def _epochs(text: str) -> list[int]:
 
 
 def _show(report: "FidelityReport") -> None:
-    from cnnsearch.fidelity.telling import table, words
+    from cnnsearch.studies.fidelity.summary import table, words
 
     if report.reason == "interrupted":
         print("Interrupted: the same command with --name goes on.")

@@ -20,7 +20,7 @@ def stop(
 
     What is finished is kept, and cnnsearch resume goes on with it.
     """
-    from cnnsearch.managing import stop as stop_run
+    from cnnsearch.runs.manage import stop as stop_run
 
     state = stop_run(runs, run, wait)
     if state is None:
@@ -43,10 +43,10 @@ def delete(
     """
     from contextlib import closing
 
-    from cnnsearch.amounts import many
-    from cnnsearch.managing import delete as delete_run
-    from cnnsearch.managing import size_of
-    from cnnsearch.rundir import RunDirectory
+    from cnnsearch.runs.directory import RunDirectory
+    from cnnsearch.runs.manage import delete as delete_run
+    from cnnsearch.runs.manage import size_of
+    from cnnsearch.utils.units import many
 
     with closing(RunDirectory.open(runs, run)) as opened:
         trials, size = len(opened.db.trials()), size_of(opened.path)

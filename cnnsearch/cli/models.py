@@ -21,9 +21,9 @@ def ui(
 
     All runs are in it; it listens on the loopback address only.
     """
-    from cnnsearch.tracking import behind, show
-    from cnnsearch.tracking import sync as synchronize
-    from cnnsearch.tracking import ui as serve
+    from cnnsearch.runs.mlflow import behind, show
+    from cnnsearch.runs.mlflow import sync as synchronize
+    from cnnsearch.runs.mlflow import ui as serve
 
     opened = open_run(runs, run)
     lacking = not (runs / "mlflow.db").is_file() or behind(opened)
@@ -55,7 +55,7 @@ def sync(
 
     For a run whose tracking server was down, or to copy a run into another store.
     """
-    from cnnsearch.tracking import sync as synchronize
+    from cnnsearch.runs.mlflow import sync as synchronize
 
     opened = open_run(runs, run)
     uri = mlflow_uri or opened.manifest.get("settings", {}).get("mlflow_uri")

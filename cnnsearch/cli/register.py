@@ -28,7 +28,7 @@ def register(
     """
     from dataclasses import asdict
 
-    from cnnsearch.registering import register as register_model
+    from cnnsearch.exporters.model_registry import register as register_model
 
     done = register_model(
         open_run(runs, run), name, which=which, alias=alias, mlflow_uri=mlflow_uri

@@ -22,7 +22,7 @@ def report(
 
     What was asked, the answer, accuracy against cost, what mattered, what failed, what it took.
     """
-    from cnnsearch.report.writing import write_report
+    from cnnsearch.report.report import write_report
 
     for path in write_report(open_run(runs, run), out, form, force=force):
         print(f"Wrote {path}")

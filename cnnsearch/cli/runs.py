@@ -115,7 +115,7 @@ def search(
 
     The same --name again goes on where it stopped. Ctrl-C once ends it and keeps everything.
     """
-    from cnnsearch.search import search as run_search
+    from cnnsearch.engine.search import search as run_search
 
     result = run_search(
         space,
@@ -182,10 +182,10 @@ def resume(
     plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
 ) -> None:
     """Go on with a run as it was asked for."""
-    from cnnsearch.search import resume as resume_search
+    from cnnsearch.engine.search import resume as resume_search
 
     watcher = watcher_of(json_, quiet, plain)
-    from cnnsearch.final.training import exists_final, resume_final
+    from cnnsearch.studies.final.run import exists_final, resume_final
 
     if exists_final(runs, run):
         from cnnsearch.cli.train import show_final
@@ -220,7 +220,7 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
     """List the runs and their states."""
     from rich.table import Table
 
-    from cnnsearch.rundir import list_runs
+    from cnnsearch.runs.directory import list_runs
 
     found = list_runs(runs)
     if json_:
@@ -249,8 +249,8 @@ def results(
 
     The front holds the candidates that no other one beats in both accuracy and MACs.
     """
-    from cnnsearch.measuring import measured
     from cnnsearch.report import leaderboard, longest, pareto_front, pareto_plot, results_table
+    from cnnsearch.training.metrics import measured
 
     opened = open_run(runs, run)
     if opened.manifest.get("kind") == "final":
@@ -260,7 +260,7 @@ def results(
         return
     trials = longest(opened.db.trials())
     if json_:
-        from cnnsearch.display import trial_data
+        from cnnsearch.engine.display import trial_data
 
         ranked, front = leaderboard(trials), pareto_front(trials)
         board = [trial_data(trial) for trial in ranked]

@@ -10,7 +10,7 @@ from cnnsearch.cli.architectures import Image, Network, find_network
 from cnnsearch.cli.common import RUNS, Json, Runs, app, console, print_json
 
 if TYPE_CHECKING:
-    from cnnsearch.scaling import CompoundScaling
+    from cnnsearch.architecture.compound_scaling import CompoundScaling
 
 
 @app.command()
@@ -71,9 +71,9 @@ def _show(
     where: tuple[Path | None, bool],
     json_: bool,
 ) -> None:
-    from cnnsearch.cost import count
-    from cnnsearch.lookup import find_candidate
-    from cnnsearch.scaled import family, family_data, family_table, write_family
+    from cnnsearch.architecture.cost import count
+    from cnnsearch.runs.lookup import find_candidate
+    from cnnsearch.space.scaled_family import family, family_data, family_table, write_family
 
     found = find_network(network, runs, image)
     relatives = family(found, scaling, *_phis(found, scaling, *how_far))
@@ -93,8 +93,8 @@ def _show(
 def _phis(
     found: Any, scaling: "CompoundScaling", phi: str | None, to: str | None
 ) -> tuple[list[float], int | None]:
-    from cnnsearch.amounts import parse_amount
-    from cnnsearch.scaled import parse_phis
+    from cnnsearch.space.scaled_family import parse_phis
+    from cnnsearch.utils.units import parse_amount
 
     budget = None if to is None else parse_amount(to, "--to")
     if phi is None and budget is not None:
@@ -103,7 +103,7 @@ def _phis(
 
 
 def _proportion(**numbers: float) -> "CompoundScaling":
-    from cnnsearch.scaling import CompoundScaling, Scaling
+    from cnnsearch.architecture.compound_scaling import CompoundScaling, Scaling
 
     checked = Scaling.from_data(numbers, "scale")
     return CompoundScaling(**checked.model_dump(exclude={"phi"}))
@@ -113,10 +113,15 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
     """Trains the grid and prints what came of it; returns the best proportion."""
     from dataclasses import replace
 
-    from cnnsearch.display import choose
+    from cnnsearch.engine.display import choose
     from cnnsearch.errors import RunError
-    from cnnsearch.lookup import find_candidate
-    from cnnsearch.scaling_search import inherited, search_scaling, tried_data, tried_table
+    from cnnsearch.runs.lookup import find_candidate
+    from cnnsearch.studies.coefficient_search import (
+        inherited,
+        search_scaling,
+        tried_data,
+        tried_table,
+    )
 
     image = asked.pop("image")
     baseline = replace(

@@ -12,7 +12,7 @@ def spaces() -> None:
     """List the search spaces that ship."""
     from rich.table import Table
 
-    from cnnsearch.space import SearchSpace, shipped
+    from cnnsearch.space.search_space import SearchSpace, shipped
 
     table = Table(box=None, pad_edge=False)
     for name in ("space", "candidates", "input", "description"):
@@ -40,7 +40,7 @@ def published(
     """
     from rich.table import Table
 
-    from cnnsearch.published import HEADER, published, table
+    from cnnsearch.space.published import HEADER, published, table
 
     if json_:
         print_json([vars(network) for network in published()])
@@ -69,8 +69,8 @@ def check(
 
     Reads every option, wires random candidates and counts them; trains nothing.
     """
-    from cnnsearch.checking import check_space, check_table
-    from cnnsearch.space import SearchSpace
+    from cnnsearch.space.check import check_space, check_table
+    from cnnsearch.space.search_space import SearchSpace
 
     loaded = SearchSpace.load(space)
     report = check_space(loaded, samples, *_budget(max_params, max_macs))
@@ -81,7 +81,7 @@ def check(
 
 
 def _budget(max_params: str | None, max_macs: str | None) -> tuple[int | None, int | None]:
-    from cnnsearch.amounts import parse_amount
+    from cnnsearch.utils.units import parse_amount
 
     return (
         None if max_params is None else parse_amount(max_params, "--max-params"),
@@ -95,6 +95,6 @@ def schema() -> None:
 
     An editor that knows it completes and checks a space file as it is written.
     """
-    from cnnsearch.schema import space_schema
+    from cnnsearch.space.json_schema import space_schema
 
     print_json(space_schema())

@@ -22,7 +22,7 @@ from cnnsearch.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from cnnsearch.rundir import RunDirectory
+    from cnnsearch.runs.directory import RunDirectory
 
 
 @app.command(cls=PlacedCommand)
@@ -84,7 +84,7 @@ def train(
     Beside them, by the same recipe and for as long: the best of equally many random candidates,
     and a published network of similar MACs.
     """
-    from cnnsearch.final.request import train_final
+    from cnnsearch.studies.final.final_training import train_final
 
     result = train_final(
         which,
@@ -116,9 +116,9 @@ def train(
 
 def show_final(run: "RunDirectory", json_: bool, reason: str = "trials") -> None:
     """Prints a final training's results."""
-    from cnnsearch.final.files import result_data
-    from cnnsearch.final.summary import rows, sentences
-    from cnnsearch.final.table import final_table, notes
+    from cnnsearch.studies.final.artifacts import result_data
+    from cnnsearch.studies.final.results import rows, sentences
+    from cnnsearch.studies.final.table import final_table, notes
 
     if json_:
         print(json.dumps({"event": "results", "reason": reason, **result_data(run)}))

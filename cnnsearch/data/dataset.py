@@ -66,8 +66,8 @@ class Split:
         """
         if not self.streamed:
             return self.images()[rows]
-        from cnnsearch.data.cache import read_rows
         from cnnsearch.data.pipeline import ensure
+        from cnnsearch.data.sources.cache import read_rows
 
         ensure(self)
         return read_rows(self.directory / "images.npy", rows)
@@ -91,8 +91,8 @@ class Split:
         return ensure(self)
 
     def _array(self, name: str) -> "npt.NDArray[Any]":
-        from cnnsearch.data.cache import map_array
         from cnnsearch.data.pipeline import ensure
+        from cnnsearch.data.sources.cache import map_array
 
         ensure(self)
         return map_array(self.directory / f"{name}.npy")

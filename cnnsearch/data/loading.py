@@ -10,8 +10,8 @@ from cnnsearch.data.dataset import Dataset
 from cnnsearch.errors import DataError, nearest
 
 if TYPE_CHECKING:
-    from cnnsearch.data.examples import Source
     from cnnsearch.data.pipeline import Options
+    from cnnsearch.data.sources.protocol import Source
 
 FORMS = (
     "digits, a folder of class folders, a .zip or .tar of one, a .csv or .parquet of path,label, "
@@ -59,7 +59,7 @@ def load(
 
     kind, _, rest = source.partition(":")
     if kind == "dataset":
-        from cnnsearch.data.stored import recall_handle
+        from cnnsearch.data.sources.cached_arrays import recall_handle
 
         return recall_handle(rest, cache, options.image, channels)
     found = find(source, data_dir, cache)
@@ -102,8 +102,8 @@ def from_arrays(
     Raises:
         DataError: As for `load`.
     """
-    from cnnsearch.data.arrays import MemorySource
     from cnnsearch.data.pipeline import build
+    from cnnsearch.data.sources.arrays import MemorySource
 
     pairs = {"train": (images, labels), "validation": validation_data, "test": test_data}
     source = MemorySource(pairs, class_names, name, flip)
@@ -128,7 +128,7 @@ def source_of(data: object, cache: Path) -> str:
     """
     if isinstance(data, str):
         return data
-    from cnnsearch.data.objects import source_of
+    from cnnsearch.data.python_objects import source_of
 
     return source_of(data, cache)
 
@@ -167,14 +167,14 @@ def find(source: str, data_dir: Path | None, cache: Path | None = None) -> "Sour
     Raises:
         DataError: it names none.
     """
-    from cnnsearch.data.archive import ArchiveSource, split_archives
-    from cnnsearch.data.arrays import DigitsSource
-    from cnnsearch.data.folder import FolderSource
-    from cnnsearch.data.members import is_archive
-    from cnnsearch.data.npz import NpzSource
-    from cnnsearch.data.stored import StoredSource
-    from cnnsearch.data.table import TableSource, is_table
-    from cnnsearch.data.tfds import TfdsSource
+    from cnnsearch.data.sources.archive import ArchiveSource, split_archives
+    from cnnsearch.data.sources.archive_members import is_archive
+    from cnnsearch.data.sources.arrays import DigitsSource
+    from cnnsearch.data.sources.cached_arrays import StoredSource
+    from cnnsearch.data.sources.folder import FolderSource
+    from cnnsearch.data.sources.npz import NpzSource
+    from cnnsearch.data.sources.table import TableSource, is_table
+    from cnnsearch.data.sources.tfds import TfdsSource
 
     kind, _, rest = source.partition(":")
     path = Path(rest if kind == "npz" else source).expanduser()

@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnsearch.data import cache, folder
 from cnnsearch.data.dataset import Dataset, Split
-from cnnsearch.data.decode import Decoded, decode_all, native_channels
-from cnnsearch.data.examples import Examples, Source, digest
-from cnnsearch.data.split import split
+from cnnsearch.data.sources import cache, folder
+from cnnsearch.data.sources.decode import Decoded, decode_all, native_channels
+from cnnsearch.data.sources.protocol import Examples, Source, digest
+from cnnsearch.data.sources.split import split
 from cnnsearch.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -82,14 +82,14 @@ def reopen(path: Path) -> Examples:
     plan = cache.read_json(path)
     if plan is None:
         raise DataError(f"{path} is gone from the cache: load the data set again")
-    from cnnsearch.data import archive, arrays, npz, stored, tfds
+    from cnnsearch.data.sources import archive, arrays, cached_arrays, npz, tfds
 
     openers: dict[str, Callable[[Mapping[str, Any]], Examples]] = {
         "files": folder.reopen,
         "archive": archive.reopen,
         "digits": arrays.reopen_digits,
         "npz": partial(npz.reopen, folder=path.parent),
-        "stored": stored.reopen,
+        "stored": cached_arrays.reopen,
         "tfds": tfds.reopen,
     }
     return openers[plan["kind"]](plan)

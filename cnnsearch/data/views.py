@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.dataset import Dataset, Split
-from cnnsearch.data.examples import digest
+from cnnsearch.data.sources.protocol import digest
 from cnnsearch.errors import DataError
 
 if TYPE_CHECKING:

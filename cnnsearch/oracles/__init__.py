@@ -6,7 +6,7 @@ This package alone imports Keras Tuner, and only when an oracle or a hypermodel 
 from typing import TYPE_CHECKING
 
 from cnnsearch.errors import CnnsearchError, nearest
-from cnnsearch.oracles.types import (
+from cnnsearch.oracles.protocol import (
     DONE,
     WAIT,
     Draws,

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from cnnsearch.oracles._keras_tuner import BayesianOptimizationOracle, Trial
-from cnnsearch.oracles.durable import DurableOracle
-from cnnsearch.oracles.moves import Values, mutate
-from cnnsearch.oracles.types import Setup
+from cnnsearch.oracles.base import DurableOracle
+from cnnsearch.oracles.points import Values, mutate
+from cnnsearch.oracles.protocol import Setup
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -15,7 +15,7 @@ from cnnsearch.oracles._keras_tuner import (
 )
 
 if TYPE_CHECKING:
-    from cnnsearch.choices import Parameter
+    from cnnsearch.space.choices import Parameter
 
 
 def to_hyperparameters(

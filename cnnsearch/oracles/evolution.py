@@ -5,8 +5,8 @@ from itertools import count
 from random import Random
 
 from cnnsearch.oracles._keras_tuner import Oracle
-from cnnsearch.oracles.durable import DurableOracle
-from cnnsearch.oracles.moves import Values, mutate
+from cnnsearch.oracles.base import DurableOracle
+from cnnsearch.oracles.points import Values, mutate
 
 POPULATION = 20  # youngest completed trials, of which the parent is one
 FOUNDERS = 10  # random candidates that complete before the first child

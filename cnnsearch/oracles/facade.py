@@ -2,8 +2,8 @@
 
 import math
 
-from cnnsearch.oracles.durable import OBJECTIVE, DurableOracle
-from cnnsearch.oracles.types import DONE, WAIT, Draws, Proposal, Signal
+from cnnsearch.oracles.base import OBJECTIVE, DurableOracle
+from cnnsearch.oracles.protocol import DONE, WAIT, Draws, Proposal, Signal
 
 
 class SearchOracle:

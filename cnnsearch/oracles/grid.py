@@ -6,8 +6,8 @@ from random import Random
 from typing import Any
 
 from cnnsearch.oracles._keras_tuner import Oracle
-from cnnsearch.oracles.durable import DurableOracle
-from cnnsearch.oracles.moves import Values, levels, points
+from cnnsearch.oracles.base import DurableOracle
+from cnnsearch.oracles.points import Values, levels, points
 
 LEVELS_OF_INT = 10  # a longer range of integers takes this many of them
 LEVELS_OF_FLOAT = 5

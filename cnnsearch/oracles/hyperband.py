@@ -5,8 +5,8 @@ from typing import Any
 
 from cnnsearch.oracles._keras_tuner import HyperbandOracle as KerasTunerHyperband
 from cnnsearch.oracles._keras_tuner import Trial
-from cnnsearch.oracles.durable import DurableOracle
-from cnnsearch.oracles.types import Setup
+from cnnsearch.oracles.base import DurableOracle
+from cnnsearch.oracles.protocol import Setup
 
 FACTOR = 3
 MOST_DRAWN = 4  # times the first round's size: when nearly all fail, a bracket ends short

@@ -11,7 +11,7 @@ from cnnsearch.oracles._keras_tuner import FailedTrialError, HyperModel, HyperPa
 from cnnsearch.oracles.convert import active_values, to_hyperparameters
 
 if TYPE_CHECKING:
-    from cnnsearch.space import Candidate, SearchSpace
+    from cnnsearch.space.search_space import Candidate, SearchSpace
 
 TRIES = 64  # random candidates tried for one that can be wired, to be the default
 
@@ -81,8 +81,8 @@ class SpaceHyperModel(HyperModel):
         Raises:
             FailedTrialError: The candidate cannot be wired; Keras Tuner goes on with the next.
         """
-        from cnnsearch.fitting import batch_norm_momentum, compile_model
-        from cnnsearch.model import build
+        from cnnsearch.training.keras_fit import batch_norm_momentum, compile_model
+        from cnnsearch.training.model import build
 
         candidate = self.candidate(hp)
         recipe, steps = candidate.recipe, self.steps_per_epoch
@@ -103,3 +103,13 @@ class SpaceHyperModel(HyperModel):
         if isinstance(args[0] if args else kwargs.get("x"), np.ndarray):
             kwargs.setdefault("batch_size", recipe.batch_size)
         return super().fit(hp, model, *args, **kwargs)
+
+
+def hypermodel(space: "SearchSpace", **options: Any) -> SpaceHyperModel:
+    """Returns an ordinary ``HyperModel`` of a space for any Keras Tuner tuner.
+
+    Args:
+        space: the space; ``space.adapted(classes=..., channels=...)`` fits it to the data.
+        **options: those of :class:`SpaceHyperModel`.
+    """
+    return SpaceHyperModel(space, **options)

@@ -1,7 +1,7 @@
 """Random search: Keras Tuner's, over our draws."""
 
 from cnnsearch.oracles._keras_tuner import RandomSearchOracle
-from cnnsearch.oracles.durable import DurableOracle
+from cnnsearch.oracles.base import DurableOracle
 
 
 class RandomOracle(DurableOracle, RandomSearchOracle):

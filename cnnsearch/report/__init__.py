@@ -1,9 +1,9 @@
 """What a run found: leaderboard and front for the terminal, and a report to send.
 
-The terminal's part imports nothing heavy; :func:`cnnsearch.report.writing.write_report` draws.
+The terminal's part imports nothing heavy; :func:`cnnsearch.report.report.write_report` draws.
 """
 
-from cnnsearch.report.board import (
+from cnnsearch.report.leaderboard import (
     CostName,
     leaderboard,
     longest,

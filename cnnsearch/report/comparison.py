@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.amounts import short_amount, short_time
 from cnnsearch.errors import CnnsearchError, RunError
-from cnnsearch.records import TrialRecord
 from cnnsearch.report.facts import facts_of
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.utils.units import short_amount, short_time
 
 if TYPE_CHECKING:
     from rich.table import Table

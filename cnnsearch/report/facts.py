@@ -8,13 +8,13 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import RunError
-from cnnsearch.measuring import measured
-from cnnsearch.records import Event, TrialRecord, best_of
-from cnnsearch.report.board import leaderboard, longest, pareto_front
-from cnnsearch.rundir import RunDirectory, list_runs
-from cnnsearch.settings import Settings
-from cnnsearch.space import SearchSpace, published_files, shipped
+from cnnsearch.report.leaderboard import leaderboard, longest, pareto_front
+from cnnsearch.runs.directory import RunDirectory, list_runs
+from cnnsearch.runs.records import Event, TrialRecord, best_of
+from cnnsearch.space.search_space import SearchSpace, published_files, shipped
+from cnnsearch.training.metrics import measured
 
 FLAGS = {
     "trials": "--trials",

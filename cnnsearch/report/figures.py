@@ -7,11 +7,11 @@ from io import StringIO
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
-from cnnsearch.amounts import many, short_amount, short_time
-from cnnsearch.choices import Parameter
-from cnnsearch.records import TrialRecord
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import Importances, encoded
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.choices import Parameter
+from cnnsearch.utils.units import many, short_amount, short_time
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

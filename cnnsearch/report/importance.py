@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnsearch.choices import Parameter
-from cnnsearch.records import TrialRecord
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.choices import Parameter
 
 FEWEST = 20
 """Candidates below which nothing is said."""

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from cnnsearch.amounts import many, short_amount, short_count, short_time
-from cnnsearch.records import TrialRecord
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import FEWEST, Importances
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.utils.units import many, short_amount, short_count, short_time
 
 SHOWN, SHOWN_FRONT = 25, 15
 """Candidates in the tables."""

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from cnnsearch.architecture import Architecture
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import Cost, CountingOps, count, count_layers
 from cnnsearch.blocks import FAMILIES, LAYERS, Block, Rounding, Shape, Style
-from cnnsearch.cost import Cost, CountingOps, count, count_layers
 from cnnsearch.errors import ArchitectureError
 
 BLOCKS = {
@@ -163,7 +163,7 @@ def built(architecture: Architecture) -> Cost:
     """Counts the built model by its layers' own shapes; no values are made for its weights."""
     import keras
 
-    from cnnsearch.model import build
+    from cnnsearch.training.model import build
 
     keras.backend.clear_session()
     with keras.StatelessScope():

@@ -9,7 +9,7 @@ import sys
 import time
 from pathlib import Path
 
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.runs.directory import RunDirectory
 
 MANIFEST = {
     "space": "mixed",

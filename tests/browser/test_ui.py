@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from cnnsearch import tracking
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.runs import mlflow
+from cnnsearch.runs.directory import RunDirectory
 from tests.browser import sample_run
 
 pytestmark = [pytest.mark.browser, pytest.mark.filterwarnings("default")]
@@ -33,7 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
     with made.db.transaction():
         sample_run.search(made, CANDIDATES)
     started = time.perf_counter()
-    events = tracking.sync(made)
+    events = mlflow.sync(made)
     took = time.perf_counter() - started
     print(f"\n{CANDIDATES} candidates, {events} events to MLflow: {took:.0f} s")
     yield made
@@ -41,8 +41,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
 
 
 @pytest.fixture(scope="module")
-def server(run: RunDirectory) -> Iterator[tracking.TrackingUI]:
-    with tracking.ui(run.path.parent) as serving:
+def server(run: RunDirectory) -> Iterator[mlflow.TrackingUI]:
+    with mlflow.ui(run.path.parent) as serving:
         yield serving
 
 

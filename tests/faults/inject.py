@@ -24,11 +24,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NoReturn
 
-from cnnsearch.assignment import Assignment
-from cnnsearch.cost import Budget
-from cnnsearch.display import Quiet
-from cnnsearch.driver import Driver
-from cnnsearch.executor import (
+from cnnsearch.architecture.cost import Budget
+from cnnsearch.engine.display import Quiet
+from cnnsearch.engine.driver import Driver
+from cnnsearch.engine.executors import (
     Completed,
     EpochEnd,
     Event,
@@ -39,11 +38,12 @@ from cnnsearch.executor import (
     TrialTask,
     child,
 )
-from cnnsearch.judge import SpaceJudge
+from cnnsearch.engine.trial_plan import Assignment
 from cnnsearch.oracles import create_oracle
-from cnnsearch.rundir import RunDirectory
-from cnnsearch.space import SearchSpace
-from cnnsearch.trial import outcome_of
+from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.trial import outcome_of
 from tests.faults.report import table, write
 
 STRATEGIES = ("random", "evolution", "bayesian", "hyperband", "grid")

@@ -15,7 +15,7 @@ from typing import Any
 
 import psutil
 
-from cnnsearch.trial import LOG
+from cnnsearch.training.trial import LOG
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]

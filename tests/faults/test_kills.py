@@ -10,7 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
-from cnnsearch.search import search as run_search
+from cnnsearch.engine.search import search as run_search
 from tests.faults import stores
 from tests.faults.searches import (
     NAME,

@@ -18,10 +18,10 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[2]))
 # The C libraries are not instrumented, and pydantic needs its modules as they are.
 with atheris.instrument_imports(include=["cnnsearch"]):
-    from cnnsearch.data.decode import _decoded
+    from cnnsearch.data.sources.decode import _decoded
     from cnnsearch.errors import CnnsearchError, one_line
-    from cnnsearch.space import SearchSpace
-    from cnnsearch.yamlfile import read_yaml
+    from cnnsearch.space.search_space import SearchSpace
+    from cnnsearch.utils.safe_yaml import read_yaml
 
 from tests.fuzz.media import FORMATS, picture
 from tests.fuzz.spaces import Spaces, check

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnsearch.data import load
-from cnnsearch.data.decode import _decoded
+from cnnsearch.data.sources.decode import _decoded
 from cnnsearch.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")

@@ -13,12 +13,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cnnsearch import managing
+from cnnsearch.engine.settings import Settings, check_settings, recorded
 from cnnsearch.errors import RunError
-from cnnsearch.lookup import find_candidate, find_trial
 from cnnsearch.report import leaderboard, pareto_front, pareto_plot, results_table
-from cnnsearch.rundir import RunDirectory, list_runs
-from cnnsearch.settings import Settings, check_settings, recorded
+from cnnsearch.runs import manage
+from cnnsearch.runs.directory import RunDirectory, list_runs
+from cnnsearch.runs.lookup import find_candidate, find_trial
 from tests.fuzz.spaces import SCALARS, bomb, edited
 
 ARCHITECTURE = {
@@ -226,7 +226,7 @@ def shown(root: Path, name: str) -> None:
 
 def resumed(root: Path, name: str) -> None:
     """``cnnsearch resume``, until it would read the data."""
-    from cnnsearch.space import SearchSpace
+    from cnnsearch.space.search_space import SearchSpace
 
     with closing(RunDirectory.open(root, name)) as run:
         settings = recorded(run)
@@ -243,8 +243,8 @@ def looked_up(root: Path, name: str) -> None:
 
 def deleted(root: Path, name: str) -> None:
     """``cnnsearch stop`` and ``delete``."""
-    managing.stop(root, name, wait=0.0)
-    managing.delete(root, name)
+    manage.stop(root, name, wait=0.0)
+    manage.delete(root, name)
 
 
 def _replace(path: Path, data: bytes) -> None:

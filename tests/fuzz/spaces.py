@@ -10,8 +10,8 @@ from typing import Any
 
 import yaml
 
-from cnnsearch.checking import check_space, check_table
-from cnnsearch.space import SearchSpace, published_files, shipped
+from cnnsearch.space.check import check_space, check_table
+from cnnsearch.space.search_space import SearchSpace, published_files, shipped
 
 SCALARS: tuple[Any, ...] = (
     0, 1, -1, 2, 7, 64, 255, 1000, 65536, 65537, 10**6, 2**31, 2**63, 2**64, 10**30, 10**400,

@@ -16,13 +16,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnsearch import managing
 from cnnsearch.data import load
+from cnnsearch.engine.settings import recorded
 from cnnsearch.errors import CnnsearchError, DataError, RunError, SpaceError
-from cnnsearch.rundir import RunDirectory, list_runs
-from cnnsearch.runlock import owner_of
-from cnnsearch.settings import recorded
-from cnnsearch.space import SearchSpace
+from cnnsearch.runs import manage
+from cnnsearch.runs.directory import RunDirectory, list_runs
+from cnnsearch.runs.lock import owner_of
+from cnnsearch.space.search_space import SearchSpace
 from tests.fuzz.corpora import corpus_named
 from tests.fuzz.harness import try_one
 from tests.fuzz.media import huge
@@ -201,7 +201,7 @@ def test_a_lock_names_one_process_or_none(run: Path, pid: object) -> None:
     for started in (None, "", "x"):
         (run / "lock").write_text(json.dumps({**owner, "started": started}))
         assert owner_of(run / "lock") is None
-    assert managing.stop(run.parent, run.name) is None
+    assert manage.stop(run.parent, run.name) is None
 
 
 def loaded(source: str, tmp_path: Path) -> str:
@@ -220,7 +220,7 @@ def made_zip(path: Path, name: str, content: bytes) -> str:
 
 
 def test_a_zip_that_explodes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnsearch.data.members.MOST_EXPANDED", 1 << 20)
+    monkeypatch.setattr("cnnsearch.data.sources.archive_members.MOST_EXPANDED", 1 << 20)
     source = made_zip(tmp_path / "bomb.zip", "a/bomb.png", bytes(1 << 20))
     assert "bomb.zip: expands to 5,242,880 bytes or more, above 200 times" in loaded(
         source, tmp_path
@@ -228,7 +228,7 @@ def test_a_zip_that_explodes_is_refused(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_a_tar_that_explodes_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnsearch.data.members.MOST_EXPANDED", 1 << 20)
+    monkeypatch.setattr("cnnsearch.data.sources.archive_members.MOST_EXPANDED", 1 << 20)
     with tarfile.open(tmp_path / "bomb.tar.gz", "w:gz") as archive:
         info = tarfile.TarInfo("a/bomb.png")
         info.size = 8 << 20

@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.space import SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 from tests.fuzz.corpora import SHARES, corpus_named
 from tests.fuzz.harness import try_one
 from tests.fuzz.spaces import check

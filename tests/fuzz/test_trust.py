@@ -8,8 +8,8 @@ import pytest
 
 from cnnsearch.data import load
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.rundir import RunDirectory
-from cnnsearch.yamlfile import read_yaml
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.utils.safe_yaml import read_yaml
 
 PACKAGE = Path(__file__).parents[2] / "cnnsearch"
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnsearch.choices import Parameter
 from cnnsearch.oracles import DONE, WAIT, Proposal, Verdict, create_oracle
-from cnnsearch.oracles.moves import is_active
+from cnnsearch.oracles.points import is_active
+from cnnsearch.space.choices import Parameter
 
 
 @dataclass

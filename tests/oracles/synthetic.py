@@ -5,7 +5,7 @@ import random
 from collections.abc import Mapping
 from typing import Any
 
-from cnnsearch.choices import Parameter
+from cnnsearch.space.choices import Parameter
 
 from .helpers import Space, choice, make
 

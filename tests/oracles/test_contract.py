@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from cnnsearch.choices import Parameter
 from cnnsearch.errors import BudgetError, CnnsearchError, RunError, SpaceError
 from cnnsearch.oracles import DONE, STRATEGIES, WAIT, Proposal, Verdict
-from cnnsearch.oracles.moves import is_active
+from cnnsearch.oracles.points import is_active
+from cnnsearch.space.choices import Parameter
 
 from .helpers import (
     Space,

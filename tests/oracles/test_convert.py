@@ -2,8 +2,8 @@ import random
 
 import pytest
 
-from cnnsearch.choices import Parameter
-from cnnsearch.oracles.moves import is_active
+from cnnsearch.oracles.points import is_active
+from cnnsearch.space.choices import Parameter
 
 from .helpers import choice, mixed_space, small_space
 

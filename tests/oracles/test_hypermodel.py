@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnsearch.space import SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 
 keras_tuner = pytest.importorskip("keras_tuner")
 

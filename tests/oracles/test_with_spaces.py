@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from cnnsearch.cost import Budget, count
-from cnnsearch.judge import SpaceJudge
+from cnnsearch.architecture.cost import Budget, count
 from cnnsearch.oracles import DONE, STRATEGIES, Proposal, create_oracle
 from cnnsearch.oracles.facade import SearchOracle
-from cnnsearch.rundb import RunDatabase
-from cnnsearch.space import SearchSpace
+from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.runs.database import RunDatabase
+from cnnsearch.space.search_space import SearchSpace
 
 LIMIT = 3_000_000
 

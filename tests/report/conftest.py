@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from cnnsearch.rundir import RunDirectory
-from cnnsearch.space import SearchSpace
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.search_space import SearchSpace
 
 Make = Callable[..., RunDirectory]
 HOSTILE = "<script>alert('x')</script>"

@@ -36,7 +36,7 @@ def test_what_cannot_be_compared_is_refused(make: Make, tmp_path: Path) -> None:
 
 
 def test_a_better_front_dominates_more(make: Make) -> None:
-    from cnnsearch.report.board import pareto_front
+    from cnnsearch.report.leaderboard import pareto_front
 
     front = pareto_front(make().db.trials())
     low, high = front[0].macs or 1, 2 * (front[-1].macs or 1)
@@ -47,7 +47,7 @@ def test_a_better_front_dominates_more(make: Make) -> None:
 def test_a_front_is_not_beaten_by_itself_but_by_a_better_one(make: Make) -> None:
     from dataclasses import replace
 
-    from cnnsearch.report.board import pareto_front
+    from cnnsearch.report.leaderboard import pareto_front
 
     front = pareto_front(make().db.trials())
     better = [replace(trial, score=(trial.score or 0) + 0.001) for trial in front]

@@ -11,8 +11,8 @@ import pytest
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.report.facts import activity, facts_of
 from cnnsearch.report.importance import importances
-from cnnsearch.report.writing import write_report
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.report.report import write_report
+from cnnsearch.runs.directory import RunDirectory
 from tests.report.conftest import HOSTILE, Make
 
 
@@ -122,7 +122,7 @@ def test_only_a_search_is_reported(tmp_path: Path) -> None:
 
 
 def test_pauses_between_sessions_do_not_count() -> None:
-    from cnnsearch.records import Event
+    from cnnsearch.runs.records import Event
 
     def event(time: float, kind: str, trial: str | None = None) -> Event:
         return Event(0, time, kind, trial, {})

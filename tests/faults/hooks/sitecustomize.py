@@ -17,12 +17,12 @@ from importlib.machinery import ModuleSpec
 from typing import Any
 
 POINTS = {
-    "cnnsearch.executor.child": ["main"],
-    "cnnsearch.rundb": ["RunDatabase._execute"],
-    "cnnsearch.rundir": ["_fill", "_write"],
-    "cnnsearch.runlock": ["_write"],
-    "cnnsearch.tracking.store": ["Store.create", "Store.file", "Store.status", "Store.write"],
-    "cnnsearch.training": ["Training._epoch", "Training._save"],
+    "cnnsearch.engine.executors.child": ["main"],
+    "cnnsearch.runs.database": ["RunDatabase._execute"],
+    "cnnsearch.runs.directory": ["_fill", "_write"],
+    "cnnsearch.runs.lock": ["_write"],
+    "cnnsearch.runs.mlflow.store": ["Store.create", "Store.file", "Store.status", "Store.write"],
+    "cnnsearch.training.trainer": ["Training._epoch", "Training._save"],
     "os": ["fsync"],
 }
 EPOCH = {"Training._epoch": ("begin", "end"), "Training._save": ("", "saved")}

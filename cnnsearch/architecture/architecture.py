@@ -1,0 +1,300 @@
+"""An architecture as pure data: input, stem, stages of blocks, head; no framework anywhere."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, Union
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    model_validator,
+)
+
+from cnnsearch.blocks import AnyBlock, AnyLayer, Layer, Ops, Rounding, Style
+from cnnsearch.blocks.layers import GlobalPool, Positive, Rate, wire_all
+from cnnsearch.blocks.ops import T
+from cnnsearch.errors import ArchitectureError
+from cnnsearch.utils.validation_errors import explain
+
+Side = Annotated[int, Field(ge=1, le=4096)]
+Width = Annotated[int, Field(gt=0, le=65536)]
+MOST_BLOCKS = 1000
+CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
+
+
+def _spelt_out(item: object) -> object:
+    """A bare word stands for a block with nothing but its type.
+
+    Done before validation: a validator on the field would turn JSON's lists into Python's.
+    """
+    if isinstance(item, dict) and isinstance(item.get("block"), str):
+        return {**item, "block": {"type": item["block"]}}
+    return item
+
+
+class Stage(BaseModel):
+    """The same block ``depth`` times, the first (or last) of them striding.
+
+    Attributes:
+        block: what is repeated.
+        depth: how often; 0 leaves the stage out.
+        width: the block's width in channels.
+        stride: the factor by which the stage shrinks height and width.
+        stride_on: which block of the stage strides (``last`` as in keras.applications' ResNetV2).
+        downsample: how it shrinks: the block's own stride, or pooling or space-to-depth
+            (arXiv:2208.03641) in front of it.
+    """
+
+    model_config = CONFIG
+
+    block: AnyBlock
+    depth: Annotated[int, Field(ge=0, le=1000)] = 1
+    width: Width | None = None
+    stride: Annotated[int, Field(ge=1, le=16)] = 1
+    stride_on: Literal["first", "last"] = "first"
+    downsample: Literal["stride", "max_pool", "avg_pool", "space_to_depth"] = "stride"
+
+    def wire_block(self, op: Ops[T], x: T, index: int) -> T:
+        """Wires block number ``index`` of the stage."""
+        strided = 0 if self.stride_on == "first" else self.depth - 1
+        stride = self.stride if index == strided else 1
+        if stride > 1 and self.downsample != "stride" and not self.block.pools_itself:
+            x, stride = self._shrink(op, x), 1
+        return self.block.wire(op, x, self.width, stride)
+
+    def _shrink(self, op: Ops[T], x: T) -> T:
+        if self.downsample == "space_to_depth":
+            return op.space_to_depth(x, self.stride)
+        kind: Literal["max", "avg"] = "max" if self.downsample == "max_pool" else "avg"
+        return op.pool(x, kind, self.stride, self.stride)
+
+    def scaled(self, width: Rounding) -> Self:
+        """Returns the stage with every width passed through ``width``; depth is left alone."""
+        own = None if self.width is None else width(self.width)
+        return self.model_copy(update={"block": self.block.scaled(width), "width": own})
+
+
+class Head(BaseModel):
+    """What turns the last feature map into one value a class.
+
+    Attributes:
+        layers: what stands in front of the classifier.
+        dropout: rate of the dropout just before it.
+        classifier: a dense layer, a 1x1 convolution with global pooling behind it (SqueezeNet), or
+            fixed radial-basis prototypes (LeNet-5).
+    """
+
+    model_config = CONFIG
+
+    layers: tuple[AnyLayer, ...] = (GlobalPool(),)
+    dropout: Rate = 0.0
+    classifier: Literal["dense", "conv", "rbf"] = "dense"
+
+    def wire(self, op: Ops[T], x: T, classes: int) -> T:
+        """Wires the head; the result holds logits, 1x1x``classes``."""
+        x = wire_all(op, x, self.layers)
+        if self.dropout:
+            x = op.dropout(x, self.dropout)
+        if self.classifier == "rbf":
+            return op.rbf(x, classes)
+        if self.classifier == "dense":
+            return op.dense(x, classes)
+        return op.global_pool(op.conv(x, classes, 1, bias=True, norm=False))
+
+
+class AuxiliaryHead(BaseModel):
+    """A second classifier that helps training and is left out of the exported model.
+
+    Attributes:
+        after: index of the stage (or of the layer between stages) whose output it reads.
+        head: its layers and classifier.
+        weight: of its loss, beside the main one's 1 (Szegedy et al., arXiv:1409.4842: 0.3).
+    """
+
+    model_config = CONFIG
+
+    after: Annotated[int, Field(ge=0)]
+    head: Head
+    weight: Annotated[float, Field(gt=0.0, le=10.0)] = 0.3
+
+
+def _stage_or_layer(value: object) -> str:
+    keys = value if isinstance(value, dict) else {}
+    is_layer = isinstance(value, Layer) or ("type" in keys and "block" not in keys)
+    return "layer" if is_layer else "stage"
+
+
+if TYPE_CHECKING:
+    AnyStage = Stage | Layer
+else:
+    AnyStage = Annotated[
+        Union[Annotated[Stage, Tag("stage")], Annotated[AnyLayer, Tag("layer")]],  # noqa: UP007
+        Discriminator(_stage_or_layer),
+    ]
+
+
+class Architecture(BaseModel):
+    """A convolutional network as data.
+
+    Attributes:
+        name: what people call it; no part of its identity.
+        description: where it comes from; no part of its identity.
+        input: height, width and channels of an image.
+        classes: how many classes it tells apart.
+        style: activation, normalization and biases wherever a block does not say otherwise.
+        stem: the layers before the first stage.
+        stages: stages of blocks; single layers (a pooling, say) may stand between them.
+        head: what stands behind the last stage.
+        auxiliary: further heads, for training only.
+        drop_path: rate of stochastic depth at the last block, growing linearly from the first
+            (Huang et al., arXiv:1603.09382).
+    """
+
+    model_config = CONFIG
+
+    name: str = ""
+    description: str = ""
+    input: tuple[Side, Side, Positive]
+    classes: Annotated[int, Field(ge=2, le=1_000_000)]
+    style: Style = Style()
+    stem: tuple[AnyLayer, ...] = ()
+    stages: tuple[AnyStage, ...] = ()
+    head: Head = Head()
+    auxiliary: tuple[AuxiliaryHead, ...] = ()
+    drop_path: Rate = 0.0
+
+    @classmethod
+    def from_data(cls, data: object, source: str = "architecture") -> Self:
+        """Reads plain dicts and lists.
+
+        Raises:
+            ArchitectureError: one line: source, key, rule and value.
+        """
+        if isinstance(data, dict) and isinstance(data.get("stages"), list):
+            data = {**data, "stages": [_spelt_out(item) for item in data["stages"]]}
+        try:
+            return cls.model_validate_json(json.dumps(data))
+        except ValidationError as error:
+            raise ArchitectureError(f"{source}: {explain(error, data, cls)}") from None
+
+    @classmethod
+    def from_json(cls, text: str, source: str = "architecture") -> Self:
+        """Reads what :meth:`to_json` wrote."""
+        try:
+            return cls.from_data(json.loads(text), source)
+        except json.JSONDecodeError as error:
+            raise ArchitectureError(f"{source}: not JSON: {error}") from None
+
+    def to_data(self) -> dict[str, Any]:
+        """Returns plain dicts and lists; what equals its default is left out."""
+        return self.model_dump(mode="json", exclude_defaults=True)
+
+    def to_json(self, indent: int | None = None) -> str:
+        """Returns the architecture as JSON; :meth:`from_json` gives back its equal."""
+        return json.dumps(self.to_data(), indent=indent)
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits that are the same exactly for architectures that wire the same."""
+        data = self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "description"})
+        return fingerprint_of(data)
+
+    @property
+    def family(self) -> str:
+        """The families of its stages, in order of appearance, joined by ``+``."""
+        names = (s.block.family for s in self.stages if isinstance(s, Stage) and s.depth)
+        return "+".join(dict.fromkeys(names)) or "layers"
+
+    @property
+    def depth(self) -> int:
+        """The number of blocks."""
+        return sum(s.depth for s in self.stages if isinstance(s, Stage))
+
+    def adapted(
+        self,
+        *,
+        classes: int | None = None,
+        image: tuple[int, int] | None = None,
+        channels: int | None = None,
+    ) -> Self:
+        """Returns the same network for another number of classes, image size or channels."""
+        height, width = image or self.input[:2]
+        return self.model_copy(
+            update={
+                "classes": classes or self.classes,
+                "input": (height, width, channels or self.input[2]),
+            }
+        )
+
+    def wire(self, op: Ops[T], x: T, auxiliary: bool = True) -> list[T]:
+        """Wires the network behind ``x``.
+
+        Returns:
+            Logits: the main head's, then those of the auxiliary heads.
+
+        Raises:
+            ArchitectureError: the place, the rule and the shapes.
+        """
+        for i, layer in enumerate(self.stem):
+            x = _at(op, f"stem.{i}", layer.wire, x)
+        others: list[T] = []
+        before = 0
+        for i, item in enumerate(self.stages):
+            x = self._wire_stage(op, x, i, item, before)
+            before += item.depth if isinstance(item, Stage) else 0
+            for n, extra in enumerate(self.auxiliary if auxiliary else ()):
+                if extra.after == i:
+                    others.append(self._wire_head(op, x, extra.head, f"auxiliary.{n}"))
+        return [self._wire_head(op, x, self.head, "head"), *others]
+
+    def _wire_head(self, op: Ops[T], x: T, head: Head, place: str) -> T:
+        return _at(op, place, lambda op, y: head.wire(op, y, self.classes), x)
+
+    def _wire_stage(self, op: Ops[T], x: T, i: int, item: Stage | Layer, before: int) -> T:
+        if isinstance(item, Layer):
+            return _at(op, f"stages.{i}", item.wire, x)
+        if before + item.depth > MOST_BLOCKS:
+            raise ArchitectureError(f"stages.{i}: more than {MOST_BLOCKS:,} blocks in all")
+        for j in range(item.depth):
+            rate = self.drop_path * (before + j + 1) / self.depth if self.drop_path else 0.0
+            x = _at(op, f"stages.{i}.{j}", partial(item.wire_block, index=j), x, rate)
+        if item.depth and item.block.preactivation and self._run_ends(i):
+            x = _at(op, f"stages.{i}.end", lambda op, y: op.activate(op.normalize(y)), x)
+        return x
+
+    def _run_ends(self, i: int) -> bool:
+        """Whether what follows stage ``i`` expects a map that is normalized and activated."""
+        for item in self.stages[i + 1 :]:
+            if isinstance(item, Layer):
+                return True
+            if item.depth:
+                return not item.block.preactivation
+        return True
+
+    @model_validator(mode="after")
+    def _auxiliary_follow_a_stage(self) -> Self:
+        for extra in self.auxiliary:
+            if extra.after >= len(self.stages):
+                raise ValueError(f"an auxiliary head reads stage {extra.after}, which is not there")
+        return self
+
+
+def _at(op: Ops[T], place: str, wire: Callable[[Ops[T], T], T], x: T, drop_path: float = 0.0) -> T:
+    """Wires one step; what goes wrong in it is told with its place."""
+    try:
+        with op.scope(place, drop_path):
+            return wire(op, x)
+    except ArchitectureError as error:
+        raise ArchitectureError(f"{place}: {error}") from None
+
+
+def fingerprint_of(data: object) -> str:
+    """Returns 16 hexadecimal digits of the SHA-256 of ``data`` as canonical JSON."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
+    return hashlib.sha256(text).hexdigest()[:16]

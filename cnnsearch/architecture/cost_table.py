@@ -1,0 +1,122 @@
+"""What a network costs, part by part: by layer, by block or by stage."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+from typing import TYPE_CHECKING, Any, Literal
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import Cost, count
+from cnnsearch.architecture.drawing.graph import Step, trace
+from cnnsearch.architecture.labels import say_place
+from cnnsearch.blocks import Shape
+from cnnsearch.utils.units import short_amount
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Part = Literal["layer", "block", "stage"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """One part of a network: where it stands, what it is, its output, its cost."""
+
+    place: str
+    kind: str
+    output: Shape
+    params: int
+    params_total: int
+    macs: int
+
+
+def cost_rows(architecture: Architecture, by: Part) -> list[Row]:
+    """Returns the cost of each part, in wiring order.
+
+    Raises:
+        ArchitectureError: the network cannot be wired; says where and why.
+    """
+    if by == "layer":
+        steps = trace(architecture)[1:]
+        return [_row(step.place, f"{step.kind} {step.detail}".strip(), [step]) for step in steps]
+    return rows_at(architecture, (lambda place: place) if by == "block" else _stage)
+
+
+def rows_at(architecture: Architecture, name: Callable[[str], str]) -> list[Row]:
+    """Returns the cost of neighbouring steps together whose places have one ``name``."""
+    groups = groupby(trace(architecture)[1:], key=lambda step: name(step.place))
+    return [_row(place, say_place(architecture, place), list(group)) for place, group in groups]
+
+
+def item_of(place: str) -> str:
+    """The layer of the stem, or the stage, that a place belongs to: ``stages.2``, ``head``."""
+    return ".".join(place.split(".")[:2])
+
+
+def _stage(place: str) -> str:
+    return "stem" if place.startswith("stem.") else item_of(place)
+
+
+def _row(place: str, kind: str, steps: list[Step]) -> Row:
+    return Row(
+        place,
+        kind,
+        steps[-1].output,
+        sum(step.params for step in steps),
+        sum(step.params_total for step in steps),
+        sum(step.macs for step in steps),
+    )
+
+
+def cost_data(architecture: Architecture, by: Part) -> dict[str, Any]:
+    """Returns the whole and its parts as plain data."""
+    cost = count(architecture)
+    return {
+        "name": architecture.name,
+        "input": list(architecture.input),
+        "classes": architecture.classes,
+        **totals(cost),
+        "by": by,
+        "rows": [row_data(row) for row in cost_rows(architecture, by)],
+    }
+
+
+def totals(cost: Cost) -> dict[str, int]:
+    """Returns a cost as plain data, FLOPs too."""
+    return {**vars(cost), "flops": cost.flops}
+
+
+def row_data(row: Row) -> dict[str, Any]:
+    """Returns a row as plain data."""
+    return {**vars(row), "output": list(row.output)}
+
+
+def cost_table(architecture: Architecture, by: Part) -> "Table":
+    """Returns the table of all parts, with the share of each in the MACs."""
+    from rich.table import Table
+
+    whole = count(architecture).macs
+    title = f"{architecture.name or 'network'}: {Shape(*architecture.input)}, "
+    table = Table(title=f"{title}{architecture.classes} classes", title_justify="left")
+    for name in ("place", "kind"):
+        table.add_column(name, overflow="fold")
+    for name in ("output", "params", "MACs", "share"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in cost_rows(architecture, by):
+        share = f"{row.macs / whole:.1%}" if row.macs else ""
+        costs = (f"{n:,}" if n else "" for n in (row.params, row.macs))
+        table.add_row(row.place, row.kind, str(row.output), *costs, share)
+    return table
+
+
+def cost_lines(architecture: Architecture) -> str:
+    """Returns the totals in words."""
+    cost = count(architecture)
+    extra = "; auxiliary heads included" if architecture.auxiliary else ""
+    lines = [
+        f"params        {cost.params:>16,}  ({short_amount(cost.params)}, trainable{extra})",
+        f"params_total  {cost.params_total:>16,}  (with BatchNorm's moving statistics)",
+        f"MACs          {cost.macs:>16,}  ({short_amount(cost.macs)} multiply-accumulates)",
+        f"FLOPs         {cost.flops:>16,}  ({short_amount(cost.flops)}: 2 x MACs)",
+    ]
+    return "\n".join(lines)

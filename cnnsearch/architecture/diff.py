@@ -1,0 +1,145 @@
+"""Two architectures side by side: their parts aligned, their differences marked."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from difflib import SequenceMatcher
+from itertools import groupby, zip_longest
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.cost_table import Row, item_of, row_data, rows_at, totals
+from cnnsearch.blocks import Shape
+from cnnsearch.utils.units import short_amount
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+By = Literal["stage", "block"]
+STYLES: Final[Mapping[str, str]] = MappingProxyType(
+    {"=": "dim", "~": "", "<": "cyan", ">": "yellow"}
+)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two parts that correspond to each other; None: the other network has nothing there."""
+
+    left: Row | None
+    right: Row | None
+
+    @property
+    def mark(self) -> str:
+        """``=`` the same, ``~`` different, ``<`` only on the left, ``>`` only on the right."""
+        if self.left is None or self.right is None:
+            return "<" if self.right is None else ">"
+        return "=" if self._essence(self.left) == self._essence(self.right) else "~"
+
+    @staticmethod
+    def _essence(row: Row) -> tuple[object, ...]:
+        return row.kind, row.output, row.params_total, row.macs
+
+
+def aligned(left: Architecture, right: Architecture, by: By) -> list[Pair]:
+    """Pairs the parts of two networks: section by section, stage by stage, block by block.
+
+    Stages are aligned by what they repeat, so that one more stage on a side shifts nothing.
+
+    Raises:
+        ArchitectureError: one of them cannot be wired.
+    """
+    pairs: list[Pair] = []
+    sides = [_sections(net, by) for net in (left, right)]
+    for section in ("stem", "stages", "auxiliary", "head"):
+        a, b = (side.get(section, []) for side in sides)
+        for one, other in _matched(a, b):
+            pairs += [Pair(*rows) for rows in zip_longest(one or [], other or [])]
+    return pairs
+
+
+def _sections(architecture: Architecture, by: By) -> dict[str, list[list[Row]]]:
+    """The rows of each section, those of one stage together."""
+    rows = rows_at(architecture, item_of if by == "stage" else lambda place: place)
+    sections: dict[str, list[list[Row]]] = {}
+    for item, group in groupby(rows, key=lambda row: item_of(row.place)):
+        sections.setdefault(item.split(".")[0], []).append(list(group))
+    return sections
+
+
+def _matched(
+    left: list[list[Row]], right: list[list[Row]]
+) -> list[tuple[list[Row] | None, list[Row] | None]]:
+    """Pairs stages that repeat the same block; between those, stages one by one."""
+    matcher = SequenceMatcher(None, _keys(left), _keys(right), autojunk=False)
+    return [
+        pair
+        for _, i, j, k, n in matcher.get_opcodes()
+        for pair in zip_longest(left[i:j], right[k:n])
+    ]
+
+
+def _keys(groups: list[list[Row]]) -> list[str]:
+    """The word for what a group repeats: without its number, widths and strides."""
+    return [re.sub(r"^\d+ x ", "", rows[0].kind).split(" ")[0] for rows in groups]
+
+
+def diff_data(left: Architecture, right: Architecture, by: By) -> dict[str, Any]:
+    """Returns the comparison as plain data."""
+    pairs = aligned(left, right, by)
+    return {
+        "left": {"name": left.name, "input": list(left.input), **totals(count(left))},
+        "right": {"name": right.name, "input": list(right.input), **totals(count(right))},
+        "by": by,
+        "rows": [
+            {
+                "mark": pair.mark,
+                "left": row_data(pair.left) if pair.left else None,
+                "right": row_data(pair.right) if pair.right else None,
+            }
+            for pair in pairs
+        ],
+    }
+
+
+def diff_table(left: Architecture, right: Architecture, by: By) -> "Table":
+    """Returns the parts side by side; what differs stands out."""
+    from rich.table import Table
+
+    table = Table(pad_edge=False, padding=(0, 1, 0, 0), box=None)
+    table.add_column("")
+    table.add_column("place", no_wrap=True)
+    for net in (left, right):
+        table.add_column(net.name or "network", overflow="fold", ratio=1)
+        for name in ("output", "params", "MACs"):
+            table.add_column(name, justify="right", no_wrap=True)
+    for pair in aligned(left, right, by):
+        row = pair.left or pair.right
+        place = row.place if row else ""
+        cells = [*_cells(pair.left), *_cells(pair.right)]
+        table.add_row(pair.mark, place, *cells, style=STYLES[pair.mark])
+    return table
+
+
+def _cells(row: Row | None) -> list[str]:
+    if row is None:
+        return ["", "", "", ""]
+    costs = (short_amount(n) if n else "" for n in (row.params, row.macs))
+    return [row.kind, str(row.output), *costs]
+
+
+def diff_lines(left: Architecture, right: Architecture) -> str:
+    """Returns inputs and totals of both and the ratio of the right to the left."""
+    a, b = count(left), count(right)
+    names = (left.name or "left", right.name or "right")
+    width = max(16, *(len(name) for name in names))
+    lines = [f"{'':15} {names[0]:>{width}} {names[1]:>{width}}   ratio"]
+    inputs = [f"{Shape(*net.input)}" for net in (left, right)]
+    lines.append(f"{'input':15} {inputs[0]:>{width}} {inputs[1]:>{width}}")
+    for key, value in totals(a).items():
+        other = totals(b)[key]
+        ratio = f"{other / value:7.3f}" if value else ""
+        name = {"macs": "MACs", "flops": "FLOPs = 2 MACs"}.get(key, key)
+        lines.append(f"{name:15} {value:>{width},} {other:>{width},} {ratio}")
+    return "\n".join(lines)

@@ -1,0 +1,61 @@
+"""Pictures of architectures: blocks, branches and tensor shapes."""
+
+from pathlib import Path
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.drawing.graph import DrawingOps, Step, trace
+from cnnsearch.architecture.drawing.layout import place
+from cnnsearch.architecture.drawing.page import Page, lay_out
+from cnnsearch.architecture.drawing.parts import parts
+from cnnsearch.architecture.drawing.words import TIMES
+from cnnsearch.errors import CnnsearchError
+from cnnsearch.utils.units import short_amount
+
+__all__ = ["FORMATS", "DrawingOps", "Step", "draw", "page_of", "trace"]
+
+FORMATS = ("svg", "png")
+
+
+def page_of(architecture: Architecture) -> Page:
+    """Returns where everything stands in the picture of a network.
+
+    Raises:
+        ArchitectureError: it cannot be wired; says where and why.
+    """
+    return lay_out([place(part) for part in parts(architecture)])
+
+
+def draw(architecture: Architecture, out: str | Path) -> Path:
+    """Draws a network: every block, branch and shape; blocks that repeat are drawn once.
+
+    Args:
+        architecture: what to draw.
+        out: the file to write, ``.svg`` or ``.png``.
+
+    Returns:
+        The file.
+
+    Raises:
+        CnnsearchError: the extension is neither, the file cannot be written, or the network cannot
+            be wired.
+    """
+    path = Path(out)
+    form = path.suffix.lower().removeprefix(".")
+    if form not in FORMATS:
+        raise CnnsearchError(f"--out {path}: expected a name that ends with .svg or .png")
+    cost = count(architecture)
+    page = page_of(architecture)
+    from cnnsearch.architecture.drawing.picture import encode, paint
+
+    size = TIMES.join(map(str, architecture.input))
+    subline = (
+        f"{size} to {architecture.classes} classes, {short_amount(cost.params)} params, "
+        f"{short_amount(cost.macs)} MACs"
+    )
+    picture = encode(paint(page, architecture.name or "network", subline), form)
+    try:
+        path.write_bytes(picture)
+    except OSError as error:
+        raise CnnsearchError(f"--out {path}: cannot be written: {error.strerror}") from None
+    return path

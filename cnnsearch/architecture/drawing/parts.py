@@ -1,0 +1,117 @@
+"""Cuts the graph of a network into the parts a picture shows, repeated blocks once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import groupby
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.drawing.graph import Step, trace
+from cnnsearch.architecture.labels import say_place
+from cnnsearch.blocks import Shape
+from cnnsearch.utils.units import short_amount
+
+
+@dataclass(frozen=True)
+class Part:
+    """A piece of a network with one way in and one way out.
+
+    Attributes:
+        name: its place, or its places: ``stages.1.1-5``.
+        title: what it is.
+        cost: what it costs, all its repetitions together.
+        repeats: how many blocks in a row look like this.
+        steps: of the first of them.
+        shapes: the output of each step; of repetitions ``56x56x96...256``.
+        entry: the step outside that it reads.
+        framed: whether it is drawn with a frame and its title.
+    """
+
+    name: str
+    title: str
+    cost: str
+    repeats: int
+    steps: tuple[Step, ...]
+    shapes: tuple[str, ...]
+    entry: Step | None
+    framed: bool
+
+    @property
+    def header(self) -> float:
+        """Height of the title, in inches."""
+        return (
+            0.09 + 0.135 * sum(map(bool, (self.name, self.title, self.cost)))
+            if self.framed
+            else 0.0
+        )
+
+
+def parts(architecture: Architecture) -> list[Part]:
+    """Returns the parts of a network in wiring order, the image first, auxiliary heads last.
+
+    Raises:
+        ArchitectureError: it cannot be wired.
+    """
+    steps = trace(architecture)
+    blocks = [list(group) for _, group in groupby(steps, key=lambda step: _cut(step.place))]
+    found: list[Part] = []
+    for _, alike in groupby(blocks, key=_signature):
+        copies = list(alike)
+        found.append(_part(architecture, copies))
+    return sorted(found, key=lambda part: part.name.startswith("auxiliary"))
+
+
+def _cut(place: str) -> str:
+    """Stem and heads are one part each; elsewhere every block is."""
+    return "stem" if place.startswith("stem.") else place
+
+
+def _signature(block: Sequence[Step]) -> tuple[object, ...]:
+    """What repetitions have in common: the stage, and every step but for its channels."""
+    first = block[0].number
+    stage = ".".join(block[0].place.split(".")[:2])
+    wired = [
+        (
+            step.kind,
+            step.detail,
+            step.output[:2],
+            tuple(max(-1, i.number - first) for i in step.inputs),
+        )
+        for step in block
+    ]
+    return (stage, *wired)
+
+
+def _part(architecture: Architecture, copies: Sequence[Sequence[Step]]) -> Part:
+    block = copies[0]
+    first, last = block[0].place, copies[-1][0].place
+    name = _cut(first) + (f"-{last.rsplit('.', 1)[1]}" if len(copies) > 1 else "")
+    everything = [step for copy in copies for step in copy]
+    params, macs = (sum(getattr(s, key) for s in everything) for key in ("params", "macs"))
+    is_block = first.startswith("stages.") and first.count(".") == 2 and not first.endswith(".end")
+    return Part(
+        name=name,
+        title=_title(architecture, first),
+        cost=f"{short_amount(params)} params, {short_amount(macs)} MACs" if params else "",
+        repeats=len(copies),
+        steps=tuple(block),
+        shapes=tuple(_shapes([copy[i].output for copy in copies]) for i in range(len(block))),
+        entry=_entry(block),
+        framed=is_block or len(block) > 1,
+    )
+
+
+def _title(architecture: Architecture, place: str) -> str:
+    part, _, number = place.partition(".")
+    if part == "auxiliary":
+        return f"reads stages.{architecture.auxiliary[int(number)].after}, for training only"
+    return say_place(architecture, place) if part == "stages" else ""
+
+
+def _entry(block: Sequence[Step]) -> Step | None:
+    outside = [i for step in block for i in step.inputs if i.number < block[0].number]
+    return outside[0] if outside else None
+
+
+def _shapes(outputs: Sequence[Shape]) -> str:
+    first, last = outputs[0], outputs[-1]
+    return str(first) if first == last else f"{first}...{last.c}"

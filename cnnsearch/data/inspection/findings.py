@@ -1,0 +1,134 @@
+"""What is worth a warning in a report, and what can be done about it."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from cnnsearch.data.inspection.copies import MOST_PAIRS, Leak, Place
+from cnnsearch.data.inspection.report import DataReport, Finding, SplitCount
+from cnnsearch.utils.units import many
+
+IMBALANCED = 3.0
+"""Largest class to smallest, above which classes should be weighed."""
+
+OFFER = "--class-weights balanced --objective balanced_accuracy"
+_RANK = {"error": 0, "warning": 1, "note": 2}
+
+
+def findings(report: DataReport, skip_bad_images: bool) -> tuple[Finding, ...]:
+    """Returns what the user should know, the worst first."""
+    found = [
+        *_unreadable(report, skip_bad_images),
+        *_classes(report),
+        *_copies(report),
+        *_leaks(report),
+        *_notes(report),
+    ]
+    return tuple(sorted(found, key=lambda finding: _RANK[finding.level]))
+
+
+def _unreadable(report: DataReport, skipped: bool) -> Iterator[Finding]:
+    bad = len(report.unreadable)
+    if not bad:
+        return
+    held = Counter(one.split for one in report.unreadable)
+    where = ", ".join(f"{number:,} in {split}" for split, number in held.items())
+    text = f"{bad:,} of {bad + report.images:,} images cannot be read ({where})"
+    if skipped:
+        yield Finding("warning", f"{text}; a search with --skip-bad-images leaves them out.")
+    else:
+        yield Finding("error", f"{text}; mend or remove them, or search with --skip-bad-images.")
+
+
+def _classes(report: DataReport) -> Iterator[Finding]:
+    train, validation, _ = report.splits
+    for name, count in zip(report.class_names, train.classes, strict=True):
+        if not count:
+            yield Finding("error", f"Class {name!r} has no training image that can be read.")
+    if not validation.images:
+        yield Finding("error", "No validation image can be read.")
+    if report.imbalance and report.imbalance > IMBALANCED:
+        yield Finding(
+            "warning",
+            f"The largest class has {report.imbalance:.1f} times the images of the smallest: "
+            f"accuracy hides what becomes of small classes. Search with {OFFER}",
+        )
+    for split in report.splits[1:]:
+        yield from _absent(report, split)
+
+
+def _absent(report: DataReport, split: SplitCount) -> Iterator[Finding]:
+    absent = [name for name, n in zip(report.class_names, split.classes, strict=True) if not n]
+    if absent and split.images:
+        more = f" and {len(absent) - 3:,} more" if len(absent) > 3 else ""
+        names = ", ".join(map(repr, absent[:3])) + more
+        yield Finding("warning", f"The {split.name} split has no image of class {names}.")
+
+
+def _copies(report: DataReport) -> Iterator[Finding]:
+    conflicts = report.copies.conflicts
+    if conflicts:
+        yield Finding(
+            "warning",
+            f"{many(sum(map(len, conflicts)), 'image')} with identical pixels carry different "
+            f"labels ({many(len(conflicts), 'group')}): at most one label can be right.",
+        )
+    train = [[p for p in group if p.split == "train"] for group in report.copies.same_pixels]
+    repeated = redundant(train)
+    if repeated:
+        yield Finding(
+            "note",
+            f"{many(repeated, 'training image')} {'repeats' if repeated == 1 else 'repeat'} the "
+            "pixels of another one: such images weigh twice, and tell nothing new.",
+        )
+
+
+def redundant(groups: Sequence[Sequence[Place]]) -> int:
+    """Returns how many images could go without any pixels being lost."""
+    return sum(len(group) - 1 for group in groups if group)
+
+
+def _leaks(report: DataReport) -> Iterator[Finding]:
+    for split in report.splits[1:]:
+        certain = _of(report.copies.leaks, split)
+        if certain:
+            yield Finding(
+                "warning",
+                f"{certain:,} of {split.images:,} {split.name} images {_have(certain)} identical "
+                "pixels in another split: what is scored there is memory. " + _cure(split),
+            )
+        likely = _of(report.copies.likely_leaks or (), split)
+        if likely:
+            yield Finding(
+                "warning",
+                f"{likely:,} {split.name} {'image is' if likely == 1 else 'images are'} likely a "
+                "resized or re-encoded copy of one in another split: look at them.",
+            )
+    if report.copies.likely_leaks is None:
+        yield Finding("note", f"Likely copies were not looked for: over {MOST_PAIRS:,} pairs.")
+
+
+def _of(leaks: Sequence[Leak], split: SplitCount) -> int:
+    return len({leak.image for leak in leaks if leak.image.split == split.name})
+
+
+def _have(number: int) -> str:
+    return "has" if number == 1 else "have"
+
+
+def _cure(split: SplitCount) -> str:
+    return "Remove the copies." if split.carved else "Remove them from one of the two."
+
+
+def _notes(report: DataReport) -> Iterator[Finding]:
+    if report.animated:
+        files = f"{many(report.animated, 'image')} {_have(report.animated)}"
+        yield Finding("note", f"{files} several frames, of which only the first is used.")
+    if 0 < report.colourless < report.images and report.plan.channels == 3:
+        yield Finding(
+            "note",
+            f"{report.colourless:,} of {report.images:,} images "
+            f"{'is' if report.colourless == 1 else 'are'} grey among images in colour; "
+            "where that goes with the class, colour alone gives it away.",
+        )
+    if report.splits[2].images:
+        yield Finding("note", "The test split was read to describe it; nothing is trained here.")

@@ -1,0 +1,160 @@
+"""Class folders, optionally below train, val and test folders, on disk or in an archive."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Generic, Protocol, TypeVar
+
+from cnnsearch.data.sources.decode import SUFFIXES
+from cnnsearch.data.sources.protocol import digest
+from cnnsearch.data.sources.split import check_classes, natural
+from cnnsearch.errors import DataError
+
+ROLES = {
+    "train": "train",
+    "training": "train",
+    "val": "validation",
+    "valid": "validation",
+    "validation": "validation",
+    "test": "test",
+    "testing": "test",
+}
+
+
+class Listed(Protocol):
+    """An image file that has been listed: its key, its class and its size in bytes."""
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def label(self) -> int: ...
+
+    @property
+    def size(self) -> int: ...
+
+
+F = TypeVar("F", bound=Listed)
+F_co = TypeVar("F_co", bound=Listed, covariant=True)
+
+
+@dataclass(frozen=True)
+class ListedFiles(Generic[F]):
+    """What examples that are files have in common; see `Examples`."""
+
+    files: tuple[F, ...]
+
+    @cached_property
+    def keys(self) -> Sequence[str]:
+        """A name for each image."""
+        return [file.path for file in self.files]
+
+    @cached_property
+    def labels(self) -> Sequence[int]:
+        """The class index of each image."""
+        return [file.label for file in self.files]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def stamp(self) -> str:
+        """What is known without reading an image."""
+        return digest(*((file.path, file.size, file.label) for file in self.files))
+
+
+class Tree(Protocol[F_co]):
+    """A folder, on disk or in an archive."""
+
+    @property
+    def where(self) -> str:
+        """What messages call it."""
+
+    def folders(self) -> "Mapping[str, Tree[F_co]]":
+        """The folders in it that are not hidden."""
+
+    def loose(self) -> int:
+        """The number of images that lie in it directly."""
+
+    def images(self, label: int) -> Iterator[F_co]:
+        """The images in it and, however deep, in its folders."""
+
+
+@dataclass(frozen=True)
+class Layout(Generic[F]):
+    """The images of each split; a class is a folder, its images lie anywhere below it."""
+
+    names: tuple[str, ...]
+    parts: Mapping[str, tuple[F, ...]]
+
+
+def arrange(root: Tree[F]) -> Layout[F]:
+    """Finds splits and classes.
+
+    Raises:
+        DataError: There is no class folder, an empty class, or splits that make no sense.
+    """
+    trees = _splits(root)
+    classes = _classes(trees["train"])
+    names = tuple(sorted(classes, key=natural))
+    parts = {role: _list(tree, names) for role, tree in trees.items()}
+    where = trees["train"].where
+    if len(names) == 1 and (inside := classes[names[0]].folders()):
+        raise DataError(
+            f"{where}: holds one class, {names[0]!r}, which holds {len(inside)} folders; "
+            f"is {classes[names[0]].where} the folder that is meant?"
+        )
+    check_classes([file.label for file in parts["train"]], names, where)
+    return Layout(names, parts)
+
+
+def is_image(name: str) -> bool:
+    """Tells whether a file is taken for an image by its name."""
+    return not is_hidden(name) and name.lower().endswith(SUFFIXES)
+
+
+def is_hidden(name: str) -> bool:
+    """Tells whether a file or folder is passed over."""
+    return name.startswith(".") or name == "__MACOSX"
+
+
+def _splits(root: Tree[F]) -> Mapping[str, Tree[F]]:
+    """Which folder holds the classes of which split; the root itself if there are no splits."""
+    folders = root.folders()
+    named = {name: tree for name, tree in folders.items() if name.lower() in ROLES}
+    strange = sorted(set(folders) - set(named))
+    splits = {ROLES[name.lower()] for name in named}
+    split = "train" in splits and len(named) > 1 and any(t.folders() for t in named.values())
+    if not named or (strange and not split):
+        return {"train": root}
+    if strange:
+        raise DataError(
+            f"{root.where}: {strange[0]!r} lies beside the split folders "
+            f"{', '.join(sorted(named))}: only train, val and test may"
+        )
+    if "train" not in splits:
+        raise DataError(f"{root.where}: has {', '.join(sorted(named))} but no train folder")
+    if len(splits) < len(named):
+        raise DataError(f"{root.where}: two folders for one split: {', '.join(sorted(named))}")
+    return {ROLES[name.lower()]: tree for name, tree in named.items()}
+
+
+def _list(tree: Tree[F], names: tuple[str, ...]) -> tuple[F, ...]:
+    classes = _classes(tree)
+    for name in sorted(set(classes) - set(names)):
+        raise DataError(f"{tree.where}: class {name!r} has no folder in the training split")
+    found = [(n, list(classes[n].images(names.index(n)))) for n in names if n in classes]
+    if not any(files for _, files in found):
+        raise DataError(f"{tree.where}: no images ({' '.join(SUFFIXES)}) in its class folders")
+    for name, files in found:
+        if not files:
+            raise DataError(f"{tree.where}: class {name!r} is empty, it has no image")
+    return tuple(sorted((file for _, files in found for file in files), key=lambda f: f.path))
+
+
+def _classes(tree: Tree[F]) -> Mapping[str, Tree[F]]:
+    folders = tree.folders()
+    if not folders:
+        loose = tree.loose()
+        what = f"{loose} images lie in it directly" if loose else "it holds no images"
+        raise DataError(f"{tree.where}: no class folders, {what}; each class needs a folder")
+    return folders

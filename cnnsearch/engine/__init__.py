@@ -1,0 +1,1 @@
+"""The search loop: settings, driver, retries, disk quota, executors and what is displayed."""

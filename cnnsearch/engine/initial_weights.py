@@ -1,0 +1,220 @@
+"""What a search starts from: images of another size, trained weights of a published network.
+
+The weights are loaded once, by a process of its own that leaves no framework behind, and lie beside
+the run: its trials read that file, and so does a run that goes on years later.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnsearch.engine.settings import Settings
+from cnnsearch.errors import DataError, RunError, SpaceError, nearest
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.published import application_architecture, load, published
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.messages import Pretrained
+from cnnsearch.utils.safe_yaml import read_yaml
+
+IMAGENET = "imagenet"
+FILE = "pretrained.npz"
+
+
+def starting_space(space: SearchSpace, settings: Settings) -> SearchSpace:
+    """Returns the space as ``--image`` and ``--weights`` change it.
+
+    Raises:
+        SpaceError: it chooses sizes itself, cannot be wired at the size that is asked for, or is no
+            network that weights could be had for; or what is to be trained contradicts itself.
+    """
+    _check_trained(space, settings)
+    if settings.weights is not None:
+        space = _in_style(space, network_of(space))
+    return space if settings.size is None else resized(space, settings.size)
+
+
+def _check_trained(space: SearchSpace, settings: Settings) -> None:
+    if any(parameter.name == "recipe.trainable" for parameter in space.parameters):
+        return
+    recipe = space.first().recipe.changed(settings.changes)
+    if settings.freeze and recipe.trainable == "norms":
+        raise SpaceError("--freeze: trains the head alone, but recipe.trainable is 'norms'")
+    if recipe.unfreeze_after is not None and not settings.freeze and recipe.trainable == "all":
+        raise SpaceError(
+            f"recipe.unfreeze_after: {recipe.unfreeze_after:g}, but all weights move from the "
+            "start; expected --freeze, or --set trainable=head or norms"
+        )
+
+
+def resized(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:
+    """Returns the space with every candidate reading images of height and width ``image``.
+
+    Raises:
+        SpaceError: the space chooses sizes itself, or no candidate can be wired at this one.
+    """
+    if "scaling" in read_yaml(space.text, space.source):
+        raise SpaceError(f"--image: the size that {space.source} reads follows from its scaling")
+    if len(set(space.inputs())) > 1:
+        raise SpaceError(f"--image: {space.source} searches the size that its candidates read")
+    changed = space.adapted(image=image)
+    try:
+        changed.check_wiring()
+    except SpaceError as error:
+        size = "x".join(map(str, image))
+        raise SpaceError(f"--image {size}: {error}") from None
+    return changed
+
+
+def network_of(space: SearchSpace) -> str:
+    """Returns the name of the published network that a space is, its recipe apart.
+
+    Raises:
+        SpaceError: it leaves more than the recipe open, or keras.applications has no such network.
+    """
+    choices = [p.name for p in space.parameters if p.name.split(".")[0] != "recipe"]
+    if choices:
+        raise SpaceError(
+            f"--weights: {space.name!r} leaves {choices[0]} open, but trained weights fit one "
+            "published network, of which only the recipe can be searched"
+        )
+    found = space.first().architecture
+    names = [n.name for n in published() if n.keras_applications]
+    for name in names:
+        known = load(name)
+        same = found.adapted(classes=known.classes, image=known.input[:2], channels=known.input[2])
+        if same.fingerprint in (known.fingerprint, application_architecture(name).fingerprint):
+            return name
+    raise SpaceError(
+        f"--weights: keras.applications has no weights for {space.name!r}"
+        f"{nearest(space.name, names)} (it has {', '.join(names)})"
+    )
+
+
+def _in_style(space: SearchSpace, network: str) -> SearchSpace:
+    """Returns the space with the biases and epsilons of keras.applications' build."""
+    style = application_architecture(network).to_data().get("style", {})
+    text = json.dumps({**read_yaml(space.text, space.source), "style": style})
+    return SearchSpace.from_text(text, space.source)
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """Trained weights in a file, and what ``run.json`` keeps of them."""
+
+    path: Path
+    record: dict[str, Any]
+
+
+@contextmanager
+def fetched(
+    space: SearchSpace, settings: Settings, folder: Path, note: Callable[[str], None]
+) -> Iterator[Fetched | None]:
+    """Loads the weights that a search starts from into a file that is gone afterwards.
+
+    Args:
+        space: the network, as the user gave it.
+        settings: name the weights, or do not; then there is nothing.
+        folder: for the file, on the runs' file system.
+        note: is told that it begins: a download takes its time.
+
+    Raises:
+        DataError: they cannot be downloaded or read, or are another network's.
+    """
+    if settings.weights is None:
+        yield None
+        return
+    network = network_of(space)
+    note(f"Loading the weights of {network}: {settings.weights}")
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".weights-", dir=folder) as temporary:
+        path = Path(temporary) / FILE
+        pixels = _loaded(network, settings.weights, path)
+        record = {"network": network, "weights": settings.weights, **pixels}
+        yield Fetched(path, {**record, "sha256": digest(settings.weights)})
+
+
+def _loaded(network: str, weights: str, out: Path) -> dict[str, Any]:
+    """Has a process of its own save the weights; returns the pixels' mean and std they expect."""
+    command = [sys.executable, "-m", "cnnsearch.training.pretrained", network, weights, str(out)]
+    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env={**os.environ, **hidden}
+    )
+    if done.returncode:
+        said = done.stderr.strip().splitlines()
+        last = said[-1] if said else f"exit code {done.returncode}"
+        raise DataError(f"--weights {weights}: {last.removeprefix(f'{weights}: ')}")
+    pixels: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
+    return pixels
+
+
+def keep(weights: Fetched | None, run: RunDirectory) -> None:
+    """Moves fetched weights into a run's folder."""
+    if weights is not None:
+        os.replace(weights.path, run.path / FILE)
+
+
+def check_weights(settings: Settings) -> None:
+    """Refuses a file of weights that is not there, before anything takes time.
+
+    Raises:
+        DataError: there is no such file; says which are near.
+    """
+    if settings.weights in (None, IMAGENET):
+        return
+    path = Path(str(settings.weights))
+    if not path.is_file():
+        beside = [p.name for p in path.parent.glob("*.h5")] if path.parent.is_dir() else []
+        hint = nearest(path.name, [IMAGENET, *beside])
+        raise DataError(
+            f"--weights {path}: there is no such file{hint} (expected imagenet, or a .weights.h5 "
+            "or .h5 file of a keras.applications network)"
+        )
+
+
+def check_same_weights(run: RunDirectory, settings: Settings) -> None:
+    """Refuses to resume a run whose file of weights holds others by now; it may be gone.
+
+    Raises:
+        RunError: it does.
+    """
+    before = run.manifest.get("pretrained")
+    if before is None or settings.weights is None or not Path(settings.weights).is_file():
+        return
+    if before["sha256"] not in (None, digest(settings.weights)):
+        raise RunError(
+            f"run {run.name!r} was begun with other weights: {settings.weights} has changed; "
+            "choose another --name"
+        )
+
+
+def digest(weights: str) -> str | None:
+    """Returns the SHA-256 of a file of weights; None for those of ImageNet."""
+    if weights == IMAGENET:
+        return None
+    with Path(weights).open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def pretrained_of(run: RunDirectory) -> Pretrained | None:
+    """Returns what a run's trials start from; None: random weights.
+
+    Raises:
+        RunError: the file is gone.
+    """
+    record = run.manifest.get("pretrained")
+    if record is None:
+        return None
+    path = run.path / FILE
+    if not path.is_file():
+        raise RunError(f"run {run.name!r}: {path} is gone, and with it what its trials start from")
+    freeze = bool(run.manifest["settings"]["freeze"])
+    return Pretrained(path.absolute(), tuple(record["mean"]), tuple(record["std"]), freeze)

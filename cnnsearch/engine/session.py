@@ -1,0 +1,243 @@
+"""One session of a search: the oracle, the executor, tracking and display, from start to end."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from cnnsearch.data import Dataset
+from cnnsearch.engine.disk_quota import MAX_DISK, Housekeeping
+from cnnsearch.engine.display import Quiet
+from cnnsearch.engine.display.callback import Overview, Summary, Watcher
+from cnnsearch.engine.driver import Driver
+from cnnsearch.engine.executors import Executor
+from cnnsearch.engine.initial_weights import pretrained_of
+from cnnsearch.engine.placement import slots
+from cnnsearch.engine.settings import Settings, class_weights, default_epochs
+from cnnsearch.engine.trial_plan import Assignment
+from cnnsearch.oracles import create_oracle
+from cnnsearch.oracles.facade import SearchOracle
+from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.oracles.protocol import Draws, Store
+from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
+from cnnsearch.runs.mlflow import Tracker
+from cnnsearch.runs.records import TrialRecord, best_of
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.metrics import measured
+from cnnsearch.utils.environment import device, environment
+from cnnsearch.utils.units import short_amount
+
+PATIENCE = 30.0
+"""Seconds that MLflow is given at the end to catch up."""
+HURRY = 8.0
+"""Seconds that it is given when somebody wants the search to end: a scheduler kills after 30."""
+IMBALANCED = 3.0
+"""A largest class so many times the smallest is worth a warning."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """How a search ended.
+
+    Attributes:
+        run: the run's folder and database.
+        reason: why it ended: trials, exhausted, schedule, time or interrupted.
+        best: the candidate with the highest validation accuracy; None: none was finished.
+        trials: every candidate, in order.
+        draws: what was drawn, and why it was not trained.
+    """
+
+    run: RunDirectory
+    reason: str
+    best: TrialRecord | None
+    trials: tuple[TrialRecord, ...]
+    draws: Draws = field(default_factory=Draws)
+
+
+class Session:
+    """Everything that lives only while candidates are trained; the caller holds the run's lock."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        settings: Settings,
+        space: SearchSpace,
+        dataset: Dataset,
+        watcher: Watcher | None,
+        executor: Executor,
+        started: float,
+    ) -> None:
+        self._run, self._settings, self._dataset = run, settings, dataset
+        self._space = fitted(space, dataset)
+        self._watcher = watcher or Quiet()
+        self._executor, self._started = executor, started
+
+    def search(self) -> SearchResult:
+        """Searches until something ends it; whatever happens, the journal says how it ended."""
+        try:
+            return self._search()
+        finally:
+            self._watcher.stop()
+
+    def _search(self) -> SearchResult:
+        settings, run = self._settings, self._run
+        tracker = Tracker(run, settings.mlflow_uri, on_message=self._watcher.note)
+        try:
+            oracle = make_oracle(settings, self._space, run.db)
+            self._begin()
+            tracker.start()
+            reason = self._drive(oracle, tracker)
+        finally:
+            self._executor.close()
+        self._run.db.append("run_ended", {"reason": reason})
+        tracker.notify()
+        tracker.close(HURRY if reason == INTERRUPTED else PATIENCE)
+        seconds = time.monotonic() - self._started
+        self._watcher.end(summarize(run, reason, oracle.draws, seconds))
+        trials = tuple(run.db.trials())
+        return SearchResult(run, reason, best_of(trials), trials, oracle.draws)
+
+    def _begin(self) -> None:
+        resumed = self._run.db.last("run_") is not None
+        self._run.db.append("run_started", {"resumed": resumed, "environment": environment()})
+        view = overview(self._run, self._settings, self._space, self._dataset)
+        self._watcher.begin(replace(view, workers=self._executor.free))
+        for text in (unbalanced(self._settings, self._dataset),):
+            if text:
+                self._watcher.note(text)
+        for skipped in self._dataset.skipped:
+            self._watcher.note(f"Left out: {skipped}")
+
+    def _drive(self, oracle: SearchOracle, tracker: Tracker) -> str:
+        driver = Driver(
+            self._run,
+            oracle,
+            self._executor,
+            self._assignment(),
+            self._watcher,
+            tracker,
+            Housekeeping(
+                self._run,
+                self._settings.max_disk or MAX_DISK,
+                promotes=self._settings.strategy == "hyperband",
+            ),
+        )
+        try:
+            return driver.search()
+        except BaseException:
+            self._run.db.append("run_ended", {"reason": INTERRUPTED})
+            tracker.notify()
+            tracker.close(HURRY)
+            raise
+
+    def _assignment(self) -> Assignment:
+        settings = self._settings
+        limit = settings.max_time
+        return Assignment(
+            space=self._space,
+            dataset=self._dataset,
+            seed=settings.seed,
+            epochs=settings.epochs,
+            rungs=settings.strategy == "hyperband",
+            deadline=None if limit is None else self._started + limit,
+            pretrained=pretrained_of(self._run),
+            objective=settings.objective,
+            class_weights=class_weights(settings, self._dataset),
+            changes=tuple(settings.changes),
+        )
+
+
+def unbalanced(settings: Settings, data: Dataset) -> str:
+    """Returns a warning where one class has many more images than another, and what to do."""
+    counts = np.bincount(data.train.labels(), minlength=data.classes)
+    most, least = int(counts.max()), int(max(1, counts.min()))
+    chosen = (settings.objective, settings.class_weights)
+    if most < IMBALANCED * least or chosen != ("accuracy", "none"):
+        return ""
+    names = (data.class_names[int(counts.argmax())], data.class_names[int(counts.argmin())])
+    return (
+        f"Classes are unbalanced: {most:,} images of {names[0]!r}, {least:,} of {names[1]!r} "
+        f"({most / least:.1f} to 1). Accuracy favours the larger; consider "
+        "--objective balanced_accuracy --class-weights balanced."
+    )
+
+
+class Nowhere:
+    """Keeps no state: for an oracle whose proposals are not trained."""
+
+    def load_oracle(self) -> tuple[str | None, list[str]]:
+        return None, []
+
+    def save_oracle(
+        self, state: str, trials: Mapping[str, str], order: Mapping[str, int]
+    ) -> None: ...
+
+
+def fitted(space: SearchSpace, dataset: Dataset) -> SearchSpace:
+    """Returns the space with the classes and channels of the data set."""
+    return space.adapted(classes=len(dataset.class_names), channels=dataset.channels)
+
+
+def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> SearchOracle:
+    """Returns the oracle that was asked for, on a space that fits the data."""
+    return create_oracle(
+        settings.strategy,
+        space,
+        judge=SpaceJudge(space, settings.budget),
+        store=store,
+        max_trials=settings.trials,
+        epochs=settings.epochs or default_epochs(space),
+        seed=settings.seed,
+    )
+
+
+def rehearse(settings: Settings, space: SearchSpace, dataset: Dataset) -> None:
+    """Draws the search's first candidate before anything of the run is written.
+
+    Raises:
+        BudgetError: no candidate of the space meets the budget.
+        SpaceError: no candidate of the space can be wired.
+    """
+    make_oracle(settings, fitted(space, dataset), Nowhere()).propose("rehearsal")
+
+
+def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Dataset) -> Overview:
+    """Returns what the display says at the start."""
+    trials = run.db.trials()
+    best = best_of(trials)
+    bounds = (("parameters", settings.max_params), ("MACs", settings.max_macs))
+    budget = [f"{short_amount(bound)} {what}" for what, bound in bounds if bound is not None]
+    return Overview(
+        run=run.name,
+        space=space.name,
+        data=settings.data,
+        images=data.train.count,
+        classes=len(data.class_names),
+        strategy=settings.strategy,
+        trials=settings.trials,
+        epochs=settings.epochs or default_epochs(space),
+        budget=" and ".join(budget),
+        finished=sum(trial.status in ("completed", "failed") for trial in trials),
+        best=best.score if best else None,
+        seconds=settings.max_time,
+        device=device(),
+        workers=slots(settings),
+        measured=measured(settings.objective),
+    )
+
+
+def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> Summary:
+    """Returns what the display says at the end."""
+    trials = run.db.trials()
+    return Summary(
+        run=run.name,
+        reason=reason,
+        best=best_of(trials),
+        completed=sum(trial.status == "completed" for trial in trials),
+        failed=sum(trial.status == "failed" for trial in trials),
+        draws=draws,
+        seconds=seconds,
+        path=str(run.path),
+        measured=measured(run.manifest["settings"].get("objective", "accuracy")),
+    )

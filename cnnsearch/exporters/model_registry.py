@@ -1,0 +1,155 @@
+"""Puts a search's winner into MLflow's model registry, from where it is served."""
+
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnsearch.errors import TrackingError
+from cnnsearch.exporters import export
+from cnnsearch.exporters.source import dataset_of, real_images
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.lookup import find_trial
+from cnnsearch.runs.mlflow import behind, default_uri, sync
+from cnnsearch.runs.mlflow.environment import settle
+from cnnsearch.runs.mlflow.tracker import EXPERIMENT, cursor_name
+from cnnsearch.runs.records import TrialRecord
+
+_ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
+_NAME = re.compile(r"[^/:'\"`%\x00-\x1f]{1,250}")
+
+
+@dataclass(frozen=True)
+class Registered:
+    """A version of a registered model.
+
+    Attributes:
+        name: the registered model's.
+        version: its version, counted by MLflow.
+        alias: what stands for this version from now on, if anything.
+        run: the cnnsearch run.
+        trial: the candidate's id.
+        mlflow_run: the candidate's MLflow run.
+        tracking_uri: the store that holds it.
+        uri: what MLflow calls it: ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+        new: False if this candidate was registered under this name before.
+    """
+
+    name: str
+    version: str
+    alias: str | None
+    run: str
+    trial: str
+    mlflow_run: str
+    tracking_uri: str
+    uri: str
+    new: bool
+
+
+def register(
+    run: RunDirectory,
+    name: str,
+    *,
+    which: str = "best",
+    alias: str | None = None,
+    mlflow_uri: str | None = None,
+) -> Registered:
+    """Exports a candidate, logs it as an MLflow model and registers it.
+
+    The model takes uint8 images (batch, any height, any width, channels) and answers with a column
+    of probabilities for each class. What is registered already gets the alias only.
+
+    Args:
+        run: where the candidate was trained.
+        name: the registered model's name; it is made if need be.
+        which: ``best`` or a trial's id.
+        alias: a name for this version, taken from the version that had it.
+        mlflow_uri: the store; that of the run if None.
+
+    Raises:
+        TrackingError: a name that MLflow does not take, or a store that does not answer.
+        ExportError: nothing is finished, or the export computes something else.
+    """
+    _check(name, alias)
+    trial = find_trial(run, which)
+    uri = mlflow_uri or _uri_of(run)
+    store, child = _tracked(run, trial, uri)
+    from cnnsearch.runs.mlflow import models
+
+    before = models.version_of(store, name, child)
+    experiment = run.db.mapping(cursor_name(uri, EXPERIMENT))["experiment"]
+    version = before or _new(run, trial, store, (experiment, child), name)
+    if alias:
+        models.point(store, name, alias, version)
+    return Registered(
+        name=name,
+        version=version,
+        alias=alias,
+        run=run.name,
+        trial=trial.id,
+        mlflow_run=child,
+        tracking_uri=uri or default_uri(run.path.parent),
+        uri=f"models:/{name}@{alias}" if alias else f"models:/{name}/{version}",
+        new=before is None,
+    )
+
+
+def _check(name: str, alias: str | None) -> None:
+    if not _NAME.fullmatch(name) or name != name.strip():
+        raise TrackingError(
+            f"NAME {name!r}: a registered model's name has 1 to 250 characters, no slash, colon, "
+            "quote or percent sign, and no space at its ends"
+        )
+    if alias is None:
+        return
+    if not _ALIAS.fullmatch(alias):
+        raise TrackingError(
+            f"--alias {alias!r}: must be 1 to 255 letters, digits, underscores and dashes"
+        )
+    if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
+        raise TrackingError(f"--alias {alias!r}: is MLflow's own; choose another than latest or v1")
+
+
+def _tracked(run: RunDirectory, trial: TrialRecord, uri: str | None) -> tuple[Any, str]:
+    """Returns the MLflow store and the candidate's MLflow run, brought there if it is not yet."""
+    runs = run.db.mapping(cursor_name(uri, EXPERIMENT))
+    if run.owner is None and (behind(run, uri) or f"trial {trial.id}" not in runs or not uri):
+        sync(run, uri)
+    if f"trial {trial.id}" not in runs:
+        raise TrackingError(f"trial {trial.id} of run {run.name!r} is not in MLflow yet")
+    settle()
+    from cnnsearch.runs.mlflow.store import Store
+
+    return Store(uri or default_uri(run.path.parent)), runs[f"trial {trial.id}"]
+
+
+def _new(
+    run: RunDirectory, trial: TrialRecord, store: Any, place: tuple[str, str], name: str
+) -> str:
+    """Registers the candidate whose experiment and run are ``place``; returns the version."""
+    from cnnsearch.runs.mlflow import models
+
+    with tempfile.TemporaryDirectory() as folder:
+        done = export(run, trial.id, Path(folder) / "model")
+        found = next(Path(done.path).rglob("saved_model.pb")).parent
+        classes = run.manifest["dataset"]["class_names"]
+        (found / "class_names.txt").write_text("\n".join(classes) + "\n", "utf-8")
+        params = {"run": run.name, "trial": trial.id, "fingerprint": trial.fingerprint}
+        served = models.Served(found, classes, _example(run), params)
+        logged = models.log(store, *place, name, served)
+    about = f"Candidate {trial.id} of run {run.name}, test accuracy {done.test_accuracy:.2%}"
+    about += f" on {done.test_images:,} images"
+    return models.register(store, name, place[1], logged, about)
+
+
+def _uri_of(run: RunDirectory) -> str | None:
+    uri = (run.manifest.get("settings") or {}).get("mlflow_uri")
+    return str(uri) if uri else None
+
+
+def _example(run: RunDirectory) -> Any:
+    """Returns a real image, uint8 (1, height, width, channels)."""
+    import numpy as np
+
+    return real_images(dataset_of(run)).read(np.arange(1))

@@ -1,0 +1,101 @@
+"""What the verbs on an ONNX graph are made of: tensors, names, weights, padding."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from cnnsearch.blocks.geometry import sides, window
+from cnnsearch.blocks.ops import Padding, Shape, Style
+from cnnsearch.errors import ExportError
+from cnnsearch.exporters.onnx_graph import Array, Graph
+
+
+@dataclass(frozen=True)
+class Value:
+    """A tensor of the graph: its name, its shape without the batch; ``flat``: (batch, C)."""
+
+    name: str
+    shape: Shape
+    flat: bool = False
+
+
+class _Scope:
+    def __init__(self, op: "Layers", name: str) -> None:
+        self._op, self._name = op, name
+
+    def __enter__(self) -> None:
+        self._outside, self._op.place = self._op.place, self._name
+
+    def __exit__(self, *exception: object) -> None:
+        self._op.place = self._outside
+
+
+class Layers:
+    """Knows where in the wiring it is, and so the names of the weights that are next.
+
+    Args:
+        style: the architecture's.
+        graph: is written to.
+        weights: arrays by the paths of Keras's variables.
+    """
+
+    def __init__(self, style: Style, graph: Graph, weights: Mapping[str, Array]) -> None:
+        self.style = style
+        self.place = ""
+        self._graph = graph
+        self._weights = weights
+        self._made: dict[str, int] = {}
+
+    def scope(self, name: str, drop_path: float = 0.0) -> AbstractContextManager[object]:
+        return _Scope(self, name)
+
+    def _name(self, kind: str) -> str:
+        """The name that the layer has in Keras."""
+        name = f"{self.place}.{kind}" if self.place else kind
+        self._made[name] = self._made.get(name, 0) + 1
+        return name if self._made[name] == 1 else f"{name}_{self._made[name]}"
+
+    def _weight(self, layer: str, role: str) -> Array:
+        found = self._weights.get(f"{layer}/{role}")
+        if found is None:
+            raise ExportError(f"the weights have no {layer}/{role}: they are of another network")
+        return np.asarray(found, dtype=np.float32)
+
+    def _node(self, kind: str, inputs: Sequence[str], x: Value, **options: Any) -> Value:
+        return Value(self._graph.node(kind, inputs, **options), x.shape, x.flat)
+
+    def _constant(self, array: Array) -> str:
+        return self._graph.constant(np.asarray(array, dtype=np.float32))
+
+    def _channels(self, array: Array, x: Value) -> str:
+        """A constant with a value for each channel of ``x``."""
+        return self._constant(array if x.flat else array.reshape(-1, 1, 1))
+
+    def _batch_norm(self) -> tuple[Array, Array]:
+        """Gain and offset of the next batch normalization."""
+        layer = self._name("batch_norm")
+        mean, variance = self._weight(layer, "moving_mean"), self._weight(layer, "moving_variance")
+        gain = 1 / np.sqrt(variance + np.float32(self.style.norm_epsilon))
+        if self.style.norm_scale:
+            gain = gain * self._weight(layer, "gamma")
+        return gain, self._weight(layer, "beta") - mean * gain
+
+
+def pads_of(
+    x: Shape, kernel: tuple[int, int], stride: int, padding: Padding, dilation: int = 1
+) -> list[int]:
+    """Top, left, bottom, right."""
+    if padding == "valid":
+        return [0, 0, 0, 0]
+    if not isinstance(padding, str):
+        rows, columns = sides(padding)
+        return [rows, columns, rows, columns]
+    reach = [(side - 1) * dilation + 1 for side in kernel]
+    counts = window(x, kernel, stride, padding, dilation)
+    pairs = zip(counts, reach, x[:2], strict=True)
+    missing = [max(0, (n - 1) * stride + r - size) for n, r, size in pairs]
+    before = [0, 0] if padding == "ceil" else [m // 2 for m in missing]
+    return [*before, *(m - b for m, b in zip(missing, before, strict=True))]

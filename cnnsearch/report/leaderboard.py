@@ -1,0 +1,92 @@
+"""The leaderboard and the Pareto front of a run, from its own database."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal
+
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.utils.units import short_amount, short_time
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+CostName = Literal["macs", "params"]
+
+
+def longest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns each candidate's last rung: what was gone on with to a score counts once."""
+    gone_on = {trial.continues for trial in trials if trial.score is not None}
+    return [trial for trial in trials if trial.id not in gone_on]
+
+
+def leaderboard(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
+    """Returns the finished trials, best first; of equals, the cheaper first."""
+    finished = [trial for trial in trials if trial.score is not None]
+    return sorted(finished, key=lambda t: (-(t.score or 0.0), t.macs or 0, t.number))
+
+
+def pareto_front(trials: Sequence[TrialRecord], cost: CostName = "macs") -> list[TrialRecord]:
+    """Returns the trials that no other one beats in both accuracy and cost, cheapest first."""
+    front: list[TrialRecord] = []
+    priced = [t for t in trials if t.score is not None and getattr(t, cost) is not None]
+    for trial in sorted(priced, key=lambda t: (getattr(t, cost), -(t.score or 0.0), t.number)):
+        if not front or (trial.score or 0.0) > (front[-1].score or 0.0):
+            front.append(trial)
+    return front
+
+
+def results_table(
+    trials: Sequence[TrialRecord],
+    title: str,
+    limit: int | None = None,
+    measured: str = "val accuracy",
+) -> "Table":
+    """Returns the leaderboard; members of the accuracy/MACs Pareto front are marked."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    front = {trial.id for trial in pareto_front(trials)}
+    table = Table(title=title, title_justify="left")
+    table.add_column("rank", justify="right")
+    table.add_column("trial", justify="right")
+    table.add_column("family")
+    for name in (escape(measured), "params", "MACs", "FLOPs", "epochs", "time"):
+        table.add_column(name, justify="right")
+    table.add_column("Pareto", justify="center")
+    for rank, trial in enumerate(leaderboard(trials)[:limit], start=1):
+        table.add_row(str(rank), *map(escape, _cells(trial)), "●" if trial.id in front else "")
+    return table
+
+
+def _cells(trial: TrialRecord) -> list[str]:
+    return [
+        trial.id,
+        trial.family,
+        f"{trial.score or 0.0:.2%}",
+        short_amount(trial.params),
+        short_amount(trial.macs),
+        short_amount(None if trial.macs is None else 2 * trial.macs),
+        str(trial.epochs),
+        short_time(trial.seconds or 0.0),
+    ]
+
+
+def pareto_plot(trials: Sequence[TrialRecord], width: int = 64, height: int = 14) -> str:
+    """Draws accuracy over MACs (logarithmic) in characters; the front stands out."""
+    import math
+
+    priced = [t for t in trials if t.score is not None and t.macs]
+    if len(priced) < 2:
+        return ""
+    xs = [math.log10(t.macs or 1) for t in priced]
+    ys = [t.score or 0.0 for t in priced]
+    front = {trial.id for trial in pareto_front(trials)}
+    grid = [[" "] * width for _ in range(height)]
+    for trial, x, y in sorted(zip(priced, xs, ys, strict=True), key=lambda p: p[0].id in front):
+        column = round((x - min(xs)) / ((max(xs) - min(xs)) or 1) * (width - 1))
+        row = round((max(ys) - y) / ((max(ys) - min(ys)) or 1) * (height - 1))
+        grid[row][column] = "●" if trial.id in front else "·"
+    edges = {0: f"{max(ys):7.2%}", height - 1: f"{min(ys):7.2%}"}
+    lines = [f"{edges.get(i, ''):>7} │{''.join(row)}" for i, row in enumerate(grid)]
+    low, high = (short_amount(round(10**v)) for v in (min(xs), max(xs)))
+    axis = f"{low} MACs{high + ' MACs':>{width - len(low) - 5}}"
+    return "\n".join([*lines, f"{'':7} └{'─' * width}", f"{'':9}{axis}"])

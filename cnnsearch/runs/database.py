@@ -1,0 +1,296 @@
+"""A run's database: one SQLite file, one transaction an event; MLflow is a projection of it.
+
+The event log is only ever appended to. A table of trials is kept beside it in the same
+transaction, so that a leaderboard needs no replay. WAL with ``synchronous=FULL``: an event whose
+``append`` has returned survives a kill -9 and a power cut, and one that has not returned is there
+whole or not at all.
+"""
+
+import sqlite3
+import threading
+import time as clock
+import uuid
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from cnnsearch.errors import DiskFullError, RunError
+from cnnsearch.runs.records import Event, Fields, TrialRecord, event, record, to_json
+from cnnsearch.runs.schema import (
+    APPLICATION,
+    EVENT,
+    FORMAT,
+    IDENTITY,
+    SCHEMA,
+    TRIAL,
+    check_tables,
+    connect,
+    verbs,
+)
+
+__all__ = ["Event", "RunDatabase", "TrialRecord"]
+
+
+class RunDatabase:
+    """The database of one run.
+
+    Any thread may use it: each has a connection of its own, so a transaction belongs to the thread
+    that opened it. SQLite lets one of them write at a time, and the others wait for it.
+
+    Raises:
+        RunError: If the file is missing, damaged, of a newer cnnsearch, or cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Opens an existing database; ``create`` makes one."""
+        self.path = path
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._connections: list[sqlite3.Connection] = []
+        if not path.is_file():
+            raise RunError(f"{path}: no such run database")
+        try:
+            with self._guard():
+                self._check_format(self._connection)
+        except RunError:
+            self.close()
+            raise
+
+    @classmethod
+    def create(cls, path: Path) -> "RunDatabase":
+        """Makes an empty database where there is none."""
+        try:
+            path.touch(exist_ok=False)
+            with connect(path) as connection:
+                connection.executescript(f"begin immediate; {SCHEMA} commit;")
+                connection.execute(IDENTITY, (uuid.uuid4().hex,))
+                connection.execute(f"pragma application_id={APPLICATION}")
+                connection.execute(f"pragma user_version={FORMAT}")
+            connection.close()
+        except (OSError, sqlite3.Error) as error:
+            raise RunError(f"{path}: cannot make a run database: {error}") from error
+        return cls(path)
+
+    @property
+    def identity(self) -> str:
+        """What tells this run from any other, also from an earlier one of the same name."""
+        return self.mapping("run")["identity"]
+
+    def close(self) -> None:
+        """Closes every thread's connection; a later use opens a new one."""
+        with self._lock:
+            connections, self._connections = self._connections, []
+            self._local = threading.local()
+        for connection in connections:
+            connection.close()
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """Keeps all that is written inside, or nothing; an inner transaction joins the outer.
+
+        An exception undoes what its own transaction wrote; caught in the outer, that goes on.
+        """
+        depth = getattr(self._local, "depth", 0)
+        begin, commit, undo = verbs(depth)
+        with self._guard():
+            connection = self._connection
+            connection.execute(begin)
+            self._local.depth = depth + 1
+            try:
+                yield
+                connection.execute(commit)
+            except BaseException:
+                if connection.in_transaction:  # a full disk makes SQLite roll back by itself
+                    for statement in undo:
+                        connection.execute(statement)
+                raise
+            finally:
+                self._local.depth = depth
+
+    def append(
+        self,
+        kind: str,
+        data: Mapping[str, Any],
+        trial_id: str | None = None,
+        time: float | None = None,
+    ) -> int:
+        """Writes an event, brings the table of trials up to date, and returns its ``seq``."""
+        moment = clock.time() if time is None else time
+        text = to_json(data)
+        with self.transaction():
+            cursor = self._execute(
+                "insert into event (time, kind, trial_id, epoch, data) values (?, ?, ?, ?, ?)",
+                (moment, kind, trial_id, data.get("epoch") if kind == "epoch" else None, text),
+            )
+            if kind == "trial_started":
+                self._start(trial_id, data, moment, text)
+            elif kind == "trial_ended":
+                self._end(trial_id, data, moment, text)
+        return int(cursor.lastrowid or 0)
+
+    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+        """Returns at most ``limit`` events that follow the one numbered ``after``, in order."""
+        rows = self._rows(f"{EVENT} where seq > ? order by seq limit ?", (after, limit))
+        return [event(row, str(self.path)) for row in rows]
+
+    def last(self, kind: str) -> Event | None:
+        """Returns the latest event whose kind starts with ``kind``, such as ``run_``."""
+        query = f"{EVENT} where substr(kind, 1, ?) = ? order by seq desc limit 1"
+        rows = self._rows(query, (len(kind), kind))
+        return event(rows[0], str(self.path)) if rows else None
+
+    def of_kind(self, kind: str) -> list[Event]:
+        """Returns all events of exactly this kind, in order."""
+        rows = self._rows(f"{EVENT} where kind = ? order by seq", (kind,))
+        return [event(row, str(self.path)) for row in rows]
+
+    def last_seq(self) -> int:
+        """Returns the number of the latest event, 0 if there is none."""
+        return int(self._rows("select coalesce(max(seq), 0) from event")[0][0])
+
+    def repeated(self, done: Event) -> bool:
+        """Says whether an ``epoch`` event's epoch was there before (resumed trials do it again)."""
+        query = "select 1 from event where trial_id=? and kind='epoch' and epoch=? and seq<?"
+        return bool(self._rows(query, (done.trial_id, done.data["epoch"], done.seq)))
+
+    def trials(self) -> list[TrialRecord]:
+        """Returns all trials in the order of their numbers."""
+        return [record(row, str(self.path)) for row in self._rows(f"{TRIAL} order by number")]
+
+    def trial(self, trial_id: str) -> TrialRecord:
+        """Returns one trial.
+
+        Raises:
+            RunError: If the run has no such trial.
+        """
+        rows = self._rows(f"{TRIAL} where id = ?", (trial_id,))
+        if not rows:
+            raise RunError(f"{self.path.parent.name}: no trial {trial_id!r} in this run")
+        return record(rows[0], str(self.path))
+
+    def history(self, trial_id: str) -> list[dict[str, Any]]:
+        """Returns a trial's metrics by epoch, with its ``epoch``; one done again counts last."""
+        rows = self._rows(
+            "select epoch, data from event where trial_id = ? and kind = 'epoch' order by seq",
+            (trial_id,),
+        )
+        where = f"{self.path}: trial {trial_id}"
+        epochs = {
+            row[0]: {"epoch": row[0], **Fields(row[1], where).of("metrics", dict)} for row in rows
+        }
+        return [epochs[epoch] for epoch in sorted(epochs)]
+
+    def cursor(self, name: str) -> int:
+        """Returns the ``seq`` up to which the projection ``name`` has come, 0 at first."""
+        rows = self._rows("select seq from projection where name = ?", (name,))
+        return int(rows[0][0]) if rows else 0
+
+    def set_cursor(self, name: str, seq: int, extra: Mapping[str, str] | None = None) -> None:
+        """Notes how far a projection has come, and ``extra`` in its mapping, both or neither."""
+        with self.transaction():
+            self._execute("insert or replace into projection values (?, ?)", (name, seq))
+            self.mapping(name).update(extra or {})
+
+    def mapping(self, name: str) -> MutableMapping[str, str]:
+        """Returns a persistent dictionary of strings, such as the MLflow run of each trial."""
+        return _Mapping(self, name)
+
+    def load_oracle(self) -> tuple[str | None, list[str]]:
+        """Returns the oracle's state (None at first) and its trials' states in their order."""
+        state = self._rows("select state from oracle")
+        trials = self._rows("select state from oracle_trial order by position")
+        return (state[0][0] if state else None), [row[0] for row in trials]
+
+    def save_oracle(self, state: str, trials: Mapping[str, str], order: Mapping[str, int]) -> None:
+        """Saves the oracle and the trials that changed (``order``: position by id), or nothing."""
+        with self.transaction():
+            self._execute("insert or replace into oracle values (0, ?)", (state,))
+            for trial_id, text in trials.items():
+                row = (trial_id, order[trial_id], text)
+                self._execute("insert or replace into oracle_trial values (?, ?, ?)", row)
+
+    def _start(self, trial_id: str | None, data: Mapping[str, Any], time: float, text: str) -> None:
+        self._execute(
+            "insert into trial (id, number, status, start, started) values (?, ?, 'running', ?, ?)"
+            " on conflict (id) do update set status = 'running', start = excluded.start,"
+            " outcome = null, ended = null",
+            (trial_id, data["number"], text, time),
+        )
+
+    def _end(self, trial_id: str | None, data: Mapping[str, Any], time: float, text: str) -> None:
+        cursor = self._execute(
+            "update trial set status = ?, outcome = ?, ended = ? where id = ?",
+            (data["status"], text, time, trial_id),
+        )
+        if cursor.rowcount != 1:
+            raise ValueError(f"trial {trial_id!r} ended but never started")
+
+    @property
+    def _connection(self) -> sqlite3.Connection:
+        connection: sqlite3.Connection | None = getattr(self._local, "connection", None)
+        if connection is None:
+            connection = self._local.connection = connect(self.path)
+            with self._lock:
+                self._connections.append(connection)
+        return connection
+
+    def _execute(self, statement: str, values: tuple[Any, ...] = ()) -> sqlite3.Cursor:
+        return self._connection.execute(statement, values)
+
+    def _rows(self, query: str, values: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+        with self._guard():
+            return self._execute(query, values).fetchall()
+
+    @contextmanager
+    def _guard(self) -> Iterator[None]:
+        try:
+            yield
+        except UnicodeDecodeError as error:
+            raise RunError(f"{self.path}: is damaged, it holds bytes where text belongs") from error
+        except sqlite3.Error as error:
+            full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+            raise (DiskFullError if full else RunError)(f"{self.path}: {error}") from error
+
+    def _check_format(self, connection: sqlite3.Connection) -> None:
+        (application,) = connection.execute("pragma application_id").fetchone()
+        (version,) = connection.execute("pragma user_version").fetchone()
+        if application != APPLICATION or version < 1:
+            raise RunError(f"{self.path}: not a run database of cnnsearch")
+        check_tables(connection, self.path)
+        if version > FORMAT:
+            raise RunError(
+                f"{self.path}: has format {version}, but this cnnsearch reads up to {FORMAT};"
+                " install the newer cnnsearch that wrote it"
+            )
+
+
+class _Mapping(MutableMapping[str, str]):
+    def __init__(self, db: RunDatabase, name: str) -> None:
+        self._db, self._name = db, name
+
+    def __getitem__(self, key: str) -> str:
+        query = "select value from mapping where name = ? and key = ?"
+        rows = self._db._rows(query, (self._name, key))
+        if not rows:
+            raise KeyError(key)
+        return str(rows[0][0])
+
+    def __setitem__(self, key: str, value: str) -> None:
+        with self._db.transaction():
+            row = (self._name, key, value)
+            self._db._execute("insert or replace into mapping values (?, ?, ?)", row)
+
+    def __delitem__(self, key: str) -> None:
+        with self._db.transaction():
+            query = "delete from mapping where name = ? and key = ?"
+            if self._db._execute(query, (self._name, key)).rowcount != 1:
+                raise KeyError(key)
+
+    def __iter__(self) -> Iterator[str]:
+        query = "select key from mapping where name = ? order by key"
+        return iter([str(row[0]) for row in self._db._rows(query, (self._name,))])
+
+    def __len__(self) -> int:
+        query = "select count(*) from mapping where name = ?"
+        return int(self._db._rows(query, (self._name,))[0][0])

@@ -1,0 +1,161 @@
+"""MLflow's own page on the store beside the runs, on loopback only."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from cnnsearch.errors import TrackingError
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.mlflow import pages
+from cnnsearch.runs.mlflow.environment import settle
+from cnnsearch.runs.mlflow.tracker import EXPERIMENT, cursor_name, default_uri
+
+_PATIENCE = 60.0  # seconds until the server must have answered; it takes 5 to 10 on two cores
+
+# Our end, even by kill -9, closes the pipe that is the keeper's input: no server is left behind.
+_KEEPER = """
+import os, subprocess, sys, threading
+server = subprocess.Popen([sys.executable, "-m", "mlflow", *sys.argv[1:]], stdin=subprocess.DEVNULL)
+end = lambda: (sys.stdin.read(), os.killpg(0, 15))
+threading.Thread(target=end, daemon=True).start()
+sys.exit(server.wait())
+"""
+
+
+@dataclass(frozen=True)
+class TrackingUI:
+    """A running MLflow server."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def page(self, run: RunDirectory, experiment: str = EXPERIMENT) -> str:
+        """Returns the address of a search's own page: its candidates, the most accurate first."""
+        number = _number(run, experiment)
+        return self.url + pages.search_page(number, run.name) if number else self.url
+
+    def searches(self, run: RunDirectory, experiment: str = EXPERIMENT) -> str:
+        """Returns the address of the page of all searches, with their candidates folded in."""
+        number = _number(run, experiment)
+        return self.url + pages.searches_page(number) if number else self.url
+
+
+@contextmanager
+def ui(runs_root: Path, port: int | None = None) -> Iterator[TrackingUI]:
+    """Serves the MLflow store beside the runs on 127.0.0.1 for as long as the context lasts.
+
+    Args:
+        runs_root: The folder that holds the runs.
+        port: A free port is found if None.
+
+    Raises:
+        TrackingError: If there is no such store, the port is taken, or the server does not start.
+    """
+    database = runs_root / "mlflow.db"
+    if not database.is_file():
+        raise TrackingError(f"{database}: no MLflow store here yet; run a search or cnnsearch sync")
+    port = _port(port)
+    with tempfile.TemporaryFile() as log:
+        process = _launch(runs_root, port, log)
+        try:
+            _await(process, f"http://127.0.0.1:{port}", log)
+            yield TrackingUI(f"http://127.0.0.1:{port}", process)
+        finally:
+            _end(process)
+
+
+def _number(run: RunDirectory, experiment: str) -> str | None:
+    return run.db.mapping(cursor_name(None, experiment)).get("experiment")
+
+
+def _launch(runs_root: Path, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
+    settle()
+    command = [sys.executable, "-c", _KEEPER, "server", "--host", "127.0.0.1"]
+    command += ["--port", str(port), "--workers", "1"]
+    command += ["--backend-store-uri", default_uri(runs_root)]
+    command += ["--default-artifact-root", (runs_root / "mlartifacts").resolve().as_uri()]
+    # A session of its own: Ctrl-C reaches us, and we end the server and its workers.
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
+    )
+
+
+def _await(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + _PATIENCE
+    while time.monotonic() < deadline:
+        if process.poll() is not None:
+            raise TrackingError(f"MLflow's server ended at once: {_last_line(log)}")
+        with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
+            return
+        time.sleep(0.2)
+    raise TrackingError(f"MLflow's server at {url} did not answer within {_PATIENCE:.0f} s")
+
+
+def _last_line(log: IO[bytes]) -> str:
+    log.seek(0)
+    lines = log.read().decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "it said nothing"
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    if process.stdin:
+        process.stdin.close()
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        _signalled(process, number)
+        deadline = time.monotonic() + 5
+        while _signalled(process, 0) and time.monotonic() < deadline:
+            process.poll()
+            time.sleep(0.05)
+
+
+def _signalled(process: subprocess.Popen[bytes], number: int) -> bool:
+    try:
+        os.killpg(process.pid, number)  # the keeper, MLflow and its workers
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def _port(wanted: int | None) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise TrackingError(f"port {wanted}: {error.strerror or error}") from error
+        return int(probe.getsockname()[1])
+
+
+def show(url: str) -> bool:
+    """Opens a page in the user's browser; not over SSH, where it would open far from the user.
+
+    Returns:
+        Whether a browser was asked to.
+    """
+    if remote() or not (sys.platform == "darwin" or _has_screen()):
+        return False
+    try:
+        return webbrowser.open(url)
+    except webbrowser.Error:
+        return False
+
+
+def remote() -> bool:
+    """Whether the user came over SSH."""
+    return any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
+
+
+def _has_screen() -> bool:
+    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

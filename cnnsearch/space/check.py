@@ -1,0 +1,114 @@
+"""What ``cnnsearch check`` finds out about a space without training: soundness, size, cost."""
+
+from collections import Counter
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+from cnnsearch.architecture.cost import Budget, Cost
+from cnnsearch.errors import SpaceError
+from cnnsearch.space.choices import Parameter
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.utils.units import many, short_amount, short_count
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def check_space(
+    space: SearchSpace, samples: int, max_params: int | None, max_macs: int | None
+) -> dict[str, Any]:
+    """Counts random candidates of a space.
+
+    Args:
+        space: a space that loaded, so that every option of it is sound.
+        samples: how many candidates; fewer where they are huge.
+        max_params: the budget's bound, or None.
+        max_macs: the budget's bound, or None.
+
+    Returns:
+        Plain data: size, hyperparameters, the spread of costs, how many could not be wired and how
+        many are within the budget.
+
+    Raises:
+        SpaceError: none of them could be wired.
+    """
+    found = list(space.costs(samples))
+    costs = [cost for cost in found if isinstance(cost, Cost)]
+    reasons = Counter(str(cost) for cost in found if not isinstance(cost, Cost))
+    if not costs:
+        raise SpaceError(
+            f"{space.source}: none of {many(len(found), 'random candidate')} can be wired, "
+            f"for one: {reasons.most_common(1)[0][0]}"
+        )
+    within = [cost for cost in costs if Budget(max_params, max_macs).allows(cost)]
+    return {
+        "space": space.name,
+        "candidates": space.size,
+        "continuous": len(space.continuous),
+        "hyperparameters": len(space.parameters),
+        "samples": len(found),
+        "unwirable": len(found) - len(costs),
+        "within_budget": len(within),
+        "budget": {"max_params": max_params, "max_macs": max_macs},
+        "params": _spread([cost.params for cost in costs]),
+        "macs": _spread([cost.macs for cost in costs]),
+        "first_reason": reasons.most_common(1)[0][0] if reasons else None,
+    }
+
+
+def _spread(numbers: list[int]) -> dict[str, int]:
+    return {"smallest": min(numbers), "median": int(median(numbers)), "largest": max(numbers)}
+
+
+def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") -> None:
+    """Prints what :func:`check_space` found."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    title = f"{space.name}: {space.description or 'a search space'}"
+    console.print(title, highlight=False, markup=False)
+    if space.parameters:
+        table = Table(box=None, pad_edge=False)
+        for name in ("hyperparameter", "values", "only where"):
+            table.add_column(name)
+        for parameter in space.parameters:
+            cells = (parameter.name, _values(parameter), _when(parameter))
+            table.add_row(*map(escape, cells))
+        console.print(table)
+    console.print(_verdict(space, report), highlight=False, markup=False)
+
+
+def _values(parameter: Parameter) -> str:
+    if parameter.kind == "choice":
+        return ", ".join(str(option) for option in parameter.options)
+    scale = ", logarithmic" if parameter.log else ""
+    return f"{parameter.low:g} to {parameter.high:g}{scale}"
+
+
+def _when(parameter: Parameter) -> str:
+    return " and ".join(f"{name} = {value}" for name, value in parameter.when[-1:])
+
+
+def _verdict(space: SearchSpace, report: dict[str, Any]) -> str:
+    size = report["candidates"]
+    points = short_count(size)
+    lines = ["Sound: every option reads, and candidates can be wired."]
+    if space.parameters:
+        times = f", times {report['continuous']} continuous" if report["continuous"] else ""
+        lines.append(
+            f"{report['hyperparameters']} hyperparameters, {points} discrete points{times}."
+        )
+    for key, name in (("params", "Parameters"), ("macs", "MACs")):
+        spread = report[key]
+        low, mid, high = (short_amount(spread[k]) for k in ("smallest", "median", "largest"))
+        drawn = f" of {report['samples']} random candidates" if report["samples"] > 1 else ""
+        lines.append(
+            f"{name}: {low} to {high}, median {mid}{drawn}." if drawn else f"{name}: {mid}."
+        )
+    if report["unwirable"]:
+        share = report["unwirable"] / report["samples"]
+        lines.append(f"{share:.0%} cannot be wired, for one: {report['first_reason']}.")
+    if any(report["budget"].values()):
+        share = report["within_budget"] / report["samples"]
+        lines.append(f"{share:.0%} are within the budget.")
+    return "\n".join(lines)

@@ -1,0 +1,206 @@
+"""Reads plain data with choices in it into nodes, and says what is wrong with it."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from cnnsearch.errors import SpaceError, nearest
+from cnnsearch.space.choices import (
+    Chosen,
+    Conditions,
+    Constant,
+    Items,
+    Keys,
+    Node,
+    Parameter,
+    Reference,
+    Value,
+)
+from cnnsearch.utils.validation_errors import short
+
+KINDS = ("choice", "int", "float", "log")
+MAX_DEPTH = 40
+MAX_NODES = 10_000
+MAX_PARAMETERS = 256
+MAX_OPTIONS = 1000
+LARGEST = 10**18
+_REFERENCE = re.compile(r"\$([A-Za-z_]\w*)(?:\s*\*\s*(\d+(?:\.\d+)?))?")
+
+
+@dataclass
+class Compiler:
+    """Compiles data into nodes and collects the parameters, parents first.
+
+    Attributes:
+        source: the file, for messages.
+        variables: the names that may be referred to; a variable sees those above it.
+    """
+
+    source: str
+    variables: list[str] = field(default_factory=list)
+    parameters: list[Parameter] = field(default_factory=list)
+    used: set[str] = field(default_factory=set)
+    _names: set[str] = field(default_factory=set)
+    nodes: int = 0
+
+    def compile(self, data: object, path: str, when: Conditions = (), depth: int = 0) -> Node:
+        """Returns the node of ``data``.
+
+        Args:
+            data: plain data as YAML gives it.
+            path: where it stands in the file.
+            when: the choices it stands below.
+            depth: how deep it is nested.
+
+        Raises:
+            SpaceError: one line: file, key, rule and value.
+        """
+        self.nodes += 1
+        if depth > MAX_DEPTH or self.nodes > MAX_NODES:
+            rule = f"more than {MAX_DEPTH} levels deep or {MAX_NODES} values in all"
+            raise self.error(path[:80], rule, "")
+        if isinstance(data, Mapping):
+            return self._mapping(data, path, when, depth)
+        if isinstance(data, list | tuple):
+            nodes = [
+                self.compile(item, f"{path}.{i}", when, depth + 1) for i, item in enumerate(data)
+            ]
+            return Items(tuple(nodes)) if _varies(nodes) else Constant([_plain(n) for n in nodes])
+        if isinstance(data, str):
+            return self._text(data, path)
+        if not isinstance(data, str | int | float | bool | None):
+            raise self.error(
+                path, "expected text, a number, true, false, a list or a mapping", data
+            )
+        if isinstance(data, int) and abs(data) > LARGEST:
+            raise self.error(path, f"a whole number beyond {LARGEST:.0e}", "")
+        return Constant(data)
+
+    def _text(self, text: str, path: str) -> Node:
+        if not "".join(text.split()).isprintable():
+            raise self.error(path, "expected text that can be printed", text)
+        return self._reference(text, path) if text.startswith("$") else Constant(text)
+
+    def error(self, path: str, rule: str, value: object) -> SpaceError:
+        """Returns the error that ``rule`` is broken at ``path``."""
+        got = f", got {short(value)}" if value != "" else ""
+        return SpaceError(f"{self.source}: {path}: {rule}{got}")
+
+    def _mapping(self, data: Mapping[Any, Any], path: str, when: Conditions, depth: int) -> Node:
+        if not all(isinstance(key, str) for key in data):
+            raise self.error(
+                path, "keys are words", next(k for k in data if not isinstance(k, str))
+            )
+        kind = next((key for key in data if key in KINDS), None)
+        if kind is not None:
+            if len(data) > 1:
+                raise self.error(path, f"nothing may stand beside {kind!r}", sorted(data))
+            return self._chosen(kind, data[kind], path, when, depth)
+        nodes = [
+            (key, self.compile(value, f"{path}.{key}" if path else key, when, depth + 1))
+            for key, value in data.items()
+        ]
+        if _varies([node for _, node in nodes]):
+            return Keys(tuple(nodes))
+        return Constant({key: _plain(node) for key, node in nodes})
+
+    def _chosen(self, kind: str, data: object, path: str, when: Conditions, depth: int) -> Node:
+        if path in self._names:
+            raise self.error(path, "two choices have this one name", "")
+        self._names.add(path)
+        if len(self.parameters) == MAX_PARAMETERS:
+            raise self.error(path, f"more than {MAX_PARAMETERS} hyperparameters in all", "")
+        if kind == "choice":
+            return self._choice(data, path, when, depth)
+        parameter = self._range(kind, data, path, when)
+        self.parameters.append(parameter)
+        return Chosen(parameter)
+
+    def _choice(self, data: object, path: str, when: Conditions, depth: int) -> Node:
+        if not isinstance(data, list) or not data:
+            raise self.error(f"{path}.choice", "expected a list of at least one option", data)
+        if len(data) > MAX_OPTIONS:
+            raise self.error(f"{path}.choice", f"expected at most {MAX_OPTIONS:,}", len(data))
+        labels = labels_of(data)
+        for label in labels:
+            if labels.count(label) > 1:
+                raise self.error(f"{path}.choice", "an option is there twice", label)
+        ordered = all(isinstance(x, int | float) and not isinstance(x, bool) for x in labels)
+        parameter = Parameter(path, "choice", tuple(labels), ordered=ordered, when=when)
+        self.parameters.append(parameter)
+        options = [
+            self.compile(option, f"{path}.{label}", (*when, (path, label)), depth + 1)
+            for option, label in zip(data, labels, strict=True)
+        ]
+        return Chosen(parameter, tuple(options))
+
+    def _range(self, kind: str, data: object, path: str, when: Conditions) -> Parameter:
+        place = f"{path}.{kind}"
+        numbers = isinstance(data, list) and len(data) == 2 and all(map(_is_number, data))
+        if not isinstance(data, list) or not numbers:
+            raise self.error(place, "expected [lowest, highest], two numbers", data)
+        low, high = data
+        if kind == "int" and not (isinstance(low, int) and isinstance(high, int)):
+            raise self.error(place, "expected two whole numbers", data)
+        if low > high:
+            raise self.error(place, "the lowest number comes first", data)
+        if kind == "log" and low <= 0:
+            raise self.error(place, "a logarithmic range lies above zero", data)
+        if kind == "int":
+            return Parameter(path, "int", low=low, high=high, when=when)
+        return Parameter(
+            path, "float", low=float(low), high=float(high), log=kind == "log", when=when
+        )
+
+    def _reference(self, text: str, path: str) -> Node:
+        match = _REFERENCE.fullmatch(text.strip())
+        if match is None:
+            raise self.error(path, "expected $name or $name * number", text)
+        if match[1] not in self.variables:
+            hint = nearest(match[1], self.variables) or " (variables see those above them)"
+            raise SpaceError(f"{self.source}: {path}: variable ${match[1]} is not defined{hint}")
+        self.used.add(match[1])
+        return Reference(path, match[1], float(match[2]) if match[2] else None)
+
+
+def _varies(nodes: Sequence[Node]) -> bool:
+    return not all(isinstance(node, Constant) for node in nodes)
+
+
+def _plain(node: Node) -> Any:
+    return node.value if isinstance(node, Constant) else None
+
+
+def _is_number(value: object) -> bool:
+    finite = isinstance(value, int | float) and abs(value) < 1e300
+    return finite and not isinstance(value, bool)
+
+
+def labels_of(options: Sequence[object]) -> list[Value]:
+    """Returns one value an option, all of one type: the options themselves, or words for them."""
+    if all(type(option) is type(options[0]) for option in options) and isinstance(
+        options[0], str | int | float
+    ):
+        return list(options)  # type: ignore[arg-type]
+    if all(_is_number(option) for option in options):
+        return [float(option) for option in options]  # type: ignore[arg-type]
+    words = [_word(option) for option in options]
+    return [
+        word if words.count(word) == 1 else f"{word}-{words[: i + 1].count(word)}"
+        for i, word in enumerate(words)
+    ]
+
+
+def _word(option: object) -> str:
+    if isinstance(option, Mapping):
+        kind = option.get("type", option.get("block", "option"))
+        if kind == "option" and option and all(_is_number(x) for x in option.values()):
+            return ",".join(f"{key}={x:g}" for key, x in option.items())
+        return _word(kind) if isinstance(kind, str | Mapping) else "option"
+    if isinstance(option, str):
+        return option.lstrip("$")
+    if isinstance(option, list) and all(isinstance(x, int | float) for x in option):
+        return "x".join(str(x) for x in option)
+    return json.dumps(option) if isinstance(option, bool | int | float | None) else "option"

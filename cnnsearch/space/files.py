@@ -1,0 +1,39 @@
+"""Where space files lie: those that ship, by name, and anybody's, by path."""
+
+from pathlib import Path
+
+from cnnsearch.errors import SpaceError, nearest
+
+
+def folders() -> list[Path]:
+    """Returns where spaces that ship lie: inside the installed package, or in the checkout."""
+    here = Path(__file__).resolve().parents[1]
+    return [f for f in (here / "search_spaces", here.parent / "search_spaces") if f.is_dir()]
+
+
+def shipped() -> dict[str, Path]:
+    """Returns the spaces that ship, published networks left out, by name."""
+    files = [file for folder in folders()[:1] for file in folder.glob("*.yaml")]
+    return {file.stem: file for file in sorted(files)}
+
+
+def published_files() -> dict[str, Path]:
+    """Returns the files of the published networks, by name."""
+    files = [file for folder in folders()[:1] for file in folder.glob("published/*/*.yaml")]
+    return {file.stem: file for file in sorted(files)}
+
+
+def find(space: str) -> Path:
+    """Returns the file of a space given by name or by path.
+
+    Raises:
+        SpaceError: there is none; says which names are near.
+    """
+    if space.endswith((".yaml", ".yml", ".json")) or "/" in space:
+        if not Path(space).is_file():
+            raise SpaceError(f"{space}: there is no such space file")
+        return Path(space)
+    if space in (named := {**published_files(), **shipped()}):
+        return named[space]
+    hint = nearest(space, named) or f" (there are {', '.join(shipped())})"
+    raise SpaceError(f"there is no space named {space!r}{hint}")

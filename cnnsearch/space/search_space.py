@@ -1,0 +1,295 @@
+"""A search space: an architecture file with choices in it."""
+
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import yaml
+
+from cnnsearch.architecture.architecture import Architecture, fingerprint_of
+from cnnsearch.architecture.compound_scaling import Scaling
+from cnnsearch.architecture.cost import Cost, count, try_count
+from cnnsearch.errors import ArchitectureError, SpaceError, nearest
+from cnnsearch.space.choices import Constant, Node, Parameter, Value, active, corners
+from cnnsearch.space.compiler import Compiler
+from cnnsearch.space.files import find, folders, published_files, shipped
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.utils.safe_yaml import read_yaml
+
+if TYPE_CHECKING:
+    import keras_tuner
+
+__all__ = ["Candidate", "SearchSpace", "find", "folders", "published_files", "shipped"]
+
+TRIES = 64  # random candidates that are wired before a space is said to hold none that can be
+WORK = 60_000  # layers and values of the file that random candidates may come to
+MOST_CHECKED = 400_000  # values of the file, once for each option and end of a range
+MOST_CORNERS = 256  # combinations of the ends of what ``scaling`` leaves open
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One point of a space: an architecture and the recipe that trains it."""
+
+    architecture: Architecture
+    recipe: TrainingRecipe
+
+    @property
+    def fingerprint(self) -> str:
+        """16 hexadecimal digits, the same exactly where architecture and recipe are the same."""
+        identity = {"architecture": self.architecture.fingerprint, "recipe": self.recipe.to_data()}
+        return fingerprint_of(identity)
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """Everything a search may choose from.
+
+    Attributes:
+        name: of the file, or what the file says.
+        text: the file as it was read.
+        description: the file's own words.
+        parameters: the hyperparameters, parents before those that depend on them.
+    """
+
+    name: str
+    text: str
+    description: str
+    parameters: tuple[Parameter, ...]
+    source: str
+    _variables: tuple[tuple[str, Node], ...]
+    _architecture: Node
+    _recipe: Node
+    _scaling: Node | None = None
+    _values: int = 1  # in the file
+    _adapted: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def load(cls, space: str | Path) -> Self:
+        """Reads a space by the name of one that ships, or by the path of a file.
+
+        Raises:
+            SpaceError: there is no such space, or one line naming file, key, rule and value.
+        """
+        path = find(str(space))
+        try:
+            text = path.read_text("utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise SpaceError(f"{path}: cannot be read: {error}") from None
+        return cls.from_text(text, str(space) if str(space) == str(path) else path.name)
+
+    @classmethod
+    def from_text(cls, text: str, source: str = "space") -> Self:
+        """Reads a space from YAML or JSON text; ``source`` names it in messages."""
+        data = read_yaml(text, source)
+        if not isinstance(data, dict):
+            raise SpaceError(f"{source}: expected a mapping of keys such as input, stem and stages")
+        space = cls._compile(dict(data), text, source)
+        space._check_values()
+        space.check_wiring()
+        return space
+
+    @classmethod
+    def from_architecture(
+        cls, architecture: Architecture, recipe: TrainingRecipe | None = None
+    ) -> Self:
+        """Returns the space whose only point is ``architecture``."""
+        data = architecture.to_data()
+        if recipe:
+            data["recipe"] = recipe.to_data()
+        return cls.from_text(yaml.safe_dump(data, sort_keys=False), architecture.name or "space")
+
+    @classmethod
+    def _compile(cls, data: dict[str, Any], text: str, source: str) -> Self:
+        compiler = Compiler(source)
+        own = ("variables", "recipe", "scaling")
+        known = [*Architecture.model_fields, *own]
+        for key in data:
+            if key not in known:
+                raise SpaceError(f"{source}: {key}: unknown key{nearest(str(key), known)}")
+        described = data.get("variables", {})
+        if not isinstance(described, dict):
+            raise SpaceError(f"{source}: variables: expected a mapping of names to values")
+        variables: list[tuple[str, Node]] = []
+        for name, value in described.items():
+            variables.append((name, compiler.compile(value, f"variables.{name}")))
+            compiler.variables.append(name)
+        body = {key: data[key] for key in data if key not in own}
+        architecture = compiler.compile(body, "")
+        recipe = compiler.compile(data.get("recipe", {}), "recipe")
+        scaling = compiler.compile(data["scaling"], "scaling") if "scaling" in data else None
+        for name in described:
+            if name not in compiler.used:
+                raise SpaceError(f"{source}: variables.{name}: this variable is never used")
+        return cls(
+            name=str(data.get("name") or Path(source).stem),
+            text=text,
+            description=str(data.get("description", "")).strip(),
+            parameters=tuple(compiler.parameters),
+            source=source,
+            _variables=tuple(variables),
+            _architecture=architecture,
+            _recipe=recipe,
+            _scaling=scaling,
+            _values=compiler.nodes,
+        )
+
+    def _check_values(self) -> None:
+        """Decodes every option and both ends of every range at least once."""
+        edges = sum(len(parameter.edges()) for parameter in self.parameters)
+        if edges * self._values > MOST_CHECKED:
+            raise SpaceError(
+                f"{self.source}: too large to check: {edges:,} options and ends of ranges in a "
+                f"file of {self._values:,} values (their product is above {MOST_CHECKED:,})"
+            )
+        gates = {name for parameter in self.parameters for name, _ in parameter.when}
+        for parameter in self.parameters:
+            base = self._complete(dict(parameter.when))
+            for value in parameter.edges():
+                values = {**base, parameter.name: value}
+                self.decode(self._complete(values) if parameter.name in gates else values)
+        for values in self._scalings():
+            self.decode(self._complete(values))
+
+    def _scalings(self) -> list[dict[str, Value]]:
+        """Every corner of what ``scaling`` leaves open: alone, phi = 0 would hide gamma."""
+        chosen = [p for p in self.parameters if p.name.partition(".")[0] == "scaling"]
+        if prod(len(p.ends()) for p in chosen) > MOST_CORNERS:
+            raise SpaceError(
+                f"{self.source}: scaling: more than {MOST_CORNERS} combinations of ends"
+            )
+        return corners(chosen)
+
+    def _complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        for parameter in active(self.parameters, values):  # sees the values as they are filled in
+            values[parameter.name] = fixed.get(parameter.name, parameter.edges()[0])
+        return values
+
+    def check_wiring(self) -> None:
+        """Raises a SpaceError unless one of many random candidates can be wired."""
+        first: ArchitectureError | None = None
+        for cost in self.costs(TRIES):
+            if isinstance(cost, Cost):
+                return
+            first = first or cost
+        raise SpaceError(f"{self.source}: no candidate can be wired: {first}")
+
+    def costs(self, samples: int) -> Iterator[Cost | ArchitectureError]:
+        """Yields the costs of random candidates, the same at every call, or why there is none.
+
+        There are fewer than ``samples`` of a space without choices, or whose candidates are huge.
+        """
+        rng, work = random.Random(0), 0
+        for _ in range(samples if self.parameters else 1):
+            cost, layers = try_count(self.decode(self.sample(rng)).architecture)
+            yield cost
+            work += layers + self._values
+            if work > WORK:
+                return
+
+    def adapted(
+        self,
+        *,
+        classes: int | None = None,
+        channels: int | None = None,
+        image: tuple[int, int] | None = None,
+    ) -> Self:
+        """Returns the space with every candidate fitted to a data set's classes and channels."""
+        changes = {"classes": classes, "channels": channels, "image": image}
+        changed = {key: value for key, value in changes.items() if value is not None}
+        return replace(self, _adapted={**self._adapted, **changed})
+
+    def decode(self, values: Mapping[str, Value]) -> Candidate:
+        """Returns the candidate that ``values`` describe: a substitution, nothing more.
+
+        Args:
+            values: a value for each active hyperparameter, by name; others are ignored.
+
+        Raises:
+            SpaceError: a value is missing, or not one of the hyperparameter's, or breaks a rule.
+        """
+        data, scaling, recipe = self._plain(values)
+        try:
+            architecture = Architecture.from_data(data, self.source).adapted(**self._adapted)
+            if scaling is not None:
+                wanted = Scaling.from_data(scaling, self.source)
+                architecture = wanted.applied(architecture, self.source)
+        except ArchitectureError as error:
+            raise SpaceError(str(error)) from None
+        return Candidate(architecture, TrainingRecipe.from_data(recipe, self.source))
+
+    def _plain(self, values: Mapping[str, Value]) -> tuple[Any, Any, Any]:
+        variables: dict[str, Any] = {}
+        nodes = (self._architecture, self._scaling or Constant(None), self._recipe)
+        try:
+            for name, node in self._variables:
+                variables[name] = node.decode(values, variables)
+            architecture, scaling, recipe = (node.decode(values, variables) for node in nodes)
+        except SpaceError as error:
+            raise SpaceError(f"{self.source}: {error}") from None
+        return architecture, scaling, recipe
+
+    def sample(self, rng: random.Random) -> dict[str, Value]:
+        """Returns random values of the hyperparameters that are active under them."""
+        values: dict[str, Value] = {}
+        for parameter in active(self.parameters, values):  # sees the values as they are filled in
+            values[parameter.name] = parameter.sample(rng)
+        return values
+
+    def first(self) -> Candidate:
+        """Returns the candidate of every first option and lowest number."""
+        return self.decode(self._complete({}))
+
+    def active(self, values: Mapping[str, Value]) -> list[Parameter]:
+        """Returns the hyperparameters that exist under ``values``."""
+        return list(active(self.parameters, values))
+
+    def cost(self, values: Mapping[str, Value]) -> Cost:
+        """Returns the cost of the candidate that ``values`` describe.
+
+        Raises:
+            ArchitectureError: it cannot be wired.
+        """
+        return count(self.decode(values).architecture)
+
+    @property
+    def input(self) -> tuple[int, int, int]:
+        """Height, width and channels of the largest image that a candidate reads."""
+        return max(self.inputs())
+
+    def inputs(self) -> list[tuple[int, int, int]]:
+        """Returns the sizes that the options for the input lead to."""
+        start = max(self._scalings(), key=self._input)
+        sizes = [self._input(start)]
+        for parameter in self.parameters:
+            if parameter.name.startswith(("input", "variables.")):
+                fixed = {**start, **dict(parameter.when)}
+                sizes += [self._input({**fixed, parameter.name: v}) for v in parameter.edges()]
+        return sizes
+
+    def _input(self, fixed: Mapping[str, Value]) -> tuple[int, int, int]:
+        return self.decode(self._complete(fixed)).architecture.input
+
+    @property
+    def size(self) -> int:
+        """How many different candidates the discrete choices give, recipes among them."""
+        size = self._architecture.size() * self._recipe.size()
+        for node in (*(node for _, node in self._variables), self._scaling):
+            size *= node.size() if node else 1
+        return size
+
+    @property
+    def continuous(self) -> tuple[Parameter, ...]:
+        """The hyperparameters that take any value of an interval."""
+        return tuple(p for p in self.parameters if p.kind == "float" and p.low < p.high)
+
+    def hypermodel(self, **options: Any) -> "keras_tuner.HyperModel":
+        """Returns an ordinary ``HyperModel`` of this space; see :func:`cnnsearch.hypermodel`."""
+        import cnnsearch  # the public name: this package may not import ``oracles`` above it
+
+        model: keras_tuner.HyperModel = cnnsearch.hypermodel(self, **options)
+        return model

@@ -1,0 +1,89 @@
+"""Draws short against long scores: a picture of how far short trainings can be trusted."""
+
+import math
+import os
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cnnsearch.errors import CnnsearchError
+from cnnsearch.studies.fidelity.plan import LONG
+from cnnsearch.studies.fidelity.results import Comparison, FidelityReport
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Okabe & Ito's colours, which the colour-blind tell apart.
+COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
+MARKS = "osD^vP*X"
+COLUMNS, SIDE = 3, 4.2
+DPI = 120
+
+
+def draw(report: FidelityReport) -> "Figure":
+    """Returns a panel for each kind of short training; families have colours and marks."""
+    from matplotlib.figure import Figure
+
+    count = len(report.comparisons)
+    columns = min(COLUMNS, count)
+    rows = math.ceil(count / columns)
+    figure = Figure(figsize=(SIDE * columns + 0.4, SIDE * rows + 1.1), layout="constrained")
+    grid: Any = figure.subplots(rows, columns, squeeze=False)
+    axes = list(grid.flat)
+    for panel, one in zip(axes, report.comparisons, strict=False):
+        _panel(panel, one, report)
+    for panel in axes[count:]:
+        panel.set_axis_off()
+    axes[0].set_ylabel(f"validation score after {report.epochs} epochs, %")
+    figure.suptitle(f"{report.space} on {Path(report.data).name}, {report.device}", fontsize=11)
+    handles, names = axes[0].get_legend_handles_labels()
+    if 1 < len(names) <= len(COLORS):
+        figure.legend(
+            handles, names, loc="outside lower center", ncols=min(3 * columns, len(names))
+        )
+    return figure
+
+
+def _panel(axes: "Axes", one: Comparison, report: FidelityReport) -> None:
+    short, long = report.scores[one.label], report.scores[LONG]
+    both = sorted(short.keys() & long.keys())
+    families = sorted({report.families[number] for number in both})
+    for place, family in enumerate(families):
+        members = [number for number in both if report.families[number] == family]
+        xs, ys = [100 * short[n] for n in members], [100 * long[n] for n in members]
+        look = place % len(COLORS)
+        axes.scatter(xs, ys, s=26, color=COLORS[look], marker=MARKS[look], label=family, alpha=0.85)
+    x, y = 100 * short[one.winner], 100 * long[one.winner]
+    axes.scatter([x], [y], s=130, facecolors="none", edgecolors="black", linewidths=1.2)
+    axes.annotate("best short", (x, y), (-8, -16), textcoords="offset points", ha="right")
+    axes.axhline(100 * max(long[n] for n in both), color="#999999", linewidth=0.8, linestyle=":")
+    axes.set_xlabel(f"validation score, {one.label}, %")
+    rho, tau = one.spearman, one.kendall
+    title = f"Spearman {rho.value:.2f} ({rho.low:.2f} to {rho.high:.2f}), Kendall {tau.value:.2f}"
+    axes.set_title(title, fontsize=10)
+    axes.grid(color="#e6e9ec", linewidth=0.6)
+    axes.set_axisbelow(True)
+
+
+def save(report: FidelityReport, path: Path) -> None:
+    """Writes the picture as PNG, whole or not at all.
+
+    Raises:
+        CnnsearchError: it cannot be written there.
+    """
+    figure = draw(report)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                figure.savefig(file, format="png", dpi=DPI)
+                file.flush()
+                os.fsync(file.fileno())
+            Path(beside).chmod(0o644)
+            os.replace(beside, path)
+        finally:
+            Path(beside).unlink(missing_ok=True)
+    except OSError as error:
+        raise CnnsearchError(f"--plot {path}: cannot be written: {error.strerror}") from None

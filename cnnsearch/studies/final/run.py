@@ -1,0 +1,136 @@
+"""The run of a final training: made, gone on with, found again."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cnnsearch.data import Dataset
+from cnnsearch.engine.display import Quiet
+from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.initial_weights import FILE as WEIGHTS
+from cnnsearch.engine.placement import check_placement, moved
+from cnnsearch.engine.settings import Settings, check_same_data, load_data, manifest, recorded
+from cnnsearch.errors import RunError
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.studies.final.entrants import Entrant
+from cnnsearch.studies.final.results import Row, rows
+from cnnsearch.studies.final.session import KIND, Session, complete
+from cnnsearch.utils import environment
+from cnnsearch.utils.units import parse_time
+
+
+@dataclass(frozen=True)
+class FinalResult:
+    """How a final training ended.
+
+    Attributes:
+        run: the run's folder and database.
+        reason: why it ended: trials (all are trained and evaluated), time or interrupted.
+        rows: a line for each network.
+    """
+
+    run: RunDirectory
+    reason: str
+    rows: tuple[Row, ...]
+
+
+def create(
+    root: Path,
+    name: str,
+    settings: Settings,
+    data: Dataset,
+    entrants: Sequence[Entrant],
+    asked: Mapping[str, Any],
+    search: RunDirectory | None = None,
+) -> RunDirectory:
+    """Makes the run's folder.
+
+    Args:
+        root: the folder of all runs.
+        name: of this one.
+        settings: of the search whose winners are trained, as they are to be for this training.
+        data: with its validation split.
+        entrants: what is trained.
+        asked: what decides the outcome, so that going on with something else can be refused.
+        search: whose winners they are; trained weights that it started from are started from here.
+    """
+    pretrained = search.manifest.get("pretrained") if search else None
+    record = manifest(asked["from"], settings, data, pretrained)
+    final = {**asked, "entrants": [entrant.to_data() for entrant in entrants]}
+    record = {**record, "kind": KIND, "strategy": KIND, KIND: final}
+    run = RunDirectory.create(root, name, record, settings.space)
+    if search and pretrained:
+        beside = run.path / f".{WEIGHTS}.tmp"
+        shutil.copyfile(search.path / WEIGHTS, beside)
+        os.replace(beside, run.path / WEIGHTS)
+    return run
+
+
+def check_same_request(run: RunDirectory, asked: Mapping[str, Any]) -> None:
+    """Refuses to go on with another training than the run was begun with."""
+    if run.manifest.get("kind") != KIND:
+        raise RunError(f"run {run.name!r} is no final training: choose another --name")
+    began = run.manifest[KIND]
+    for key, value in asked.items():
+        if began.get(key, value) != value:
+            flag = {"from": "which network or --run", "changes": "--set"}.get(key, f"--{key}")
+            raise RunError(
+                f"run {run.name!r} was begun with another value of {flag}: {began[key]!r}, "
+                f"now {value!r}; choose another --name"
+            )
+
+
+def run_final(
+    run: RunDirectory,
+    watcher: Watcher | None = None,
+    seconds: float | None = None,
+    **placement: Any,
+) -> FinalResult:
+    """Trains what is not yet trained, evaluates what is not yet evaluated, writes the results.
+
+    After ``seconds`` no more is trained; what is finished by then is evaluated. Of a run that is
+    complete, nothing is read but what it recorded. ``placement``: of
+    :func:`cnnsearch.engine.placement.moved`.
+    """
+    if complete(run):
+        return FinalResult(run, "trials", tuple(rows(run)))
+    settings = moved(recorded(run), **placement)
+    check_placement(settings)
+    watcher = watcher or Quiet()
+    environment.settle_backend()
+    space = SearchSpace.from_text(run.space_text, settings.source)
+    data = load_data(settings, space, run.path.parent)
+    with run.lock():
+        check_same_data(run, data)
+        reason = Session(run, settings, space, data, watcher, seconds).run()
+    return FinalResult(run, reason, tuple(rows(run)))
+
+
+def is_final(run: RunDirectory) -> bool:
+    """Whether a run is a final training."""
+    return run.manifest.get("kind") == KIND
+
+
+def resume_final(
+    root: Path,
+    name: str,
+    watcher: Watcher | None = None,
+    max_time: str | float | None = None,
+    **placement: Any,
+) -> FinalResult:
+    """Goes on with a final training as it was asked for, ``placement`` apart."""
+    seconds = None if max_time is None else parse_time(max_time, "--max-time")
+    return run_final(RunDirectory.open(root, name), watcher, seconds, **placement)
+
+
+def exists_final(root: Path, name: str) -> bool:
+    """Whether there is such a run, and it is a final training."""
+    if not RunDirectory.exists(root, name):
+        return False
+    with closing(RunDirectory.open(root, name)) as run:
+        return is_final(run)

@@ -1,0 +1,215 @@
+"""One session of a final training: trains what is left, evaluates it once, writes the results."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from cnnsearch.data import Dataset
+from cnnsearch.engine.display.callback import Overview, Watcher
+from cnnsearch.engine.driver import TIME_IS_UP, Driver
+from cnnsearch.engine.initial_weights import pretrained_of
+from cnnsearch.engine.placement import executor_of, slots
+from cnnsearch.engine.settings import Settings, class_weights, pixel_statistics
+from cnnsearch.engine.trial_plan import Assignment, Planned
+from cnnsearch.errors import RunError
+from cnnsearch.oracles.fixed_list import FixedList
+from cnnsearch.oracles.protocol import Proposal
+from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
+from cnnsearch.runs.mlflow import Tracker
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.studies.final.artifacts import RESULTS, write_details, write_results
+from cnnsearch.studies.final.entrants import WINNER, numbered
+from cnnsearch.studies.final.metrics import test_metrics
+from cnnsearch.studies.final.predict import Task, answers, predict
+from cnnsearch.studies.final.results import ENDED, Row, compared, entrants_of, evaluated, rows
+from cnnsearch.utils import environment
+from cnnsearch.utils.units import many
+
+KIND = "final"
+
+
+class Session:
+    """One session; the caller holds the run's lock."""
+
+    def __init__(
+        self,
+        run: RunDirectory,
+        settings: Settings,
+        space: SearchSpace,
+        data: Dataset,
+        watcher: Watcher,
+        seconds: float | None = None,
+    ) -> None:
+        self._deadline = None if seconds is None else time.monotonic() + seconds
+        self._run, self._settings, self._space, self._data = run, settings, space, data
+        self._watcher = watcher
+        self._final: Mapping[str, Any] = run.manifest[KIND]
+        self._entrants = entrants_of(run)
+        self._train_on = data if self._final["hold-out"] else data.joined()
+        self._tracker = Tracker(run, settings.mlflow_uri, on_message=watcher.note)
+
+    def run(self) -> str:
+        """Trains and evaluates what is left; whatever happens, the journal says how it ended."""
+        reason = "error"
+        try:
+            self._begin()
+            reason = self._train()
+            if reason in ("trials", TIME_IS_UP):
+                self._evaluate()
+        except BaseException:
+            reason = INTERRUPTED
+            raise
+        finally:
+            self._end(reason)
+        return reason
+
+    def _train(self) -> str:
+        left = self._left()
+        if not left:
+            return "trials"
+        executor = executor_of(self._settings)
+        try:
+            executor.warm()
+            environment.import_frameworks()
+            driver = Driver(
+                self._run, FixedList(left), executor, self._assignment(), self._watcher,
+                self._tracker,
+            )  # fmt: skip
+            return driver.search()
+        finally:
+            executor.close()
+            self._watcher.stop()
+
+    def _begin(self) -> None:
+        resumed = self._run.db.last("run_") is not None
+        facts = environment.environment()
+        self._run.db.append("run_started", {"resumed": resumed, "environment": facts})
+        self._tracker.start()
+        if self._left():
+            self._watcher.begin(self._overview())
+
+    def _left(self) -> list[Proposal]:
+        """The trainings that have no end yet, those that were running among them."""
+        ended = {t.id for t in self._run.db.trials() if t.status in ENDED}
+        plan = numbered(self._entrants, self._final["seeds"])
+        epochs = self._final["epochs"]
+        return [
+            Proposal(trial, number, self._values(index, seed), epochs)
+            for number, (trial, index, seed) in enumerate(plan, start=1)
+            if trial not in ended
+        ]
+
+    def _values(self, index: int, seed: int) -> dict[str, Any]:
+        entrant = self._entrants[index]
+        return {"role": entrant.role, "network": entrant.label, "seed": seed, "entrant": index}
+
+    def _assignment(self) -> Assignment:
+        plan = {
+            trial: Planned(self._entrants[index].candidate, self._settings.seed + seed)
+            for trial, index, seed in numbered(self._entrants, self._final["seeds"])
+        }
+        return Assignment(
+            space=self._space,
+            dataset=self._train_on,
+            seed=self._settings.seed,
+            epochs=self._final["epochs"],
+            rungs=False,
+            deadline=self._deadline,
+            pretrained=pretrained_of(self._run),
+            objective=self._settings.objective,
+            class_weights=class_weights(self._settings, self._train_on),
+            plan=plan,
+        )
+
+    def _overview(self) -> Overview:
+        seeds, data = self._final["seeds"], self._train_on
+        total = len(self._entrants) * seeds
+        held = "validation held out" if data.validation.count else "validation included"
+        names = ", ".join(f"{e.label} ({e.role})" for e in self._entrants)
+        title = (
+            f"Training {names} on {data.source} ({data.train.count:,} images, {held}): "
+            f"{self._final['epochs']} epochs, {seeds} seed{'s' * (seeds != 1)} each. "
+            f"Run {self._run.name}, on {environment.device()}."
+        )
+        return Overview(
+            run=self._run.name, space=self._final["from"], data=data.source,
+            images=data.train.count, classes=data.classes, strategy=KIND, trials=total,
+            epochs=self._final["epochs"], budget="", finished=total - len(self._left()), best=None,
+            seconds=None, device=environment.device(), workers=slots(self._settings), title=title,
+            measured="val accuracy" if data.validation.count else "train accuracy",
+        )  # fmt: skip
+
+    def _evaluate(self) -> None:
+        """Asks each finished model once about the test split, and writes down what it said."""
+        if not self._data.test.count:
+            raise RunError(f"{self._data.source} has no test split to judge by")
+        done = evaluated(self._run)
+        finished = [t for t in self._run.db.trials() if t.status == "completed"]
+        waiting = {t.id: t for t in finished if t.id not in done}
+        if waiting:
+            self._watcher.note(f"Evaluating {many(len(waiting), 'model')} on the test split, once.")
+            asked = [t for t in waiting if answers(self._run.trial_dir(t)) is None]
+            for trial in [t for t in waiting if t not in asked]:
+                self._record(trial)  # killed between the answers and the journal
+            for trial in predict([self._task(waiting[t]) for t in asked]):
+                self._record(trial)
+        if finished and (waiting or self._run.db.last("results") is None):
+            self._conclude()
+
+    def _record(self, trial: str) -> None:
+        """Journals what a model's answers come to; they lie in its folder."""
+        found = answers(self._run.trial_dir(trial))
+        if found is None:
+            raise RunError(f"{self._run.trial_dir(trial)}: the model's answers are gone")
+        metrics = {**test_metrics(found.probabilities, found.labels), **found.latency}
+        metrics["test_images"] = len(found.labels)
+        self._run.db.append("evaluated", metrics, trial)
+
+    def _conclude(self) -> None:
+        """Compares the networks, writes tables and pictures, and journals both."""
+        files, hardest = write_details(self._run, self._data)
+        result = {
+            "files": [RESULTS, *(file.name for file in files)],
+            "metrics": _summary(rows(self._run)),
+            "differences": compared(self._run),
+            "hardest": hardest,
+        }
+        self._run.db.append("results", result)
+        write_results(self._run)
+
+    def _task(self, trial: TrialRecord) -> Task:
+        mean, std = pixel_statistics(self._run)
+        return Task(
+            trial.id, self._run.trial_dir(trial.id), json.dumps(dict(trial.architecture)),
+            tuple(mean), tuple(std), self._data.image, self._data.test,
+        )  # fmt: skip
+
+    def _end(self, reason: str) -> None:
+        """Writes down how the session ended, and lets go of everything."""
+        self._run.db.append("run_ended", {"reason": reason})
+        self._tracker.notify()
+        self._tracker.close()
+
+
+def _summary(found: Sequence[Row]) -> dict[str, float]:
+    """The first winner's test accuracy, and the references', as metrics of the whole run."""
+    metrics = {}
+    for row in reversed(found):
+        prefix = "test_accuracy" if row.role == WINNER else f"{row.role}_test_accuracy"
+        metrics[prefix] = row.accuracy.mean
+        metrics[f"{prefix}_low"], metrics[f"{prefix}_high"] = row.accuracy.low, row.accuracy.high
+        if row.accuracy.std is not None:
+            metrics[f"{prefix}_std"] = row.accuracy.std
+    return metrics
+
+
+def complete(run: RunDirectory) -> bool:
+    """Whether everything is trained, evaluated and written down."""
+    trials = {t.id: t.status for t in run.db.trials()}
+    plan = numbered(entrants_of(run), run.manifest[KIND]["seeds"])
+    if any(trials.get(trial) not in ENDED for trial, _, _ in plan):
+        return False
+    finished = {trial for trial, status in trials.items() if status == "completed"}
+    return finished <= set(evaluated(run)) and run.db.last("results") is not None

@@ -1,0 +1,143 @@
+"""A training's state on disk: written beside, fsynced, renamed; arrays and JSON, no pickle."""
+
+import errno
+import json
+import os
+import zipfile
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from cnnsearch.errors import DiskFullError, RunError
+
+STATE = "state.npz"
+"""All that is needed to go on: weights, optimizer, random generators, history."""
+BEST = "best.npz"
+"""The weights of the best epoch."""
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
+_HEADER = "header"
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What one file holds: a header of plain data and arrays in order."""
+
+    header: Mapping[str, Any]
+    arrays: tuple[npt.NDArray[Any], ...]
+
+
+def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
+    """Writes a checkpoint; whoever reads ``path``, at any time, reads a whole one, old or new.
+
+    Raises:
+        DiskFullError: there is no room; nothing is changed.
+        RunError: the disk refuses.
+    """
+    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    named = {f"{i:05d}": np.asarray(array) for i, array in enumerate(arrays)}
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with beside.open("wb") as file:
+            np.savez(file, allow_pickle=False, **{_HEADER: np.array(json.dumps(header))}, **named)
+            file.flush()
+            os.fsync(file.fileno())
+        beside.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        with suppress(OSError):
+            beside.unlink(missing_ok=True)
+        kind = DiskFullError if error.errno in NO_ROOM else RunError
+        raise kind(f"{path}: the checkpoint cannot be written: {error.strerror}") from None
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a process that was killed while it wrote a checkpoint left behind.
+
+    Nobody else may be writing in the folder.
+    """
+    for path in folder.glob("*.tmp"):
+        with suppress(OSError):
+            path.unlink()
+
+
+def read(path: Path) -> Checkpoint | None:
+    """Returns a checkpoint, or None if there is none.
+
+    Raises:
+        RunError: the file is no checkpoint.
+    """
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            names = sorted(name for name in file.files if name != _HEADER)
+            header = json.loads(str(file[_HEADER]))
+            return Checkpoint(header, tuple(file[name] for name in names))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        raise RunError(f"{path}: not a checkpoint: {error}") from None
+
+
+def epoch_of(path: Path) -> int | None:
+    """Returns the epoch that a file's header names, or None if there is no file."""
+    checkpoint = read(path)
+    return None if checkpoint is None else checkpoint.header.get("epoch")
+
+
+def values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
+    """Returns the values of Keras variables, in order."""
+    return [np.asarray(variable) for variable in variables]
+
+
+def restore(variables: Sequence[Any], arrays: Sequence[Any], path: Path) -> None:
+    """Assigns values to Keras variables, in order.
+
+    Raises:
+        RunError: they are another model's.
+    """
+    shapes = [tuple(variable.shape) for variable in variables]
+    if shapes != [array.shape for array in arrays]:
+        raise RunError(f"{path}: the checkpoint is of another model, its shapes differ")
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def save_weights(model: Any, path: Path, header: Mapping[str, Any] | None = None) -> None:
+    """Writes a model's weights under their layers' names."""
+    paths = [variable.path for variable in model.weights]
+    write(path, {**(header or {}), "paths": paths}, values(model.weights))
+
+
+def load_weights(model: Any, path: Path) -> None:
+    """Gives a model the weights of a file of :func:`save_weights`.
+
+    The model may lack layers of the one that was saved (the auxiliary heads).
+
+    Args:
+        model: as :func:`cnnsearch.training.model.build` built it, of the same architecture.
+        path: the file, or the folder of a trial.
+
+    Raises:
+        RunError: there is no such file, or it is of another architecture.
+    """
+    path = path / BEST if path.is_dir() else path
+    checkpoint = read(path)
+    if checkpoint is None:
+        raise RunError(f"{path}: there are no weights")
+    saved = dict(zip(checkpoint.header["paths"], checkpoint.arrays, strict=True))
+    missing = [variable.path for variable in model.weights if variable.path not in saved]
+    if missing:
+        raise RunError(f"{path}: the weights are of another architecture, without {missing[0]}")
+    restore(model.weights, [saved[variable.path] for variable in model.weights], path)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,81 @@
+"""Losses on logits and integer labels."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from cnnsearch.training.transforms import Targets
+
+Tensor = Any
+
+
+def cross_entropy(labels: Tensor, logits: Tensor, smoothing: float = 0.0) -> Tensor:
+    """Returns each example's cross-entropy in nats, (N,), in float32 whatever the logits are.
+
+    Args:
+        labels: int (N,).
+        logits: (N, classes).
+        smoothing: share of the target spread evenly over all classes (arXiv:1512.00567, section 7).
+    """
+    likely = ops.log_softmax(ops.cast(logits, "float32"), axis=-1)
+    index = ops.expand_dims(ops.cast(labels, "int32"), -1)
+    right = ops.squeeze(ops.take_along_axis(likely, index, axis=-1), -1)
+    if not smoothing:
+        return -right
+    return -(1.0 - smoothing) * right - smoothing * ops.mean(likely, axis=-1)
+
+
+def correct(labels: Tensor, logits: Tensor) -> Tensor:
+    """Returns 1.0 for each example whose largest logit is its label's, (N,)."""
+    return ops.cast(ops.argmax(logits, axis=-1) == ops.cast(labels, "int32"), "float32")
+
+
+def target_entropy(targets: Targets, logits: Tensor, smoothing: float) -> Tensor:
+    """Returns each example's cross-entropy with its target, of two labels where images are mixed.
+
+    Args:
+        targets: of N examples.
+        logits: (N, classes).
+        smoothing: of the labels.
+    """
+    loss = cross_entropy(targets.labels, logits, smoothing)
+    if targets.others is None or targets.share is None:
+        return loss
+    return targets.share * loss + (1.0 - targets.share) * cross_entropy(
+        targets.others, logits, smoothing
+    )
+
+
+def class_weights(targets: Targets, weights: Tensor) -> Tensor:
+    """Returns each example's weight, (N,), by its label: a mixture of two where images are mixed.
+
+    Args:
+        targets: of N examples.
+        weights: of each class.
+    """
+    of_label = ops.take(weights, targets.labels, axis=0)
+    if targets.others is None or targets.share is None:
+        return of_label
+    other = ops.take(weights, targets.others, axis=0)
+    return targets.share * of_label + (1.0 - targets.share) * other
+
+
+class SmoothedCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
+    """:func:`cross_entropy` as a loss for ``model.compile``; labels are integers, (N,) or (N, 1).
+
+    Args:
+        smoothing: share of the target spread evenly over all classes.
+    """
+
+    def __init__(self, smoothing: float = 0.0, **options: Any) -> None:
+        super().__init__(**{"name": "cross_entropy", **options})
+        self.smoothing = smoothing
+
+    def call(self, y_true: Tensor, y_pred: Tensor) -> Tensor:
+        """Returns each example's loss."""
+        return cross_entropy(ops.reshape(y_true, (-1,)), y_pred, self.smoothing)
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns what :meth:`__init__` takes."""
+        return {**super().get_config(), "smoothing": self.smoothing}

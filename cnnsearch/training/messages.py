@@ -1,0 +1,216 @@
+"""What the driver and a trial's process say to each other: plain picklable data."""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from cnnsearch.data.dataset import Dataset
+
+FailureKind = Literal["nan", "out_of_memory", "crash", "timeout"]
+
+
+class CandidateFailure(Exception):
+    """A candidate that cannot be trained to its end: an answer about it, no fault of ours.
+
+    Args:
+        kind: what went wrong.
+        reason: one line for people.
+    """
+
+    def __init__(self, kind: FailureKind, reason: str) -> None:
+        super().__init__(kind, reason)
+        self.kind, self.reason = kind, reason
+
+    def __str__(self) -> str:
+        return f"{self.kind}: {self.reason}"
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What a training came to. Values are those of the best epoch, whose weights are kept.
+
+    Attributes:
+        val_accuracy: on the whole validation split, in [0, 1]; None: nothing was held out.
+        val_loss: mean cross-entropy on the whole validation split, in nats.
+        val_balanced_accuracy: mean recall of the classes.
+        val_macro_f1: mean F1 of the classes.
+        params_trained: weights that moved from the first epoch on.
+        accuracy: on the augmented training batches of that epoch, while the weights moved.
+        loss: what was minimized, in that epoch: smoothing and auxiliary heads included.
+        epochs: the last epoch trained; fewer than asked for where training was stopped early.
+        initial_epoch: epochs that an earlier trial had already trained.
+        best_epoch: counted from 1.
+        steps: steps an epoch.
+        batch_norm_momentum: that was used.
+        seconds: building, tracing, training and measuring; of all sessions if interrupted.
+        peak_memory_mb: largest resident memory of the process, in MiB.
+    """
+
+    val_accuracy: float | None
+    val_loss: float | None
+    accuracy: float
+    loss: float
+    epochs: int
+    initial_epoch: int
+    best_epoch: int
+    steps: int
+    batch_norm_momentum: float
+    seconds: float
+    peak_memory_mb: float
+    val_balanced_accuracy: float | None = None
+    val_macro_f1: float | None = None
+    params_trained: int | None = None
+
+    @property
+    def metrics(self) -> dict[str, float]:
+        """What is known by name, as the journal and the tracking store it."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+    def score(self, objective: str = "accuracy") -> float:
+        """Returns what a search ranks by; the training accuracy where nothing was held out.
+
+        Args:
+            objective: of :data:`cnnsearch.training.metrics.OBJECTIVES`.
+        """
+        found = getattr(self, f"val_{objective}")
+        return self.accuracy if found is None else float(found)
+
+
+@dataclass(frozen=True)
+class Pretrained:
+    """The trained weights that every candidate of a search starts from.
+
+    Attributes:
+        weights: file of :func:`cnnsearch.training.checkpoint.save_weights`.
+        mean: per channel, of pixels scaled to [0, 1], as the weights were trained.
+        std: per channel, likewise.
+        freeze: whether only the head is trained.
+    """
+
+    weights: Path
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    freeze: bool
+
+
+@dataclass(frozen=True)
+class TrialTask:
+    """One candidate to be trained.
+
+    Attributes:
+        trial_id: the oracle's.
+        architecture: as JSON.
+        recipe: as JSON.
+        epochs: the last epoch to train, counted from 1.
+        initial_epoch: epochs that the trial it continues has trained.
+        seed: of weights, batches, augmentation and dropout.
+        dataset: what it is trained and validated on.
+        directory: for checkpoints and the log; what is found in it is gone on with.
+        continues: directory of the trial whose last state this one starts from.
+        pretrained: weights to start from; None: random ones.
+        objective: by which the best epoch is chosen.
+        class_weights: of each class in the loss; empty: all alike.
+        accumulate: parts in which a batch is trained, gradients added up; more than 1 where the
+            whole batch did not fit in memory.
+        attempt: how often this trial was begun or gone on with because it died, counted from 1.
+    """
+
+    trial_id: str
+    architecture: str
+    recipe: str
+    epochs: int
+    initial_epoch: int
+    seed: int
+    dataset: Dataset
+    directory: Path
+    continues: Path | None = None
+    pretrained: Pretrained | None = None
+    objective: str = "accuracy"
+    class_weights: tuple[float, ...] = ()
+    accumulate: int = 1
+    attempt: int = 1
+
+
+@dataclass(frozen=True)
+class EpochEnd:
+    """An epoch is trained and measured.
+
+    Attributes:
+        trial_id: of which trial.
+        epoch: counted from 1.
+        metrics: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
+        replayed: an earlier session trained it, and may have died before it was heard.
+    """
+
+    trial_id: str
+    epoch: int
+    metrics: dict[str, float] = field(default_factory=dict)
+    replayed: bool = False
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A trial cannot go on for now, but will by itself.
+
+    Attributes:
+        trial_id: of which trial.
+        reason: one line for people.
+    """
+
+    trial_id: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Completed:
+    """The trial was trained to its end."""
+
+    measurement: Measurement
+
+
+@dataclass(frozen=True)
+class Failed:
+    """The candidate failed; the search goes on."""
+
+    kind: FailureKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class Fault:
+    """Something that no candidate can help, such as a folder that cannot be written to.
+
+    The search stops, with this message.
+    """
+
+    message: str
+
+
+Outcome = Completed | Failed | Fault
+
+
+@dataclass(frozen=True)
+class TrialEnd:
+    """The last that is heard of a trial."""
+
+    trial_id: str
+    outcome: Outcome
+
+
+Event = EpochEnd | Waiting | TrialEnd
+
+
+def failure(error: BaseException) -> CandidateFailure | None:
+    """Returns what ``error`` says about the candidate, or None if it is a fault of ours."""
+    if isinstance(error, CandidateFailure):
+        return error
+    text = str(error)
+    exhausted = type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in text
+    if isinstance(error, MemoryError) or exhausted:
+        return CandidateFailure("out_of_memory", _first_line(text) or "no memory left")
+    return None
+
+
+def _first_line(text: str) -> str:
+    lines: list[Any] = [line.strip() for line in text.splitlines() if line.strip()]
+    return str(lines[0])[:200] if lines else ""

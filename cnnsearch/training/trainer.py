@@ -1,0 +1,286 @@
+"""Trains one candidate by its recipe and measures it, one epoch after another."""
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.data.dataset import Dataset
+from cnnsearch.errors import DiskFullError, RunError
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training import checkpoint
+from cnnsearch.training.assembly import assemble, hand_over
+from cnnsearch.training.batches import TrainingBatches, validation_batches
+from cnnsearch.training.finetuning import start_from, train_only
+from cnnsearch.training.history import Metrics, Progress
+from cnnsearch.training.job import Job
+from cnnsearch.training.keras_fit import batch_norm_momentum
+from cnnsearch.training.messages import CandidateFailure, Measurement
+from cnnsearch.training.metrics import validation_metrics
+from cnnsearch.training.optimizers import FusedOptimizer
+from cnnsearch.training.phases import Phase, phases
+from cnnsearch.training.steps import Objective, compile_steps
+from cnnsearch.utils.hardware import peak_memory_mb
+
+VALIDATED = ("val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
+LOOK_EVERY = 32
+"""Steps after which the loss is looked at: reading it waits for the device."""
+PATIENCE = 1.0
+"""Seconds between two tries to write to a full disk."""
+MEASURING_BATCH = 4
+"""A batch of measuring is so many training batches: without gradients it takes less memory."""
+
+
+def train(
+    architecture: Architecture,
+    recipe: TrainingRecipe,
+    data: Dataset,
+    *,
+    epochs: int | None = None,
+    initial_epoch: int = 0,
+    seed: int = 0,
+    checkpoint_dir: Path | None = None,
+    continues: Path | None = None,
+    on_epoch: Callable[[int, Metrics], None] | None = None,
+) -> Measurement:
+    """Trains a candidate and measures it on the validation split.
+
+    Args:
+        architecture: of the data's classes; images are resized to its own size in the model.
+        recipe: how.
+        data: only train and validation are read.
+        epochs: the last epoch, counted from 1; the schedule ends there. None: the recipe's.
+        initial_epoch: epochs that ``continues`` has trained.
+        seed: of weights, order, augmentation and dropout; on CPUs it determines every number.
+        checkpoint_dir: where the state is kept after every epoch, and the best epoch's weights; a
+            state that is there already is gone on with, and ends as it would have ended.
+        continues: checkpoint folder of the training to go on from, with its weights and optimizer.
+        on_epoch: is told each epoch and its metrics; those of an earlier session too.
+
+    Returns:
+        The measurement, of the best epoch.
+
+    Raises:
+        CandidateFailure: the loss is no number any more.
+        RunError: a checkpoint is another model's, or cannot be written.
+    """
+    job = Job(
+        architecture, recipe, data, epochs or recipe.epochs,
+        initial_epoch, seed, checkpoint_dir, continues,
+    )  # fmt: skip
+    training = Training(job)
+    for step in training.run():
+        if on_epoch is not None and not isinstance(step, str):
+            on_epoch(step.number, step.metrics)
+    return training.measurement()
+
+
+class Epoch(NamedTuple):
+    """An epoch that is trained: its number from 1, and whether an earlier session trained it."""
+
+    number: int
+    metrics: Metrics
+    replayed: bool
+
+
+class Training:
+    """One candidate under training.
+
+    Args:
+        job: what is asked for. The model is built, and where there is a checkpoint it is restored.
+    """
+
+    _optimizer: FusedOptimizer
+    _phase: Phase
+
+    def __init__(self, job: Job) -> None:
+        self._since = time.monotonic()
+        if job.folder is not None:
+            checkpoint.sweep(job.folder)
+        keras.utils.set_random_seed(job.seed)
+        self._job = job
+        self._batches = TrainingBatches.of(job.data, job.recipe, job.seed)
+        steps = len(self._batches)
+        self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
+        freeze = job.pretrained is not None and job.pretrained.freeze
+        self._phases = phases(job.recipe, freeze, job.epochs, job.begun)
+        self.model = self._assembled(self._phases[0].scale)
+        if job.pretrained is not None:
+            start_from(job.pretrained, self.model)
+        self._enter(self._phases[0])
+        self._trained = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
+        self._progress = self._restored()
+        self._before = self._progress.seconds
+
+    def _enter(self, phase: Phase) -> None:
+        """Begins a phase: what it trains, by which schedule, on images of which size."""
+        job, before = self._job, getattr(self, "_phase", phase)
+        self._phase = phase
+        if before.scale != phase.scale:
+            smaller, self.model = self.model, self._assembled(phase.scale)
+            hand_over(smaller, self.model)
+        train_only(self.model, phase.trainable)
+        rate = job.recipe.learning_rate * phase.rate
+        recipe = job.recipe.model_copy(update={"learning_rate": rate})
+        steps = phase.epochs * len(self._batches)
+        optimizer = FusedOptimizer(recipe, steps, self.model.trainable_variables)
+        if before != phase and before.first == phase.first:
+            optimizer.take_over(self._optimizer)
+        self._optimizer = optimizer
+        objective = Objective(job.head_weights, recipe.label_smoothing, job.class_weights)
+        self._steps = compile_steps(self.model, self._optimizer, objective, job.accumulate)
+
+    def _assembled(self, scale: float) -> Any:
+        job = self._job
+        pixels = job.pretrained or job.data
+        return assemble(job.architecture, job.recipe, pixels, job.data.image, self._momentum, scale)
+
+    def _phase_of(self, epoch: int) -> Phase:
+        return next(phase for phase in self._phases if epoch <= phase.last)
+
+    def run(self) -> Iterator[Epoch | str]:
+        """Yields each epoch up to the last, those of an earlier session too.
+
+        While a full disk keeps the state from being written, it yields why, and tries again.
+
+        Raises:
+            CandidateFailure: the loss is no number any more.
+            RunError: a checkpoint cannot be written.
+        """
+        for number, metrics in sorted(self._progress.history.items()):
+            yield Epoch(number, metrics, True)
+        while self._progress.epoch < self._job.epochs and not self._stalled():
+            number = self._progress.epoch + 1
+            if self._phase_of(number) != self._phase:
+                self._enter(self._phase_of(number))
+            metrics = self._epoch(number)
+            yield from self._saved()
+            yield Epoch(number, metrics, False)
+
+    def _saved(self) -> Iterator[str]:
+        """Writes the state; as long as there is no room, yields that and waits."""
+        while True:
+            try:
+                self._save()
+                return
+            except DiskFullError as full:
+                yield f"{full}: paused until there is room, nothing is lost."
+                time.sleep(PATIENCE)
+
+    def measurement(self) -> Measurement:
+        """Returns the measurement of the best epoch so far."""
+        progress = self._progress
+        best = progress.history[progress.best_epoch]
+        return Measurement(
+            **{name: best.get(name) for name in VALIDATED},
+            accuracy=best["accuracy"],
+            loss=best["loss"],
+            epochs=progress.epoch,
+            initial_epoch=progress.initial_epoch,
+            best_epoch=progress.best_epoch,
+            steps=len(self._batches),
+            batch_norm_momentum=self._momentum,
+            seconds=self._seconds(),
+            peak_memory_mb=peak_memory_mb(),
+            params_trained=self._trained,
+        )
+
+    def _epoch(self, epoch: int) -> Metrics:
+        since = time.monotonic()
+        loss, accuracy = self._train(epoch)
+        with self._optimizer.averaged():
+            validated = self._measure(epoch)
+        metrics = {
+            "loss": loss,
+            "accuracy": accuracy,
+            **validated,
+            "learning_rate": self._optimizer.rate(),
+            "seconds": time.monotonic() - since,
+        }
+        self._progress.note(epoch, metrics)
+        return metrics
+
+    def _train(self, epoch: int) -> tuple[float, float]:
+        reports: list[Any] = []
+        for batch in self._batches.epoch(epoch):
+            reports.append(self._steps.train(batch))
+            if len(reports) % LOOK_EVERY == 0:
+                _check(float(np.asarray(reports[-1])[0]), "loss", epoch)
+        self._steps.settle()
+        loss, accuracy = np.mean([np.asarray(report) for report in reports], axis=0)
+        return _check(float(loss), "loss", epoch), float(accuracy)
+
+    def _measure(self, epoch: int) -> Metrics:
+        split = self._job.data.validation
+        if not split.count:
+            return {}
+        batches = validation_batches(split, MEASURING_BATCH * self._batches.size)
+        found = [np.asarray(self._steps.measure(batch)) for batch in batches]
+        metrics = validation_metrics(np.concatenate(found, axis=1), split.labels())
+        _check(metrics["val_loss"], "validation loss", epoch)
+        return metrics
+
+    def _stalled(self) -> bool:
+        """Whether the recipe's patience is at its end."""
+        patience, progress = self._job.recipe.early_stopping, self._progress
+        waited = progress.epoch - progress.best_epoch
+        return bool(patience and progress.best_epoch and waited >= patience)
+
+    def _seconds(self) -> float:
+        return self._before + time.monotonic() - self._since
+
+    def _state(self) -> list[Any]:
+        """All variables: weights, moving statistics, random generators, optimizer."""
+        return [*self.model.variables, *self._optimizer.variables]
+
+    def _save(self) -> None:
+        """Writes the state, then the best weights: :meth:`_restored` mends what lies between."""
+        if self._job.folder is None:
+            return
+        self._progress.seconds, self._progress.begun = self._seconds(), self._phase.first
+        state = checkpoint.values(self._state())
+        checkpoint.write(self._job.folder / checkpoint.STATE, self._progress.to_data(), state)
+        if self._progress.best_epoch == self._progress.epoch:
+            self._save_best(self._job.folder)
+
+    def _save_best(self, folder: Path) -> None:
+        header = {"epoch": self._progress.epoch, **self._progress.history[self._progress.epoch]}
+        with self._optimizer.averaged():
+            checkpoint.save_weights(self.model, folder / checkpoint.BEST, header)
+
+    def _restored(self) -> Progress:
+        """Goes on from this trial's own state, or from that of the one it continues, or starts."""
+        job = self._job
+        if job.folder is not None and (own := self._load(job.folder)):
+            if checkpoint.epoch_of(job.folder / checkpoint.BEST) != own.best_epoch:
+                self._progress = own
+                self._save_best(job.folder)  # killed between the two files: the state is the best
+            return own
+        if job.continues is not None and (other := self._load(job.continues)):
+            if other.epoch >= job.epochs:
+                done = f"trained for {other.epoch} epochs already"
+                raise RunError(f"{job.continues}: {done}, {job.epochs} asked for")
+            return Progress(other.epoch, other.epoch, objective=job.objective)
+        return Progress(0, 0, objective=job.objective)
+
+    def _load(self, folder: Path) -> Progress | None:
+        path = folder / checkpoint.STATE
+        saved = checkpoint.read(path)
+        if saved is None:
+            return None
+        phase = self._phase_of(min(int(saved.header["epoch"]), self._job.epochs))
+        if phase != self._phase:
+            self._enter(phase)
+        checkpoint.restore(self._state(), saved.arrays, path)
+        return Progress.from_data(saved.header)
+
+
+def _check(loss: float, what: str, epoch: int) -> float:
+    if not math.isfinite(loss):
+        raise CandidateFailure("nan", f"the {what} became {loss} in epoch {epoch}")
+    return loss

@@ -1,0 +1,87 @@
+"""One trial: decode, build, train, measure; an event at a time, and an outcome whatever happens."""
+
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from cnnsearch.errors import CnnsearchError
+from cnnsearch.training.messages import (
+    Completed,
+    EpochEnd,
+    Event,
+    Failed,
+    Fault,
+    TrialEnd,
+    TrialTask,
+    Waiting,
+    failure,
+)
+
+LOG = "trial.log"
+"""What a trial's process prints, and why it failed, in the trial's folder."""
+
+
+def run_trial(task: TrialTask) -> Iterator[Event]:
+    """Trains the candidate of ``task`` in this process, yielding as each epoch ends.
+
+    The last event is a :class:`TrialEnd`; nothing but an interrupt or an exit is raised. What an
+    earlier session trained is told again, marked ``replayed``: it may not have been heard.
+    """
+    try:
+        yield from _train(task)
+    except Exception as error:
+        yield TrialEnd(task.trial_id, outcome_of(error, task.directory))
+
+
+def _train(task: TrialTask) -> Iterator[Event]:
+    import keras
+
+    from cnnsearch.architecture.architecture import Architecture
+    from cnnsearch.space.recipe import TrainingRecipe
+    from cnnsearch.training.job import Job
+    from cnnsearch.training.trainer import Training
+
+    keras.utils.clear_session(free_memory=False)
+    training = Training(
+        Job(
+            architecture=Architecture.from_json(task.architecture),
+            recipe=TrainingRecipe.model_validate_json(task.recipe),
+            data=task.dataset,
+            epochs=task.epochs,
+            initial_epoch=task.initial_epoch,
+            seed=task.seed,
+            folder=task.directory,
+            continues=task.continues,
+            pretrained=task.pretrained,
+            objective=task.objective,
+            class_weights=task.class_weights,
+            accumulate=task.accumulate,
+        )
+    )
+    for step in training.run():
+        if isinstance(step, str):
+            yield Waiting(task.trial_id, step)
+        else:
+            yield EpochEnd(task.trial_id, *step)
+    yield TrialEnd(task.trial_id, Completed(training.measurement()))
+
+
+def outcome_of(error: Exception, folder: Path) -> Failed | Fault:
+    """Returns what an error in a trial means; one that nobody foresaw is written to its log.
+
+    Args:
+        error: that ended the trial.
+        folder: the trial's.
+    """
+    failed = failure(error)
+    if failed is not None:
+        return Failed(failed.kind, failed.reason)
+    if isinstance(error, CnnsearchError):
+        return Fault(str(error))
+    try:
+        with (folder / LOG).open("a", encoding="utf-8") as log:
+            traceback.print_exception(error, file=log)
+    except OSError:  # a full or read-only disk: the reason has to do
+        pass
+    said = str(error).strip().splitlines() or [""]
+    return Failed("crash", f"{type(error).__name__}: {said[0][:300]}".rstrip(": "))

@@ -1,0 +1,252 @@
+"""Compound scaling: the published family to the digit, the formula, limits, budgets, spaces."""
+
+import random
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from cnnsearch.architecture.architecture import Architecture, Stage
+from cnnsearch.architecture.compound_scaling import CompoundScaling, efficientnet, scaled_by
+from cnnsearch.architecture.cost import count
+from cnnsearch.errors import ArchitectureError, BudgetError, SpaceError
+from cnnsearch.space.json_schema import space_schema
+from cnnsearch.space.search_space import SearchSpace, published_files, shipped
+
+# params, params_total, macs: keras.applications' EfficientNets and lukemelas/EfficientNet-PyTorch.
+PUBLISHED = {
+    "b0": (5288548, 5330564, 385814752),
+    "b1": (7794184, 7856232, 686802832),
+    "b2": (9109994, 9177562, 993561872),
+    "b3": (12233232, 12320528, 1827141392),
+    "b4": (19341616, 19466816, 4393771024),
+    "b5": (30389784, 30562520, 10266384752),
+    "b6": (43040704, 43265136, 19067593536),
+    "b7": (66347960, 66658680, 37745884192),
+}
+# phi: side, params, macs of B0 scaled by 1.2^phi, 1.1^phi, 1.15^phi.
+FORMULA = {
+    0: (224, 5288548, 385814752),
+    1: (258, 9109994, 992629472),
+    2: (296, 12255408, 1810522464),
+    3: (341, 16350296, 3250916456),
+    4: (392, 25916448, 6319727088),
+    5: (451, 33726740, 11374487904),
+    6: (518, 45464648, 20094026560),
+    7: (596, 68741810, 39663901696),
+}
+PAPER = CompoundScaling()
+HEAD = "input: [16, 16, 3]\nclasses: 4\nstages: [{block: basic, depth: 2, width: 16}]\n"
+
+
+def published(name: str) -> Architecture:
+    return SearchSpace.load(name).first().architecture
+
+
+def network(**changes: object) -> Architecture:
+    return Architecture.from_data({"input": [16, 16, 3], "classes": 4, **changes})
+
+
+def stages(architecture: Architecture) -> list[Stage]:
+    return [item for item in architecture.stages if isinstance(item, Stage)]
+
+
+@pytest.mark.parametrize("model", PUBLISHED)
+def test_b0_scaled_by_the_published_factors_is_the_published_model(model: str) -> None:
+    scaled = efficientnet(published("efficientnet-b0"), model)
+    cost = count(scaled)
+    assert (cost.params, cost.params_total, cost.macs) == PUBLISHED[model]
+    assert scaled.fingerprint == published(f"efficientnet-{model}").fingerprint
+
+
+@pytest.mark.parametrize("phi", FORMULA)
+def test_b0_scaled_by_the_formula(phi: int) -> None:
+    scaled = PAPER.scale(published("efficientnet-b0"), phi)
+    cost = count(scaled)
+    assert (scaled.input[0], cost.params, cost.macs) == FORMULA[phi]
+
+
+def test_the_published_family_is_not_the_formula() -> None:
+    assert {PUBLISHED[f"b{phi}"][2] for phi in range(1, 8)}.isdisjoint(
+        macs for phi, (_, _, macs) in FORMULA.items() if phi
+    )
+
+
+def test_phi_zero_changes_nothing() -> None:
+    for name in ("efficientnet-b0", "googlenet", "densenet-40-12", "lenet-5"):
+        assert PAPER.scale(published(name), 0) == published(name)
+
+
+def test_widths_are_multiples_of_eight_within_a_tenth_and_depth_is_rounded_up() -> None:
+    net = network(
+        stem=[{"type": "conv", "filters": 12}],
+        stages=[
+            {"block": "basic", "depth": d, "width": w} for d, w in ((1, 20), (5, 36), (10, 72))
+        ],
+        head={"layers": [{"type": "global_pool"}, {"type": "dense_layer", "units": 100}]},
+    )
+    scaled = scaled_by(net, width=1.1, depth=1.1)
+    assert [stage.width for stage in stages(scaled)] == [24, 40, 80]
+    assert [stage.depth for stage in stages(scaled)] == [2, 6, 11]
+    assert scaled.to_data()["stem"] == [{"type": "conv", "filters": 16}]
+    assert scaled.to_data()["head"]["layers"][1]["units"] == 112
+    assert scaled.input == net.input
+
+
+def test_grouped_convolutions_stay_divisible() -> None:
+    resnext = scaled_by(published("resnext-50-32x4d"), width=1.15)
+    assert [stage.width for stage in stages(resnext)] == [160, 288, 576, 1184]
+    towers = network(
+        stem=[{"type": "conv", "filters": 48}, {"type": "conv", "filters": 96, "groups": 6}]
+    )
+    for width in (0.7, 1.1, 1.3, 2.2):
+        count(scaled_by(towers, width=width))
+
+
+def test_a_resolution_that_does_not_wire_moves_to_the_nearest_that_does() -> None:
+    net = network(
+        stages=[
+            {"block": "basic", "width": 8, "stride": 2, "downsample": "space_to_depth"},
+            {"block": "basic", "width": 16, "stride": 2, "downsample": "space_to_depth"},
+        ]
+    )
+    assert scaled_by(net, resolution=1.15).input[:2] == (20, 20)  # 18 and 19 do not divide by 4
+    assert scaled_by(net, resolution=1.31).input[:2] == (20, 20)  # 21
+
+
+def test_dropout_is_set_where_asked() -> None:
+    net = network(head={"dropout": 0.1})
+    assert scaled_by(net).head.dropout == 0.1
+    assert scaled_by(net, dropout=0.4).head.dropout == 0.4
+
+
+@pytest.mark.parametrize("name", ["resnet-152", "wrn-28-10", "efficientnet-b7", "convnext-tiny"])
+def test_macs_of_wide_and_deep_networks_grow_as_predicted(name: str) -> None:
+    net = published(name)
+    macs = count(net).macs
+    assert count(PAPER.scale(net, 1)).macs / macs == pytest.approx(PAPER.growth, rel=0.16)
+    assert count(scaled_by(net, width=2)).macs / macs == pytest.approx(4, rel=0.04)
+    assert count(scaled_by(net, resolution=2)).macs / macs == pytest.approx(4, rel=0.05)
+    assert count(scaled_by(net, depth=2)).macs / macs == pytest.approx(2, rel=0.05)
+
+
+@pytest.mark.parametrize("name", shipped())
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32), phi=st.floats(0.2, 3))
+def test_every_candidate_of_a_shipped_space_can_be_scaled(name: str, seed: int, phi: float) -> None:
+    space = SearchSpace.load(name)
+    net = space.decode(space.sample(random.Random(seed))).architecture
+    try:
+        before = count(net)
+    except ArchitectureError:
+        return
+    scaled = PAPER.scale(net, phi)
+    after = count(scaled)
+    assert after.params >= before.params and after.macs >= before.macs
+    assert scaled.input >= net.input
+    assert Architecture.from_json(scaled.to_json()) == scaled
+
+
+@pytest.mark.parametrize("name", sorted(published_files())[::4])
+def test_published_networks_grow_with_phi(name: str) -> None:
+    net = published(name)
+    macs = [count(PAPER.scale(net, phi)).macs for phi in (-1, 0, 1, 2)]
+    assert macs[0] < macs[2] < macs[3] and macs[1] < macs[2]
+
+
+def test_phi_for_is_the_largest_that_meets_the_budget() -> None:
+    net = published("efficientnet-b0")
+    phi = PAPER.phi_for(net, 2_000_000_000)
+    assert count(PAPER.scale(net, phi)).macs <= 2_000_000_000
+    assert count(PAPER.scale(net, phi + 0.001)).macs > 2_000_000_000
+    assert PAPER.phi_for(net, count(net).macs) < 0.1
+
+
+def test_a_budget_below_the_network_names_both() -> None:
+    with pytest.raises(BudgetError, match=r"phi = 0 costs 386M MACs, over the budget of 100M"):
+        PAPER.phi_for(published("efficientnet-b0"), 100_000_000)
+
+
+@pytest.mark.parametrize(
+    ("phi", "message"),
+    [
+        (25, "phi: expected a number from -20 to 20, got 25"),
+        (-99, "phi: expected a number from -20 to 20, got -99"),
+        (float("nan"), "phi: expected a number from -20 to 20, got nan"),
+        (20.0, r"phi = 20: scaled beyond its limits: input.0: .*4096, got 6134"),
+    ],
+)
+def test_a_scale_beyond_the_limits_is_refused(phi: float, message: str) -> None:
+    with pytest.raises(ArchitectureError, match=message):
+        CompoundScaling(gamma=1.2).scale(network(input=[160, 160, 3]), phi)
+
+
+def test_an_unknown_efficientnet_is_refused() -> None:
+    with pytest.raises(ArchitectureError, match="there is no EfficientNet 'b8'"):
+        efficientnet(network(), "b8")
+
+
+def test_a_space_may_choose_its_scaling() -> None:
+    text = HEAD + "scaling: {phi: {choice: [0, 1, 2]}, alpha: {float: [1.0, 1.5]}, gamma: 1.25}\n"
+    space = SearchSpace.from_text(text, "s.yaml")
+    assert [p.name for p in space.parameters] == ["scaling.phi", "scaling.alpha"]
+    net = space.decode({"scaling.phi": 2, "scaling.alpha": 1.5}).architecture
+    expected = CompoundScaling(alpha=1.5, gamma=1.25).scale(space.first().architecture, 2)
+    assert net == expected
+    assert net.input == space.input == (25, 25, 3)
+    assert (space.size, [p.name for p in space.continuous]) == (3, ["scaling.alpha"])
+
+
+def test_a_space_may_choose_between_whole_proportions() -> None:
+    text = HEAD + "scaling: {choice: [{alpha: 2, beta: 1, gamma: 1}, {alpha: 1, gamma: 1.5}]}\n"
+    space = SearchSpace.from_text(text, "s.yaml")
+    assert space.parameters[0].options == ("alpha=2,beta=1,gamma=1", "alpha=1,gamma=1.5")
+    assert space.input == (24, 24, 3)
+    assert [
+        space.decode({"scaling": option}).architecture.input[0]
+        for option in space.parameters[0].options
+    ] == [16, 24]
+
+
+def test_the_largest_input_takes_choices_together() -> None:
+    text = HEAD + "scaling: {phi: {choice: [0, 2]}, gamma: {choice: [1.0, 1.5]}}\n"
+    assert SearchSpace.from_text(text, "s.yaml").input == (36, 36, 3)
+
+
+def test_classes_and_channels_of_the_data_are_kept_when_scaled() -> None:
+    space = SearchSpace.from_text(HEAD + "scaling: {phi: 1}\n", "s.yaml")
+    net = space.adapted(classes=7, channels=1).first().architecture
+    assert (net.classes, net.input) == (7, (18, 18, 1))
+
+
+@pytest.mark.parametrize(
+    ("scaling", "message"),
+    [
+        ("5", "s.yaml: scaling: expected a mapping of phi, alpha"),
+        ("{phy: 2}", "s.yaml: scaling.phy: unknown key, did you mean 'phi'"),
+        ("{alpha: 0.5}", "s.yaml: scaling.alpha: input should be greater than or equal to 1"),
+        ("{phi: {choice: [0, 99]}}", "s.yaml: scaling.phi: input should be less than or equal"),
+        (
+            "{phi: {choice: [0, 18]}, gamma: {float: [1, 2]}}",
+            "s.yaml: scaling: phi = 18: scaled beyond its limits: input.0: input should be less",
+        ),
+    ],
+)
+def test_a_wrong_scaling_is_told_in_one_line(scaling: str, message: str) -> None:
+    with pytest.raises(SpaceError) as caught:
+        SearchSpace.from_text(f"{HEAD}scaling: {scaling}\n", "s.yaml")
+    assert str(caught.value).startswith(message)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_schema_knows_scaling() -> None:
+    schema = space_schema()
+    assert {"phi", "alpha", "beta", "gamma"} <= schema["$defs"]["Scaling"]["properties"].keys()
+    assert "scaling" in schema["properties"]
+
+
+def test_a_file_with_scaling_loads(tmp_path: Path) -> None:
+    file = tmp_path / "bigger.yaml"
+    file.write_text(HEAD + "scaling: {phi: 1}\n")
+    assert count(SearchSpace.load(file).first().architecture).macs > 1_000_000

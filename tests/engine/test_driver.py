@@ -1,0 +1,342 @@
+"""The loop of a search, with an executor that trains nothing."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cnnsearch.architecture.cost import Budget
+from cnnsearch.engine.display import Quiet
+from cnnsearch.engine.driver import Driver
+from cnnsearch.engine.trial_plan import Assignment
+from cnnsearch.errors import BudgetError, RunError
+from cnnsearch.oracles import create_oracle
+from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.messages import (
+    Completed,
+    EpochEnd,
+    Failed,
+    Fault,
+    Measurement,
+    Outcome,
+    TrialEnd,
+    TrialTask,
+)
+
+SPACE = """
+input: [16, 16, 1]
+classes: 3
+stages:
+  - block: {choice: [{type: plain, kernel: {choice: [3, 5, 7]}}, basic, separable]}
+    depth: {int: [1, 4]}
+    width: {choice: [4, 8, 16, 32]}
+recipe: {epochs: 3}
+"""
+
+
+def measurement(score: float) -> Measurement:
+    return Measurement(score, 0.5, score, 0.5, 3, 0, 3, 10, 0.9, 1.0, 100.0)
+
+
+def by_size(task: TrialTask) -> Outcome:
+    """The wider the better: a score without training."""
+    return Completed(measurement(min(0.99, len(task.architecture) / 400)))
+
+
+@dataclass
+class FakeExecutor:
+    """Ends every trial at once, by ``answer``."""
+
+    answer: Callable[[TrialTask], Outcome] = by_size
+    slots: int = 1
+    tasks: list[TrialTask] = field(default_factory=list)
+    before: Callable[[int], None] = lambda number: None
+    _queue: list[TrialTask] = field(default_factory=list)
+
+    @property
+    def free(self) -> int:
+        return self.slots - len(self._queue)
+
+    def submit(self, task: TrialTask) -> None:
+        self.before(len(self.tasks))
+        self.tasks.append(task)
+        self._queue.append(task)
+
+    def poll(self, timeout: float) -> list[Any]:
+        if not self._queue:
+            return []
+        task = self._queue.pop(0)
+        epoch = EpochEnd(task.trial_id, 1, {"val_accuracy": 0.5, "loss": 1.0})
+        return [epoch, TrialEnd(task.trial_id, self.answer(task))]
+
+    def warm(self) -> None: ...
+    def cancel(self, trial_id: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@dataclass
+class Search:
+    """One run, opened as often as a test likes."""
+
+    root: Path
+    budget: Budget = field(default_factory=Budget)
+    strategy: str = "evolution"
+    seed: int = 0
+    trials: int = 12
+    text: str = SPACE
+
+    @contextmanager
+    def run(self) -> Iterator[RunDirectory]:
+        exists = RunDirectory.exists(self.root, "r")
+        run = (
+            RunDirectory.open(self.root, "r")
+            if exists
+            else RunDirectory.create(self.root, "r", {}, self.text)
+        )
+        try:
+            yield run
+        finally:
+            run.close()
+
+    def __call__(self, executor: FakeExecutor) -> str:
+        space = SearchSpace.from_text(self.text, "space.yaml")
+        with self.run() as run:
+            oracle = create_oracle(
+                self.strategy,
+                space,
+                judge=SpaceJudge(space, self.budget),
+                store=run.db,
+                max_trials=self.trials,
+                epochs=3,
+                seed=self.seed,
+            )
+            tracker: Any = SimpleNamespace(notify=lambda: None)
+            dataset: Any = SimpleNamespace(train=SimpleNamespace(count=500))
+            assignment = Assignment(space, dataset, self.seed, None, self.strategy == "hyperband")
+            driver = Driver(run, oracle, executor, assignment, Quiet(), tracker)
+            reason = driver.search()
+            self.draws = oracle.draws
+            return reason
+
+    def trials_of(self) -> Sequence[Any]:
+        with self.run() as run:
+            return run.db.trials()
+
+
+def proposals(executor: FakeExecutor) -> list[str]:
+    return [task.architecture for task in executor.tasks]
+
+
+def test_every_candidate_is_journalled_with_its_cost_and_score(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path)
+    assert search(executor) == "trials"
+    trials = search.trials_of()
+    assert [t.number for t in trials] == list(range(1, 13))
+    assert all(t.status == "completed" and t.params > 0 and t.macs > 0 for t in trials)
+    assert all(t.recipe["epochs"] == 3 for t in trials)
+    with search.run() as run:
+        assert run.db.history(trials[0].id)[0]["val_accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
+def test_same_seed_same_candidates_same_order(tmp_path: Path, strategy: str) -> None:
+    first, second, other = FakeExecutor(), FakeExecutor(), FakeExecutor()
+    Search(tmp_path / "a", strategy=strategy)(first)
+    Search(tmp_path / "b", strategy=strategy)(second)
+    assert proposals(first) == proposals(second)
+    assert [t.seed for t in first.tasks] == [t.seed for t in second.tasks]
+    if strategy != "grid":
+        Search(tmp_path / "c", strategy=strategy, seed=1)(other)
+        assert proposals(other) != proposals(first)
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "grid"])
+def test_no_candidate_is_trained_twice(tmp_path: Path, strategy: str) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path, strategy=strategy, trials=500)
+    assert search(executor) == "exhausted"
+    assert len(set(proposals(executor))) == len(executor.tasks) == 5 * 4 * 4
+
+
+def test_a_budget_redraws_and_counts(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path, budget=Budget(max_params=2000))
+    search(executor)
+    assert all(t.params <= 2000 and t.status == "completed" for t in search.trials_of())
+    assert search.draws.over_budget > 0
+    assert search.draws.drawn >= 12 + search.draws.over_budget
+
+
+def test_a_budget_that_nothing_meets_names_the_smallest_cost(tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match=r"\d"):
+        Search(tmp_path, budget=Budget(max_params=10))(FakeExecutor())
+
+
+def test_a_candidates_failure_is_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        nan = int(task.trial_id) % 3 == 0
+        return Failed("nan", "loss is nan in epoch 1") if nan else by_size(task)
+
+    search = Search(tmp_path)
+    assert search(FakeExecutor(answer)) == "trials"
+    failed = [t for t in search.trials_of() if t.status == "failed"]
+    assert len(failed) == 5  # each replaced: twelve are wanted that do not fail
+    assert len(search.trials_of()) == 17
+    assert failed[0].reason == "nan: loss is nan in epoch 1"
+    assert failed[0].score is None
+
+
+def test_what_no_candidate_can_help_stops_the_search_in_one_line(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        return Fault("runs/r/trials/0001: cannot be written: Read-only file system")
+
+    with pytest.raises(RunError, match=r"^run 'r', trial 0+1: .*Read-only file system$"):
+        Search(tmp_path)(FakeExecutor(answer))
+
+
+def test_a_crash_is_tried_again_and_teaches_nothing(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        return by_size(task) if task.attempt == 3 else Failed("crash", "killed by signal 9")
+
+    undisturbed, crashing = FakeExecutor(), FakeExecutor(answer)
+    Search(tmp_path / "a")(undisturbed)
+    search = Search(tmp_path / "b")
+    search(crashing)
+    assert [task.attempt for task in crashing.tasks] == [1, 2, 3] * 12
+    assert proposals(crashing)[::3] == proposals(undisturbed)
+    assert {trial.status for trial in search.trials_of()} == {"completed"}
+    with search.run() as run:
+        retried = run.db.of_kind("trial_retried")
+        assert len(retried) == 24
+        assert retried[0].data["reason"] == "crash: killed by signal 9"
+        assert len(run.db.of_kind("epoch")) == 36  # the fake trains epoch 1 each time
+
+
+def test_out_of_memory_is_tried_once_more_at_half_the_batch(tmp_path: Path) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        small = int(task.trial_id) % 2 and task.accumulate == 2
+        return by_size(task) if small else Failed("out_of_memory", "no memory left")
+
+    search, executor = Search(tmp_path, trials=4), FakeExecutor(answer)
+    search(executor)
+    first = [(task.attempt, task.accumulate) for task in executor.tasks[:4]]
+    assert first == [(1, 1), (2, 2), (1, 1), (2, 2)]
+    statuses = [trial.status for trial in search.trials_of()]
+    assert statuses[:2] == ["completed", "failed"]
+    assert search.trials_of()[1].reason == "out_of_memory: no memory left"
+
+
+def test_attempts_outlive_the_session(tmp_path: Path) -> None:
+    search = Search(tmp_path, trials=1)
+    first, second = FakeExecutor(), FakeExecutor()
+    first.before = lambda number: os.kill(os.getpid(), signal.SIGINT) if number == 1 else None
+    first.answer = lambda task: Failed("out_of_memory", "no memory left")
+    assert search(first) == "interrupted"
+    search(second)
+    assert [(task.attempt, task.accumulate) for task in second.tasks] == [(2, 2)]
+
+
+def test_three_deaths_of_one_cause_stop_the_search_in_one_line(tmp_path: Path) -> None:
+    executor = FakeExecutor(lambda task: Failed("crash", "killed by signal 11 (SIGSEGV)"))
+    with pytest.raises(RunError, match=r"3 candidates in a row died of the same cause: killed by"):
+        Search(tmp_path)(executor)
+    assert len(executor.tasks) == 9  # each of them three times
+
+
+@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
+def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
+    tmp_path: Path, strategy: str
+) -> None:
+    undisturbed = FakeExecutor()
+    Search(tmp_path / "a", strategy=strategy)(undisturbed)
+
+    def interrupt(number: int) -> None:
+        if number == 4:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    search = Search(tmp_path / "b", strategy=strategy)
+    first, second = FakeExecutor(before=interrupt), FakeExecutor()
+    assert search(first) == "interrupted"
+    search(second)
+    repeated = {t.trial_id: t.architecture for t in [*first.tasks, *second.tasks]}
+    assert list(repeated.values()) == proposals(undisturbed)
+    finished = [t for t in search.trials_of() if t.status == "completed"]
+    assert len(finished) == len(undisturbed.tasks)
+    assert len(first.tasks) + len(second.tasks) <= len(undisturbed.tasks) + 1
+
+
+def test_a_trial_that_dies_of_the_same_signal_as_the_driver_has_not_failed(tmp_path: Path) -> None:
+    def preempted(task: TrialTask) -> Outcome:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Failed("crash", "killed by signal 15 (SIGTERM)")
+
+    search = Search(tmp_path, trials=2)
+    for _ in range(5):
+        assert search(FakeExecutor(preempted)) == "interrupted"
+    second = FakeExecutor()
+    assert search(second) == "trials"
+    assert [task.attempt for task in second.tasks] == [1, 1]
+
+
+def test_signals_are_the_callers_again_afterwards(tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGINT)
+    Search(tmp_path, trials=1)(FakeExecutor())
+    assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_two_slots_are_both_used(tmp_path: Path) -> None:
+    executor = FakeExecutor(slots=2)
+    most = 0
+
+    def watch(number: int) -> None:
+        nonlocal most
+        most = max(most, 2 - executor.free + 1)
+
+    executor.before = watch
+    Search(tmp_path)(executor)
+    assert most == 2 and len(executor.tasks) == 12
+
+
+def test_hyperband_goes_on_from_the_promoted_trials_folder(tmp_path: Path) -> None:
+    executor = FakeExecutor()
+    search = Search(tmp_path, strategy="hyperband", trials=40)
+    search(executor)
+    promoted = [t for t in executor.tasks if t.continues is not None]
+    assert promoted
+    for task in promoted:
+        assert task.continues is not None and task.continues.name < task.trial_id
+        assert 0 < task.initial_epoch < task.epochs
+
+
+def test_a_clock_that_jumps_changes_nothing_but_the_times_of_day(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def answer(task: TrialTask) -> Outcome:
+        nan = int(task.trial_id) % 3 == 0
+        return Failed("nan", "loss is nan in epoch 1") if nan else by_size(task)
+
+    steady, jumping = Search(tmp_path / "a"), Search(tmp_path / "b")
+    steady(FakeExecutor(answer))
+    jumps = iter([86400.0 * (-1) ** number * number for number in range(10_000)])
+    monkeypatch.setattr(
+        "cnnsearch.runs.database.clock", SimpleNamespace(time=lambda: 1e9 + next(jumps))
+    )
+    jumping(FakeExecutor(answer))
+    shown = [
+        [(t.id, t.status, t.score, t.values) for t in each.trials_of()]
+        for each in (steady, jumping)
+    ]
+    assert shown[0] == shown[1]
+    assert all((trial.seconds or 0) >= 0 for trial in jumping.trials_of())
+    with jumping.run() as run:
+        kinds = [event.kind for event in run.db.events()]
+        assert kinds[:3] == ["trial_started", "epoch", "trial_ended"]

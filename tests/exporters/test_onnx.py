@@ -1,0 +1,128 @@
+"""The ONNX interpreter computes what the Keras one does, on the same wiring and weights."""
+
+import random
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count
+from cnnsearch.errors import CnnsearchError
+from cnnsearch.exporters.job import Job
+from cnnsearch.exporters.onnx_file import onnx_model
+from cnnsearch.space.search_space import SearchSpace, published_files, shipped
+from cnnsearch.training import checkpoint
+
+pytest.importorskip("onnx")
+onnxruntime = pytest.importorskip("onnxruntime")
+# Keras's own conversion of its variables, of which NumPy 2 warns.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+VERBS: dict[str, Any] = {
+    "input": [13, 12, 3],
+    "classes": 5,
+    "style": {"activation": "swish"},
+    "stem": [
+        {"type": "conv", "filters": 8, "kernel": [3, 5], "stride": 2, "activation": "mish"},
+        {"type": "depthwise_conv", "multiplier": 2, "activation": "hard_swish"},
+        {"type": "conv", "filters": 8, "groups": 2, "dilation": 2, "activation": "gelu"},
+        {"type": "conv", "filters": 8, "padding": 1, "norm": False, "activation": "elu"},
+        {
+            "type": "branches",
+            "paths": [
+                [{"type": "max_pool", "size": 3, "stride": 1}],
+                [{"type": "avg_pool", "size": 3, "stride": 1}],
+                [{"type": "max_pool", "size": 3, "stride": 1, "padding": 1}],
+                [{"type": "avg_pool", "size": 3, "stride": 1, "padding": 1}],
+                [],
+            ],
+        },
+        {"type": "local_response_norm"},
+        {"type": "avg_pool", "size": 3, "stride": 2, "padding": "ceil"},
+        {"type": "norm", "kind": "layer"},
+        {"type": "norm"},
+        {"type": "activation", "function": "relu6"},
+    ],
+    "stages": [
+        {"block": "mbconv", "width": 8},
+        {"block": {"type": "basic", "shortcut": "pad"}, "width": 24, "stride": 2},
+        {"type": "activation", "function": "leaky_relu"},
+        {"type": "activation", "function": "tanh"},
+    ],
+    "head": {
+        "layers": [
+            {"type": "flatten"},
+            {"type": "dense_layer", "units": 7, "activation": "sigmoid"},
+        ]
+    },
+}
+
+
+def difference(architecture: Architecture, tmp_path: Path) -> float:
+    """The largest difference between probabilities of ONNX Runtime and Keras."""
+    import keras
+
+    from cnnsearch.training.model import build
+
+    height, width, channels = architecture.input
+    mean, std = [0.4] * channels, [0.3] * channels
+    model = build(architecture, mean=mean, std=std)
+    rng = np.random.default_rng(1)
+    for variable in model.weights:  # as they never are at the start
+        if variable.name in ("gamma", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+        elif variable.name in ("beta", "bias", "moving_mean"):
+            variable.assign(rng.normal(0, 0.1, variable.shape))
+    checkpoint.save_weights(model, tmp_path / "best.npz")
+    job = Job(
+        architecture.to_json(), mean, std, [height, width], [height, width], None,
+        str(tmp_path / "best.npz"), "", [], None, "", "",
+    )  # fmt: skip
+    session = onnxruntime.InferenceSession(onnx_model(job).SerializeToString())
+    images = rng.integers(0, 256, (2, height, width, channels), dtype=np.uint8)
+    (found,) = session.run(None, {"image": images})
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(images, training=False)))
+    assert expected.std() > min(1e-3, 0.1 * expected.mean())  # there is something to tell apart
+    return float(np.abs(found - expected).max())
+
+
+def test_verbs(tmp_path: Path) -> None:
+    assert difference(Architecture.from_data(VERBS), tmp_path) < 1e-5
+
+
+def test_prototypes_tables_and_subsampling(tmp_path: Path) -> None:
+    assert difference(SearchSpace.load("lenet-5").first().architecture, tmp_path) < 1e-4
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_networks_of_every_space(name: str, tmp_path: Path) -> None:
+    space = SearchSpace.load(name)
+    for seed in range(3):
+        architecture = cheap(space, random.Random(seed))
+        assert difference(architecture, tmp_path) < 1e-4
+
+
+def cheap(space: SearchSpace, rng: random.Random) -> Architecture:
+    while True:
+        try:
+            found = space.decode(space.sample(rng)).architecture
+            if count(found).macs < 5e8:
+                return found
+        except CnnsearchError:
+            continue
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("alexnet-2014", "convnext-tiny", "densenet-121", "googlenet", "inception-v3"),
+        *("mobilenet-v2", "resnet-50-v2", "squeezenet-1.1", "xception", "fractalnet-20"),
+    ],
+)
+def test_published_networks(name: str, tmp_path: Path) -> None:
+    assert name in published_files()
+    assert difference(SearchSpace.load(name).first().architecture, tmp_path) < 1e-4

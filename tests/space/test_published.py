@@ -1,0 +1,151 @@
+"""The published networks: every entry exact, three ways, and quickly counted."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import Cost, count
+from cnnsearch.errors import SpaceError
+from cnnsearch.space.published import HEADER, PublishedNetwork, load, published, table
+from cnnsearch.space.search_space import SearchSpace, published_files
+
+NETWORKS = published()
+NAMES = [network.name for network in NETWORKS]
+SHARED = Path(__file__).parents[3] / "shared" / "reference"
+
+# One of each family, light enough to be built in a second or two.
+LIGHT = [
+    "lenet-5", "lenet-5-modern", "googlenet-auxiliary", "resnet-20-cifar", "resnet-20-cifar-b",
+    "fractalnet-10-small", "densenet-bc-100-12", "squeezenet-1.1", "mobilenet-v1-0.25",
+    "mobilenet-v2", "efficientnet-b0", "convnext-tiny",
+]  # fmt: skip
+
+
+def golden(network: PublishedNetwork) -> Cost:
+    return Cost(network.params, network.params_total, network.macs)
+
+
+def test_the_golden_names_exactly_the_files_there_are() -> None:
+    assert sorted(NAMES) == sorted(published_files())
+    assert all(published_files()[n.name].parent.name == n.family for n in NETWORKS)
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
+def test_counts_meet_the_golden(network: PublishedNetwork) -> None:
+    assert count(load(network.name)) == golden(network)
+
+
+def test_the_golden_meets_the_reference() -> None:
+    file = SHARED / "networks.json"
+    if not file.is_file():
+        pytest.skip("../shared/reference/networks.json is not there")
+    ours = {(n.params, n.params_total, n.macs) for n in NETWORKS}
+    for entry in json.loads(file.read_text())["networks"]:
+        accept = entry["accept"]
+        wanted = (accept["params_trainable"], accept["params_total"], accept["macs"])
+        assert wanted in ours, entry["name"]
+
+
+def test_efficientnets_meet_the_reference() -> None:
+    file = SHARED / "efficientnet_scaling.json"
+    if not file.is_file():
+        pytest.skip("../shared/reference/efficientnet_scaling.json is not there")
+    ours = {n.name: n for n in NETWORKS}
+    for entry in json.loads(file.read_text()):
+        network = ours[f"efficientnet-{entry['model'].lower()}"]
+        wanted = entry["published"]
+        assert (network.params, network.macs) == (wanted["params"], wanted["macs"])
+
+
+def test_counting_the_whole_table_is_quick() -> None:
+    best = min(_seconds_for_the_table() for _ in range(3))
+    assert best < 0.5
+
+
+def _seconds_for_the_table() -> float:
+    """Processor time, since other work may share the machine."""
+    start = time.process_time()
+    for network in published():
+        count(load(network.name))
+    return time.process_time() - start
+
+
+@pytest.mark.parametrize("name", LIGHT)
+def test_built_models_have_the_golden_cost(name: str) -> None:
+    assert built(load(name)) == golden(NETWORKS[NAMES.index(name)])
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in NAMES if name not in LIGHT])
+def test_all_built_models_have_the_golden_cost(name: str) -> None:
+    assert built(load(name)) == golden(NETWORKS[NAMES.index(name)])
+
+
+def built(architecture: Architecture) -> Cost:
+    """Counts the built model from its layers' own shapes; no values are made for its weights."""
+    import keras
+
+    from cnnsearch.training.model import build
+
+    keras.backend.clear_session()
+    with keras.StatelessScope():
+        return measured(build(architecture, auxiliary=True))
+
+
+def measured(model: object) -> Cost:
+    """Counts a model by what its layers say; shares nothing with CountingOps."""
+    import keras
+    import numpy as np
+
+    macs, layers = 0, model.layers  # type: ignore[attr-defined]
+    for layer in layers:
+        if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
+            macs += int(np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3]))
+        elif isinstance(layer, keras.layers.Dense):
+            macs += int(np.prod(layer.kernel.shape))
+    trainable = sum(int(np.prod(w.shape)) for x in layers for w in x.trainable_weights)
+    total = sum(int(np.prod(w.shape)) for x in layers for w in x.weights)
+    return Cost(trainable, total, macs)
+
+
+def test_a_published_network_is_a_space_without_choices() -> None:
+    space = SearchSpace.load("resnet-50-v1.5")
+    assert space.size == 1
+    assert space.decode({}).architecture == load("resnet-50-v1.5")
+
+
+def test_every_network_survives_json() -> None:
+    for name in NAMES:
+        architecture = load(name)
+        assert Architecture.from_json(architecture.to_json()) == architecture
+
+
+def test_every_file_opens_with_its_title_and_paper() -> None:
+    for network in NETWORKS:
+        text = published_files()[network.name].read_text("utf-8")
+        comment = " ".join(x.lstrip("# ") for x in text.splitlines() if x.startswith("#"))
+        assert text.startswith(f"# {network.title} ({network.year})")
+        assert network.reference in comment
+        assert load(network.name).name == network.name
+
+
+def test_networks_differ() -> None:
+    prints = {load(name).fingerprint for name in NAMES}
+    assert len(prints) == len(NAMES)
+
+
+def test_the_table_has_a_row_a_network() -> None:
+    rows = {row[0]: dict(zip(HEADER, row, strict=True)) for row in table()}
+    assert len(rows) == len(NAMES)
+    assert rows["resnet-50"]["params"] == "25,557,032"
+    assert rows["resnet-50"]["paper"] == "arXiv:1512.03385"
+    assert rows["resnet-50"]["as printed"] == "25.5M / 3.8G"
+    assert rows["lenet-5"]["paper"] == "doi:10.1109/5.726791"
+
+
+def test_an_unknown_name_gets_the_nearest() -> None:
+    with pytest.raises(SpaceError, match=r"'resnet50'.*'resnet-50'"):
+        load("resnet50")

@@ -1,0 +1,193 @@
+"""The spaces that ship: each holds its family's published network, and wires nearly always."""
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count
+from cnnsearch.errors import ArchitectureError, SpaceError
+from cnnsearch.space.choices import Value
+from cnnsearch.space.json_schema import space_schema
+from cnnsearch.space.published import load
+from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.utils.safe_yaml import read_yaml
+from tests.space.json_schema import valid
+
+BASIC = {"variables.block": "basic", "variables.block.basic.shortcut": "pad"}
+B0 = {
+    **{"variables.squeeze": 0.25, "variables.expansion": 6, "stem.0.filters": 32},
+    **{"stem.0.stride": 2, "stages.1.stride": 2, "stages.7.filters": 1280},
+    **{f"stages.{i}.depth": d for i, d in enumerate((1, 2, 2, 3, 3, 4, 1))},
+    **{f"stages.{i}.width": w for i, w in enumerate((16, 24, 40, 80, 112, 192, 320))},
+    **{f"stages.{i}.block.kernel": 5 for i in (2, 4, 5)},
+    **{"head.dropout": 0.2, "drop_path": 0.2},
+}
+MODULES = {
+    **{0: "64x96x128x16x32x32", 1: "128x128x192x32x96x64", 3: "192x96x208x16x48x64"},
+    **{4: "160x112x224x24x64x64", 5: "128x128x256x24x64x64", 6: "112x144x288x32x64x64"},
+    **{7: "256x160x320x32x128x128", 9: "256x160x320x32x128x128", 10: "384x192x384x48x128x128"},
+}
+GOOGLENET = {
+    **{"variables.stride": 2, "variables.between": "local_response_norm", "style.norm": "none"},
+    **{"stem.0.filters": 64, "stem.0.kernel": 7, "stem.3.filters": 64, "stem.4.filters": 192},
+    **{f"stages.{i}.block.inception.branches": widths for i, widths in MODULES.items()},
+    **{f"stages.{i}.depth": 1 for i in (1, 4, 5, 6, 7, 10)},
+    "head.dropout": 0.4,
+}
+MIXED = {
+    **{f"stages.{i}.block": "basic" for i in range(3)},
+    **{f"stages.{i}.depth": 3 for i in range(3)},
+    "variables.width": 16,
+}
+RESNEXT = {
+    **{"variables.width": 128, "variables.block.groups": 32, "variables.block.expansion": 2},
+    **{f"stages.{i}.depth": d for i, d in enumerate((3, 4, 6, 3))},
+}
+
+
+def mobilenet(width: int) -> dict[str, Value]:
+    depths = {f"stages.{i}.depth": d for i, d in enumerate((1, 2, 2, 6, 2))}
+    start: dict[str, Value] = {"variables.width": width, "stem.0.stride": 2}
+    return {**start, **depths, "style.activation": "relu6", "head.dropout": 0.001}
+
+
+def stages(depth: int) -> dict[str, Value]:
+    return {f"stages.{i}.depth": depth for i in range(3)}
+
+
+POINTS: list[tuple[str, str, Mapping[str, Value]]] = [
+    ("residual", "resnet-20-cifar", {**BASIC, "variables.width": 16, **stages(3)}),
+    ("residual", "resnet-56-cifar", {**BASIC, "variables.width": 16, **stages(9)}),
+    ("residual", "resnet-20-cifar-b", {"variables.width": 16, **stages(3)}),
+    (
+        "dense",
+        "densenet-bc-100-12",
+        {"variables.growth": 12, "variables.block.bottleneck": 4, **stages(16)},
+    ),
+    (
+        "fractal",
+        "fractalnet-20",
+        {"variables.width": 64, "variables.block.columns": 3, "variables.block.drop_path": 0.15},
+    ),
+    ("separable", "mobilenet-v1", mobilenet(32)),
+    ("separable", "mobilenet-v1-0.25", mobilenet(8)),
+    ("efficientnet", "efficientnet-b0", B0),
+]
+
+
+def point(name: str, wanted: Mapping[str, Value]) -> Architecture:
+    """The candidate with the wanted values, and the first option or lowest number elsewhere."""
+    space, values = SearchSpace.load(name), dict[str, Value]()
+    for parameter in space.parameters:
+        if all(values.get(key) == value for key, value in parameter.when):
+            values[parameter.name] = wanted.get(parameter.name, parameter.edges()[0])
+    assert not set(wanted) - set(values), "the space has no such choice"
+    return space.decode(values).architecture
+
+
+@pytest.mark.parametrize(("space", "network", "values"), POINTS)
+def test_the_published_network_is_a_point(
+    space: str, network: str, values: Mapping[str, Value]
+) -> None:
+    published = load(network)
+    fitted = point(space, values).adapted(classes=published.classes, image=published.input[:2])
+    assert fitted.fingerprint == published.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("space", "network", "values"),
+    [("inception", "googlenet", GOOGLENET), ("mixed", "resnet-20-cifar-b", MIXED)],
+)
+def test_the_published_network_costs_what_a_point_costs(
+    space: str, network: str, values: Mapping[str, Value]
+) -> None:
+    published = load(network)
+    fitted = point(space, values).adapted(classes=published.classes, image=published.input[:2])
+    assert count(fitted) == count(published)
+
+
+def test_resnext_50_is_a_point_behind_its_own_stem() -> None:
+    published = load("resnext-50-32x4d")
+    fitted = point("resnext", RESNEXT).adapted(classes=1000, image=(224, 224))
+    assert fitted.fingerprint != published.fingerprint
+    fitted = fitted.model_copy(update={"stem": published.stem})
+    assert fitted.fingerprint == published.fingerprint
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_random_candidates_can_be_wired(name: str) -> None:
+    space, rng, failed = SearchSpace.load(name), random.Random(5), 0
+    for _ in range(200):
+        try:
+            space.cost(space.sample(rng))
+        except ArchitectureError:
+            failed += 1
+    assert failed <= 10
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_smallest_candidates_suit_two_cores(name: str) -> None:
+    assert count(SearchSpace.load(name).first().architecture).macs < 50_000_000
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_file_opens_with_its_command(name: str) -> None:
+    text = Path(shipped()[name]).read_text("utf-8")
+    assert text.startswith(f"# cnnsearch search {name}")
+    assert SearchSpace.load(name).description
+
+
+SMALL = """
+variables:
+  block: {choice: [{type: basic}, {type: plain, kernel: {choice: [3, 5]}}]}
+  width: {choice: [4, 8]}
+input: [8, 8, 1]
+classes: 3
+stages:
+  - {block: BLOCK, depth: {int: [1, 2]}, width: $width * 2, stride: 2}
+  - {block: $block, width: 8}
+recipe: {learning_rate: {log: [1e-3, 1e-1]}, epochs: 1}
+"""
+SCHEMA = space_schema()
+
+
+def schema_takes(text: str) -> bool:
+    return valid(read_yaml(text, "mine.yaml"), SCHEMA, SCHEMA)
+
+
+@pytest.mark.parametrize("name", shipped())
+def test_the_schema_takes_what_ships(name: str) -> None:
+    assert schema_takes(SearchSpace.load(name).text)
+
+
+@pytest.mark.parametrize(
+    "block",
+    ["basic", "$block", "{type: basic}", "{choice: [plain, basic]}", "{choice: [plain, $block]}"],
+)
+def test_the_schema_takes_every_way_to_name_a_block(block: str) -> None:
+    text = SMALL.replace("BLOCK", block)
+    SearchSpace.from_text(text, "mine.yaml")
+    assert schema_takes(text)
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong"),
+    [
+        ("depth:", "dpth:"),
+        ("BLOCK", "bsic"),
+        ("BLOCK", "parallel"),
+        ("BLOCK", "{choice: []}"),
+        ("classes: 3", "classes: three"),
+        ("$width * 2", "-8"),
+        ("[1, 2]", "[1, 2, 3]"),
+        ("epochs: 1", "epocs: 1"),
+    ],
+)
+def test_the_schema_refuses_a_mistake(right: str, wrong: str) -> None:
+    text = SMALL.replace(right, wrong).replace("BLOCK", "basic")
+    with pytest.raises(SpaceError):
+        SearchSpace.from_text(text, "mine.yaml")
+    assert not schema_takes(text)

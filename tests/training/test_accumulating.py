@@ -1,0 +1,104 @@
+"""A batch that is trained in parts: the same step, with the activations of one part in memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnsearch.training.job import Job
+from cnnsearch.training.messages import failure
+from cnnsearch.training.trainer import Training
+from cnnsearch.utils.hardware import oom_kills
+
+STEP = """
+import keras
+import numpy as np
+from cnnsearch.architecture import Architecture
+from cnnsearch.augment import Batch
+from cnnsearch.draws import draw
+from cnnsearch.model import build
+from cnnsearch.optimizers import FusedOptimizer
+from cnnsearch.recipe import TrainingRecipe
+from cnnsearch.steps import Objective, compile_steps
+
+network = Architecture.from_data({
+    "input": [8, 8, 1], "classes": 3, "style": {"norm": "none"},
+    "stem": [{"type": "conv", "filters": 4}],
+    "stages": [{"block": "basic", "depth": 1, "width": 8, "stride": 2}],
+})
+recipe = TrainingRecipe(optimizer="sgd", learning_rate=0.1, warmup=0, mixup=0.4, erasing=0.5)
+rng = np.random.default_rng(0)
+images = rng.integers(0, 256, (15, 8, 8, 1), dtype=np.uint8)
+labels = np.arange(15, dtype=np.int32) % 3
+batch = Batch(images, labels, np.ones(15, np.float32), draw(recipe, 15, (8, 8), rng))
+
+
+def trained(parts):
+    keras.utils.set_random_seed(3)
+    model = build(network, mean=[0.5], std=[0.2])
+    optimizer = FusedOptimizer(recipe, 10, model.trainable_variables)
+    objective = Objective([1.0], 0.1, (1.0, 2.0, 0.5))
+    steps = compile_steps(model, optimizer, objective, parts)
+    report = np.asarray(steps.train(batch))
+    steps.settle()
+    return report, [np.asarray(v) for v in model.trainable_variables]
+
+
+def check():
+    reference, whole = trained(1)
+    before = trained(1)[1]
+    assert all(np.array_equal(a, b) for a, b in zip(whole, before)), "not deterministic"
+    for parts in (2, 4):
+        report, weights = trained(parts)
+        np.testing.assert_allclose(report, reference, rtol=1e-5)
+        for a, b in zip(weights, whole, strict=True):
+            np.testing.assert_allclose(a, b, atol=1e-6)
+"""
+
+
+def test_parts_of_a_batch_come_to_the_same_step() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(STEP, "step", "exec"), scope)
+    scope["check"]()
+
+
+@pytest.mark.slow
+def test_parts_of_a_batch_come_to_the_same_step_on_jax(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    done = subprocess.run(
+        [sys.executable, "-c", STEP + "\ncheck()\nprint('same')"],
+        cwd=tmp_path,
+        env={**os.environ, "KERAS_BACKEND": "jax"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert done.stdout.strip() == "same", done.stderr
+
+
+def test_a_training_in_parts_learns_and_can_be_gone_on_with(digits: Any, small: Any) -> None:
+    from cnnsearch.space.recipe import TrainingRecipe
+
+    job = Job(small, TrainingRecipe(epochs=2), digits, 2, seed=3, accumulate=2)
+    training = Training(job)
+    assert len(list(training.run())) == 2
+    assert (training.measurement().val_accuracy or 0) > 0.5
+
+
+def test_what_frameworks_raise_without_memory_is_out_of_memory() -> None:
+    import tensorflow as tf
+
+    exhausted = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+    for error in (MemoryError(), exhausted, RuntimeError("RESOURCE_EXHAUSTED: Out of memory")):
+        found = failure(error)
+        assert found is not None and found.kind == "out_of_memory"
+    assert failure(ValueError("shapes")) is None
+
+
+def test_kills_for_want_of_memory_are_counted() -> None:
+    assert oom_kills() >= 0
+    assert np.isscalar(oom_kills())

@@ -1,0 +1,351 @@
+"""Searches that start from trained weights: what is loaded, what is trained, what is refused."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from cnnsearch.engine.initial_weights import (
+    FILE,
+    check_same_weights,
+    check_weights,
+    network_of,
+    pretrained_of,
+    resized,
+    starting_space,
+)
+from cnnsearch.engine.settings import Settings, check_same, check_settings, pixel_statistics
+from cnnsearch.errors import CnnsearchError, DataError, RunError, SpaceError
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.published import application_architecture, published
+from cnnsearch.space.search_space import SearchSpace, published_files
+from cnnsearch.training import checkpoint
+
+# Keras's own saving converts its variables in a way that NumPy 2 warns of.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+NETWORK = "mobilenet-v1-0.25"
+RECIPE = "recipe: {epochs: 1, batch_size: 8, learning_rate: {log: [1.0e-4, 1.0e-2]}}\n"
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An application with random weights and statistics, saved as its users save it."""
+    from cnnsearch.training.pretrained import application
+
+    model = application(NETWORK)
+    rng = np.random.default_rng(3)
+    for variable in model.weights:  # betas above zero keep a random network's rectifiers open
+        if variable.name in ("beta", "moving_variance"):
+            variable.assign(rng.uniform(0.5, 1.5, variable.shape))
+    file = tmp_path_factory.mktemp("weights") / "mine.weights.h5"
+    model.save_weights(file)
+    return file
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two classes of 15 small pictures each: brighter on the left, or on the right."""
+    from PIL import Image
+
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(0, 150, 40)[None, :, None]
+    for name, light in {"left": ramp[:, ::-1], "right": ramp}.items():
+        (folder / name).mkdir()
+        for i in range(15):
+            pixels = light + rng.uniform(0, 100, (40, 40, 3))
+            Image.fromarray(pixels.astype("uint8")).save(folder / name / f"{i}.png")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(saved: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> RunDirectory:
+    """A search for the learning rate of the head alone, through the command line."""
+    runs = tmp_path_factory.mktemp("runs")
+    space = runs / "mine.yaml"
+    space.write_text(published_files()[NETWORK].read_text("utf-8") + RECIPE)
+    done = command(
+        *("search", space, "--data", photos, "--weights", saved, "--freeze", "--image", 32),
+        *("--trials", 1, "--name", "r", "--runs", runs, "--plain"),
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Loading the weights of mobilenet-v1-0.25" in done.stdout
+    return RunDirectory.open(runs, "r")
+
+
+def command(*arguments: object, **environment: str) -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        [sys.executable, "-m", "cnnsearch", *map(str, arguments)],
+        capture_output=True, text=True, timeout=300, env={**os.environ, **environment},
+    )  # fmt: skip
+
+
+def trained(run: RunDirectory) -> dict[str, Any]:
+    (trial,) = run.db.trials()
+    best = checkpoint.read(run.trial_dir(trial.id) / checkpoint.BEST)
+    assert best is not None
+    return dict(zip(best.header["paths"], best.arrays, strict=True))
+
+
+def values(tensor: Any) -> np.ndarray:
+    return tensor.numpy() if hasattr(tensor, "numpy") else np.asarray(tensor)
+
+
+def test_a_frozen_body_is_that_of_the_file(run: RunDirectory, saved: Path) -> None:
+    from cnnsearch.training.pretrained import application
+    from cnnsearch.training.weight_copy import weights_in_order
+
+    found = trained(run)
+    body = [array for path, array in found.items() if not path.startswith("head")]
+    given = [values(w.variable) for w in weights_in_order(application(NETWORK, saved))][:-2]
+    assert len(body) == len(given) == 135
+    for ours, theirs in zip(body, given, strict=True):
+        np.testing.assert_array_equal(ours, theirs.reshape(ours.shape))
+
+
+def test_the_head_is_new_and_of_the_datas_classes(run: RunDirectory) -> None:
+    found = {path: a for path, a in trained(run).items() if path.startswith("head")}
+    assert [array.shape for array in found.values()] == [(256, 2), (2,)]
+    assert np.abs(found["head.dense/bias"]).min() > 0, "a bias begins at zero and is trained"
+    (trial,) = run.db.trials()
+    assert trial.architecture["input"] == [32, 32, 3]
+    assert trial.architecture["classes"] == 2
+    assert 1e-4 <= trial.recipe["learning_rate"] <= 1e-2
+
+
+def test_pixels_are_those_of_the_application(run: RunDirectory) -> None:
+    mean, std = pixel_statistics(run)
+    assert mean == pytest.approx([0.5] * 3, abs=1e-6)
+    assert std == pytest.approx([0.5] * 3, abs=1e-6)
+    assert run.manifest["dataset"]["mean"] != mean
+
+
+def test_the_export_computes_what_was_trained(run: RunDirectory, tmp_path: Path) -> None:
+    from cnnsearch.exporters import export
+
+    (trial,) = run.db.trials()
+    result = export(run, "best", tmp_path / "out")
+    assert result.largest_difference < 1e-4
+    assert result.compared > 0
+
+    from cnnsearch.exporters import trained_model
+
+    split = validation(run)
+    answers = trained_model(run, trial).predict(split.images(), verbose=0).argmax(axis=1)
+    assert float((answers == split.labels()).mean()) == pytest.approx(trial.score)
+
+
+def validation(run: RunDirectory) -> Any:
+    from cnnsearch.engine.settings import load_data
+
+    settings = Settings(space=run.space_text, **run.manifest["settings"])
+    return load_data(settings, SearchSpace.from_text(run.space_text), run.path.parent).validation
+
+
+@pytest.mark.slow
+def test_the_run_goes_on_without_the_file(run: RunDirectory, saved: Path, tmp_path: Path) -> None:
+    away = saved.rename(tmp_path / "moved.weights.h5")
+    try:
+        done = command("resume", "r", "--trials", 2, "--runs", run.path.parent, "--plain")
+    finally:
+        away.rename(saved)
+    assert done.returncode == 0, done.stderr
+    assert [t.status for t in run.db.trials()] == ["completed", "completed"]
+
+
+def test_the_run_keeps_to_its_weights(run: RunDirectory, saved: Path, tmp_path: Path) -> None:
+    asked = Settings(space=run.space_text, **run.manifest["settings"])
+    check_same(run, replace(asked, image="32x32"))
+    for change in ({"weights": "imagenet"}, {"freeze": False}, {"image": "64"}):
+        with pytest.raises(RunError, match=f"another value of --{next(iter(change))}"):
+            check_same(run, replace(asked, **change))
+    other = tmp_path / "other.h5"
+    other.write_bytes(b"other")
+    check_same_weights(run, asked)
+    with pytest.raises(RunError, match=r"other\.h5 has changed"):
+        check_same_weights(run, replace(asked, weights=str(other)))
+
+
+def test_a_run_without_its_weights_is_told(run: RunDirectory) -> None:
+    before = pretrained_of(run)
+    assert before is not None
+    assert before.freeze
+    away = (run.path / FILE).rename(run.path / "elsewhere.npz")
+    try:
+        with pytest.raises(RunError, match=r"pretrained\.npz is gone"):
+            pretrained_of(run)
+    finally:
+        away.rename(run.path / FILE)
+
+
+@pytest.mark.slow
+def test_nothing_is_left_of_a_download_that_fails(photos: Path, tmp_path: Path) -> None:
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path / "keras")}
+    done = command(
+        *("search", NETWORK, "--data", photos, "--weights", "imagenet", "--trials", 1),
+        *("--image", 32, "--name", "r", "--runs", tmp_path / "runs", "--plain"),
+        **nowhere,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "ImageNet weights cannot be downloaded: URL fetch failure" in done.stderr
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [".cache"]
+
+
+@pytest.mark.parametrize("classes", [5, None])
+def test_a_file_may_have_another_classifier_or_none(classes: int | None, tmp_path: Path) -> None:
+    import keras
+
+    from cnnsearch.training.pretrained import application, save_pretrained
+
+    options = {"include_top": False} if classes is None else {"classes": classes}
+    other = keras.applications.MobileNet(
+        weights=None, alpha=0.25, input_shape=(224, 224, 3), **options
+    )
+    other.save_weights(tmp_path / "other.weights.h5")
+    save_pretrained(NETWORK, str(tmp_path / "other.weights.h5"), tmp_path / "out.npz")
+    kept = checkpoint.read(tmp_path / "out.npz")
+    assert kept is not None
+    stem = dict(zip(kept.header["paths"], kept.arrays, strict=True))["stem.0.conv/kernel"]
+    np.testing.assert_array_equal(stem, values(other.get_layer("conv1").kernel))
+    with pytest.raises(DataError, match=r"'conv_preds' \(kernel\) needs 1x1x256x1000"):
+        application(NETWORK, tmp_path / "other.weights.h5")
+
+
+def test_weights_of_another_width_name_the_first_layer(saved: Path, tmp_path: Path) -> None:
+    from cnnsearch.training.pretrained import save_pretrained
+
+    with pytest.raises(DataError, match=r"'conv1' \(kernel\) needs 3x3x3x16.* has 3x3x3x8"):
+        save_pretrained("mobilenet-v1-0.5", str(saved), tmp_path / "out.npz")
+
+
+def test_a_model_of_other_shapes_names_the_first_layer(tmp_path: Path) -> None:
+    from cnnsearch.training.finetuning import start_from
+    from cnnsearch.training.messages import Pretrained
+    from cnnsearch.training.model import build
+    from tests.conftest import architecture
+
+    checkpoint.save_weights(build(architecture()), tmp_path / "w.npz")
+    start = Pretrained(tmp_path / "w.npz", (0.5,), (0.5,), False)
+    start_from(start, build(architecture(classes=3)))
+    wider = build(architecture(stem=[{"type": "conv", "filters": 24}]))
+    with pytest.raises(CnnsearchError, match=r"'stem\.0\.conv/kernel'.*3x3x1x16, needs 3x3x1x24"):
+        start_from(start, wider)
+
+
+def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
+    from cnnsearch.training.finetuning import start_from, train_only
+    from cnnsearch.training.messages import Pretrained
+    from cnnsearch.training.model import build
+    from tests.conftest import architecture
+
+    head = {"layers": [{"type": "flatten"}, {"type": "dense_layer", "units": 6}]}
+    given, small = (architecture(head=head, input=[side, side, 1]) for side in (8, 4))
+    source = build(given)
+    checkpoint.save_weights(source, tmp_path / "w.npz")
+    start = Pretrained(tmp_path / "w.npz", (0.5,), (0.5,), True)
+    same, other = build(given), build(small)
+    start_from(start, same)
+    start_from(start, other)
+    inner = "head.0.dense" if "head.0.dense" in {x.name for x in same.layers} else "head.dense"
+    kernel = values(source.get_layer(inner).kernel)
+    np.testing.assert_array_equal(values(same.get_layer(inner).kernel), kernel)
+    train_only(other, "head")
+    assert len(other.trainable_variables) == 4
+    stem = values(source.get_layer("stem.0.conv").kernel)
+    np.testing.assert_array_equal(values(other.get_layer("stem.0.conv").kernel), stem)
+
+
+@pytest.mark.parametrize("name", [n.name for n in published() if n.keras_applications])
+def test_every_application_is_told_by_its_wiring(name: str) -> None:
+    space = SearchSpace.load(name)
+    assert network_of(space) == name
+    styled = starting_space(space, Settings(space.text, name, weights="imagenet"))
+    assert styled.first().architecture.fingerprint == application_architecture(name).fingerprint
+    assert network_of(styled) == name
+
+
+def test_only_published_networks_have_weights() -> None:
+    with pytest.raises(SpaceError, match=r"no weights for 'resnet-18', did you mean .*it has vgg"):
+        network_of(SearchSpace.load("resnet-18"))
+    with pytest.raises(SpaceError, match=r"'residual' leaves .* open, but trained weights"):
+        network_of(SearchSpace.load("residual"))
+    text = published_files()[NETWORK].read_text("utf-8")
+    with pytest.raises(SpaceError, match="no weights for"):
+        network_of(SearchSpace.from_text(re.sub("filters: 8", "filters: 16", text)))
+
+
+def test_images_of_another_size() -> None:
+    assert resized(SearchSpace.load("efficientnet"), (96, 64)).input == (96, 64, 3)
+    with pytest.raises(SpaceError, match=r"--image 16x16: vgg-11\.yaml: no candidate can be"):
+        resized(SearchSpace.load("vgg-11"), (16, 16))
+
+
+@pytest.mark.parametrize(
+    ("changed", "said"),
+    [
+        ("input: [{choice: [8, 16]}, 16, 1]", "searches the size"),
+        ("input: [$side, $side, 1]\nvariables: {side: {choice: [8, 16]}}", "searches the size"),
+        ("input: [16, 16, 1]\nscaling: {phi: 1}", "follows from its scaling"),
+    ],
+)
+def test_a_space_that_chooses_sizes_is_not_resized(changed: str, said: str) -> None:
+    space = SearchSpace.from_text(f"{changed}\nclasses: 3\nstages: [{{block: basic, width: 8}}]")
+    with pytest.raises(SpaceError, match=f"--image: .*{said}"):
+        resized(space, (32, 32))
+
+
+def test_what_is_asked_is_checked_first(tmp_path: Path) -> None:
+    base = Settings("", "s")
+    with pytest.raises(CnnsearchError, match="--freeze: needs --weights"):
+        check_settings(replace(base, freeze=True))
+    with pytest.raises(CnnsearchError, match="--image: expected a side"):
+        check_settings(replace(base, image="big"))
+    (tmp_path / "mine.weights.h5").touch()
+    with pytest.raises(DataError, match=r"no such file, did you mean 'mine\.weights\.h5'"):
+        check_weights(replace(base, weights=str(tmp_path / "mine.weight.h5")))
+    check_weights(replace(base, weights="imagenet"))
+
+
+@pytest.mark.parametrize(
+    ("recipe", "asked", "said"),
+    [
+        ("unfreeze_after: 0.5", {}, "recipe.unfreeze_after: 0.5, but all weights move from the st"),
+        ("trainable: norms", {"freeze": True}, "--freeze: trains the head alone, but recipe.tr"),
+        ("trainable: head, unfreeze_after: 0.5", {}, None),
+        ("trainable: {choice: [all, head]}, unfreeze_after: 0.5", {}, None),
+        ("epochs: 2", {"changes": ("trainable=norms", "unfreeze_after=0.5")}, None),
+    ],
+)
+def test_what_is_trained_does_not_contradict_itself(
+    recipe: str, asked: dict[str, Any], said: str | None
+) -> None:
+    text = (
+        f"input: [8, 8, 1]\nclasses: 10\nstem: [{{type: conv, filters: 4}}]\nrecipe: {{{recipe}}}"
+    )
+    space = SearchSpace.from_text(text, "s.yaml")
+    settings = Settings(space=text, source="s.yaml", **asked)
+    if said is None:
+        assert starting_space(space, settings) is space
+        return
+    with pytest.raises(SpaceError, match=re.escape(said)):
+        starting_space(space, settings)
+
+
+def test_a_run_of_before_knows_no_weights(run: RunDirectory) -> None:
+    old = dict(run.manifest["identity"])
+    for key in ("weights", "freeze", "image"):
+        del old[key]
+    asked = Settings(space=run.space_text, **run.manifest["settings"])
+    before = RunDirectory(run.path, {"identity": json.loads(json.dumps(old))}, run.space_text)
+    check_same(before, replace(asked, weights=None, freeze=False, image=None))
+    with pytest.raises(RunError, match="--weights"):
+        check_same(before, replace(asked, freeze=False, image=None))
