@@ -35,7 +35,8 @@ WAYS = ("without MLflow", "SQLite beside the runs", "server refuses", "server ne
 
 SEARCH = """
 import json, resource, sys
-from cnnsearch import cli, session
+from cnnsearch import cli
+from cnnsearch.engine import session
 
 class Silent:
     def __init__(self, *args, **keywords): pass

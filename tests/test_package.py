@@ -25,7 +25,12 @@ def test_every_name_offered_is_there(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "first", ["import cnnsearch", "import cnnsearch.search", "from cnnsearch.search import search"]
+    "first",
+    [
+        "import cnnsearch",
+        "import cnnsearch.engine.search",
+        "from cnnsearch.engine.search import search",
+    ],
 )
 def test_search_is_the_function_whatever_was_imported_before(first: str) -> None:
     program = f"{first}\nimport cnnsearch\nassert type(cnnsearch.search).__name__ == 'function'"

@@ -15,9 +15,9 @@ PACKAGE = Path(__file__).parents[2] / "cnnsearch"
 
 # Pipes between processes of one search, all of them ours: never a file, never a user's.
 OURS = {
-    "executor/child.py": {"pickle.loads"},
-    "final/predicting.py": {"pickle.load"},
-    "yamlfile.py": {"yaml.load"},  # with a subclass of SafeLoader: tests/test_yamlfile.py
+    "engine/executors/child.py": {"pickle.loads"},
+    "studies/final/predict.py": {"pickle.load"},
+    "utils/safe_yaml.py": {"yaml.load"},  # with a subclass of SafeLoader
 }
 FORBIDDEN = {
     *("pickle.load", "pickle.loads", "pickle.Unpickler", "joblib.load", "torch.load"),
@@ -74,7 +74,7 @@ def test_models_are_loaded_in_safe_mode() -> None:
 def test_servers_bind_to_loopback() -> None:
     texts = {p: p.read_text("utf-8") for p in PACKAGE.rglob("*.py")}
     assert not [str(path) for path, text in texts.items() if "0.0.0.0" in text]
-    assert '"--host", "127.0.0.1"' in (PACKAGE / "tracking" / "ui.py").read_text("utf-8")
+    assert '"--host", "127.0.0.1"' in (PACKAGE / "runs" / "mlflow" / "ui.py").read_text("utf-8")
 
 
 @pytest.mark.parametrize(

@@ -113,7 +113,7 @@ def test_the_recipe_gives_epochs_and_batch_size(space: SearchSpace, tmp_path: Pa
 STOCK = """
 import warnings; warnings.simplefilter("ignore")
 import keras_tuner, numpy as np, sys
-from cnnsearch.space import SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 labels = np.arange(64, dtype="int32") % 3
 images = np.full((64, 8, 8, 1), 40, "uint8") + (labels * 60).astype("uint8")[:, None, None, None]
 space = SearchSpace.from_text(sys.argv[1])

@@ -245,7 +245,7 @@ def test_a_commit_waits_for_the_disk(db):
 WRITER = """
 import sys
 from pathlib import Path
-from cnnsearch.rundb import RunDatabase
+from cnnsearch.runs.database import RunDatabase
 
 db, start = RunDatabase(Path(sys.argv[1])), eval(sys.argv[2])
 number = db.last_seq()

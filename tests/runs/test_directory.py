@@ -49,10 +49,10 @@ def _umask():
 KILLED = """
     import os, sys
     from pathlib import Path
-    from cnnsearch import rundir
+    from cnnsearch.runs import directory
 
-    rundir._fill = lambda folder, *_: (Path(folder, "half").touch(), os.kill(os.getpid(), 9))
-    rundir.RunDirectory.create(Path(sys.argv[1]), "first", {}, "")
+    directory._fill = lambda folder, *_: (Path(folder, "half").touch(), os.kill(os.getpid(), 9))
+    directory.RunDirectory.create(Path(sys.argv[1]), "first", {}, "")
 """
 
 
@@ -165,7 +165,7 @@ def test_the_lock_is_one_writers(run, tmp_path):
 HOLDER = """
 import sys, time
 from pathlib import Path
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.runs.directory import RunDirectory
 with RunDirectory.open(Path(sys.argv[1]), "first").lock():
     print("held", flush=True)
     time.sleep(60)

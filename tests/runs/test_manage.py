@@ -20,7 +20,7 @@ MANIFEST = {"settings": {}, "space": "s"}
 PROGRAM = """
 import signal, sys, time
 from pathlib import Path
-from cnnsearch.rundir import RunDirectory
+from cnnsearch.runs.directory import RunDirectory
 stopped = []
 if sys.argv[3] == "deaf":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

@@ -17,13 +17,13 @@ from cnnsearch.utils.hardware import oom_kills
 STEP = """
 import keras
 import numpy as np
-from cnnsearch.architecture import Architecture
-from cnnsearch.augment import Batch
-from cnnsearch.draws import draw
-from cnnsearch.model import build
-from cnnsearch.optimizers import FusedOptimizer
-from cnnsearch.recipe import TrainingRecipe
-from cnnsearch.steps import Objective, compile_steps
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.training.batches import Batch
+from cnnsearch.training.augmentation import draw
+from cnnsearch.training.model import build
+from cnnsearch.training.optimizers import FusedOptimizer
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.steps import Objective, compile_steps
 
 network = Architecture.from_data({
     "input": [8, 8, 1], "classes": 3, "style": {"norm": "none"},

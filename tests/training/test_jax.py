@@ -30,12 +30,12 @@ recipe: {epochs: 1, batch_size: 64}
 PHASES = """
 from pathlib import Path
 import numpy as np
-from cnnsearch import checkpoint
-from cnnsearch.architecture import Architecture
+from cnnsearch.training import checkpoint
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import from_arrays
-from cnnsearch.recipe import TrainingRecipe
-from cnnsearch.job import Job
-from cnnsearch.training import Training
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.job import Job
+from cnnsearch.training.trainer import Training
 
 rng = np.random.default_rng(0)
 x, y = rng.integers(0, 256, (60, 8, 8, 1), dtype=np.uint8), np.arange(60) % 3

@@ -111,9 +111,9 @@ def test_no_contrast_is_one_grey() -> None:
 PROGRAM = """
 import json, sys
 import numpy as np
-from cnnsearch.draws import draw
-from cnnsearch.recipe import TrainingRecipe
-from cnnsearch.transforms import transform
+from cnnsearch.training.augmentation import draw
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.transforms import transform
 images = np.load(sys.argv[1])
 recipe = TrainingRecipe.from_data(json.loads(sys.argv[2]))
 drawn = draw(recipe, len(images), images.shape[1:3], np.random.default_rng(3))

@@ -20,10 +20,7 @@ from cnnsearch.architecture.drawing.words import (
     text_width,
 )
 
-BOX = 0.28
-ROUND = 0.22
-LABEL = 0.2
-BEND = 0.16
+BOX, ROUND, LABEL, BEND = 0.28, 0.22, 0.2, 0.16
 GAP = 0.16
 PASSING = 0.12
 SWEEPS = 120

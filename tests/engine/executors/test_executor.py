@@ -226,7 +226,7 @@ SCRIPT = """
 
     print("script runs", flush=True)
 
-    from cnnsearch.executor import EpochEnd, TrialEnd, create_executor
+    from cnnsearch.engine.executors import EpochEnd, TrialEnd, create_executor
 
     executor = create_executor(1, start_method=sys.argv[2])
     executor.submit(pickle.loads(Path(sys.argv[1]).read_bytes()))

@@ -230,8 +230,8 @@ SCRIPT = """
     import pickle, sys
     from pathlib import Path
 
-    from cnnsearch.executor import EpochEnd
-    from cnnsearch.executor.ray import RayExecutor
+    from cnnsearch.engine.executors import EpochEnd
+    from cnnsearch.engine.executors.ray.executor import RayExecutor
 
     executor = RayExecutor(slots=1)
     executor.submit(pickle.loads(Path(sys.argv[1]).read_bytes()))
@@ -311,7 +311,7 @@ NODES = """
     from ray.cluster_utils import Cluster
 
     import cnnsearch
-    from cnnsearch.display import Quiet
+    from cnnsearch.engine.display import Quiet
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
     nodes = [cluster.add_node(num_cpus=1) for _ in range(2)]

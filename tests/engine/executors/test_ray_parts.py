@@ -157,7 +157,7 @@ def test_ray_may_stand_alone(
         asked.update(arguments, space=space)
         raise CnnsearchError("enough")
 
-    monkeypatch.setattr(importlib.import_module("cnnsearch.search"), "search", search)
+    monkeypatch.setattr(importlib.import_module("cnnsearch.engine.search"), "search", search)
     CliRunner().invoke(app, ["search", *given])
     assert (asked["space"], asked["ray"]) == ("tiny", seen)
 
@@ -228,8 +228,8 @@ def test_a_folder_is_removed_by_the_last_who_holds_it(tmp_path: Path) -> None:
 def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> None:
     code = f"""
 from pathlib import Path
-from cnnsearch.executor.scratch import Scratch
-from cnnsearch.executor.shares import Share, room, share_of
+from cnnsearch.engine.executors.ray.scratch import Scratch
+from cnnsearch.engine.executors.ray.resources import Share, room, share_of
 print(Scratch(root=Path({str(tmp_path)!r})).path, flush=True)
 input()
 """

@@ -302,13 +302,13 @@ def test_a_parent_made_but_not_furnished_is_furnished_later(run, monkeypatch):
 KILLED = """
 import sys
 from pathlib import Path
-from cnnsearch import tracking
-from cnnsearch.rundir import RunDirectory
-from cnnsearch.tracking import environment
+from cnnsearch.runs import mlflow
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.mlflow import environment
 environment.settle()
-import cnnsearch.tracking.store
+import cnnsearch.runs.mlflow.store
 print("go", flush=True)
-tracking.sync(RunDirectory.open(Path(sys.argv[1]), "first"))
+mlflow.sync(RunDirectory.open(Path(sys.argv[1]), "first"))
 """
 
 
@@ -547,7 +547,7 @@ def test_the_ui_needs_a_store_and_a_free_port(tmp_path, run, broken):
 
 def test_neither_mlflow_nor_keras_is_imported_before_it_is_needed():
     code = (
-        "import sys, cnnsearch.tracking;"
+        "import sys, cnnsearch.runs.mlflow;"
         "print([m for m in ('mlflow', 'tensorflow', 'keras') if m in sys.modules])"
     )
     answer = subprocess.run(
