@@ -85,8 +85,8 @@ def fidelity(
     measured against the long trainings that are there.
     """
     from cnnsearch.studies.fidelity import fidelity as measure
-    from cnnsearch.studies.fidelity.showing import Lines
     from cnnsearch.studies.fidelity.study import read_recipe
+    from cnnsearch.studies.fidelity.summary import ProgressLines
 
     report = measure(
         space,
@@ -110,7 +110,7 @@ def fidelity(
         data_dir=data_dir,
         mlflow_uri=mlflow_uri,
         runs=runs,
-        watcher=None if json_ else Lines(),
+        watcher=None if json_ else ProgressLines(),
     )
     if json_:
         print_json(report.to_data())
@@ -129,14 +129,14 @@ def _epochs(text: str) -> list[int]:
 
 
 def _show(report: "FidelityReport") -> None:
-    from cnnsearch.studies.fidelity.summary import table, words
+    from cnnsearch.studies.fidelity.summary import explain_report, make_table
 
     if report.reason == "interrupted":
         print("Interrupted: the same command with --name goes on.")
     if not report.comparisons:
         return
     print()
-    console().print(table(report))
-    for line in words(report):
+    console().print(make_table(report))
+    for line in explain_report(report):
         print(line)
     print(f"Picture: {report.plot}")

@@ -1,4 +1,4 @@
-"""Which trainings a study of fidelity needs: every candidate, once in each of several ways."""
+"""Plans the trainings of a fidelity study: every candidate, once by each variant."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from cnnsearch.utils.safe_yaml import read_yaml
 
 LONG, AGAIN = "long", "long-again"
 TRAINED = "trained"
-"""The key among a trial's values that says in which way it was trained."""
+"""Key of the variant's label among a trial's values."""
 
 
 @dataclass(frozen=True)
@@ -24,11 +24,11 @@ class Variant:
     """One way to train every candidate.
 
     Attributes:
-        label: names it, in words for people: ``long``, ``4 epochs``, ``4 epochs, ema=0.9``.
-        epochs: of the training; its schedule ends with them.
-        recipe: what it changes of a candidate's own recipe.
-        train_share: stratified share of the training split that it learns from.
-        image: height and width that it reads; None: the space's own.
+        label: its name in tables: ``long``, ``4 epochs``, ``4 epochs, ema=0.9``.
+        epochs: of the training; the learning rate schedule ends with them.
+        recipe: values that replace those of a candidate's own recipe.
+        train_share: stratified share of the training split.
+        image: height and width of the images; None: the space's own.
     """
 
     label: str
@@ -39,7 +39,7 @@ class Variant:
 
     @property
     def view(self) -> tuple[float, tuple[int, int] | None]:
-        """What it sees of the data: share and size."""
+        """Share of the training split and image size: what decides the data set."""
         return self.train_share, self.image
 
     @property
@@ -47,8 +47,8 @@ class Variant:
         """The label as part of a trial's id, which names a folder."""
         return re.sub(r"[^A-Za-z0-9.]+", "-", self.label).strip("-")
 
-    def applied(self, candidate: Candidate) -> Candidate:
-        """Returns the candidate as it is trained in this way.
+    def apply(self, candidate: Candidate) -> Candidate:
+        """Returns the candidate with this variant's epochs, recipe and image size.
 
         Raises:
             SpaceError: one line naming the lever, the rule and the value.
@@ -59,7 +59,7 @@ class Variant:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class SampledCandidate:
     """A candidate of the sample: its number from 1, its values, and what they decode to."""
 
     number: int
@@ -69,35 +69,34 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Training:
-    """One training of a study: which candidate, in which way."""
+    """One training of a study: a candidate, a variant and a seed."""
 
-    drawn: Drawn
+    sampled: SampledCandidate
     variant: Variant
     seed: int
 
     @property
     def trial_id(self) -> str:
-        """The name of its trial: the candidate's number and the way it is trained."""
-        return f"{self.drawn.number:04d}-{self.variant.slug}"
+        """The candidate's number and the variant."""
+        return f"{self.sampled.number:04d}-{self.variant.slug}"
 
     @property
     def planned(self) -> Planned:
-        """What the driver trains."""
-        return Planned(self.variant.applied(self.drawn.candidate), self.seed)
+        """The candidate and the seed as the driver takes them."""
+        return Planned(self.variant.apply(self.sampled.candidate), self.seed)
 
-    def proposal(self, number: int) -> Proposal:
-        """Returns what the driver is handed; ``number`` is its place in the run."""
-        candidate = self.planned.candidate
+    def to_proposal(self, number: int) -> Proposal:
+        """Returns the training as a proposal; ``number`` is its place in the run."""
         return Proposal(
             trial_id=self.trial_id,
             number=number,
-            values={TRAINED: self.variant.label, **self.drawn.values},
+            values={TRAINED: self.variant.label, **self.sampled.values},
             epochs=self.variant.epochs,
-            fingerprint=candidate.fingerprint,
+            fingerprint=self.planned.candidate.fingerprint,
         )
 
 
-def variants(
+def plan_variants(
     short: Sequence[int],
     long: int,
     *,
@@ -106,33 +105,33 @@ def variants(
     image: str | None = None,
     repeat: int = 0,
 ) -> list[Variant]:
-    """Returns the ways to train: each short one plain and with each lever, then the long one.
+    """Returns every variant: each short one plain and with each lever, then the long ones.
 
     Args:
         short: epochs of short trainings.
         long: epochs of the long one, on all of train at the space's own size.
         levers: ``key=value[,key=value…]``: recipe keys, ``epochs``, ``train_share``, ``image``.
-        train_share: of every short training that no lever gives another.
+        train_share: of every short training whose lever sets none.
         image: likewise.
-        repeat: whether (any number but 0) there is a second long training.
+        repeat: if not 0, there is a second long training.
 
     Raises:
-        CnnsearchError: a number or a lever makes no sense, or two of them are the same.
+        CnnsearchError: a number or a lever is invalid, or two variants are the same.
     """
     base = {"train_share": train_share, **({} if image is None else {"image": image})}
-    found = [_variant(f"{epochs}", base, {}) for epochs in short]
+    found = [_make_variant(f"{epochs}", base, {}) for epochs in short]
     for text in levers:
         changes = read_changes(text, "--lever")
         lengths = [changes.pop("epochs")] if "epochs" in changes else list(short)
-        found += [_variant(str(epochs), base, changes) for epochs in lengths]
+        found += [_make_variant(str(epochs), base, changes) for epochs in lengths]
     found.append(Variant(LONG, long))
     found += [Variant(AGAIN, long)] if repeat else []
-    _check(found, long)
+    _check_variants(found, long)
     return found
 
 
 def read_changes(text: str, flag: str) -> dict[str, Any]:
-    """Reads ``key=value[,key=value…]``; values are YAML's: numbers, true, null, words.
+    """Reads ``key=value[,key=value…]``; values are YAML: numbers, true, null, words.
 
     Raises:
         CnnsearchError: it is not of this form.
@@ -146,35 +145,29 @@ def read_changes(text: str, flag: str) -> dict[str, Any]:
     return changes
 
 
-def _variant(epochs: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Variant:
-    given = {**base, **changes}
-    share, image = given.pop("train_share"), given.pop("image", None)
+def _make_variant(epochs: str, base: Mapping[str, Any], changes: Mapping[str, Any]) -> Variant:
+    recipe = {**base, **changes}
+    share, image = recipe.pop("train_share"), recipe.pop("image", None)
     shown = {**changes, **({} if share == 1 else {"train_share": share})}
     shown |= {} if image is None else {"image": image}
     words = [f"{epochs} epoch{'' if epochs == '1' else 's'}"]
-    words += [f"{key}={_text(value)}" for key, value in shown.items()]
-    label = ", ".join(words)
+    words += [f"{k}={v if isinstance(v, str) else json.dumps(v)}" for k, v in shown.items()]
     if not epochs.isdigit() or int(epochs) < 1:
         raise CnnsearchError(f"--short: expected epochs of at least 1, got {epochs!r}")
     if not isinstance(share, int | float) or not 0 < share <= 1:
         raise CnnsearchError(f"--train-share: expected above 0 and at most 1, got {share!r}")
     size = None if image is None else parse_image(str(image))
-    return Variant(label, int(epochs), given, float(share), size)
+    return Variant(", ".join(words), int(epochs), recipe, float(share), size)
 
 
-def _text(value: object) -> str:
-    return value if isinstance(value, str) else json.dumps(value)
-
-
-def _check(found: Sequence[Variant], long: int) -> None:
+def _check_variants(found: Sequence[Variant], long: int) -> None:
     if long < 1:
         raise CnnsearchError(f"--long: expected at least 1, got {long}")
-    slugs: dict[str, str] = {}
+    slugs = set()
     for variant in found:
         if variant.slug in slugs:
-            twice = variant.label
-            raise CnnsearchError(f"--short and --lever: {twice!r} is there twice")
-        slugs[variant.slug] = variant.label
+            raise CnnsearchError(f"--short and --lever: {variant.label!r} is there twice")
+        slugs.add(variant.slug)
         full = variant.train_share == 1 and variant.image is None
         if variant.label not in (LONG, AGAIN) and variant.epochs >= long and full:
             raise CnnsearchError(
@@ -183,44 +176,44 @@ def _check(found: Sequence[Variant], long: int) -> None:
             )
 
 
-def trainings(
-    drawn: Sequence[Drawn], ways: Sequence[Variant], seed: int, repeat: int
+def plan_trainings(
+    sample: Sequence[SampledCandidate], variants: Sequence[Variant], seed: int, repeat: int
 ) -> Iterator[Training]:
-    """Yields every training of a study, candidate by candidate: an interrupted one has pairs.
+    """Yields every training candidate by candidate, so that an interrupted study has pairs.
 
-    Short and long ones have seeds of their own, as a search's trials and a final training have.
+    Short and long ones have different seeds, as a search's trials and a final training have.
 
     Args:
-        drawn: the sample.
-        ways: to train.
+        sample: the candidates.
+        variants: to train each by.
         seed: of the study.
         repeat: how many candidates are trained long a second time.
     """
-    for one in drawn:
-        for way in ways:
-            if way.label != AGAIN or one.number <= repeat:
-                yield Training(one, way, seed_of(seed, f"{one.candidate.fingerprint}/{way.slug}"))
+    for one in sample:
+        for variant in variants:
+            if variant.label != AGAIN or one.number <= repeat:
+                text = f"{one.candidate.fingerprint}/{variant.slug}"
+                yield Training(one, variant, seed_of(seed, text))
 
 
-def open_proposals(
+def list_open_proposals(
     planned: Sequence[Training], known: Mapping[str, TrialRecord], run: str
 ) -> list[Proposal]:
-    """Returns what is still to be trained; of what began before, its number is kept.
+    """Returns the trainings that have not ended; those that were started keep their numbers.
 
     Raises:
-        RunError: a trial of that name was another candidate's.
+        RunError: a trial of the same id trained another candidate.
     """
     numbers = {trial_id: trial.number for trial_id, trial in known.items()}
     following = max(numbers.values(), default=0)
     left: list[Proposal] = []
     for training in planned:
         before = known.get(training.trial_id)
-        if training.trial_id not in numbers:
-            following += 1
-        proposal = training.proposal(numbers.get(training.trial_id, following))
+        following += before is None
+        proposal = training.to_proposal(numbers.get(training.trial_id, following))
         if before is not None and before.fingerprint != proposal.fingerprint:
             raise RunError(
-                f"run {run!r}: trial {before.id} was trained otherwise than it would be now "
+                f"run {run!r}: trial {before.id} trained another candidate than it would now "
                 "(another version of cnnsearch?); choose another --name"
             )
         if before is None or before.status not in ("completed", "failed"):
@@ -228,7 +221,7 @@ def open_proposals(
     return left
 
 
-def with_recipe(space: SearchSpace, changes: Mapping[str, Any]) -> SearchSpace:
+def set_recipe_keys(space: SearchSpace, changes: Mapping[str, Any]) -> SearchSpace:
     """Returns the space with keys of every candidate's recipe set.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Draws short against long scores: a picture of how far short trainings can be trusted."""
+"""A scatter plot of short against long scores, a panel for each kind of short training."""
 
 import math
 import os
@@ -14,15 +14,15 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's colours, which the colour-blind tell apart.
+# Okabe & Ito's palette, distinguishable for the colour-blind.
 COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 MARKS = "osD^vP*X"
 COLUMNS, SIDE = 3, 4.2
 DPI = 120
 
 
-def draw(report: FidelityReport) -> "Figure":
-    """Returns a panel for each kind of short training; families have colours and marks."""
+def draw_figure(report: FidelityReport) -> "Figure":
+    """Returns the figure; block families have colours and marks."""
     from matplotlib.figure import Figure
 
     count = len(report.comparisons)
@@ -32,7 +32,7 @@ def draw(report: FidelityReport) -> "Figure":
     grid: Any = figure.subplots(rows, columns, squeeze=False)
     axes = list(grid.flat)
     for panel, one in zip(axes, report.comparisons, strict=False):
-        _panel(panel, one, report)
+        _draw_panel(panel, one, report)
     for panel in axes[count:]:
         panel.set_axis_off()
     axes[0].set_ylabel(f"validation score after {report.epochs} epochs, %")
@@ -45,7 +45,7 @@ def draw(report: FidelityReport) -> "Figure":
     return figure
 
 
-def _panel(axes: "Axes", one: Comparison, report: FidelityReport) -> None:
+def _draw_panel(axes: "Axes", one: Comparison, report: FidelityReport) -> None:
     short, long = report.scores[one.label], report.scores[LONG]
     both = sorted(short.keys() & long.keys())
     families = sorted({report.families[number] for number in both})
@@ -66,13 +66,13 @@ def _panel(axes: "Axes", one: Comparison, report: FidelityReport) -> None:
     axes.set_axisbelow(True)
 
 
-def save(report: FidelityReport, path: Path) -> None:
-    """Writes the picture as PNG, whole or not at all.
+def save_figure(report: FidelityReport, path: Path) -> None:
+    """Writes the figure as PNG, atomically.
 
     Raises:
         CnnsearchError: it cannot be written there.
     """
-    figure = draw(report)
+    figure = draw_figure(report)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")

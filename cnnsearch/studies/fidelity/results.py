@@ -1,8 +1,9 @@
-"""What a study of fidelity found: can short trainings be trusted to rank candidates?"""
+"""Results of a fidelity study: how well short trainings rank candidates."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from cnnsearch.errors import RunError
@@ -12,41 +13,42 @@ from cnnsearch.studies.fidelity.plan import AGAIN, LONG, TRAINED, Variant
 from cnnsearch.studies.fidelity.statistics import (
     Interval,
     Noise,
-    interval,
-    kendall,
-    noise,
-    rank_of,
-    spearman,
-    top,
+    bootstrap_interval,
+    compute_kendall,
+    compute_rank,
+    compute_spearman,
+    estimate_noise,
+    select_top,
 )
 from cnnsearch.utils.environment import device
 from cnnsearch.utils.units import many
 
 WANTED = 0.8
-"""The rank correlation from which on short trials are worth a search's budget."""
+"""Rank correlation from which on short trials are worth a search's budget."""
 FEWEST = 4
-"""Pairs below which a rank correlation says nothing."""
+"""Fewer pairs than this give no meaningful rank correlation."""
 
-Scored = Mapping[str, Mapping[int, TrialRecord]]
+TrialsByVariant = Mapping[str, Mapping[int, TrialRecord]]
+"""Completed trials by the variant's label, then by the candidate's number."""
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How short trainings of one kind rank candidates, against the long ones.
+    """Agreement of one kind of short training with the long ones.
 
     Attributes:
         label: how the short ones were trained.
-        pairs: candidates that were trained both ways to the end.
+        pairs: candidates that completed both trainings.
         spearman: rank correlation of short with long scores, with its 95 % interval.
         kendall: tau-b, likewise.
         upper: Spearman among the better half by long scores, where a search decides.
-        winner: number of the candidate that scored best short.
-        regret: how much less that one scores long than the best does.
-        random_regret: what a candidate drawn at random lacks, on average.
-        needed: how many of the best short ones must be trained long to have the best long one.
-        top: a fifth of the candidates; ``overlap`` is how many are among the best by both.
-        overlap: see ``top``.
-        seconds: of a short training, on average.
+        winner: number of the candidate with the best short score.
+        regret: difference of the best long score and the winner's long score.
+        random_regret: expected regret of a candidate drawn at random.
+        needed: how many of the best short ones must be trained long to include the best long one.
+        top: number of candidates in the best fifth.
+        overlap: how many of the best fifth by long scores are in the best fifth by short ones.
+        seconds: mean time of a short training.
         speedup: how many short trainings take the time of a long one.
     """
 
@@ -66,13 +68,13 @@ class Comparison:
 
     @property
     def trusted(self) -> bool:
-        """Whether the correlation is what a search needs."""
+        """Whether the correlation is high enough for a search."""
         return self.spearman.value >= WANTED
 
 
 @dataclass(frozen=True)
 class FidelityReport:
-    """What ``cnnsearch fidelity`` found.
+    """Results of ``cnnsearch fidelity``.
 
     Attributes:
         run: the run's folder, with every training in it.
@@ -80,15 +82,15 @@ class FidelityReport:
         data: the source.
         device: what trained.
         epochs: of a long training.
-        seconds: of a long training, on average.
-        reason: why it ended: ``trials`` (all done) or ``interrupted``.
-        failed: candidates that failed in one way or another, and are compared in none of these.
-        comparisons: one for each kind of short training, as asked for.
-        by_macs: rank correlation of MACs alone with long scores: what a ranking by size would do.
-        noise: of seeds, where long trainings were repeated.
-        scores: each way's validation scores by candidate number, as measured.
+        seconds: mean time of a long training.
+        reason: why the session ended: ``trials`` (all done) or ``interrupted``.
+        failed: candidates with a failed training, left out of that comparison.
+        comparisons: one for each kind of short training, in the requested order.
+        by_macs: rank correlation of MACs alone with long scores, the baseline without training.
+        noise: between seeds, where long trainings were repeated.
+        scores: validation scores of each variant by candidate number.
         families: of the candidates, by number.
-        plot: the picture; None: there is none.
+        plot: path of the figure; None: there is none.
     """
 
     run: Path
@@ -112,145 +114,128 @@ class FidelityReport:
         return max(self.comparisons, key=lambda one: one.spearman.value)
 
     def to_data(self) -> dict[str, Any]:
-        """Returns everything as plain data for JSON."""
-        found = {key: getattr(self, key) for key in vars(self)}
-        rows = [{**asdict(one), "trusted": one.trusted} for one in self.comparisons]
-        return {
-            **found,
-            "run": str(self.run),
-            "plot": None if self.plot is None else str(self.plot),
-            "comparisons": rows,
-            "noise": None if self.noise is None else asdict(self.noise),
-            "scores": {label: dict(scores) for label, scores in self.scores.items()},
-            "families": dict(self.families),
-        }
-
-
-def by_way(trials: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRecord]]:
-    """Returns the finished trials of a study: by label, then by the candidate's number."""
-    found: dict[str, dict[int, TrialRecord]] = {}
-    for trial in trials:
-        if trial.score is not None:
-            found.setdefault(str(trial.values[TRAINED]), {})[number_of(trial)] = trial
-    return found
-
-
-def compare(way: Variant, scored: Scored) -> Comparison:
-    """Compares one kind of short training with the long one.
-
-    Raises:
-        RunError: too few candidates were trained both ways.
-    """
-    shorts, longs = scored.get(way.label, {}), scored.get(LONG, {})
-    both = sorted(shorts.keys() & longs.keys())
-    if len(both) < FEWEST:
-        raise RunError(
-            f"{way.label}: {many(len(both), 'candidate')} trained both short and long, "
-            f"a rank correlation needs {FEWEST}"
-        )
-    short = [shorts[number].score or 0.0 for number in both]
-    long = [longs[number].score or 0.0 for number in both]
-    chosen = best_of([shorts[number] for number in both])
-    winner = next(i for i, number in enumerate(both) if shorts[number] is chosen)
-    best = max(range(len(both)), key=lambda i: long[i])
-    count = max(1, round(len(both) / 5))
-    seconds = _mean([shorts[number].seconds or 0.0 for number in both])
-    longer = _mean([longs[number].seconds or 0.0 for number in both])
-    return Comparison(
-        label=way.label,
-        pairs=len(both),
-        spearman=interval(spearman, short, long),
-        kendall=interval(kendall, short, long),
-        upper=_upper(short, long),
-        winner=both[winner],
-        regret=long[best] - long[winner],
-        random_regret=long[best] - _mean(long),
-        needed=rank_of(best, short),
-        top=count,
-        overlap=len(top(short, count) & top(long, count)),
-        seconds=seconds,
-        speedup=longer / seconds if seconds else 0.0,
-    )
-
-
-def _upper(short: Sequence[float], long: Sequence[float]) -> float:
-    better = sorted(top(long, (len(long) + 1) // 2))
-    return float(spearman([short[i] for i in better], [long[i] for i in better]))
-
-
-def seed_noise(scored: Scored) -> Noise | None:
-    """Returns the noise of seeds; None where no long training was repeated."""
-    longs, again = scored.get(LONG, {}), scored.get(AGAIN, {})
-    both = sorted(longs.keys() & again.keys())
-    if not both:
-        return None
-    pairs = [(longs[number].score or 0.0, again[number].score or 0.0) for number in both]
-    first, second = zip(*pairs, strict=True)
-    return noise(first, second, [trial.score or 0.0 for trial in longs.values()])
+        """Returns the report as plain data for JSON."""
+        comparisons = [{**asdict(one), "trusted": one.trusted} for one in self.comparisons]
+        plot = None if self.plot is None else str(self.plot)
+        return {**asdict(self), "run": str(self.run), "plot": plot, "comparisons": comparisons}
 
 
 def summarize(
     trials: Sequence[TrialRecord],
-    ways: Sequence[Variant],
+    variants: Sequence[Variant],
     reason: str,
     *,
     run: Path,
     space: str,
     data: str,
 ) -> FidelityReport:
-    """Returns what the trials of a study tell.
+    """Computes the report from a study's trials.
 
     Args:
-        trials: of every way to train.
-        ways: as they were asked for.
-        reason: why it ended; of an interrupted study, only what can be compared is.
+        trials: of every variant.
+        variants: in the requested order.
+        reason: why the session ended; of an interrupted one only what has enough pairs is compared.
         run: the run's folder.
         space: its name.
         data: the source.
 
     Raises:
-        RunError: the study is complete, and too few candidates were trained both ways.
+        RunError: the study is complete, and too few candidates completed both trainings.
     """
-    scored = by_way(trials)
-    shorts = [way for way in ways if way.label not in (LONG, AGAIN)]
+    grouped = group_by_variant(trials)
+    shorts = [variant for variant in variants if variant.label not in (LONG, AGAIN)]
     if reason == INTERRUPTED:
-        shorts = [way for way in shorts if _pairs(way, scored) >= FEWEST]
-    longs = list(scored.get(LONG, {}).values())
-    failed = {number_of(trial) for trial in trials if trial.status == "failed"}
+        shorts = [one for one in shorts if len(_pair_numbers(one.label, LONG, grouped)) >= FEWEST]
+    longs = list(grouped.get(LONG, {}).values())
+    scores = {
+        label: {n: trial.score or 0.0 for n, trial in found.items()}
+        for label, found in grouped.items()
+    }
     return FidelityReport(
         run=run,
         space=space,
         data=data,
         device=device(),
-        epochs=next(way.epochs for way in ways if way.label == LONG),
-        seconds=_mean([trial.seconds or 0.0 for trial in longs]),
+        epochs=next(variant.epochs for variant in variants if variant.label == LONG),
+        seconds=_mean_seconds(longs),
         reason=reason,
-        failed=len(failed),
-        comparisons=tuple(compare(way, scored) for way in shorts),
-        by_macs=_by_macs(longs),
-        noise=seed_noise(scored),
-        scores={
-            label: {number: trial.score or 0.0 for number, trial in found.items()}
-            for label, found in scored.items()
-        },
-        families={number_of(trial): trial.family for trial in trials},
-    )
+        failed=len({get_number(trial) for trial in trials if trial.status == "failed"}),
+        comparisons=tuple(compare_to_long(variant.label, grouped) for variant in shorts),
+        by_macs=_correlate_macs(longs),
+        noise=_estimate_seed_noise(grouped),
+        scores=scores,
+        families={get_number(trial): trial.family for trial in trials},
+    )  # fmt: skip
 
 
-def _by_macs(longs: Sequence[TrialRecord]) -> float:
-    if len(longs) < FEWEST:
-        return 0.0
-    return float(spearman([t.macs or 0 for t in longs], [t.score or 0.0 for t in longs]))
+def group_by_variant(trials: Sequence[TrialRecord]) -> dict[str, dict[int, TrialRecord]]:
+    """Groups the completed trials of a study by variant label and candidate number."""
+    found: dict[str, dict[int, TrialRecord]] = {}
+    for trial in trials:
+        if trial.score is not None:
+            found.setdefault(str(trial.values[TRAINED]), {})[get_number(trial)] = trial
+    return found
 
 
-def number_of(trial: TrialRecord) -> int:
+def get_number(trial: TrialRecord) -> int:
     """Returns the number of a trial's candidate."""
     return int(trial.id.partition("-")[0])
 
 
-def _pairs(way: Variant, scored: Scored) -> int:
-    return len(scored.get(way.label, {}).keys() & scored.get(LONG, {}).keys())
+def compare_to_long(label: str, trials: TrialsByVariant) -> Comparison:
+    """Compares the ranking of one kind of short training with that of the long ones.
+
+    Raises:
+        RunError: too few candidates completed both trainings.
+    """
+    numbers = _pair_numbers(label, LONG, trials)
+    if len(numbers) < FEWEST:
+        raise RunError(
+            f"{label}: {many(len(numbers), 'candidate')} trained both short and long, "
+            f"a rank correlation needs {FEWEST}"
+        )
+    shorts, longs = ([trials[name][number] for number in numbers] for name in (label, LONG))
+    short, long = ([trial.score or 0.0 for trial in side] for side in (shorts, longs))
+    chosen = best_of(shorts)
+    winner = next(i for i, trial in enumerate(shorts) if trial is chosen)
+    best, top = long.index(max(long)), max(1, round(len(numbers) / 5))
+    upper = sorted(select_top(long, (len(long) + 1) // 2))
+    seconds = _mean_seconds(shorts)
+    return Comparison(
+        label=label,
+        pairs=len(numbers),
+        spearman=bootstrap_interval(compute_spearman, short, long),
+        kendall=bootstrap_interval(compute_kendall, short, long),
+        upper=float(compute_spearman([short[i] for i in upper], [long[i] for i in upper])),
+        winner=numbers[winner],
+        regret=long[best] - long[winner],
+        random_regret=long[best] - fmean(long),
+        needed=compute_rank(best, short),
+        top=top,
+        overlap=len(select_top(short, top) & select_top(long, top)),
+        seconds=seconds,
+        speedup=_mean_seconds(longs) / seconds if seconds else 0.0,
+    )
 
 
-def _mean(numbers: Sequence[float]) -> float:
-    return sum(numbers) / len(numbers) if numbers else 0.0
+def _estimate_seed_noise(trials: TrialsByVariant) -> Noise | None:
+    numbers = _pair_numbers(LONG, AGAIN, trials)
+    if not numbers:
+        return None
+    first, second = ([trials[name][n].score or 0.0 for n in numbers] for name in (LONG, AGAIN))
+    return estimate_noise(first, second, [trial.score or 0.0 for trial in trials[LONG].values()])
+
+
+def _correlate_macs(longs: Sequence[TrialRecord]) -> float:
+    if len(longs) < FEWEST:
+        return 0.0
+    return float(compute_spearman([t.macs or 0 for t in longs], [t.score or 0.0 for t in longs]))
+
+
+def _pair_numbers(first: str, second: str, trials: TrialsByVariant) -> list[int]:
+    """Returns the candidates that completed both of two variants."""
+    return sorted(trials.get(first, {}).keys() & trials.get(second, {}).keys())
+
+
+def _mean_seconds(trials: Sequence[TrialRecord]) -> float:
+    return fmean(trial.seconds or 0.0 for trial in trials) if trials else 0.0

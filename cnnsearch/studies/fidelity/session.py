@@ -16,7 +16,7 @@ from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.studies.fidelity.plan import Training, Variant, open_proposals
+from cnnsearch.studies.fidelity.plan import Training, Variant, list_open_proposals
 from cnnsearch.utils.environment import device, environment
 
 
@@ -49,7 +49,7 @@ class Session:
         """Trains what is not done yet; returns ``trials`` or ``interrupted``."""
         run = self._run
         known = {trial.id: trial for trial in run.db.trials()}
-        left = {one.trial_id: one for one in open_proposals(planned, known, run.name)}
+        left = {one.trial_id: one for one in list_open_proposals(planned, known, run.name)}
         tracker = Tracker(run, self._settings.mlflow_uri, on_message=self._watcher.note)
         run.db.append("run_started", {"resumed": bool(known), "environment": environment()})
         self._watcher.begin(self._overview(planned, len(planned) - len(left)))

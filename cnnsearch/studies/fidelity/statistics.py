@@ -1,4 +1,4 @@
-"""How well one ranking agrees with another, and how sure that is."""
+"""Rank correlations with bootstrap intervals, and the noise that seeds add to scores."""
 
 import math
 import warnings
@@ -8,11 +8,8 @@ from typing import Any
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
-LARGEST = 2**20
-"""Numbers that a batch of resamples may take."""
-Values = Any
-"""Scores along the last axis: a sequence of numbers or an array."""
-Statistic = Callable[[Values, Values], Any]
+Statistic = Callable[..., Any]
+"""Takes two arrays of scores and the axis along which it reduces them."""
 
 
 @dataclass(frozen=True)
@@ -24,44 +21,38 @@ class Interval:
     high: float
 
 
-def spearman(first: Values, second: Values) -> Any:
-    """Returns Spearman's rank correlation along the last axis, 0 where one side is all the same."""
-    from scipy.stats import rankdata
+def compute_spearman(first: Any, second: Any, axis: int = -1) -> Any:
+    """Returns Spearman's rank correlation along ``axis``, 0 where one side is constant."""
+    from scipy.stats import spearmanrho
 
-    ranks = (rankdata(side, axis=-1) for side in (first, second))
-    return _cosine(*(rank - rank.mean(axis=-1, keepdims=True) for rank in ranks))
+    return _correlate(spearmanrho, first, second, axis)
 
 
-def kendall(first: Values, second: Values) -> Any:
-    """Returns Kendall's tau-b along the last axis, 0 where one side is all the same.
+def compute_kendall(first: Any, second: Any, axis: int = -1) -> Any:
+    """Returns Kendall's tau-b along ``axis``, 0 where one side is constant."""
+    from scipy.stats import kendalltau
 
-    It is the cosine between the signs of all differences: equals weigh nothing.
-    """
+    return _correlate(kendalltau, first, second, axis)
+
+
+def _correlate(statistic: Statistic, first: Any, second: Any, axis: int) -> Any:
     import numpy as np
 
-    sides = (np.asarray(side, float) for side in (first, second))
-    signs = (np.sign(side[..., :, None] - side[..., None, :]) for side in sides)
-    return _cosine(*(sign.reshape(*sign.shape[:-2], -1) for sign in signs))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a constant side: NaN, which becomes 0 below
+        return np.nan_to_num(statistic(first, second, axis=axis).statistic)
 
 
-def _cosine(first: Any, second: Any) -> Any:
-    import numpy as np
-
-    lengths = np.sqrt((first**2).sum(axis=-1) * (second**2).sum(axis=-1))
-    product = (first * second).sum(axis=-1)
-    return np.divide(product, lengths, out=np.zeros_like(product), where=lengths > 0)
-
-
-def interval(
+def bootstrap_interval(
     statistic: Statistic, first: Sequence[float], second: Sequence[float], seed: int = 0
 ) -> Interval:
-    """Returns a statistic of pairs with its 95 % interval, by the bootstrap over pairs.
+    """Returns a statistic of pairs with its 95 % bootstrap interval over pairs.
 
-    Bias-corrected and accelerated (Efron, 1987), because a correlation near 1 is skewed; where
-    that is not defined (all resamples agree), the percentiles.
+    Bias-corrected and accelerated (Efron, 1987), because a correlation near 1 is skewed. Where BCa
+    is undefined (all resamples agree), the percentile interval.
 
     Args:
-        statistic: :func:`spearman` or :func:`kendall`.
+        statistic: :func:`compute_spearman` or :func:`compute_kendall`.
         first: one side of each pair.
         second: the other.
         seed: of the resampling.
@@ -79,16 +70,12 @@ def _bootstrap(
     import numpy as np
     from scipy import stats
 
-    def along_last(one: Any, other: Any, axis: int = -1) -> Any:
-        return statistic(np.moveaxis(one, axis, -1), np.moveaxis(other, axis, -1))
-
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # where BCa is not defined: the caller looks
+        warnings.simplefilter("ignore")  # where BCa is undefined: the caller checks
         found = stats.bootstrap(
             (first, second),
-            along_last,
+            statistic,
             n_resamples=RESAMPLES,
-            batch=max(1, LARGEST // len(first) ** 2),
             paired=True,
             vectorized=True,
             confidence_level=CONFIDENCE,
@@ -98,25 +85,25 @@ def _bootstrap(
     return float(found.low), float(found.high)
 
 
-def top(scores: Sequence[float], count: int) -> set[int]:
-    """Returns the places of the ``count`` highest scores; of equals, the earlier."""
+def select_top(scores: Sequence[float], count: int) -> set[int]:
+    """Returns the indices of the ``count`` highest scores; ties go to the earlier."""
     return set(sorted(range(len(scores)), key=lambda i: (-scores[i], i))[:count])
 
 
-def rank_of(place: int, scores: Sequence[float]) -> int:
-    """Returns the rank of one score among all, from 1; equals share the worst of theirs."""
-    return sum(score >= scores[place] for score in scores)
+def compute_rank(index: int, scores: Sequence[float]) -> int:
+    """Returns the rank of one score among all, from 1; ties share their worst rank."""
+    return sum(score >= scores[index] for score in scores)
 
 
 @dataclass(frozen=True)
 class Noise:
-    """What a second long training of the same candidates tells.
+    """Variation of long scores between seeds.
 
     Attributes:
         pairs: candidates that were trained long twice.
         deviation: standard deviation of a long score over seeds.
-        ceiling: the correlation that two long trainings would have with one another: no short one
-            can be expected to have a higher one.
+        ceiling: expected correlation of two long trainings of the same candidates, an upper bound
+            for what any short training can reach.
     """
 
     pairs: int
@@ -124,17 +111,19 @@ class Noise:
     ceiling: float
 
 
-def noise(first: Sequence[float], again: Sequence[float], every: Sequence[float]) -> Noise:
-    """Returns the noise of seeds.
+def estimate_noise(
+    first: Sequence[float], second: Sequence[float], population: Sequence[float]
+) -> Noise:
+    """Estimates the noise of seeds.
 
     Args:
         first: long scores of some candidates.
-        again: those of their second training.
-        every: all long scores.
+        second: scores of their second long training.
+        population: all long scores.
     """
-    squares = sum((a - b) ** 2 for a, b in zip(first, again, strict=True))
-    variance = squares / (2 * len(first))
-    mean = sum(every) / len(every)
-    spread = sum((score - mean) ** 2 for score in every) / max(1, len(every) - 1)
+    import numpy as np
+
+    variance = float(np.mean(np.subtract(first, second) ** 2)) / 2
+    spread = float(np.var(population, ddof=1)) if len(population) > 1 else 0.0
     ceiling = max(0.0, 1 - variance / spread) if spread else 0.0
     return Noise(len(first), math.sqrt(variance), ceiling)

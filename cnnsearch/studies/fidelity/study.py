@@ -32,13 +32,13 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.fidelity.plan import (
-    Drawn,
+    SampledCandidate,
     Training,
     Variant,
+    plan_trainings,
+    plan_variants,
     read_changes,
-    trainings,
-    variants,
-    with_recipe,
+    set_recipe_keys,
 )
 from cnnsearch.studies.fidelity.results import FEWEST, FidelityReport, summarize
 from cnnsearch.utils import environment
@@ -116,7 +116,7 @@ def fidelity(
         CnnsearchError: a mistake in what was asked, in one line.
     """
     loaded = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
-    loaded = with_recipe(loaded, recipe or {})
+    loaded = set_recipe_keys(loaded, recipe or {})
     settings = Settings(
         space=loaded.text,
         source=loaded.source,
@@ -156,7 +156,7 @@ def _ways(
         raise CnnsearchError("--short: expected at least one number of epochs")
     size = None if image is None else str(image)
     wanted = LONGER * max(lengths) if long is None else long
-    return variants(
+    return plan_variants(
         lengths, wanted, levers=levers, train_share=train_share, image=size, repeat=repeat
     )
 
@@ -191,7 +191,7 @@ class Study:
         for way in self.ways:
             if way.image is not None:
                 resized(self.space, way.image)
-            way.applied(first)
+            way.apply(first)
 
     def run(
         self, root: Path, name: str, repeat: int, plot: Path | None, watcher: Watcher | None
@@ -208,7 +208,7 @@ class Study:
         environment.import_frameworks()
         drawn = draw(self.space, settings, dataset)
         run = reopened or self._created(root, name, dataset)
-        planned = list(trainings(drawn, self.ways, settings.seed, repeat))
+        planned = list(plan_trainings(drawn, self.ways, settings.seed, repeat))
         with closing(run), run.lock():
             check_same_data(run, dataset)
             session = self._session(run, dataset, executor, watcher)
@@ -251,14 +251,14 @@ class Study:
         rank = report.best.spearman
         found = {"spearman": rank.value, "low": rank.low, "high": rank.high}
         run.db.append("fidelity", {**found, "way": report.best.label})
-        from cnnsearch.studies.fidelity.plot import save
+        from cnnsearch.studies.fidelity.plot import save_figure
 
         path = plot or run.path / PICTURE
-        save(report, path)
+        save_figure(report, path)
         return replace(report, plot=path)
 
 
-def draw(space: SearchSpace, settings: Settings, dataset: Dataset) -> list[Drawn]:
+def draw(space: SearchSpace, settings: Settings, dataset: Dataset) -> list[SampledCandidate]:
     """Draws the sample: the first candidates of a random search with this seed.
 
     Raises:
@@ -269,12 +269,12 @@ def draw(space: SearchSpace, settings: Settings, dataset: Dataset) -> list[Drawn
 
     adapted = fitted(space, dataset)
     oracle = make_oracle(settings, adapted, Nowhere())
-    drawn: list[Drawn] = []
+    drawn: list[SampledCandidate] = []
     for number in range(1, (settings.trials or 0) + 1):
         proposal = oracle.propose(f"draw-{number}")
         if not isinstance(proposal, Proposal):
             break
-        drawn.append(Drawn(number, proposal.values, adapted.decode(proposal.values)))
+        drawn.append(SampledCandidate(number, proposal.values, adapted.decode(proposal.values)))
     if len(drawn) < FEWEST:
         raise CnnsearchError(
             f"{space.source}: holds only {len(drawn)} candidates within the budget, "

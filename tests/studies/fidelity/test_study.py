@@ -22,7 +22,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.fidelity import FidelityReport, fidelity, session
 from cnnsearch.studies.fidelity import study as studying
-from cnnsearch.studies.fidelity.summary import ordinal, table, words
+from cnnsearch.studies.fidelity.summary import explain_report, format_ordinal, make_table
 from cnnsearch.training.messages import Completed, Failed, Measurement, Outcome, TrialEnd, TrialTask
 
 SPACE = """
@@ -124,7 +124,7 @@ def test_opposite_rankings_are_not_trusted(study: Study) -> None:
     assert found.spearman.value == pytest.approx(-1)
     assert (found.needed, found.overlap) == (10, 0)
     assert found.regret > found.random_regret > 0
-    told = " ".join(words(report))
+    told = " ".join(explain_report(report))
     assert "below 0.8: do not trust short trials" in told
     assert "the best long one is the 10th by short trials" in told
 
@@ -142,7 +142,7 @@ def test_a_lever_costs_only_short_trainings_and_the_sample_stays(study: Study) -
     assert executor.tasks[-1].dataset.train.count == pytest.approx(full / 2, abs=6)
     sampled = {task.architecture for task in before.tasks}
     assert {task.architecture for task in executor.tasks} == sampled
-    assert table(report).row_count == 3
+    assert make_table(report).row_count == 3
 
 
 def test_interrupted_it_tells_what_can_be_told_and_goes_on(study: Study) -> None:
@@ -164,7 +164,7 @@ def test_a_failed_candidate_is_left_out_and_told(study: Study) -> None:
     report, _ = study(answer)
     assert report.comparisons[0].pairs == 7
     assert report.failed == 1
-    assert any("1 candidate failed" in line for line in words(report))
+    assert any("1 candidate failed" in line for line in explain_report(report))
 
 
 def test_repeated_long_trainings_tell_the_noise_of_seeds(study: Study) -> None:
@@ -178,7 +178,7 @@ def test_repeated_long_trainings_tell_the_noise_of_seeds(study: Study) -> None:
     assert len(executor.tasks) == 19
     assert report.noise is not None and report.noise.pairs == 3
     assert report.noise.deviation == pytest.approx(0.02 / 2**0.5)
-    assert any("differ by 2.0 points" in line for line in words(report))
+    assert any("differ by 2.0 points" in line for line in explain_report(report))
 
 
 def test_smaller_images_are_read_by_short_trainings_alone(study: Study) -> None:
@@ -210,7 +210,7 @@ def test_a_space_of_too_few_candidates_is_refused(study: Study, tmp_path: Path) 
 
 
 def test_ordinals() -> None:
-    assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 21, 112)] == [
+    assert [format_ordinal(n) for n in (1, 2, 3, 4, 11, 12, 21, 112)] == [
         *("1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "112th")
     ]
 
