@@ -143,7 +143,9 @@ def _plan_test(directory: Path, test: Examples, shape: tuple[int, int, int]) -> 
     if plan is None:
         name = "test"
         if not (directory / name).exists():
-            _write_kept(directory / name, test, shape, False)
+            with cache.staging(directory) as stage:
+                _write_kept(stage, test, shape, False)
+                cache.publish(stage, directory / name, replace=False)
         return name
     name = f"test-{digest(*plan.items())}"
     cache.write_json(directory / f"{name}.json", plan)

@@ -6,9 +6,6 @@ the run: its trials read that file, and so does a run that goes on years later.
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +19,9 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.published import application_architecture, load, published
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Pretrained
+from cnnsearch.utils.atomic_files import replace_file
 from cnnsearch.utils.safe_yaml import read_yaml
+from cnnsearch.utils.subprocesses import run_module
 
 IMAGENET = "imagenet"
 FILE = "pretrained.npz"
@@ -143,23 +142,18 @@ def fetched(
 
 def _loaded(network: str, weights: str, out: Path) -> dict[str, Any]:
     """Has a process of its own save the weights; returns the pixels' mean and std they expect."""
-    command = [sys.executable, "-m", "cnnsearch.training.pretrained", network, weights, str(out)]
-    hidden = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
-    done = subprocess.run(
-        command, capture_output=True, text=True, check=False, env={**os.environ, **hidden}
+    pixels: dict[str, Any] = run_module(
+        *("cnnsearch.training.pretrained", network, weights, out),
+        fail=lambda why: DataError(f"--weights {weights}: {why.removeprefix(f'{weights}: ')}"),
+        environment={"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
     )
-    if done.returncode:
-        said = done.stderr.strip().splitlines()
-        last = said[-1] if said else f"exit code {done.returncode}"
-        raise DataError(f"--weights {weights}: {last.removeprefix(f'{weights}: ')}")
-    pixels: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     return pixels
 
 
 def keep(weights: Fetched | None, run: RunDirectory) -> None:
     """Moves fetched weights into a run's folder."""
     if weights is not None:
-        os.replace(weights.path, run.path / FILE)
+        replace_file(weights.path, run.path / FILE)
 
 
 def check_weights(settings: Settings) -> None:

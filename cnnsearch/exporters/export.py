@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import parse_image
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils import environment
-from cnnsearch.utils.atomic_files import sync
+from cnnsearch.utils.atomic_files import atomic_folder
 
 CARD = "MODEL_CARD.md"
 FACTS = "export.json"
@@ -118,9 +117,8 @@ def export(
     if target.exists() and not target.is_dir():
         raise ExportError(f"--out {target}: is a file, not a folder")
     check_weights(opened, trial)
-    with _beside(target) as folder:
+    with _writing(target), atomic_folder(target, replace=force) as folder:
         result = _exported(opened, trial, folder, target, Asked(wanted, size, batch))
-        _replace(folder, target)
     opened.db.append("exported", asdict(result), trial.id)
     return result
 
@@ -203,31 +201,9 @@ def _describe(run: RunDirectory, facts: Mapping[str, Any], result: Exported, fol
 
 
 @contextmanager
-def _beside(target: Path) -> Iterator[Path]:
-    """A folder beside ``target`` that is gone afterwards unless it was renamed."""
+def _writing(target: Path) -> Iterator[None]:
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-        folder.chmod(0o755)
+        yield
     except OSError as error:
-        raise ExportError(f"--out {target}: cannot be written: {error.strerror}") from None
-    try:
-        yield folder
-    except OSError as error:
-        raise ExportError(f"--out {target}: cannot be written: {error}") from None
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def _replace(folder: Path, target: Path) -> None:
-    for file in folder.rglob("*"):
-        if file.is_file():
-            sync(file)
-    if target.exists():
-        old = folder.with_name(folder.name + "-old")
-        os.rename(target, old)
-        os.rename(folder, target)
-        shutil.rmtree(old, ignore_errors=True)
-    else:
-        os.rename(folder, target)
-    sync(target.parent)
+        why = error.strerror or error
+        raise ExportError(f"--out {target}: cannot be written: {why}") from None

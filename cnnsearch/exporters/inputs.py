@@ -1,9 +1,6 @@
 """What an export is made and verified with: images, the Keras model's answers, its own files."""
 
 import json
-import os
-import subprocess
-import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -22,6 +19,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.checkpoint import BEST
 from cnnsearch.utils import environment
+from cnnsearch.utils.subprocesses import run_module
 
 CALIBRATION = 256
 """Training images by which the range of activations is measured for int8."""
@@ -79,17 +77,11 @@ def made(job: Job, folder: Path) -> Any:
 def _run(job: Job, backend: str) -> None:
     file = Path(job.answers).with_name("job.json")
     file.write_text(job.to_json(), "utf-8")
-    command = [sys.executable, "-m", "cnnsearch.exporters.keras_export", str(file)]
-    done = subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        check=False,
-        env={**os.environ, "KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
+    run_module(
+        *("cnnsearch.exporters.keras_export", file),
+        fail=lambda why: ExportError(f"the export cannot be made: {why}"),
+        environment={"KERAS_BACKEND": backend, "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-        raise ExportError(f"the export cannot be made: {last}")
 
 
 def write(split: Split, path: Path, size: Sequence[int]) -> None:

@@ -1,8 +1,5 @@
 """What an export computes when a fresh process loads it, and how sure a measured accuracy is."""
 
-import json
-import subprocess
-import sys
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cnnsearch.errors import ExportError
+from cnnsearch.utils.subprocesses import run_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,7 +33,7 @@ def reloaded(model: Path, images: Path, environment: Mapping[str, str] | None = 
     Args:
         model: the SavedModel, or a .keras, .tflite or .onnx file.
         images: an .npy file of uint8 (N, H, W, C).
-        environment: of the process.
+        environment: variables to set in the process beside those of this one.
 
     Raises:
         ExportError: it cannot be loaded or run.
@@ -44,19 +42,12 @@ def reloaded(model: Path, images: Path, environment: Mapping[str, str] | None = 
 
     with tempfile.TemporaryDirectory() as temporary:
         out = Path(temporary) / "probabilities.npy"
-        command = [sys.executable, "-m", "cnnsearch.exporters.runtimes", model, images, out]
-        done = subprocess.run(
-            [str(part) for part in command],
-            capture_output=True,
-            text=True,
-            check=False,
-            env=None if environment is None else dict(environment),
+        measured = run_module(
+            *("cnnsearch.exporters.runtimes", model, images, out),
+            fail=lambda why: ExportError(f"the export {model.name} cannot be loaded again: {why}"),
+            environment=environment,
         )
-        if done.returncode:
-            last = (done.stderr.strip().splitlines() or [f"exit code {done.returncode}"])[-1]
-            raise ExportError(f"the export {model.name} cannot be loaded again: {last}")
-        told = json.loads(done.stdout.strip().splitlines()[-1])
-        return Reloaded(np.load(out, allow_pickle=False), told["latency_ms"])
+        return Reloaded(np.load(out, allow_pickle=False), measured["latency_ms"])
 
 
 def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:

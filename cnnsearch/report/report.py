@@ -1,9 +1,7 @@
 """Writes a report of a run: one HTML file, Markdown, or both."""
 
-import os
 import tempfile
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
@@ -15,6 +13,7 @@ from cnnsearch.report.importance import Importances, importances
 from cnnsearch.report.markdown import document
 from cnnsearch.report.sections import sections
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.utils.atomic_files import write_text
 from cnnsearch.utils.units import many, short_amount, short_time
 
 FORMATS = ("html", "md", "both")
@@ -117,16 +116,7 @@ def _architecture(facts: Facts) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    """Writes a file beside and renames it."""
-    beside = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
+        write_text(path, text)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise RunError(f"{path}: cannot be written: {error.strerror or error}") from None

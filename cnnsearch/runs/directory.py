@@ -8,7 +8,6 @@
 """
 
 import json
-import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,7 @@ from cnnsearch.runs.database import RunDatabase
 from cnnsearch.runs.lock import Owner, owner_of, take
 from cnnsearch.runs.manifest import Manifest, check_own, read_own
 from cnnsearch.runs.records import Fields, to_json
-from cnnsearch.utils.atomic_files import made_beside, sync
+from cnnsearch.utils.atomic_files import atomic_folder
 
 INTERRUPTED = "interrupted"
 """The ``reason`` of a ``run_ended`` event after which the run is to be resumed, not finished."""
@@ -75,14 +74,10 @@ class RunDirectory:
         if path.exists():
             raise RunError(f"run {name!r} already exists in {root}")
         try:
-            root.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise _unwritable(root, error) from error
-        try:
-            with made_beside(path) as folder:
+            with atomic_folder(path) as folder:
                 _fill(folder, manifest, space_text)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise _unwritable(path if root.is_dir() else root, error) from error
         return cls.open(root, name)
 
     @classmethod
@@ -229,24 +224,10 @@ def _inside(root: Path, name: str, what: str) -> Path:
 
 
 def _fill(folder: Path, manifest: Mapping[str, Any], space_text: str) -> None:
-    folder.chmod(0o777 & ~_umask())  # mkdtemp's 0700 would hide the run from colleagues
-    _write(folder / "run.json", json.dumps(json.loads(to_json(manifest)), indent=2) + "\n")
-    _write(folder / "space.yaml", space_text)
+    text = json.dumps(json.loads(to_json(manifest)), indent=2) + "\n"
+    (folder / "run.json").write_text(text, "utf-8")
+    (folder / "space.yaml").write_text(space_text, "utf-8")
     RunDatabase.create(folder / "run.db").close()
-    sync(folder)
-
-
-def _write(path: Path, text: str) -> None:
-    with path.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0o22)
-    os.umask(mask)
-    return mask
 
 
 def _unwritable(path: Path, error: OSError) -> RunError:

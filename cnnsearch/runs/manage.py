@@ -1,8 +1,6 @@
 """Ends and removes runs from another terminal than the one they were started in."""
 
 import os
-import secrets
-import shutil
 import signal
 import socket
 import time
@@ -12,7 +10,7 @@ from pathlib import Path
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lock import Owner
-from cnnsearch.utils.atomic_files import SUFFIX
+from cnnsearch.utils.atomic_files import remove_folder
 
 PAUSE = 0.1
 
@@ -79,12 +77,10 @@ def delete(root: Path, name: str) -> int:
         path, size = run.path, size_of(run.path)
         with run.lock():
             pass  # refused while somebody writes it
-    gone = path.with_name(f".{name}-{secrets.token_hex(4)}{SUFFIX}")  # swept if killed here
     try:
-        path.rename(gone)
+        remove_folder(path)
     except OSError as error:
         raise RunError(f"{path}: cannot be deleted: {error.strerror}") from None
-    shutil.rmtree(gone, ignore_errors=True)
     return size
 
 

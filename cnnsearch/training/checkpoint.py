@@ -1,8 +1,7 @@
-"""A training's state on disk: written beside, fsynced, renamed; arrays and JSON, no pickle."""
+"""A training's state on disk: arrays and JSON in one file, replaced atomically; no pickle."""
 
 import errno
 import json
-import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -14,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.errors import DiskFullError, RunError
+from cnnsearch.utils.atomic_files import TEMPORARY, atomic_file
 
 STATE = "state.npz"
 """All that is needed to go on: weights, optimizer, random generators, history."""
@@ -38,19 +38,11 @@ def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
         DiskFullError: there is no room; nothing is changed.
         RunError: the disk refuses.
     """
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
     named = {f"{i:05d}": np.asarray(array) for i, array in enumerate(arrays)}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with beside.open("wb") as file:
+        with atomic_file(path) as file:
             np.savez(file, allow_pickle=False, **{_HEADER: np.array(json.dumps(header))}, **named)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        _sync_folder(path.parent)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
         kind = DiskFullError if error.errno in NO_ROOM else RunError
         raise kind(f"{path}: the checkpoint cannot be written: {error.strerror}") from None
 
@@ -60,7 +52,7 @@ def sweep(folder: Path) -> None:
 
     Nobody else may be writing in the folder.
     """
-    for path in folder.glob("*.tmp"):
+    for path in folder.glob(f"*{TEMPORARY}"):
         with suppress(OSError):
             path.unlink()
 
@@ -133,11 +125,3 @@ def load_weights(model: Any, path: Path) -> None:
     if missing:
         raise RunError(f"{path}: the weights are of another architecture, without {missing[0]}")
     restore(model.weights, [saved[variable.path] for variable in model.weights], path)
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

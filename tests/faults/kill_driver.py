@@ -42,10 +42,11 @@ POINTS = (
     "Store.status",
     "Store.file",
     "os.fsync",
+    "atomic_files.replace_file",
     "Training._save",
     "Training._epoch",
-    "runlock._write",
-    "rundir._fill",
+    "lock._write",
+    "directory._fill",
 )
 """Where hooks/sitecustomize.py can kill."""
 

@@ -12,7 +12,7 @@ import pytest
 
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory, list_runs
-from cnnsearch.utils.atomic_files import made_beside
+from cnnsearch.utils.atomic_files import atomic_folder
 from tests.runs.test_database import END, START
 
 SPACE = "name: tiny\nstages: []\n"
@@ -64,7 +64,7 @@ def test_what_a_killed_process_had_half_made_is_removed_and_a_living_ones_stays(
     assert [p.name for p in left.iterdir()] == ["half"]
     theirs = tmp_path / ".first-notes"
     theirs.mkdir()
-    with made_beside(tmp_path / "first") as living:
+    with atomic_folder(tmp_path / "first") as living:
         assert not left.exists()
         (living / "kept").touch()
         RunDirectory.create(tmp_path, "first", {}, SPACE).close()

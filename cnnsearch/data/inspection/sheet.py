@@ -1,10 +1,7 @@
 """The contact sheet: a row of images for each class, one PNG."""
 
-import os
-import secrets
 from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +9,7 @@ from cnnsearch.data.inspection.facts import picture_of
 from cnnsearch.data.inspection.report import DataReport
 from cnnsearch.data.inspection.scan import Part
 from cnnsearch.errors import DataError
+from cnnsearch.utils.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw, ImageFont
@@ -42,18 +40,12 @@ def check_sheet(path: Path) -> None:
 
 
 def write_sheet(path: Path, report: DataReport, train: Part) -> None:
-    """Draws the sheet and writes it beside its place, then renames it."""
+    """Draws the sheet and writes it, atomically."""
     picture = draw_sheet(report, train)
-    beside = path.with_name(f".partial-{secrets.token_hex(6)}.png")
     try:
-        with beside.open("wb") as file:
+        with atomic_file(path) as file:
             picture.save(file, "PNG", optimize=True)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            beside.unlink()
         raise DataError(f"--sheet: {str(path)!r} cannot be written: {error.strerror}") from error
 
 

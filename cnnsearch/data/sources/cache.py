@@ -1,12 +1,8 @@
-"""The cache directory: written beside, fsynced and renamed, so that what is there is whole."""
+"""The cache directory: every entry is written atomically, so that what is there is complete."""
 
 import json
-import os
-import secrets
-import shutil
-import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -15,8 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.errors import DataError
-
-_STALE = 24 * 3600.0
+from cnnsearch.utils.atomic_files import publish_folder, temporary_folder, write_text
 
 
 class ArrayFile:
@@ -47,8 +42,6 @@ class ArrayFile:
         self._file.seek(0)
         if self._header() != self._body:
             raise RuntimeError("the .npy header grew with the number of images")
-        self._file.flush()
-        os.fsync(self._file.fileno())
 
     def __enter__(self) -> Self:
         return self
@@ -70,19 +63,11 @@ def write_labels(path: Path, labels: list[int]) -> None:
     """Writes class indices as int32."""
     with path.open("wb") as file:
         np.save(file, np.asarray(labels, dtype=np.int32))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
-    """Writes a JSON file beside and renames it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".partial-{secrets.token_hex(6)}")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(value, file)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
+    """Writes a JSON file, atomically."""
+    write_text(path, json.dumps(value))
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
@@ -140,20 +125,13 @@ def is_whole(directory: Path, count: int, shape: tuple[int, int, int]) -> bool:
 
 @contextmanager
 def staging(root: Path) -> Iterator[Path]:
-    """Yields a new directory inside `root` for `publish` to rename; removed if that never happens.
+    """Yields a new folder inside `root` for `publish` to rename; removed if that never happens.
 
     Raises:
         DataError: The cache cannot be written, or the disk is full.
     """
-    stage = root / f".partial-{os.getpid()}-{secrets.token_hex(6)}"
-    with writing(root):
-        try:
-            root.mkdir(parents=True, exist_ok=True)
-            _sweep(root)
-            stage.mkdir()
-            yield stage
-        finally:
-            shutil.rmtree(stage, ignore_errors=True)
+    with writing(root), temporary_folder(root, "partial") as stage:
+        yield stage
 
 
 @contextmanager
@@ -166,23 +144,12 @@ def writing(root: Path) -> Iterator[None]:
 
 
 def publish(stage: Path, target: Path, *, replace: bool) -> None:
-    """Renames a finished directory; of two writers of one target the first wins."""
-    if replace:
-        shutil.rmtree(target, ignore_errors=True)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    """Renames a finished folder; of two writers of one target the first wins."""
     try:
-        stage.rename(target)
+        publish_folder(stage, target, replace=replace)
     except OSError:
         if not target.is_dir():
             raise
-
-
-def _sweep(root: Path) -> None:
-    """Removes what processes that were killed left behind."""
-    for left in root.glob(".partial-*"):
-        with suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE:
-                shutil.rmtree(left)
 
 
 def _why(error: Exception) -> str:

@@ -21,6 +21,7 @@ from requests import RequestException
 
 from cnnsearch.errors import TrackingError
 from cnnsearch.runs.mlflow.entries import Point
+from cnnsearch.utils.atomic_files import replace_file
 
 _R = TypeVar("_R")
 _REFUSALS = ("INVALID_PARAMETER_VALUE", "BAD_REQUEST", "RESOURCE_ALREADY_EXISTS")
@@ -160,14 +161,15 @@ def _connect(uri: str) -> MlflowClient:
 
 
 def _make(path: Path) -> None:
-    """Makes a store beside and renames it: MLflow's many transactions may be killed in between."""
+    """Makes a store under another name and renames it."""
+    # MLflow makes its tables in many transactions: a kill in between leaves a store it refuses.
     for left in path.parent.glob(f"{path.name}.*.new*"):
         left.unlink()
     # Never the same name twice: MLflow remembers its connections by it, also those that failed.
     beside = path.with_name(f"{path.name}.{uuid.uuid4().hex[:8]}.new")
     client = MlflowClient(f"sqlite:///{beside}", f"sqlite:///{beside}")
     client._tracking_client.store.engine.dispose()
-    beside.rename(path)
+    replace_file(beside, path)
 
 
 @contextmanager

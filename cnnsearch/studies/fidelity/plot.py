@@ -1,14 +1,13 @@
 """A scatter plot of short against long scores, a panel for each kind of short training."""
 
 import math
-import os
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.studies.fidelity.plan import LONG
 from cnnsearch.studies.fidelity.results import Comparison, FidelityReport
+from cnnsearch.utils.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,16 +73,7 @@ def save_figure(report: FidelityReport, path: Path) -> None:
     """
     figure = draw_figure(report)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                figure.savefig(file, format="png", dpi=DPI)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(beside).chmod(0o644)
-            os.replace(beside, path)
-        finally:
-            Path(beside).unlink(missing_ok=True)
+        with atomic_file(path) as file:
+            figure.savefig(file, format="png", dpi=DPI)
     except OSError as error:
         raise CnnsearchError(f"--plot {path}: cannot be written: {error.strerror}") from None

@@ -3,7 +3,6 @@
 import csv
 import io
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -18,6 +17,7 @@ from cnnsearch.studies.final.figures import WORST, confusion_picture, worst_pict
 from cnnsearch.studies.final.metrics import class_table, confusion
 from cnnsearch.studies.final.predict import Answers, answers
 from cnnsearch.studies.final.results import Row, rows, sentences
+from cnnsearch.utils.atomic_files import write_bytes, write_text
 
 RESULTS = "results.json"
 
@@ -60,7 +60,7 @@ def write_details(run: RunDirectory, data: Dataset) -> tuple[list[Path], list[st
 def write_results(run: RunDirectory) -> Path:
     """Writes ``results.json``; returns the file."""
     text = json.dumps(result_data(run), indent=2) + "\n"
-    return _written(run.path / RESULTS, text.encode())
+    return write_text(run.path / RESULTS, text)
 
 
 def _details(
@@ -81,8 +81,8 @@ def _details(
     scores = class_table(flat, truth, names)
     per_class = [list(scores[0]), *([str(v) for v in line.values()] for line in scores)]
     return [
-        _written(root / f"confusion-{number}.png", confusion_picture(counts, names, title)),
-        _written(root / f"worst-{number}.png", sheet),
+        write_bytes(root / f"confusion-{number}.png", confusion_picture(counts, names, title)),
+        write_bytes(root / f"worst-{number}.png", sheet),
         _csv(root / f"confusion-{number}.csv", table),
         _csv(root / f"per_class-{number}.csv", per_class),
     ]
@@ -111,14 +111,4 @@ def _hardest(found: Sequence[Answers], names: Sequence[str]) -> str:
 def _csv(path: Path, lines: Sequence[Sequence[str]]) -> Path:
     text = io.StringIO(newline="")
     csv.writer(text).writerows(lines)
-    return _written(path, text.getvalue().encode())
-
-
-def _written(path: Path, content: bytes) -> Path:
-    beside = path.with_name(f".{path.name}.tmp")
-    with beside.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
-    return path
+    return write_text(path, text.getvalue())

@@ -7,11 +7,8 @@
 import json
 import os
 import pickle
-import signal
 import statistics
-import subprocess
 import sys
-import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +18,8 @@ from typing import Any
 
 from cnnsearch.data.dataset import Split
 from cnnsearch.errors import RunError
+from cnnsearch.utils.atomic_files import atomic_file
+from cnnsearch.utils.subprocesses import stream_module
 
 BATCH = 128
 WARM, TIMED = 5, 50
@@ -98,30 +97,13 @@ def predict(tasks: Sequence[Task]) -> Iterator[str]:
     """
     if not tasks:
         return
-    command = [sys.executable, "-m", "cnnsearch.studies.final.predict"]
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said:
-        pickle.dump(list(tasks), asked)
-        asked.seek(0)
-        process = subprocess.Popen(command, stdin=asked, stdout=subprocess.PIPE, stderr=said)
-        with process:
-            try:
-                for line in process.stdout or ():
-                    yield json.loads(line)["trial"]
-            except BaseException:  # Ctrl-C, or nobody wants to hear the rest
-                process.terminate()
-                raise
-        if process.returncode:
-            said.seek(0)
-            raise RunError(f"the evaluation failed: {_cause(process.returncode, said.read())}")
-
-
-def _cause(code: int, said: bytes) -> str:
-    """Returns the last line of a process's complaint, or the signal that ended it."""
-    lines = said.decode(errors="replace").strip().splitlines()
-    if code < 0:
-        name = signal.Signals(-code).name
-        return f"its process was ended by {name}" + " (out of memory?)" * (name == "SIGKILL")
-    return lines[-1] if lines else f"exit code {code}"
+    lines = stream_module(
+        "cnnsearch.studies.final.predict",
+        fail=lambda why: RunError(f"the evaluation failed: {why}"),
+        stdin=pickle.dumps(list(tasks)),
+    )
+    for line in lines:
+        yield json.loads(line)["trial"]
 
 
 def _answer(task: Task) -> dict[str, Any]:
@@ -187,8 +169,7 @@ def _latency(call: Any, images: Any) -> float:
 def _write(path: Path, probabilities: Any, labels: Any, latency: dict[str, float]) -> None:
     import numpy as np
 
-    beside = path.with_name(f"{path.name}.tmp")
-    with beside.open("wb") as file:
+    with atomic_file(path) as file:
         np.savez_compressed(
             file,
             allow_pickle=False,
@@ -196,9 +177,6 @@ def _write(path: Path, probabilities: Any, labels: Any, latency: dict[str, float
             labels=np.asarray(labels),
             latency=np.array(json.dumps(latency)),
         )
-        file.flush()
-        os.fsync(file.fileno())
-    beside.replace(path)
 
 
 def main() -> None:

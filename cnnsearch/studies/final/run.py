@@ -1,6 +1,5 @@
 """The run of a final training: made, gone on with, found again."""
 
-import os
 import shutil
 from collections.abc import Mapping, Sequence
 from contextlib import closing
@@ -21,6 +20,7 @@ from cnnsearch.studies.final.entrants import Entrant
 from cnnsearch.studies.final.results import Row, rows
 from cnnsearch.studies.final.session import KIND, Session, complete
 from cnnsearch.utils import environment
+from cnnsearch.utils.atomic_files import atomic_file
 from cnnsearch.utils.units import parse_time
 
 
@@ -65,9 +65,8 @@ def create(
     record = {**record, "kind": KIND, "strategy": KIND, KIND: final}
     run = RunDirectory.create(root, name, record, settings.space)
     if search and pretrained:
-        beside = run.path / f".{WEIGHTS}.tmp"
-        shutil.copyfile(search.path / WEIGHTS, beside)
-        os.replace(beside, run.path / WEIGHTS)
+        with (search.path / WEIGHTS).open("rb") as source, atomic_file(run.path / WEIGHTS) as copy:
+            shutil.copyfileobj(source, copy)
     return run
 
 

@@ -1,7 +1,6 @@
 import errno
 import os
 import shutil
-import time
 from pathlib import Path
 
 import numpy as np
@@ -121,13 +120,13 @@ def test_a_full_disk(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_what_a_killed_process_left_is_swept(photos: Path, tmp_path: Path) -> None:
-    left = tmp_path / "cache" / ".partial-1-abc"
+    root = tmp_path / "cache"
+    left = root / ".partial-0123abcd.new"
     left.mkdir(parents=True)
-    fresh = tmp_path / "cache" / ".partial-2-def"
-    fresh.mkdir()
-    os.utime(left, (time.time() - 100_000,) * 2)
-    open_photos(photos)
-    assert not left.exists() and fresh.exists()
+    with cache.staging(root) as living:
+        open_photos(photos)
+        assert living.exists()
+    assert not left.exists()
 
 
 def test_an_array_file_is_an_ordinary_npy_of_any_length(tmp_path: Path) -> None:

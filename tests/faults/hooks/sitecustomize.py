@@ -19,10 +19,11 @@ from typing import Any
 POINTS = {
     "cnnsearch.engine.executors.child": ["main"],
     "cnnsearch.runs.database": ["RunDatabase._execute"],
-    "cnnsearch.runs.directory": ["_fill", "_write"],
+    "cnnsearch.runs.directory": ["_fill"],
     "cnnsearch.runs.lock": ["_write"],
     "cnnsearch.runs.mlflow.store": ["Store.create", "Store.file", "Store.status", "Store.write"],
     "cnnsearch.training.trainer": ["Training._epoch", "Training._save"],
+    "cnnsearch.utils.atomic_files": ["publish_folder", "replace_file"],
     "os": ["fsync"],
 }
 EPOCH = {"Training._epoch": ("begin", "end"), "Training._save": ("", "saved")}

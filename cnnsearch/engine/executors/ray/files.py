@@ -1,45 +1,25 @@
 """What a trial that runs elsewhere has written, kept in its folder here; and why it is no more."""
 
-import os
-from contextlib import suppress
 from pathlib import Path
 
 from cnnsearch.engine.executors.ray.worker import Files
 from cnnsearch.training.messages import Failed
 from cnnsearch.training.trial import LOG
+from cnnsearch.utils.atomic_files import write_bytes
 
 
 def write_files(folder: Path, files: Files) -> None:
-    """Writes checkpoints beside, synced and renamed into place, and appends to the log.
+    """Writes a trial's checkpoints and appends to its log.
 
     Raises:
         OSError: the disk refuses; what was written already may be written again, but for the log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.checkpoints.items():
-        _replace(folder / name, content)
+        write_bytes(folder / name, content)
     if files.log:
         with (folder / LOG).open("ab") as log:
             log.write(files.log)
-
-
-def _replace(path: Path, content: bytes) -> None:
-    beside = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    try:
-        with beside.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        beside.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    except OSError:
-        with suppress(OSError):
-            beside.unlink(missing_ok=True)
-        raise
 
 
 def loss(error: Exception) -> Failed:

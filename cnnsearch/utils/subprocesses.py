@@ -1,0 +1,81 @@
+"""Runs a module of this package in a Python process of its own.
+
+For work that would leave a framework, its threads or its GPU memory behind in this process.
+"""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from cnnsearch.errors import CnnsearchError
+
+
+def run_module(
+    module: str,
+    *arguments: object,
+    fail: Callable[[str], CnnsearchError],
+    environment: Mapping[str, str] | None = None,
+) -> Any:
+    """Runs ``python -m module`` to its end and returns the last line it prints, read as JSON.
+
+    The arguments are those of :func:`stream_module`. None is returned if it prints nothing.
+    """
+    lines = list(stream_module(module, *arguments, fail=fail, environment=environment))
+    return json.loads(lines[-1]) if lines else None
+
+
+def stream_module(
+    module: str,
+    *arguments: object,
+    fail: Callable[[str], CnnsearchError],
+    environment: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+) -> Iterator[str]:
+    """Runs ``python -m module`` and yields each line when it is printed.
+
+    Args:
+        module: its full name.
+        arguments: of its command line.
+        fail: makes the exception of one line of text: the cause.
+        environment: variables to set beside those of this process.
+        stdin: the job, on its standard input.
+
+    Raises:
+        CnnsearchError: what ``fail`` makes, if the process ends with a signal or an exit code
+            other than 0; the cause is the last line on its standard error.
+    """
+    command = [sys.executable, "-m", module, *map(str, arguments)]
+    with tempfile.TemporaryFile() as job, tempfile.TemporaryFile() as errors:
+        job.write(stdin)
+        job.seek(0)
+        process = subprocess.Popen(
+            command,
+            stdin=job,
+            stdout=subprocess.PIPE,
+            stderr=errors,  # a file: a pipe that nobody reads would block the process when full
+            env={**os.environ, **(environment or {})},
+        )
+        with process:
+            try:
+                for line in process.stdout or ():
+                    yield line.decode(errors="replace").rstrip("\n")
+            except BaseException:  # Ctrl-C, or the caller stops reading
+                process.terminate()
+                raise
+        if process.returncode:
+            errors.seek(0)
+            raise fail(_describe_failure(process.returncode, errors.read()))
+
+
+def _describe_failure(code: int, errors: bytes) -> str:
+    if code < 0:
+        name = signal.Signals(-code).name
+        hint = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{hint}"
+    lines = errors.decode(errors="replace").strip().splitlines()
+    return lines[-1] if lines else f"exit code {code}"
