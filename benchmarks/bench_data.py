@@ -80,14 +80,14 @@ def core_gain(folder: Path, image: tuple[int, int]) -> float:
 
 def step_rate(data: Dataset) -> float:
     from cnnsearch.space.search_space import SearchSpace
-    from cnnsearch.training.trainer import train
+    from cnnsearch.training.messages import TrialTask
+    from cnnsearch.training.trainer import Training
 
     space = SearchSpace.load("tiny").adapted(classes=2, channels=3, image=data.image)
-    seconds: list[float] = []
-    train(
-        space.first().architecture, TrainingRecipe(batch_size=BATCH), data, epochs=2,
-        on_epoch=lambda epoch, metrics: seconds.append(metrics["seconds"]),
-    )  # fmt: skip
+    network, recipe = space.first().architecture, TrainingRecipe(batch_size=BATCH)
+    with tempfile.TemporaryDirectory() as folder:
+        training = Training(TrialTask("one", network, recipe, data, Path(folder), epochs=2))
+        seconds = [epoch.metrics["seconds"] for epoch in training.run()]
     return data.train.count / seconds[-1]
 
 

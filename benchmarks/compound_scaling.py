@@ -72,10 +72,7 @@ def train(net: Architecture, recipe: TrainingRecipe, data: Dataset, seed: int) -
     """Trains one network in a process of its own; returns its measurement."""
     executor = create_executor(1)
     with tempfile.TemporaryDirectory() as folder:
-        task = TrialTask(
-            "one", net.to_json(), recipe.model_dump_json(), recipe.epochs, 0, seed, data,
-            Path(folder),
-        )  # fmt: skip
+        task = TrialTask("one", net, recipe, data, Path(folder), recipe.epochs, seed=seed)
         try:
             executor.submit(task)
             while True:

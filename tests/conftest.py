@@ -37,10 +37,9 @@ def make_task(digits: Dataset, small: Architecture, tmp_path: Path) -> Any:
         recipe = TrainingRecipe(**changes.pop("recipe", {}))
         return TrialTask(
             trial_id=trial_id,
-            architecture=changes.pop("architecture", small.to_json()),
-            recipe=recipe.model_dump_json(),
+            architecture=changes.pop("architecture", small),
+            recipe=recipe,
             epochs=epochs,
-            initial_epoch=0,
             seed=5,
             dataset=digits,
             directory=tmp_path / trial_id,

@@ -78,8 +78,8 @@ class Assignment:
         before, epochs = proposal.continues, self.epochs_of(proposal, candidate)
         return TrialTask(
             trial_id=proposal.trial_id,
-            architecture=candidate.architecture.to_json(),
-            recipe=candidate.recipe.model_copy(update={"epochs": epochs}).model_dump_json(),
+            architecture=candidate.architecture,
+            recipe=candidate.recipe.model_copy(update={"epochs": epochs}),
             epochs=epochs,
             initial_epoch=proposal.initial_epoch,
             seed=self.seed_of(proposal, candidate),

@@ -2,11 +2,8 @@
 
 from typing import Any
 
-from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.data.dataset import Dataset
 from cnnsearch.errors import SpaceError
-from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.messages import Pretrained
+from cnnsearch.training.messages import TrialTask
 from cnnsearch.training.model import build
 from cnnsearch.training.precision import policy_of
 
@@ -14,39 +11,30 @@ SMALLEST = 8
 """Pixels of a side below which images are not shrunk."""
 
 
-def assemble(
-    architecture: Architecture,
-    recipe: TrainingRecipe,
-    pixels: Dataset | Pretrained,
-    image: tuple[int, int],
-    momentum: float,
-    scale: float = 1.0,
-) -> Any:
-    """Builds the model, auxiliary heads included.
+def assemble(task: TrialTask, momentum: float, scale: float = 1.0) -> Any:
+    """Builds the model of a training, auxiliary heads included.
 
     Args:
-        architecture: what to build.
-        recipe: its stochastic depth and precision.
-        pixels: gives mean and deviation.
-        image: height and width of the images it is given.
+        task: what to train.
         momentum: of batch normalization.
-        scale: of the side that the network itself reads; images are resized inside.
+        scale: of the network's input side; images of the dataset are resized inside the model.
     """
-    changes: dict[str, Any] = {}
-    if recipe.drop_path is not None:
-        changes["drop_path"] = recipe.drop_path
+    architecture, changes = task.architecture, dict[str, Any]()
+    if task.recipe.drop_path is not None:
+        changes["drop_path"] = task.recipe.drop_path
     if scale != 1:
         height, width, channels = architecture.input
         sides = (max(min(side, SMALLEST), round(scale * side)) for side in (height, width))
         changes["input"] = (*sides, channels)
+    pixels = task.pretrained or task.dataset
     return build(
         architecture.model_copy(update=changes),
         mean=pixels.mean,
         std=pixels.std,
-        image=image,
+        image=task.dataset.image,
         batch_norm_momentum=momentum,
         auxiliary=True,
-        policy=policy_of(recipe),
+        policy=policy_of(task.recipe),
     )
 
 

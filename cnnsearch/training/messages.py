@@ -4,7 +4,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data.dataset import Dataset
+from cnnsearch.space.recipe import TrainingRecipe
 
 FailureKind = Literal["nan", "out_of_memory", "crash", "timeout"]
 
@@ -95,34 +97,34 @@ class Pretrained:
 
 @dataclass(frozen=True)
 class TrialTask:
-    """One candidate to be trained.
+    """One training; pickled, it is what a worker process receives.
 
     Attributes:
-        trial_id: the oracle's.
-        architecture: as JSON.
-        recipe: as JSON.
-        epochs: the last epoch to train, counted from 1.
-        initial_epoch: epochs that the trial it continues has trained.
-        seed: of weights, batches, augmentation and dropout.
-        dataset: what it is trained and validated on.
-        directory: for checkpoints and the log; what is found in it is gone on with.
-        continues: directory of the trial whose last state this one starts from.
-        pretrained: weights to start from; None: random ones.
-        objective: by which the best epoch is chosen.
-        class_weights: of each class in the loss; empty: all alike.
-        accumulate: parts in which a batch is trained, gradients added up; more than 1 where the
-            whole batch did not fit in memory.
-        attempt: how often this trial was begun or gone on with because it died, counted from 1.
+        trial_id: the oracle's name for it.
+        architecture: of the dataset's classes; the model resizes images to its input size.
+        recipe: how to train.
+        dataset: only train and validation splits are read.
+        directory: for checkpoints and the log; a checkpoint found there is resumed.
+        epochs: the last epoch to train, counted from 1; the schedule ends there.
+        initial_epoch: epochs already trained by the trial that this one continues.
+        seed: of weights, batch order, augmentation and dropout; on CPUs it determines every number.
+        continues: directory of a trial whose weights and optimizer state this one starts from.
+        pretrained: weights to start from; None: random initialization.
+        objective: chooses the best epoch.
+        class_weights: of each class in the loss; empty: all 1.
+        accumulate: micro-batches per step, whose gradients are averaged; more than 1 after the
+            whole batch ran out of memory.
+        attempt: counted from 1; retries after a failure increase it.
     """
 
     trial_id: str
-    architecture: str
-    recipe: str
-    epochs: int
-    initial_epoch: int
-    seed: int
+    architecture: Architecture
+    recipe: TrainingRecipe
     dataset: Dataset
     directory: Path
+    epochs: int
+    initial_epoch: int = 0
+    seed: int = 0
     continues: Path | None = None
     pretrained: Pretrained | None = None
     objective: str = "accuracy"

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,17 +10,14 @@ import keras
 import numpy as np
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.data.dataset import Dataset
 from cnnsearch.errors import DiskFullError, RunError
-from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training import checkpoint
 from cnnsearch.training.assembly import assemble, hand_over
 from cnnsearch.training.batches import TrainingBatches, validation_batches
 from cnnsearch.training.finetuning import start_from, train_only
 from cnnsearch.training.history import Metrics, Progress
-from cnnsearch.training.job import Job
 from cnnsearch.training.keras_fit import batch_norm_momentum
-from cnnsearch.training.messages import CandidateFailure, Measurement
+from cnnsearch.training.messages import CandidateFailure, Measurement, TrialTask
 from cnnsearch.training.metrics import validation_metrics
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.training.phases import Phase, phases
@@ -36,50 +33,6 @@ MEASURING_BATCH = 4
 """A batch of measuring is so many training batches: without gradients it takes less memory."""
 
 
-def train(
-    architecture: Architecture,
-    recipe: TrainingRecipe,
-    data: Dataset,
-    *,
-    epochs: int | None = None,
-    initial_epoch: int = 0,
-    seed: int = 0,
-    checkpoint_dir: Path | None = None,
-    continues: Path | None = None,
-    on_epoch: Callable[[int, Metrics], None] | None = None,
-) -> Measurement:
-    """Trains a candidate and measures it on the validation split.
-
-    Args:
-        architecture: of the data's classes; images are resized to its own size in the model.
-        recipe: how.
-        data: only train and validation are read.
-        epochs: the last epoch, counted from 1; the schedule ends there. None: the recipe's.
-        initial_epoch: epochs that ``continues`` has trained.
-        seed: of weights, order, augmentation and dropout; on CPUs it determines every number.
-        checkpoint_dir: where the state is kept after every epoch, and the best epoch's weights; a
-            state that is there already is gone on with, and ends as it would have ended.
-        continues: checkpoint folder of the training to go on from, with its weights and optimizer.
-        on_epoch: is told each epoch and its metrics; those of an earlier session too.
-
-    Returns:
-        The measurement, of the best epoch.
-
-    Raises:
-        CandidateFailure: the loss is no number any more.
-        RunError: a checkpoint is another model's, or cannot be written.
-    """
-    job = Job(
-        architecture, recipe, data, epochs or recipe.epochs,
-        initial_epoch, seed, checkpoint_dir, continues,
-    )  # fmt: skip
-    training = Training(job)
-    for step in training.run():
-        if on_epoch is not None and not isinstance(step, str):
-            on_epoch(step.number, step.metrics)
-    return training.measurement()
-
-
 class Epoch(NamedTuple):
     """An epoch that is trained: its number from 1, and whether an earlier session trained it."""
 
@@ -92,26 +45,25 @@ class Training:
     """One candidate under training.
 
     Args:
-        job: what is asked for. The model is built, and where there is a checkpoint it is restored.
+        task: what to train. The model is built, and a checkpoint in its directory is restored.
     """
 
     _optimizer: FusedOptimizer
     _phase: Phase
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, task: TrialTask) -> None:
         self._since = time.monotonic()
-        if job.folder is not None:
-            checkpoint.sweep(job.folder)
-        keras.utils.set_random_seed(job.seed)
-        self._job = job
-        self._batches = TrainingBatches.of(job.data, job.recipe, job.seed)
+        checkpoint.sweep(task.directory)
+        keras.utils.set_random_seed(task.seed)
+        self._task = task
+        self._batches = TrainingBatches.of(task.dataset, task.recipe, task.seed)
         steps = len(self._batches)
-        self._momentum = batch_norm_momentum(job.recipe, steps, job.epochs)
-        freeze = job.pretrained is not None and job.pretrained.freeze
-        self._phases = phases(job.recipe, freeze, job.epochs, job.begun)
+        self._momentum = batch_norm_momentum(task.recipe, steps, task.epochs)
+        freeze = task.pretrained is not None and task.pretrained.freeze
+        self._phases = phases(task.recipe, freeze, task.epochs, _unfrozen_epoch(task))
         self.model = self._assembled(self._phases[0].scale)
-        if job.pretrained is not None:
-            start_from(job.pretrained, self.model)
+        if task.pretrained is not None:
+            start_from(task.pretrained, self.model)
         self._enter(self._phases[0])
         self._trained = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
         self._progress = self._restored()
@@ -119,26 +71,25 @@ class Training:
 
     def _enter(self, phase: Phase) -> None:
         """Begins a phase: what it trains, by which schedule, on images of which size."""
-        job, before = self._job, getattr(self, "_phase", phase)
+        task, before = self._task, getattr(self, "_phase", phase)
         self._phase = phase
         if before.scale != phase.scale:
             smaller, self.model = self.model, self._assembled(phase.scale)
             hand_over(smaller, self.model)
         train_only(self.model, phase.trainable)
-        rate = job.recipe.learning_rate * phase.rate
-        recipe = job.recipe.model_copy(update={"learning_rate": rate})
+        rate = task.recipe.learning_rate * phase.rate
+        recipe = task.recipe.model_copy(update={"learning_rate": rate})
         steps = phase.epochs * len(self._batches)
         optimizer = FusedOptimizer(recipe, steps, self.model.trainable_variables)
         if before != phase and before.first == phase.first:
             optimizer.take_over(self._optimizer)
         self._optimizer = optimizer
-        objective = Objective(job.head_weights, recipe.label_smoothing, job.class_weights)
-        self._steps = compile_steps(self.model, self._optimizer, objective, job.accumulate)
+        heads = _head_weights(task.architecture)
+        objective = Objective(heads, recipe.label_smoothing, task.class_weights)
+        self._steps = compile_steps(self.model, self._optimizer, objective, task.accumulate)
 
     def _assembled(self, scale: float) -> Any:
-        job = self._job
-        pixels = job.pretrained or job.data
-        return assemble(job.architecture, job.recipe, pixels, job.data.image, self._momentum, scale)
+        return assemble(self._task, self._momentum, scale)
 
     def _phase_of(self, epoch: int) -> Phase:
         return next(phase for phase in self._phases if epoch <= phase.last)
@@ -154,7 +105,7 @@ class Training:
         """
         for number, metrics in sorted(self._progress.history.items()):
             yield Epoch(number, metrics, True)
-        while self._progress.epoch < self._job.epochs and not self._stalled():
+        while self._progress.epoch < self._task.epochs and not self._stalled():
             number = self._progress.epoch + 1
             if self._phase_of(number) != self._phase:
                 self._enter(self._phase_of(number))
@@ -216,7 +167,7 @@ class Training:
         return _check(float(loss), "loss", epoch), float(accuracy)
 
     def _measure(self, epoch: int) -> Metrics:
-        split = self._job.data.validation
+        split = self._task.dataset.validation
         if not split.count:
             return {}
         batches = validation_batches(split, MEASURING_BATCH * self._batches.size)
@@ -227,7 +178,7 @@ class Training:
 
     def _stalled(self) -> bool:
         """Whether the recipe's patience is at its end."""
-        patience, progress = self._job.recipe.early_stopping, self._progress
+        patience, progress = self._task.recipe.early_stopping, self._progress
         waited = progress.epoch - progress.best_epoch
         return bool(patience and progress.best_epoch and waited >= patience)
 
@@ -240,44 +191,58 @@ class Training:
 
     def _save(self) -> None:
         """Writes the state, then the best weights: :meth:`_restored` mends what lies between."""
-        if self._job.folder is None:
-            return
         self._progress.seconds, self._progress.begun = self._seconds(), self._phase.first
         state = checkpoint.values(self._state())
-        checkpoint.write(self._job.folder / checkpoint.STATE, self._progress.to_data(), state)
+        checkpoint.write(self._task.directory / checkpoint.STATE, self._progress.to_data(), state)
         if self._progress.best_epoch == self._progress.epoch:
-            self._save_best(self._job.folder)
+            self._save_best()
 
-    def _save_best(self, folder: Path) -> None:
+    def _save_best(self) -> None:
         header = {"epoch": self._progress.epoch, **self._progress.history[self._progress.epoch]}
         with self._optimizer.averaged():
-            checkpoint.save_weights(self.model, folder / checkpoint.BEST, header)
+            checkpoint.save_weights(self.model, self._task.directory / checkpoint.BEST, header)
 
     def _restored(self) -> Progress:
         """Goes on from this trial's own state, or from that of the one it continues, or starts."""
-        job = self._job
-        if job.folder is not None and (own := self._load(job.folder)):
-            if checkpoint.epoch_of(job.folder / checkpoint.BEST) != own.best_epoch:
+        task = self._task
+        if own := self._load(task.directory):
+            if checkpoint.epoch_of(task.directory / checkpoint.BEST) != own.best_epoch:
                 self._progress = own
-                self._save_best(job.folder)  # killed between the two files: the state is the best
+                self._save_best()  # killed between the two files: the state is the best
             return own
-        if job.continues is not None and (other := self._load(job.continues)):
-            if other.epoch >= job.epochs:
+        if task.continues is not None and (other := self._load(task.continues)):
+            if other.epoch >= task.epochs:
                 done = f"trained for {other.epoch} epochs already"
-                raise RunError(f"{job.continues}: {done}, {job.epochs} asked for")
-            return Progress(other.epoch, other.epoch, objective=job.objective)
-        return Progress(0, 0, objective=job.objective)
+                raise RunError(f"{task.continues}: {done}, {task.epochs} asked for")
+            return Progress(other.epoch, other.epoch, objective=task.objective)
+        return Progress(0, 0, objective=task.objective)
 
     def _load(self, folder: Path) -> Progress | None:
         path = folder / checkpoint.STATE
         saved = checkpoint.read(path)
         if saved is None:
             return None
-        phase = self._phase_of(min(int(saved.header["epoch"]), self._job.epochs))
+        phase = self._phase_of(min(int(saved.header["epoch"]), self._task.epochs))
         if phase != self._phase:
             self._enter(phase)
         checkpoint.restore(self._state(), saved.arrays, path)
         return Progress.from_data(saved.header)
+
+
+def _unfrozen_epoch(task: TrialTask) -> int:
+    """Returns the epoch at which the training to resume unfroze all weights; 1: not yet."""
+    if task.recipe.unfreeze_after is None:
+        return 1
+    for folder in (task.directory, task.continues):
+        if folder is not None and (saved := checkpoint.read(folder / checkpoint.STATE)):
+            return int(saved.header.get("begun", 1))
+    return 1
+
+
+def _head_weights(architecture: Architecture) -> list[float]:
+    """Returns the loss weight of each output, the main one's first, in the order of wiring."""
+    heads = sorted(architecture.auxiliary, key=lambda head: head.after)
+    return [1.0, *(head.weight for head in heads)]
 
 
 def _check(loss: float, what: str, epoch: int) -> float:

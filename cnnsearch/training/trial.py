@@ -36,28 +36,10 @@ def run_trial(task: TrialTask) -> Iterator[Event]:
 def _train(task: TrialTask) -> Iterator[Event]:
     import keras
 
-    from cnnsearch.architecture.architecture import Architecture
-    from cnnsearch.space.recipe import TrainingRecipe
-    from cnnsearch.training.job import Job
     from cnnsearch.training.trainer import Training
 
     keras.utils.clear_session(free_memory=False)
-    training = Training(
-        Job(
-            architecture=Architecture.from_json(task.architecture),
-            recipe=TrainingRecipe.model_validate_json(task.recipe),
-            data=task.dataset,
-            epochs=task.epochs,
-            initial_epoch=task.initial_epoch,
-            seed=task.seed,
-            folder=task.directory,
-            continues=task.continues,
-            pretrained=task.pretrained,
-            objective=task.objective,
-            class_weights=task.class_weights,
-            accumulate=task.accumulate,
-        )
-    )
+    training = Training(task)
     for step in training.run():
         if isinstance(step, str):
             yield Waiting(task.trial_id, step)

@@ -48,7 +48,7 @@ def measurement(score: float) -> Measurement:
 
 def by_size(task: TrialTask) -> Outcome:
     """The wider the better: a score without training."""
-    return Completed(measurement(min(0.99, len(task.architecture) / 400)))
+    return Completed(measurement(min(0.99, len(task.architecture.to_json()) / 400)))
 
 
 @dataclass
@@ -132,7 +132,7 @@ class Search:
 
 
 def proposals(executor: FakeExecutor) -> list[str]:
-    return [task.architecture for task in executor.tasks]
+    return [task.architecture.to_json() for task in executor.tasks]
 
 
 def test_every_candidate_is_journalled_with_its_cost_and_score(tmp_path: Path) -> None:
@@ -267,7 +267,7 @@ def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
     first, second = FakeExecutor(before=interrupt), FakeExecutor()
     assert search(first) == "interrupted"
     search(second)
-    repeated = {t.trial_id: t.architecture for t in [*first.tasks, *second.tasks]}
+    repeated = {t.trial_id: t.architecture.to_json() for t in [*first.tasks, *second.tasks]}
     assert list(repeated.values()) == proposals(undisturbed)
     finished = [t for t in search.trials_of() if t.status == "completed"]
     assert len(finished) == len(undisturbed.tasks)

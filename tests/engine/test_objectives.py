@@ -15,7 +15,7 @@ from cnnsearch.engine.settings import Settings, class_weights
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.mlflow import entries, pages
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.job import Job
+from cnnsearch.training.messages import TrialTask
 from cnnsearch.training.metrics import balanced_weights
 from cnnsearch.training.steps import Objective
 from cnnsearch.training.trainer import Training
@@ -69,9 +69,10 @@ def test_class_weights_are_those_of_the_training_split(file: Path) -> None:
     assert class_weights(settings(), data) == ()
 
 
-def test_the_best_epoch_is_the_objectives(digits: Dataset) -> None:
-    job = Job(architecture(), TrainingRecipe(batch_size=128), digits, 3, objective="macro_f1")
-    training = Training(job)
+def test_the_best_epoch_is_the_objectives(digits: Dataset, tmp_path: Path) -> None:
+    recipe = TrainingRecipe(batch_size=128)
+    task = TrialTask("t", architecture(), recipe, digits, tmp_path, 3, objective="macro_f1")
+    training = Training(task)
     history = {epoch: metrics for epoch, metrics, _ in training.run()}
     found = training.measurement()
     best = max(history, key=lambda e: (history[e]["val_macro_f1"], -history[e]["val_loss"]))

@@ -96,7 +96,7 @@ def trained(task: TrialTask) -> Iterator[Event]:
             time.sleep(0.002)
             done.touch()
         yield EpochEnd(task.trial_id, epoch, {"val_accuracy": 0.5, "loss": 1.0}, replayed)
-    score = random.Random(task.architecture).random()
+    score = random.Random(task.architecture.to_json()).random()
     yield TrialEnd(
         task.trial_id,
         Completed(Measurement(score, 0.5, score, 0.5, task.epochs, 0, 1, 10, 0.9, 1.0, 100.0)),

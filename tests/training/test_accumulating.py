@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnsearch.training.job import Job
-from cnnsearch.training.messages import failure
+from cnnsearch.training.messages import TrialTask, failure
 from cnnsearch.training.trainer import Training
 from cnnsearch.utils.hardware import oom_kills
 
@@ -80,11 +79,13 @@ def test_parts_of_a_batch_come_to_the_same_step_on_jax(tmp_path: Path) -> None:
     assert done.stdout.strip() == "same", done.stderr
 
 
-def test_a_training_in_parts_learns_and_can_be_gone_on_with(digits: Any, small: Any) -> None:
+def test_a_training_in_parts_learns_and_can_be_resumed(
+    digits: Any, small: Any, tmp_path: Path
+) -> None:
     from cnnsearch.space.recipe import TrainingRecipe
 
-    job = Job(small, TrainingRecipe(epochs=2), digits, 2, seed=3, accumulate=2)
-    training = Training(job)
+    recipe = TrainingRecipe(epochs=2)
+    training = Training(TrialTask("t", small, recipe, digits, tmp_path, 2, seed=3, accumulate=2))
     assert len(list(training.run())) == 2
     assert (training.measurement().val_accuracy or 0) > 0.5
 

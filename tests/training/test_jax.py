@@ -34,7 +34,7 @@ from cnnsearch.training import checkpoint
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import from_arrays
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.job import Job
+from cnnsearch.training.messages import TrialTask
 from cnnsearch.training.trainer import Training
 
 rng = np.random.default_rng(0)
@@ -47,9 +47,9 @@ weights = (1.0, 2.0, 0.5)
 
 
 def run(folder, stop=0):
-    job = Job(network, recipe, data, 2, folder=Path(folder), class_weights=weights,
-              objective="macro_f1")
-    training = Training(job)
+    task = TrialTask("t", network, recipe, data, Path(folder), 2, class_weights=weights,
+                     objective="macro_f1")
+    training = Training(task)
     seen = [np.asarray(training.model.trainable_variables[0])]
     for epoch, metrics, _ in training.run():
         seen.append(checkpoint.read(Path(folder) / checkpoint.STATE).arrays)

@@ -11,11 +11,11 @@ from cnnsearch.data import Dataset
 from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.space.recipe import Resizing, TrainingRecipe
 from cnnsearch.training import checkpoint
-from cnnsearch.training.job import Job
-from cnnsearch.training.messages import Measurement
+from cnnsearch.training.messages import Measurement, TrialTask
 from cnnsearch.training.phases import Phase, phases
-from cnnsearch.training.trainer import Training, train
+from cnnsearch.training.trainer import Training
 from tests.conftest import architecture
+from tests.training.train import train
 
 
 def recipe(**changes: Any) -> TrainingRecipe:
@@ -42,16 +42,16 @@ def test_the_rest_follows_after_its_share_of_epochs() -> None:
     assert len(phases(recipe(unfreeze_after=0.5), True, 1)) == 1
 
 
-def start(small: Architecture, digits: Dataset) -> dict[str, Any]:
+def start(small: Architecture, digits: Dataset, folder: Path) -> dict[str, Any]:
     """The weights before training, by the same seed."""
-    training = Training(Job(small, recipe(), digits, 1, seed=3))
+    training = Training(TrialTask("t", small, recipe(), digits, folder, 1, seed=3))
     return {v.path: np.asarray(v) for v in training.model.weights}
 
 
 def test_norms_and_head_alone_move_and_learn(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:
-    before = start(small, digits)
+    before = start(small, digits, tmp_path / "before")
     found = train(
         small, recipe(trainable="norms"), digits, epochs=6, seed=3, checkpoint_dir=tmp_path
     )
@@ -69,7 +69,7 @@ def test_norms_and_head_alone_move_and_learn(
 def test_the_head_first_and_then_everything(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:
-    before, rates, states = start(small, digits), [], []
+    before, rates, states = start(small, digits, tmp_path / "before"), [], []
 
     def look(epoch: int, metrics: dict[str, float]) -> None:
         rates.append(metrics["learning_rate"])

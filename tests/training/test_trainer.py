@@ -17,7 +17,7 @@ from cnnsearch.training.keras_fit import batch_norm_momentum, compile_model
 from cnnsearch.training.losses import SmoothedCrossEntropy, cross_entropy
 from cnnsearch.training.messages import CandidateFailure, Measurement
 from cnnsearch.training.model import build
-from cnnsearch.training.trainer import train
+from tests.training.train import train
 
 CLOCK = ("seconds", "peak_memory_mb")
 

@@ -31,6 +31,7 @@ from cnnsearch.engine.executors import (
 )
 from cnnsearch.engine.executors.processes import death
 from cnnsearch.errors import RunError
+from cnnsearch.training import checkpoint
 
 MakeTask = Callable[..., TrialTask]
 LIMIT = 120.0
@@ -133,12 +134,15 @@ def test_what_fails_of_the_candidate_and_what_fails_of_ours(
 ) -> None:
     style = small.style.model_copy(update={"norm": "none", "activation": "linear"})
     wild = {"optimizer": "sgd", "learning_rate": 100.0, "warmup": 0.0}
-    diverging = small.model_copy(update={"style": style}).to_json()
+    diverging = small.model_copy(update={"style": style})
     _, outcome = finish(executor, make_task("nan", architecture=diverging, recipe=wild))
     assert isinstance(outcome, Failed) and outcome.kind == "nan"
-    _, outcome = finish(executor, make_task("fault", architecture="{"))
+    task = make_task("fault")
+    task.directory.mkdir()
+    (task.directory / checkpoint.STATE).write_bytes(b"no archive")
+    _, outcome = finish(executor, task)
     assert isinstance(outcome, Fault)
-    assert "not JSON" in outcome.message
+    assert "not a checkpoint" in outcome.message
 
 
 def test_an_error_that_nobody_foresaw_is_told_in_a_line_and_its_traceback_logged(
@@ -305,7 +309,7 @@ def test_jax_without_tensorflow(tmp_path: Path, make_task: MakeTask) -> None:
     tiny = Architecture.from_data(
         {"input": [8, 8, 1], "classes": 10, "stem": [{"type": "conv", "filters": 8}]}
     )
-    task = make_task(epochs=2, architecture=tiny.to_json())
+    task = make_task(epochs=2, architecture=tiny)
     path = os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")])
     done = script(tmp_path, task, KERAS_BACKEND="jax", PYTHONPATH=path)
     out, _ = done.communicate(timeout=LIMIT)

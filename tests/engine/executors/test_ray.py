@@ -32,6 +32,7 @@ from cnnsearch.engine.executors import (
     TrialTask,
 )
 from cnnsearch.engine.executors.ray.executor import RayExecutor
+from cnnsearch.training import checkpoint
 from tests.engine.executors.targets import Elsewhere
 
 pytestmark = [
@@ -186,11 +187,14 @@ def test_what_fails_of_the_candidate_and_what_fails_of_ours(
 ) -> None:
     style = small.style.model_copy(update={"norm": "none", "activation": "linear"})
     wild = {"optimizer": "sgd", "learning_rate": 100.0, "warmup": 0.0}
-    diverging = small.model_copy(update={"style": style}).to_json()
+    diverging = small.model_copy(update={"style": style})
     _, outcome = finish(executor, make_task("nan", architecture=diverging, recipe=wild))
     assert isinstance(outcome, Failed) and outcome.kind == "nan"
-    _, outcome = finish(executor, make_task("fault", architecture="{"))
-    assert isinstance(outcome, Fault) and "not JSON" in outcome.message
+    task = make_task("fault")
+    task.directory.mkdir()
+    (task.directory / checkpoint.STATE).write_bytes(b"no archive")
+    _, outcome = finish(executor, task)
+    assert isinstance(outcome, Fault) and "not a checkpoint" in outcome.message
     odd = make_task("odd", recipe={})
     _, outcome = finish(executor, replace(odd, recipe=None))  # type: ignore[arg-type]
     assert isinstance(outcome, Failed) and outcome.kind == "crash"

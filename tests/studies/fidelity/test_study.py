@@ -15,7 +15,6 @@ from typing import Any
 import pytest
 
 from cnnsearch import cli
-from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.runs.directory import RunDirectory
@@ -40,7 +39,7 @@ def scored(score: float, seconds: float = 1.0) -> Completed:
 
 def by_size(task: TrialTask) -> Outcome:
     """The larger the better, at every length."""
-    params = count(Architecture.from_json(task.architecture)).params
+    params = count(task.architecture).params
     return scored(params / (params + 5000), seconds=task.epochs)
 
 
@@ -136,12 +135,12 @@ def test_a_lever_costs_only_short_trainings_and_the_sample_stays(study: Study) -
         *("2 epochs", "2 epochs, ema=0.9", "3 epochs, train_share=0.5")
     ]
     assert len(executor.tasks) == 16
-    recipes = [json.loads(task.recipe) for task in executor.tasks]
-    assert [recipe["ema"] for recipe in recipes] == [0.9] * 8 + [None] * 8
+    recipes = [task.recipe for task in executor.tasks]
+    assert [recipe.ema for recipe in recipes] == [0.9] * 8 + [None] * 8
     full = before.tasks[0].dataset.train.count
     assert executor.tasks[-1].dataset.train.count == pytest.approx(full / 2, abs=6)
-    sampled = {task.architecture for task in before.tasks}
-    assert {task.architecture for task in executor.tasks} == sampled
+    sampled = {task.architecture.fingerprint for task in before.tasks}
+    assert {task.architecture.fingerprint for task in executor.tasks} == sampled
     assert make_table(report).row_count == 3
 
 
