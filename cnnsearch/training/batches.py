@@ -11,6 +11,7 @@ import numpy.typing as npt
 from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.augmentation import Draw, draw
+from cnnsearch.training.inference import batch_rows
 
 DEFAULT_SHIFT = 1 / 8
 AHEAD = 3
@@ -131,8 +132,6 @@ def validation_batches(split: Split, size: int) -> Iterator[Batch]:
     labels = split.labels()
     count = len(labels)
     size = -(-count // -(-count // size))  # as many batches, as little padding
-    for start in range(0, count, size):
-        rows = np.arange(start, start + size)
-        weights = (rows < count).astype(np.float32)
-        rows = np.minimum(rows, count - 1)
+    for rows, valid in batch_rows(count, size):
+        weights = (np.arange(size) < valid).astype(np.float32)
         yield Batch(split.read(rows), labels[rows], weights, {})
