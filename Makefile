@@ -10,7 +10,7 @@ COMPLETE := .venv/.complete
 # More for pytest: make test ARGS="-n 2 -k space"
 ARGS ?=
 
-.PHONY: search test test-slow faults fuzz lint format ui wheel smoke bench constraints clean help
+.PHONY: search test test-slow faults fuzz lint format docs ui wheel smoke bench constraints clean help
 .DEFAULT_GOAL := help
 
 .venv: $(COMPLETE)  ## make the virtual environment (about 2 minutes)
@@ -66,6 +66,14 @@ lint: .venv  ## check style and types
 format: .venv  ## mend what can be mended of the style
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: .venv  ## build the documentation into build/site; a broken link fails
+	@$(BIN)/python -c 'import material, mkdocstrings' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--constraint constraints.txt --no-build-isolation --editable '.[docs]'
+	$(BIN)/python docs/refresh.py --check
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo "Read it: $(BIN)/python -m http.server --directory build/site"
 
 ui: .venv  ## open the MLflow UI on the runs
 	$(BIN)/cnnsearch ui

@@ -1,62 +1,219 @@
-"""Brings the generated parts of README.md up to date; ``--check`` only says whether they are.
+"""Fills the generated parts of README.md and the pages of docs/.
 
-    .venv/bin/python docs/refresh.py
+    python docs/refresh.py                     # fill all parts from the committed files
+    python docs/refresh.py --check             # exit with 1 and a list where a page is out of date
+    python docs/refresh.py --capture networks  # run a group of CAPTURES again first
 
-Generated are what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` for the names in PARTS.
+Generated is what stands between two markers, which are comments in Markdown:
+
+    table  ... /table   a table made from the code: `TABLES`
+    output ... /output  what a command printed: a file of docs/outputs, or a part of a result file
+    figure ... /figure  one number, taken from a committed result file by a rule in figures.toml
+
+so that no figure is typed by hand. A command's output is written by `--capture` alone; the commands
+of one group run in one folder, one after the other.
 """
 
+import argparse
+import difflib
+import json
+import os
+import re
+import shlex
+import subprocess
 import sys
+import tempfile
+import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from statistics import mean, stdev
+from types import MappingProxyType
+from typing import Any, Final
 
 from cnnsearch.space.published import HEADER, published, table
 from cnnsearch.space.search_space import SearchSpace, shipped
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT: Final = Path(__file__).parents[1]
+OUTPUTS: Final = ROOT / "docs" / "outputs"
+WIDTH: Final = "100"
+MARKED: Final = re.compile(
+    r"(?P<start><!-- (?P<kind>table|output|figure): (?P<name>[^>]+?) -->)"
+    r"(?P<body>.*?)(?P<end><!-- /(?P=kind) -->)",
+    re.DOTALL,
+)
+CAPTURES: Final = MappingProxyType(
+    {
+        "digits": {
+            "search": "cnnsearch search tiny --name first --trials 12",
+            "export": "cnnsearch export best --run first --out exports/first",
+            "results": "cnnsearch results first",
+        },
+        "networks": {
+            "check": "cnnsearch check tiny --max-macs 1M",
+            "cost": "cnnsearch cost resnet-50 --by stage",
+            "diff": "cnnsearch diff resnet-50 resnet-50-v1.5",
+            "scale": "cnnsearch scale resnet-18 --to 4G",
+        },
+        "data": {"data": "cnnsearch data digits"},
+        "refused": {"refused": "cnnsearch check bomb.yaml"},
+    }
+)
+BOMB: Final = "\n".join(("description: " + "[" * 99 + "]" * 99, "stages: " + "[" * 200 + "]" * 200))
 
 
-def rows(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
+def pages() -> list[Path]:
+    """Returns the files that have generated parts."""
+    return [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def refresh(text: str) -> str:
+    """Returns a page's text with every generated part made again."""
+    return MARKED.sub(_fill, text)
+
+
+def _fill(found: re.Match[str]) -> str:
+    kind, name = found["kind"], found["name"]
+    if kind == "figure":
+        return f"{found['start']}{figure(name)}{found['end']}"
+    body = TABLES[name]() if kind == "table" else f"```text\n{output(name)}\n```"
+    return f"{found['start']}\n\n{body}\n\n{found['end']}"
+
+
+def figure(name: str, rules: Path = ROOT / "docs" / "figures.toml") -> str:
+    """Returns a number as its rule formats it.
+
+    A rule names a committed ``file`` and either a ``key`` (of JSON: ``results.0.accuracy.mean``)
+    or a ``match`` (a regular expression whose first group is the number); ``format`` applies to a
+    key's value, ``times`` multiplies it before.
+    """
+    rule = tomllib.loads(rules.read_text("utf-8"))[name]
+    text = (ROOT / rule["file"]).read_text("utf-8")
+    if "match" in rule:
+        found = re.search(rule["match"], text, re.MULTILINE)
+        if found is None:
+            raise SystemExit(f"docs/figures.toml: {name}: nothing in {rule['file']} matches")
+        return found[1]
+    value = json.loads(text)
+    for step in rule["key"].split("."):
+        value = value[int(step) if isinstance(value, list) else step]
+    return str(rule["format"]).format(value * rule.get("times", 1))
+
+
+def output(name: str) -> str:
+    """Returns a captured output, or the part of a result file that ``FILE | WORDS`` names.
+
+    The part begins at the first line that has the words and ends before the next empty line.
+    """
+    path, _, words = name.partition(" | ")
+    if not words:
+        return (OUTPUTS / f"{path}.txt").read_text("utf-8").rstrip()
+    lines = (ROOT / path).read_text("utf-8").splitlines()
+    start = next(n for n, line in enumerate(lines) if words in line)
+    end = next((n for n in range(start, len(lines)) if not lines[n].strip()), len(lines))
+    return "\n".join(line.rstrip() for line in lines[start:end])
+
+
+def capture(group: str) -> None:
+    """Runs a group's commands in an empty folder and writes what they print to docs/outputs."""
+    OUTPUTS.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder:
+        (Path(folder) / "bomb.yaml").write_text(BOMB, "utf-8")
+        for name, command in CAPTURES[group].items():
+            (OUTPUTS / f"{name}.txt").write_text(run(command, folder), "utf-8")
+
+
+def run(command: str, folder: str) -> str:
+    """Returns a command and what it prints, as a terminal of fixed width would show it."""
+    program, *arguments = shlex.split(command)
+    done = subprocess.run(
+        [sys.executable, "-m", program, *arguments],
+        cwd=folder,
+        env=os.environ | {"COLUMNS": WIDTH, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        check=False,
+    )
+    lines = [f"$ {command}", *done.stdout.rstrip().splitlines()]
+    return "".join(f"{line.rstrip()}\n" for line in lines)
+
+
+def markdown(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
     """Returns a Markdown table."""
     lines = [header, ("---",) * len(header), *body]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def spaces() -> str:
-    """Returns the table of the spaces that ship."""
+    """Returns the table of the search spaces that ship."""
     loaded = [SearchSpace.load(name) for name in shipped()]
     body = [(f"`{s.name}`", f"{s.size:,}", s.description) for s in loaded]
-    return rows(("space", "discrete points", "what it holds"), body)
+    return markdown(("space", "discrete points", "what it holds"), body)
 
 
 def tiny() -> str:
-    """Returns the smallest space's file."""
+    """Returns the file of the smallest space."""
     return f"```yaml\n{shipped()['tiny'].read_text('utf-8').rstrip()}\n```"
 
 
 def networks() -> str:
     """Returns the table of published networks."""
     exact = sum(network.exact for network in published())
-    return f"{exact} of {len(published())} are exact.\n\n{rows(HEADER, table())}"
+    return f"{exact} of {len(published())} are exact.\n\n{markdown(HEADER, table())}"
 
 
-PARTS = {"spaces": spaces, "tiny": tiny, "published": networks}
+def exports() -> str:
+    """Returns sizes, accuracies and latencies of the CIFAR-10 export, from its result file."""
+    text = output("benchmarks/results/exports.txt | CIFAR-10: the winner")
+    cells = [
+        [c.strip() for c in line.split("│")[1:-1]] for line in text.splitlines() if "│" in line
+    ]
+    body = [(c[0], c[2], c[3], c[6], c[7]) for c in cells]
+    return markdown(("format", "size", "test accuracy", "same class", "latency, one image"), body)
 
 
-def refreshed(text: str) -> str:
-    """Returns ``text`` with every generated part made anew."""
-    for name, make in PARTS.items():
-        before, rest = text.split(f"<!-- {name} -->")
-        after = rest.split(f"<!-- /{name} -->")[1]
-        text = f"{before}<!-- {name} -->\n\n{make()}\n\n<!-- /{name} -->{after}"
-    return text
+def scaling() -> str:
+    """Returns what scaling one dimension or all three gave, from its result file."""
+    data = json.loads((ROOT / "benchmarks/results/compound_scaling.json").read_text("utf-8"))
+    scores: dict[str, list[float]] = {name: [] for name in data["networks"]}
+    for trained in data["trained"]:
+        scores[trained["scaled"]].append(100 * trained["val_accuracy"])
+    body = [
+        (name, f"{data['networks'][name]['macs'] / 1e6:.2f}M", f"{mean(s):.1f}% ± {stdev(s):.1f}")
+        for name, s in sorted(scores.items(), key=lambda item: -mean(item[1]))
+    ]
+    return markdown(("scaled", "MACs", "validation accuracy"), body)
+
+
+TABLES: Final[Mapping[str, Any]] = MappingProxyType(
+    {
+        "spaces": spaces,
+        "tiny": tiny,
+        "published": networks,
+        "exports": exports,
+        "scaling": scaling,
+    }
+)
 
 
 def main() -> None:
-    """Writes README.md, or with ``--check`` ends with 1 where it is not up to date."""
-    text = README.read_text("utf-8")
-    new = refreshed(text)
-    if "--check" in sys.argv:
-        sys.exit(0 if new == text else "README.md: generated parts are old; run docs/refresh.py")
-    README.write_text(new, "utf-8")
+    """Refreshes every page, or with ``--check`` lists those that are out of date."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--check", action="store_true")
+    parser.add_argument("--capture", nargs="+", choices=CAPTURES, default=[], metavar="GROUP")
+    options = parser.parse_args()
+    for group in options.capture:
+        capture(group)
+    stale = []
+    for page in pages():
+        text = page.read_text("utf-8")
+        new = refresh(text)
+        if new != text and options.check:
+            stale += list(difflib.unified_diff(text.splitlines(), new.splitlines(), str(page.name)))
+        elif new != text:
+            page.write_text(new, "utf-8")
+    if stale:
+        sys.exit("\n".join(["Out of date; run docs/refresh.py:", *stale]))
 
 
 if __name__ == "__main__":

@@ -1,14 +1,35 @@
-"""README.md says what is there: generated parts are current, pictures and commands exist."""
+"""README.md and docs/: generated parts are current; links, commands and options exist."""
 
+import importlib.util
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import typer
 
 from cnnsearch.cli import app
 
 ROOT = Path(__file__).parents[1]
-TEXT = (ROOT / "README.md").read_text("utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+CODE = re.compile(r"^```.*?^```$|^(?: {4}|\t).*$", re.MULTILINE | re.DOTALL)
+GENERATED = re.compile(r"<!-- (table|output|figure): .*?<!-- /\1 -->", re.DOTALL)
+MEASURED = re.compile(r"\d[\d.,]*(?:%| %| ?(?:ms|s|min|MiB|images a second|times(?! so))\b)")
+# Pages that the site makes from the code or from files of the repository's root.
+MADE = {"contributing.md", "changelog.md", "reference/python.md", "reference/command-line.md"}
+
+
+@pytest.fixture(scope="module")
+def refresh() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("docs_refresh", ROOT / "docs" / "refresh.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 def test_generated_parts_are_current() -> None:
@@ -17,18 +38,61 @@ def test_generated_parts_are_current() -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_every_picture_and_file_linked_is_there() -> None:
-    links = re.findall(r"\]\((?!http)([^)#]+)\)", TEXT)
-    assert links
-    assert [link for link in links if not (ROOT / link).exists()] == []
+def test_a_figure_that_differs_from_its_result_file_is_replaced(refresh: ModuleType) -> None:
+    page = "took <!-- figure: cifar-accuracy -->99.99%<!-- /figure --> of them"
+    assert "86.25%" in refresh.refresh(page)
 
 
-def test_every_command_named_is_one() -> None:
-    known = {c.name or (c.callback.__name__ if c.callback else "") for c in app.registered_commands}
-    named = set(re.findall(r"^    cnnsearch (\w+)", TEXT, flags=re.M))
-    assert named and named <= known, named - known
+def test_every_rule_for_a_figure_is_used() -> None:
+    rules = re.findall(r"^\[(.+)\]$", (ROOT / "docs/figures.toml").read_text("utf-8"), re.MULTILINE)
+    used = {name for page in PAGES for name in re.findall(r"figure: (\S+) -->", page.read_text())}
+    assert sorted(set(rules) - used) == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_no_measured_figure_is_typed_by_hand(page: Path) -> None:
+    prose = CODE.sub("", GENERATED.sub("", page.read_text("utf-8")))
+    prose = re.sub(r"`[^`]*`|95%", "", prose)
+    assert MEASURED.findall(prose) == []
+
+
+def test_captured_outputs_are_what_the_commands_print(refresh: ModuleType, tmp_path: Path) -> None:
+    for name, command in refresh.CAPTURES["networks"].items():
+        assert refresh.run(command, str(tmp_path)).rstrip() == refresh.output(name), name
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_picture_and_file_linked_is_there(page: Path) -> None:
+    links = re.findall(r"\]\((?!http)([^)#]+)[^)]*\)", CODE.sub("", page.read_text("utf-8")))
+    missing = [link for link in links if link not in MADE and not (page.parent / link).exists()]
+    assert missing == []
+
+
+def commands() -> Iterator[tuple[str, str, list[str]]]:
+    """Yields page, command and options of every cnnsearch command line in code."""
+    for page in PAGES:
+        code = "\n".join([*CODE.findall(page.read_text("utf-8"))])
+        code += "\n" + "\n".join(re.findall(r"`(cnnsearch [^`]+)`", page.read_text("utf-8")))
+        code = re.sub(r"\\\n", " ", code)
+        for name, rest in re.findall(
+            r"^(?:\s*\$?\s*)cnnsearch ([a-z]+)\b(.*)$", code, re.MULTILINE
+        ):
+            yield page.name, name, re.findall(r"(?<!\S)--[a-z][a-z-]*", rest.split("#")[0])
+
+
+def test_every_command_and_option_named_exists() -> None:
+    program: Any = typer.main.get_command(app)
+    known = {
+        name: {opt for p in command.params for opt in [*p.opts, *p.secondary_opts]} | {"--help"}
+        for name, command in program.commands.items()
+    }
+    named = list(commands())
+    assert len(named) > 50
+    assert [(page, name) for page, name, _ in named if name not in known] == []
+    wrong = [(page, name, set(opts) - known[name]) for page, name, opts in named]
+    assert [each for each in wrong if each[2]] == []
 
 
 def test_nothing_is_left_to_be_filled_in() -> None:
-    empty = re.findall(r"<!-- (\w+) -->\s*<!-- /\1 -->", TEXT)
-    assert empty == []
+    empty = re.compile(r"<!-- (\w+): ([^>]+) -->\s*<!-- /\1 -->")
+    assert [found for page in PAGES for found in empty.findall(page.read_text("utf-8"))] == []

@@ -1,0 +1,152 @@
+"""MkDocs hooks: pages made from the code and from the repository's own files.
+
+`on_files` adds the reference of the command line (from the Typer program), the Python reference
+(mkdocstrings directives for `cnnsearch.__all__`), and CONTRIBUTING.md and CHANGELOG.md as pages.
+`on_post_page` refuses a page that would load anything from the internet.
+"""
+
+import enum
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import typer
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
+from mkdocs.structure.files import File, Files
+from mkdocs.structure.pages import Page
+
+import cnnsearch
+from cnnsearch.cli import app
+
+ROOT = Path(__file__).parents[1]
+MARKERS = re.compile(r"<!-- /?[a-z]+(?::[^>]*)? -->")
+FETCHED = re.compile(
+    r"<(?:script|img|iframe|link(?=[^>]*stylesheet))[^>]*(?:src|href)=\"?https?:[^>]*>"
+)
+PYTHON_GROUPS = {
+    "Describe a space": ("SearchSpace", "Architecture", "TrainingRecipe", "CompoundScaling"),
+    "Count": ("count", "Cost", "Budget"),
+    "Search, train, measure": ("search", "train_final", "fidelity", "hypermodel"),
+    "Data": ("describe", "DataReport"),
+    "Results": ("export", "write_report"),
+    "Errors": ("CnnsearchError",),
+}
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Adds the generated pages."""
+    made = {
+        "reference/command-line.md": command_line(),
+        "reference/python.md": python(),
+        "contributing.md": repository_file("CONTRIBUTING.md"),
+        "changelog.md": repository_file("CHANGELOG.md"),
+    }
+    for path, text in made.items():
+        files.append(File.generated(config, path, content=text))
+    return files
+
+
+def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Drops the markers that docs/refresh.py fills in between."""
+    return MARKERS.sub("", markdown)
+
+
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Refuses what a reader's browser would fetch from another host."""
+    if fetched := FETCHED.search(output):
+        raise PluginError(f"{page.file.src_uri} loads from the internet: {fetched[0]}")
+    return output
+
+
+def repository_file(name: str) -> str:
+    """Returns a Markdown file of the repository's root, its links relative to docs/."""
+    text = (ROOT / name).read_text("utf-8")
+    return re.sub(r"\]\(docs/", "](", text)
+
+
+def python() -> str:
+    """Returns the reference of the package's public names, as mkdocstrings directives."""
+    grouped = [name for names in PYTHON_GROUPS.values() for name in names]
+    others = tuple(sorted({*cnnsearch.__all__} - {*grouped, "__version__"}))
+    groups = PYTHON_GROUPS | ({"More": others} if others else {})
+    parts = ["# Python reference\n\nEverything here is imported from `cnnsearch` itself.\n"]
+    for title, names in groups.items():
+        parts.append(f"## {title}\n")
+        parts += [f"::: cnnsearch.{name}\n    options:\n      heading_level: 3\n" for name in names]
+    return "\n".join(parts)
+
+
+def command_line() -> str:
+    """Returns the reference of all commands, in alphabetical order."""
+    program = typer.main.get_command(app)
+    commands: dict[str, Any] = program.commands  # type: ignore[attr-defined]
+    parts = [
+        "# Command-line reference",
+        "Made from the program itself; `cnnsearch COMMAND --help` prints the same. Amounts are"
+        " written `300K`, `1M`, `1.5G`, times `90s`, `45m`, `2h`. Exit codes: 0 done, 1 finished"
+        " with a problem that the output names, 2 a mistake in the command or its input, 130"
+        " interrupted.",
+        table(
+            ("command", ""), [(f"[`{n}`](#{n})", summary(c)) for n, c in sorted(commands.items())]
+        ),
+    ]
+    for name, command in sorted(commands.items()):
+        parts += section(name, command)
+    return "\n\n".join(parts)
+
+
+def section(name: str, command: Any) -> Iterator[str]:
+    """Yields heading, usage, description and parameters of one command."""
+    arguments = [p for p in command.params if p.param_type_name == "argument"]
+    options = [p for p in command.params if p.param_type_name == "option" and not p.hidden]
+    usage = " ".join(["cnnsearch", name, *map(usage_of, arguments), "[OPTIONS]"])
+    yield f"## {name}"
+    yield f"    {usage}"
+    yield command.help
+    if arguments:
+        yield table(("argument", ""), [(f"`{usage_of(p)}`", describe(p)) for p in arguments])
+    yield table(("option", ""), [(spell(p), describe(p)) for p in options])
+
+
+def summary(command: Any) -> str:
+    """Returns the first line of a command's help."""
+    return cell(str(command.help).splitlines()[0])
+
+
+def usage_of(argument: Any) -> str:
+    """Returns an argument as a usage line shows it."""
+    name = argument.name.upper() + ("..." if argument.nargs == -1 else "")
+    return name if argument.required else f"[{name}]"
+
+
+def spell(option: Any) -> str:
+    """Returns an option with its values: ``--by layer|block|stage``."""
+    names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
+    if option.is_bool_flag:
+        return names
+    kind = option.type_descriptor.annotation
+    if isinstance(kind, type) and issubclass(kind, enum.Enum):
+        names += " " + " ".join(f"`{each.value}`" for each in kind)
+    return names + (" (repeatable)" if option.multiple else "")
+
+
+def describe(parameter: Any) -> str:
+    """Returns a parameter's help and default; flags that are off have none worth printing."""
+    text = cell(parameter.help)
+    value = getattr(parameter.default, "value", parameter.default)
+    if value is None or value is False or value in ((), []):
+        return text
+    return f"{text} Default: `{parameter.opts[0] if value is True else value}`."
+
+
+def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    """Returns a Markdown table."""
+    lines = [header, ("---",) * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def cell(text: str | None) -> str:
+    """Returns help text as it may stand in a cell."""
+    return re.sub(r"(?<![\w`])(--[a-z][a-z-]+)", r"`\1`", (text or "").replace("|", "\\|"))
