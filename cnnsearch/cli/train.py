@@ -116,17 +116,17 @@ def train(
 
 def show_final(run: "RunDirectory", json_: bool, reason: str = "trials") -> None:
     """Prints a final training's results."""
-    from cnnsearch.studies.final.artifacts import result_data
-    from cnnsearch.studies.final.results import rows, sentences
-    from cnnsearch.studies.final.table import final_table, notes
+    from cnnsearch.studies.final.artifacts import get_result_data
+    from cnnsearch.studies.final.results import compute_rows, explain_results
+    from cnnsearch.studies.final.table import list_notes, make_table
 
     if json_:
-        print(json.dumps({"event": "results", "reason": reason, **result_data(run)}))
+        print(json.dumps({"event": "results", "reason": reason, **get_result_data(run)}))
         return
-    found, terminal = rows(run), console()
+    found, terminal = compute_rows(run), console()
     if found:
-        terminal.print(final_table(run, found))
-    for line in [*sentences(run, found), *(notes(run, found) if found else ())]:
+        terminal.print(make_table(run, found))
+    for line in [*explain_results(run, found), *(list_notes(run, found) if found else ())]:
         terminal.print(line, highlight=False, markup=False)
     if reason != "trials":
         root = "" if run.path.parent == RUNS else f" --runs {shlex.quote(str(run.path.parent))}"

@@ -13,7 +13,13 @@ from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.records import TrialRecord, best_of
 from cnnsearch.space.search_space import Candidate, SearchSpace, published_files
-from cnnsearch.studies.final.entrants import PUBLISHED, RANDOM, Entrant, fitted, nearest_published
+from cnnsearch.studies.final.entrants import (
+    PUBLISHED,
+    RANDOM,
+    Entrant,
+    find_nearest_published,
+    fit_candidate,
+)
 from cnnsearch.utils.units import many, short_time
 
 REFERENCES: Final = ("all", "random", "published", "none")
@@ -90,8 +96,8 @@ def _without(asked: str | None, why: str) -> Beside:
 
 
 def _published(winner: Entrant, data: Dataset) -> Entrant:
-    label, network = nearest_published(winner.candidate.architecture, data)
-    return Entrant(PUBLISHED, label, Candidate(network, winner.candidate.recipe))
+    label, network = find_nearest_published(winner.architecture, data)
+    return Entrant.create(PUBLISHED, label, Candidate(network, winner.recipe))
 
 
 def _random(
@@ -110,8 +116,8 @@ def _random(
     if best is None:
         raise RunError(f"run {name!r}: no random candidate could be trained; try --references none")
     architecture = Architecture.from_data(dict(best.architecture), f"{name}:{best.id}")
-    random = fitted(Candidate(architecture, winner.candidate.recipe), data)
-    return Entrant(RANDOM, f"{name}:{best.id}", random)
+    random = fit_candidate(Candidate(architecture, winner.recipe), data)
+    return Entrant.create(RANDOM, f"{name}:{best.id}", random)
 
 
 def as_random(before: Settings, trials: list[TrialRecord]) -> Settings:

@@ -1,6 +1,6 @@
 """Finds the networks that a final training is asked for, and makes its run."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,7 +19,8 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace
 from cnnsearch.studies.final.baselines import of_file, of_search
-from cnnsearch.studies.final.entrants import WINNER, Entrant, fitted
+from cnnsearch.studies.final.entrants import WINNER, Entrant, fit_candidate
+from cnnsearch.studies.final.plan import FinalOptions, FinalPlan
 from cnnsearch.studies.final.run import create, is_final
 
 LONGER = 5
@@ -47,20 +48,25 @@ class Request:
     trial_timeout: float | None
     mlflow_uri: str | None
 
+    @property
+    def options(self) -> FinalOptions:
+        """The options that decide the outcome."""
+        return FinalOptions(
+            source=f"{self.run}:{self.which}" if self.run else self.which,
+            run=self.run,
+            top=self.top,
+            seeds=self.seeds,
+            epochs=self.epochs,
+            data=self.data,
+            hold_out=self.hold_out,
+            changes=self.changes,
+            references=self.references,
+        )
 
-def asked_of(request: Request, epochs: int | None) -> dict[str, Any]:
-    """Returns what decides the outcome; ``epochs``: where the request leaves them open."""
-    return {
-        "from": f"{request.run}:{request.which}" if request.run else request.which,
-        "run": request.run,
-        "top": request.top,
-        "seeds": request.seeds,
-        "epochs": request.epochs or epochs,
-        "data": request.data,
-        "hold-out": request.hold_out,
-        "changes": list(request.changes),
-        "references": request.references,
-    }
+    def plan(self, epochs: int, entrants: Sequence[Entrant], notes: Sequence[str]) -> FinalPlan:
+        """Returns the options with the networks that they stand for."""
+        options = dict(self.options) | {"epochs": epochs}
+        return FinalPlan(**options, entrants=tuple(entrants), notes=tuple(notes))
 
 
 def prepared(request: Request, name: str, watcher: Watcher) -> RunDirectory:
@@ -88,13 +94,12 @@ def prepared(request: Request, name: str, watcher: Watcher) -> RunDirectory:
             check_same_data(search, data)
         epochs = request.epochs or LONGER * max(t.epochs for t in trials)
         entrants = [
-            Entrant(WINNER, f"{search.name}:{t.id}", _candidate(t, data, request, epochs))
+            Entrant.create(WINNER, f"{search.name}:{t.id}", _candidate(t, data, request, epochs))
             for t in trials
         ]
         beside = of_search(request.references, search, space, entrants[0], data, watcher)
-        asked = {**asked_of(request, epochs), "notes": list(beside.notes)}
-        every = [*entrants, *beside.entrants]
-        return create(request.root, name, settings, data, every, asked, search)
+        plan = request.plan(epochs, [*entrants, *beside.entrants], beside.notes)
+        return create(request.root, name, settings, data, plan, search)
 
 
 def _check_search(run: RunDirectory) -> None:
@@ -114,10 +119,11 @@ def _of_file(request: Request, name: str, watcher: Watcher) -> RunDirectory:
     epochs = request.epochs or found.recipe.epochs
     recipe = _recipe(found.recipe, request, epochs)
     title = found.architecture.name or Path(request.which).stem
-    entrant = Entrant(WINNER, title, fitted(Candidate(found.architecture, recipe), data))
+    candidate = fit_candidate(Candidate(found.architecture, recipe), data)
+    entrant = Entrant.create(WINNER, title, candidate)
     beside = of_file(request.references, request.which, entrant, data, watcher)
-    asked = {**asked_of(request, epochs), "notes": list(beside.notes)}
-    return create(request.root, name, settings, data, [entrant, *beside.entrants], asked)
+    plan = request.plan(epochs, [entrant, *beside.entrants], beside.notes)
+    return create(request.root, name, settings, data, plan)
 
 
 def _settings(request: Request, before: Settings) -> Settings:
@@ -163,7 +169,7 @@ def _candidate(trial: TrialRecord, data: Dataset, request: Request, epochs: int)
     architecture = Architecture.from_data(dict(trial.architecture), trial.id)
     recipe = TrainingRecipe.from_data(dict(trial.recipe), trial.id)
     recipe = _recipe(recipe, request, epochs)
-    return fitted(Candidate(architecture, recipe), data)
+    return fit_candidate(Candidate(architecture, recipe), data)
 
 
 def _recipe(recipe: TrainingRecipe, request: Request, epochs: int) -> TrainingRecipe:

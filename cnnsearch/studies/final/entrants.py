@@ -1,9 +1,9 @@
-"""What a final training trains: which networks, by which recipe, from which seeds."""
+"""The networks of a final training: winners of a search and the baselines beside them."""
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
@@ -12,44 +12,63 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace, published_files
 
-WINNER, RANDOM, PUBLISHED = "winner", "random", "published"
-"""The roles: what was asked for, and the two references beside it."""
+Role = Literal["winner", "random", "published"]
+WINNER: Role = "winner"
+RANDOM: Role = "random"
+PUBLISHED: Role = "published"
 CLOSE = 2
-"""A published network of images up to so many times larger or smaller is one of the same kind."""
+"""Published networks whose image size is within this factor of the winner's are preferred."""
 
 
-@dataclass(frozen=True)
-class Entrant:
-    """A network that takes part.
+def _read_architecture(value: Any, info: ValidationInfo) -> Architecture:
+    is_read = isinstance(value, Architecture)
+    return value if is_read else Architecture.from_data(value, info.data.get("label", "entrant"))
+
+
+def _read_recipe(value: Any, info: ValidationInfo) -> TrainingRecipe:
+    is_read = isinstance(value, TrainingRecipe)
+    return value if is_read else TrainingRecipe.from_data(value, info.data.get("label", "entrant"))
+
+
+class Entrant(BaseModel):
+    """A network that is trained.
 
     Attributes:
-        role: winner, random or published.
-        label: the trial it was, as ``RUN:TRIAL``, or the published network's name.
-        candidate: its architecture, fitted to the data, and the recipe it is trained by.
+        role: a requested network, or one of its two kinds of baseline.
+        label: the trial as ``RUN:TRIAL``, or the published network's name.
+        architecture: with the data's classes and channels.
+        recipe: that trains it.
     """
 
-    role: str
+    model_config = ConfigDict(frozen=True)
+
+    role: Role
     label: str
-    candidate: Candidate
+    architecture: Annotated[Architecture, BeforeValidator(_read_architecture)]
+    recipe: Annotated[TrainingRecipe, BeforeValidator(_read_recipe)]
+
+    @classmethod
+    def create(cls, role: Role, label: str, candidate: Candidate) -> "Entrant":
+        """Returns a candidate as an entrant."""
+        architecture, recipe = candidate.architecture, candidate.recipe
+        return cls(role=role, label=label, architecture=architecture, recipe=recipe)
+
+    @property
+    def candidate(self) -> Candidate:
+        """Architecture and recipe."""
+        return Candidate(self.architecture, self.recipe)
 
     def to_data(self) -> dict[str, Any]:
         """Returns plain data for ``run.json``."""
+        data = self.model_dump(include={"role", "label"})
         return {
-            "role": self.role,
-            "label": self.label,
-            "architecture": self.candidate.architecture.to_data(),
-            "recipe": self.candidate.recipe.to_data(),
+            **data,
+            "architecture": self.architecture.to_data(),
+            "recipe": self.recipe.to_data(),
         }
 
-    @classmethod
-    def from_data(cls, data: Mapping[str, Any]) -> "Entrant":
-        """Reads what :meth:`to_data` gave."""
-        architecture = Architecture.from_data(dict(data["architecture"]), data["label"])
-        recipe = TrainingRecipe.from_data(dict(data["recipe"]), data["label"])
-        return cls(data["role"], data["label"], Candidate(architecture, recipe))
 
-
-def fitted(candidate: Candidate, data: Dataset) -> Candidate:
+def fit_candidate(candidate: Candidate, data: Dataset) -> Candidate:
     """Returns a candidate with the classes and channels of a data set.
 
     Raises:
@@ -62,34 +81,28 @@ def fitted(candidate: Candidate, data: Dataset) -> Candidate:
     return Candidate(new, candidate.recipe)
 
 
-def nearest_published(winner: Architecture, data: Dataset) -> tuple[str, Architecture]:
-    """Returns the published network nearest in MACs, fitted to the data's classes and images.
+def find_nearest_published(winner: Architecture, data: Dataset) -> tuple[str, Architecture]:
+    """Returns the published network nearest in MACs, with the data's classes and image size.
 
-    One made for images of about this size is preferred: others shrink to nothing here, or hardly
-    shrink at all.
+    One made for images of about this size is preferred: the others' strides leave almost nothing
+    of a small image, or almost all of a large one.
 
     Args:
-        winner: gives the size of images and the MACs to be near to.
-        data: classes and channels.
+        winner: gives image size and MACs.
+        data: gives classes and channels.
     """
     height, width = winner.input[:2]
     wanted = math.log(max(1, count(winner).macs))
     found: list[tuple[bool, float, str, Architecture]] = []
     for name in published_files():
         space = SearchSpace.load(name)
-        kindred = 1 / CLOSE <= space.input[0] / height <= CLOSE
+        is_close = 1 / CLOSE <= space.input[0] / height <= CLOSE
         space = space.adapted(classes=data.classes, channels=data.channels, image=(height, width))
         try:
             network = space.first().architecture
-            away = abs(math.log(max(1, count(network).macs)) - wanted)
+            distance = abs(math.log(max(1, count(network).macs)) - wanted)
         except CnnsearchError:  # images of this size are too small for it
             continue
-        found.append((not kindred, away, name, network))
+        found.append((not is_close, distance, name, network))
     _, _, name, network = min(found, key=lambda each: each[:3])
     return name, network
-
-
-def numbered(entrants: Sequence[Entrant], seeds: int) -> list[tuple[str, int, int]]:
-    """Returns (trial id, index of the entrant, seed) of each training: a round for every seed."""
-    pairs = [(i, seed) for seed in range(seeds) for i in range(len(entrants))]
-    return [(f"{n:04d}", i, seed) for n, (i, seed) in enumerate(pairs, start=1)]

@@ -1,4 +1,4 @@
-"""Pictures of a final training: the confusion matrix, and the images that were told worst."""
+"""Figures of a final training: the confusion matrix and the worst-classified images."""
 
 from collections.abc import Sequence
 from io import BytesIO
@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 WORST = 40
 COLUMNS = 8
 NUMBERED = 20
-"""Classes up to which each cell shows its number."""
+"""With more classes than this, cells are too small for numbers."""
 
 
-def confusion_picture(counts: npt.NDArray[Any], names: Sequence[str], title: str) -> bytes:
-    """Returns a confusion matrix as PNG: rows are true classes; each row's shares add up to 1.
+def draw_confusion(counts: npt.NDArray[Any], names: Sequence[str], title: str) -> bytes:
+    """Returns a confusion matrix as PNG: rows are true classes and normalized to 1.
 
     Args:
         counts: int (classes, classes).
         names: of the classes.
-        title: above it.
+        title: of the figure.
     """
     from matplotlib.figure import Figure
 
@@ -36,55 +36,53 @@ def confusion_picture(counts: npt.NDArray[Any], names: Sequence[str], title: str
     ticks = range(len(names))
     axes.set_xticks(ticks, names, rotation=45, ha="right", fontsize=8)
     axes.set_yticks(ticks, names, fontsize=8)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    axes.set(xlabel="predicted", ylabel="true")
     axes.set_title(title, fontsize=10)
     if len(names) <= NUMBERED:
         for row, column in np.argwhere(counts > 0):
-            dark = shares[row, column] < 0.6
-            text = f"{100 * shares[row, column]:.0f}" if shares[row, column] >= 0.005 else "<1"
-            colour = "white" if dark else "black"
+            share = shares[row, column]
+            text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+            colour = "white" if share < 0.6 else "black"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
-    return _png(figure)
+    return _encode_png(figure)
 
 
-def worst_picture(
-    split: Split, labels: npt.NDArray[Any], likely: npt.NDArray[Any], names: Sequence[str],
-    label: str,
+def draw_worst(
+    split: Split, labels: npt.NDArray[Any], probabilities: npt.NDArray[Any],
+    names: Sequence[str], label: str,
 ) -> bytes:  # fmt: skip
-    """Returns the images whose true class was thought least likely, as PNG.
+    """Returns the images whose true class has the lowest probability, as PNG.
 
     Args:
         split: the images.
         labels: int (N,).
-        likely: class probabilities, mean over seeds, (N, classes).
+        probabilities: of the classes, mean over seeds, (N, classes).
         names: of the classes.
         label: of the network, for the title.
     """
     from matplotlib.figure import Figure
 
-    truth = likely[np.arange(len(labels)), labels]
+    truth = probabilities[np.arange(len(labels)), labels]
     rows = np.argsort(truth, kind="stable")[:WORST]
     lines = -(-len(rows) // COLUMNS)
     figure = Figure(figsize=(1.45 * COLUMNS, 1.75 * lines + 0.5), layout="constrained")
-    for axes, row in zip(
-        np.ravel(figure.subplots(lines, COLUMNS)), [*rows, *[-1] * WORST], strict=False
-    ):
+    every = np.ravel(figure.subplots(lines, COLUMNS))
+    for axes in every:
         axes.axis("off")
-        if row < 0:
-            continue
+    for axes, row in zip(every, rows, strict=False):
         pixels = split.read(np.array([row]))[0]
         axes.imshow(pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
-        said = int(likely[row].argmax())
-        told = f"taken for {names[said]} {likely[row, said]:.0%}"
-        axes.set_title(f"{names[labels[row]]} {truth[row]:.0%}\n{told}", fontsize=6.5)
-    what = f"{len(rows)} images told worst, with the probability of the true class"
-    figure.suptitle(f"{label}: the {what}", fontsize=10)
-    return _png(figure)
+        predicted = int(probabilities[row].argmax())
+        title = f"{names[labels[row]]} {truth[row]:.0%}\n"
+        title += f"predicted {names[predicted]} {probabilities[row, predicted]:.0%}"
+        axes.set_title(title, fontsize=6.5)
+    title = f"{label}: the {len(rows)} worst-classified images, with the true class's probability"
+    figure.suptitle(title, fontsize=10)
+    return _encode_png(figure)
 
 
-def _png(figure: "Figure") -> bytes:
+def _encode_png(figure: "Figure") -> bytes:
     content = BytesIO()
     figure.savefig(content, dpi=120, format="png")
     return content.getvalue()

@@ -14,8 +14,8 @@ from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.lookup import is_space
 from cnnsearch.space.search_space import published_files, shipped
 from cnnsearch.studies.final.baselines import REFERENCES
-from cnnsearch.studies.final.candidates import Request, asked_of, prepared
-from cnnsearch.studies.final.run import FinalResult, check_same_request, run_final
+from cnnsearch.studies.final.candidates import Request, prepared
+from cnnsearch.studies.final.run import FinalResult, run_final
 from cnnsearch.utils.units import parse_time
 
 
@@ -116,7 +116,7 @@ def train_final(
         made = prepared(request, chosen, watcher or Quiet())
         return run_final(made, watcher, seconds=seconds)
     opened = RunDirectory.open(root, chosen)
-    check_same_request(opened, asked_of(request, opened.manifest.get("final", {}).get("epochs")))
+    request.options.check_same(opened)
     return run_final(opened, watcher, seconds, **placement)
 
 

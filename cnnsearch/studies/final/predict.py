@@ -1,7 +1,7 @@
-"""What finally trained models say of test images, in a process of its own.
+"""Predictions of trained models on the test split, made in a separate process.
 
-``python -m cnnsearch.studies.final.predict`` reads its tasks from standard input; it is started by
-:func:`predict` alone, with what this very program wrote.
+``python -m cnnsearch.studies.final.predict`` reads pickled tasks from standard input. Only
+:func:`predict_test_split` starts it.
 """
 
 import json
@@ -27,15 +27,15 @@ FILE = "test.npz"
 
 
 @dataclass(frozen=True)
-class Task:
-    """One model to be asked.
+class PredictionTask:
+    """One model to evaluate.
 
     Attributes:
         trial: id.
-        folder: of the trial; ``test.npz`` is written there.
+        folder: of the trial, where ``test.npz`` is written.
         architecture: as JSON.
-        mean: per channel, of the pixels the model was trained on.
-        std: per channel, likewise.
+        mean: of the training pixels, per channel.
+        std: likewise.
         image: height and width of the images.
         split: the images.
     """
@@ -50,13 +50,13 @@ class Task:
 
 
 @dataclass(frozen=True)
-class Answers:
-    """What one model said of every test image.
+class Predictions:
+    """Predictions of one model for every test image.
 
     Attributes:
         probabilities: of classes, float32 (N, classes).
         labels: the true classes, int32 (N,).
-        latency: median of many calls in milliseconds, by batch.
+        latency: median of many calls in milliseconds, by batch size.
     """
 
     probabilities: Any
@@ -64,13 +64,13 @@ class Answers:
     latency: dict[str, float]
 
     @property
-    def right(self) -> Any:
-        """Whether each answer is the true class, bool (N,)."""
+    def correct(self) -> Any:
+        """Whether each prediction is the true class, bool (N,)."""
         return self.probabilities.argmax(axis=1) == self.labels
 
 
-def answers(folder: Path) -> Answers | None:
-    """Returns what a trial's model has answered; None: it has not been asked.
+def load_predictions(folder: Path) -> Predictions | None:
+    """Loads the predictions of a trial's model; None: there are none yet.
 
     Raises:
         RunError: the file cannot be read.
@@ -82,31 +82,32 @@ def answers(folder: Path) -> Answers | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            return Answers(file["probabilities"], file["labels"], json.loads(str(file["latency"])))
-    except KeyError:  # of a cnnsearch that wrote probabilities alone
+            latency = json.loads(str(file["latency"]))
+            return Predictions(file["probabilities"], file["labels"], latency)
+    except KeyError:  # written by a version that kept probabilities alone
         return None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise RunError(f"{path}: cannot be read: {error}") from None
 
 
-def predict(tasks: Sequence[Task]) -> Iterator[str]:
-    """Asks each model once; yields a trial's id when its answers lie in its folder.
+def predict_test_split(tasks: Sequence[PredictionTask]) -> Iterator[str]:
+    """Evaluates each model once; yields a trial's id when its predictions are written.
 
     Raises:
-        RunError: the process failed; says how.
+        RunError: the process failed; names the cause.
     """
     if not tasks:
         return
     lines = stream_module(
         "cnnsearch.studies.final.predict",
-        fail=lambda why: RunError(f"the evaluation failed: {why}"),
+        fail=lambda cause: RunError(f"the evaluation failed: {cause}"),
         stdin=pickle.dumps(list(tasks)),
     )
     for line in lines:
         yield json.loads(line)["trial"]
 
 
-def _answer(task: Task) -> dict[str, Any]:
+def _predict(task: PredictionTask) -> None:
     import numpy as np
 
     from cnnsearch.architecture.architecture import Architecture
@@ -116,18 +117,24 @@ def _answer(task: Task) -> dict[str, Any]:
     architecture = Architecture.from_json(task.architecture)
     model = build(architecture, mean=task.mean, std=task.std, image=task.image)
     load_weights(model, task.folder / BEST)
-    call, labels = _compiled(model), task.split.labels()
-    found = _probabilities(call, task.split, len(labels))
+    call, labels = _compile(model), task.split.labels()
+    probabilities = _predict_batches(call, task.split, len(labels))
     images = task.split.read(np.arange(32) % len(labels))
     latency = {
-        "latency_ms_batch_1": _latency(call, images[:1]),
-        "latency_ms_batch_32": _latency(call, images),
+        "latency_ms_batch_1": _measure_latency(call, images[:1]),
+        "latency_ms_batch_32": _measure_latency(call, images),
     }
-    _write(task.folder / FILE, found, labels, latency)
-    return {"trial": task.trial, **latency}
+    with atomic_file(task.folder / FILE) as file:
+        np.savez_compressed(
+            file,
+            allow_pickle=False,
+            probabilities=probabilities,
+            labels=np.asarray(labels),
+            latency=np.array(json.dumps(latency)),
+        )
 
 
-def _compiled(model: Any) -> Any:
+def _compile(model: Any) -> Any:
     """Returns a function from uint8 images to class probabilities, compiled for the backend."""
     import keras
 
@@ -143,8 +150,8 @@ def _compiled(model: Any) -> Any:
     return jax.jit(call)
 
 
-def _probabilities(call: Any, split: Split, count: int) -> Any:
-    """Asks about every image, in batches of one shape; ``count``: as read, not as listed."""
+def _predict_batches(call: Any, split: Split, count: int) -> Any:
+    """Returns the probabilities of all images; the last batch is padded to the same shape."""
     import numpy as np
 
     found = []
@@ -154,7 +161,7 @@ def _probabilities(call: Any, split: Split, count: int) -> Any:
     return np.concatenate(found)
 
 
-def _latency(call: Any, images: Any) -> float:
+def _measure_latency(call: Any, images: Any) -> float:
     """Returns the median of many calls, in milliseconds."""
     import numpy as np
 
@@ -166,30 +173,18 @@ def _latency(call: Any, images: Any) -> float:
     return 1000 * statistics.median(seconds[WARM:])
 
 
-def _write(path: Path, probabilities: Any, labels: Any, latency: dict[str, float]) -> None:
-    import numpy as np
-
-    with atomic_file(path) as file:
-        np.savez_compressed(
-            file,
-            allow_pickle=False,
-            probabilities=probabilities,
-            labels=np.asarray(labels),
-            latency=np.array(json.dumps(latency)),
-        )
-
-
 def main() -> None:
-    """Answers every task with a line of JSON."""
+    """Evaluates every task and prints a line of JSON for each."""
     from cnnsearch.utils import environment
 
     environment.settle_backend()
     tasks = pickle.load(sys.stdin.buffer)
-    out = os.fdopen(os.dup(1), "w")
+    out = os.fdopen(os.dup(1), "w")  # the frameworks' own output must not mix with the answers
     os.dup2(2, 1)
     environment.import_frameworks()
     for task in tasks:
-        print(json.dumps(_answer(task)), file=out, flush=True)
+        _predict(task)
+        print(json.dumps({"trial": task.trial}), file=out, flush=True)
 
 
 if __name__ == "__main__":

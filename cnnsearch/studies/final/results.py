@@ -1,4 +1,4 @@
-"""The results of a final training, from its run's own records."""
+"""Results of a final training, computed from its run's own records."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -11,12 +11,13 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.studies.final.entrants import PUBLISHED, RANDOM, Entrant
 from cnnsearch.studies.final.metrics import Estimate, estimate
-from cnnsearch.studies.final.predict import answers
-from cnnsearch.studies.final.significance import Difference, difference
+from cnnsearch.studies.final.plan import FinalPlan
+from cnnsearch.studies.final.predict import load_predictions
+from cnnsearch.studies.final.significance import Difference, compare_accuracy
 from cnnsearch.utils.units import many
 
 ENDED = ("completed", "failed")
-SHOWN = {
+BASELINES: Mapping[str, str] = {
     RANDOM: "the best of equally many random candidates",
     PUBLISHED: "a published network of similar MACs",
 }
@@ -24,18 +25,18 @@ SHOWN = {
 
 @dataclass(frozen=True)
 class Row:
-    """One network of a final training.
+    """Results of one network.
 
     Attributes:
         role: winner, random or published.
-        label: what it is called.
+        label: the trial or the published network's name.
         params: trainable parameters.
         macs: multiply-accumulates.
         accuracy: on the test split.
         metrics: mean over seeds of everything that was measured.
-        trials: ids of its finished trainings.
-        each: what was measured of each of them, in that order, with its ``seed``.
-        difference: for a reference: by how much the first winner is better; None: it is none.
+        trials: ids of its completed trainings.
+        each: metrics of each of them, in that order, with its ``seed``.
+        difference: accuracy of the first winner minus this baseline's; None for a winner.
     """
 
     role: str
@@ -49,61 +50,55 @@ class Row:
     difference: Difference | None = None
 
 
-def evaluated(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
-    """Returns what was measured on the test split, by trial."""
+def read_test_metrics(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
+    """Returns the recorded test metrics by trial."""
     return {str(event.trial_id): event.data for event in run.db.of_kind("evaluated")}
 
 
-def entrants_of(run: RunDirectory) -> list[Entrant]:
-    """Returns the networks that take part, as ``run.json`` keeps them."""
-    return [Entrant.from_data(entry) for entry in run.manifest["final"]["entrants"]]
+def compute_rows(run: RunDirectory) -> list[Row]:
+    """Returns a row for each network that was evaluated, in the order of the plan."""
+    metrics = read_test_metrics(run)
+    differences = _read_differences(run)
+    rows = []
+    for index, entrant in enumerate(FinalPlan.read(run).entrants):
+        trials = [t for t in run.db.trials() if t.id in metrics and t.values["entrant"] == index]
+        if trials:
+            each = [{**metrics[t.id], **_training_metrics(t)} for t in trials]
+            images = int(each[0].get("test_images", run.manifest["dataset"]["test"]))
+            rows.append(_make_row(entrant, trials, each, images, differences.get(str(index))))
+    return rows
 
 
-def rows(run: RunDirectory) -> list[Row]:
-    """Returns a row for each network that has a result, in the order of the plan."""
-    measured = evaluated(run)
-    trials = [t for t in run.db.trials() if t.id in measured]
-    recorded = _recorded(run)
-    found = []
-    for index, entrant in enumerate(entrants_of(run)):
-        mine = [t for t in trials if t.values["entrant"] == index]
-        if mine:
-            images = int(measured[mine[0].id].get("test_images", run.manifest["dataset"]["test"]))
-            found.append(_row(entrant, mine, measured, images, recorded.get(str(index))))
-    return found
-
-
-def _recorded(run: RunDirectory) -> dict[str, Difference]:
-    """Returns the differences that were computed when everything was evaluated, by entrant."""
+def _read_differences(run: RunDirectory) -> dict[str, Difference]:
+    """Returns the differences that were recorded with the results, by entrant."""
     event = run.db.last("results")
-    kept = event.data.get("differences") if event else None
-    found = compared(run) if kept is None else kept
+    recorded = event.data.get("differences") if event else None
+    found = compute_differences(run) if recorded is None else recorded
     return {index: Difference(**values) for index, values in found.items()}
 
 
-def _row(
+def _make_row(
     entrant: Entrant,
     trials: Sequence[TrialRecord],
-    measured: Mapping[str, Any],
+    each: Sequence[Mapping[str, float]],
     images: int,
-    gap: Difference | None,
+    difference: Difference | None,
 ) -> Row:
-    cost = count(entrant.candidate.architecture)
-    every = [{**measured[t.id], **_spent(t)} for t in trials]
+    cost = count(entrant.architecture)
     return Row(
         entrant.role,
         entrant.label,
         cost.params,
         cost.macs,
-        estimate([each["test_accuracy"] for each in every], images),
-        {key: float(np.mean([each[key] for each in every])) for key in every[0]},
+        estimate([one["test_accuracy"] for one in each], images),
+        {key: float(np.mean([one[key] for one in each])) for key in each[0]},
         tuple(t.id for t in trials),
-        tuple({"seed": t.values["seed"], **e} for t, e in zip(trials, every, strict=True)),
-        gap,
+        tuple({"seed": t.values["seed"], **one} for t, one in zip(trials, each, strict=True)),
+        difference,
     )
 
 
-def _spent(trial: TrialRecord) -> dict[str, float]:
+def _training_metrics(trial: TrialRecord) -> dict[str, float]:
     return {
         "seconds": trial.seconds or 0.0,
         "peak_memory_mb": trial.metrics.get("peak_memory_mb", 0.0),
@@ -111,59 +106,48 @@ def _spent(trial: TrialRecord) -> dict[str, float]:
     }
 
 
-def compared(run: RunDirectory) -> dict[str, dict[str, Any]]:
-    """Returns by how much the first winner is better than each reference, by entrant.
+def compute_differences(run: RunDirectory) -> dict[str, dict[str, Any]]:
+    """Compares the first winner with each baseline; returns plain data by entrant.
 
-    From the answers in the trials' folders; where those are gone there is nothing to compare.
+    It needs the predictions in the trials' folders; without them there is nothing to compare.
     """
-    right: dict[int, list[Any]] = {}
+    correct: dict[int, list[Any]] = {}
     for trial in run.db.trials():
-        if trial.status == "completed" and (found := answers(run.trial_dir(trial.id))):
-            right.setdefault(int(trial.values["entrant"]), []).append(found.right)
+        if trial.status == "completed" and (found := load_predictions(run.trial_dir(trial.id))):
+            correct.setdefault(int(trial.values["entrant"]), []).append(found.correct)
     return {
-        str(index): asdict(difference(np.stack(right[0]), np.stack(right[index])))
-        for index, entrant in enumerate(entrants_of(run))
-        if entrant.role in SHOWN and 0 in right and index in right
+        str(index): asdict(compare_accuracy(np.stack(correct[0]), np.stack(correct[index])))
+        for index, entrant in enumerate(FinalPlan.read(run).entrants)
+        if entrant.role in BASELINES and 0 in correct and index in correct
     }
 
 
-def sentences(run: RunDirectory, found: Sequence[Row]) -> list[str]:
-    """Says plainly whether the winner beat its references, what failed, and what was left out."""
-    final = run.manifest["final"]
-    who = "The search" if ":" in final["from"] else found[0].label if found else ""
-    lines = [_verdict(who, row) for row in found if row.difference is not None]
-    lines += _twins(run)
-    lines += [f"Training {t.id} failed: {t.reason}" for t in run.db.trials() if t.reason]
-    return [*lines, *final.get("notes", []), *_unfinished(run)]
-
-
-def _unfinished(run: RunDirectory) -> list[str]:
-    """Says what is still to be trained; a result of fewer seeds than asked for is not the one."""
-    plan = len(run.manifest["final"]["entrants"]) * run.manifest["final"]["seeds"]
-    ended = sum(trial.status in ENDED for trial in run.db.trials())
-    return [f"Not finished: {ended} of {many(plan, 'training')} done."] if ended < plan else []
-
-
-def _verdict(who: str, row: Row) -> str:
-    gap = row.difference or Difference(0.0, 0.0, 0.0, False)
-    what = f"{SHOWN[row.role]} ({row.label})"
-    low, high = (f"{100 * end:+.2f}" for end in (gap.low, gap.high))
-    range_ = f"95 % interval of the difference {low} to {high}"
-    range_ += "" if gap.seeds else "; one seed each: others may tell otherwise"
-    points = f"{abs(100 * gap.gap):.2f} points"
-    return {
-        "yes": f"{who} beat {what} by {points} ({range_}).",
-        "no": f"{who} did NOT beat {what}: that is {points} better ({range_}).",
-        "unclear": f"{who} did not clearly beat {what}: no clear difference, "
-        f"{100 * gap.gap:+.2f} points ({range_}).",
-    }[gap.beaten]
-
-
-def _twins(run: RunDirectory) -> list[str]:
-    first, *others = entrants_of(run)
-    same = [
-        e.label
-        for e in others
-        if e.role in SHOWN and e.candidate.architecture == first.candidate.architecture
+def explain_results(run: RunDirectory, rows: Sequence[Row]) -> list[str]:
+    """States whether the winner beat its baselines, which trainings failed, and what is missing."""
+    plan, trials = FinalPlan.read(run), run.db.trials()
+    subject = "The search" if ":" in plan.source else rows[0].label if rows else ""
+    lines = [_explain_difference(subject, row, row.difference) for row in rows if row.difference]
+    winner, *others = plan.entrants
+    lines += [
+        f"{other.label} is the same network as {winner.label}."
+        for other in others
+        if other.role in BASELINES and other.architecture == winner.architecture
     ]
-    return [f"{label} is the very network that {first.label} is." for label in same]
+    lines += [f"Training {t.id} failed: {t.reason}" for t in trials if t.reason]
+    lines += plan.notes
+    total, ended = len(plan.list_slots()), sum(trial.status in ENDED for trial in trials)
+    unfinished = f"Not finished: {ended} of {many(total, 'training')} done."
+    return [*lines, unfinished] if ended < total else lines
+
+
+def _explain_difference(subject: str, row: Row, found: Difference) -> str:
+    baseline = f"{BASELINES[row.role]} ({row.label})"
+    interval = f"95 % interval of the difference {100 * found.low:+.2f} to {100 * found.high:+.2f}"
+    interval += "" if found.seeds else "; one seed each, so variation between seeds is unknown"
+    points = f"{abs(100 * found.gap):.2f} points"
+    return {
+        "yes": f"{subject} beat {baseline} by {points} ({interval}).",
+        "no": f"{subject} did NOT beat {baseline}, which is {points} better ({interval}).",
+        "unclear": f"{subject} did not clearly beat {baseline}: the difference of "
+        f"{100 * found.gap:+.2f} points is within the noise ({interval}).",
+    }[found.beaten]

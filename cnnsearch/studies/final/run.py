@@ -1,7 +1,6 @@
 """The run of a final training: made, gone on with, found again."""
 
 import shutil
-from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +12,11 @@ from cnnsearch.engine.display.callback import Watcher
 from cnnsearch.engine.initial_weights import FILE as WEIGHTS
 from cnnsearch.engine.placement import check_placement, moved
 from cnnsearch.engine.settings import Settings, check_same_data, load_data, manifest, recorded
-from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.studies.final.entrants import Entrant
-from cnnsearch.studies.final.results import Row, rows
-from cnnsearch.studies.final.session import KIND, Session, complete
+from cnnsearch.studies.final.plan import KIND, FinalPlan
+from cnnsearch.studies.final.results import Row, compute_rows
+from cnnsearch.studies.final.session import Session, complete
 from cnnsearch.utils import environment
 from cnnsearch.utils.atomic_files import atomic_file
 from cnnsearch.utils.units import parse_time
@@ -44,44 +42,27 @@ def create(
     name: str,
     settings: Settings,
     data: Dataset,
-    entrants: Sequence[Entrant],
-    asked: Mapping[str, Any],
+    plan: FinalPlan,
     search: RunDirectory | None = None,
 ) -> RunDirectory:
-    """Makes the run's folder.
+    """Creates the run's folder.
 
     Args:
         root: the folder of all runs.
         name: of this one.
-        settings: of the search whose winners are trained, as they are to be for this training.
+        settings: of the search whose winners are trained, changed for this training.
         data: with its validation split.
-        entrants: what is trained.
-        asked: what decides the outcome, so that going on with something else can be refused.
-        search: whose winners they are; trained weights that it started from are started from here.
+        plan: the networks and the options.
+        search: the winners' run; pretrained weights that it started from are copied.
     """
     pretrained = search.manifest.get("pretrained") if search else None
-    record = manifest(asked["from"], settings, data, pretrained)
-    final = {**asked, "entrants": [entrant.to_data() for entrant in entrants]}
-    record = {**record, "kind": KIND, "strategy": KIND, KIND: final}
+    record = manifest(plan.source, settings, data, pretrained)
+    record = {**record, "kind": KIND, "strategy": KIND, KIND: plan.to_data()}
     run = RunDirectory.create(root, name, record, settings.space)
     if search and pretrained:
         with (search.path / WEIGHTS).open("rb") as source, atomic_file(run.path / WEIGHTS) as copy:
             shutil.copyfileobj(source, copy)
     return run
-
-
-def check_same_request(run: RunDirectory, asked: Mapping[str, Any]) -> None:
-    """Refuses to go on with another training than the run was begun with."""
-    if run.manifest.get("kind") != KIND:
-        raise RunError(f"run {run.name!r} is no final training: choose another --name")
-    began = run.manifest[KIND]
-    for key, value in asked.items():
-        if began.get(key, value) != value:
-            flag = {"from": "which network or --run", "changes": "--set"}.get(key, f"--{key}")
-            raise RunError(
-                f"run {run.name!r} was begun with another value of {flag}: {began[key]!r}, "
-                f"now {value!r}; choose another --name"
-            )
 
 
 def run_final(
@@ -97,7 +78,7 @@ def run_final(
     :func:`cnnsearch.engine.placement.moved`.
     """
     if complete(run):
-        return FinalResult(run, "trials", tuple(rows(run)))
+        return FinalResult(run, "trials", tuple(compute_rows(run)))
     settings = moved(recorded(run), **placement)
     check_placement(settings)
     watcher = watcher or Quiet()
@@ -107,7 +88,7 @@ def run_final(
     with run.lock():
         check_same_data(run, data)
         reason = Session(run, settings, space, data, watcher, seconds).run()
-    return FinalResult(run, reason, tuple(rows(run)))
+    return FinalResult(run, reason, tuple(compute_rows(run)))
 
 
 def is_final(run: RunDirectory) -> bool:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from cnnsearch.data import Dataset
@@ -20,14 +20,19 @@ from cnnsearch.runs.mlflow import Tracker
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.artifacts import RESULTS, write_details, write_results
-from cnnsearch.studies.final.entrants import WINNER, numbered
+from cnnsearch.studies.final.entrants import WINNER
 from cnnsearch.studies.final.metrics import test_metrics
-from cnnsearch.studies.final.predict import Task, answers, predict
-from cnnsearch.studies.final.results import ENDED, Row, compared, entrants_of, evaluated, rows
+from cnnsearch.studies.final.plan import KIND, FinalPlan
+from cnnsearch.studies.final.predict import PredictionTask, load_predictions, predict_test_split
+from cnnsearch.studies.final.results import (
+    ENDED,
+    Row,
+    compute_differences,
+    compute_rows,
+    read_test_metrics,
+)
 from cnnsearch.utils import environment
 from cnnsearch.utils.units import many
-
-KIND = "final"
 
 
 class Session:
@@ -45,9 +50,8 @@ class Session:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._run, self._settings, self._space, self._data = run, settings, space, data
         self._watcher = watcher
-        self._final: Mapping[str, Any] = run.manifest[KIND]
-        self._entrants = entrants_of(run)
-        self._train_on = data if self._final["hold-out"] else data.joined()
+        self._plan = FinalPlan.read(run)
+        self._train_on = data if self._plan.hold_out else data.joined()
         self._tracker = Tracker(run, settings.mlflow_uri, on_message=watcher.note)
 
     def run(self) -> str:
@@ -93,28 +97,26 @@ class Session:
     def _left(self) -> list[Proposal]:
         """The trainings that have no end yet, those that were running among them."""
         ended = {t.id for t in self._run.db.trials() if t.status in ENDED}
-        plan = numbered(self._entrants, self._final["seeds"])
-        epochs = self._final["epochs"]
         return [
-            Proposal(trial, number, self._values(index, seed), epochs)
-            for number, (trial, index, seed) in enumerate(plan, start=1)
+            Proposal(trial, number, self._values(index, seed), self._plan.epochs)
+            for number, (trial, index, seed) in enumerate(self._plan.list_slots(), start=1)
             if trial not in ended
         ]
 
     def _values(self, index: int, seed: int) -> dict[str, Any]:
-        entrant = self._entrants[index]
+        entrant = self._plan.entrants[index]
         return {"role": entrant.role, "network": entrant.label, "seed": seed, "entrant": index}
 
     def _assignment(self) -> Assignment:
         plan = {
-            trial: Planned(self._entrants[index].candidate, self._settings.seed + seed)
-            for trial, index, seed in numbered(self._entrants, self._final["seeds"])
+            trial: Planned(self._plan.entrants[index].candidate, self._settings.seed + seed)
+            for trial, index, seed in self._plan.list_slots()
         }
         return Assignment(
             space=self._space,
             dataset=self._train_on,
             seed=self._settings.seed,
-            epochs=self._final["epochs"],
+            epochs=self._plan.epochs,
             rungs=False,
             deadline=self._deadline,
             pretrained=pretrained_of(self._run),
@@ -124,19 +126,19 @@ class Session:
         )
 
     def _overview(self) -> Overview:
-        seeds, data = self._final["seeds"], self._train_on
-        total = len(self._entrants) * seeds
+        seeds, data = self._plan.seeds, self._train_on
+        total = len(self._plan.list_slots())
         held = "validation held out" if data.validation.count else "validation included"
-        names = ", ".join(f"{e.label} ({e.role})" for e in self._entrants)
+        names = ", ".join(f"{e.label} ({e.role})" for e in self._plan.entrants)
         title = (
             f"Training {names} on {data.source} ({data.train.count:,} images, {held}): "
-            f"{self._final['epochs']} epochs, {seeds} seed{'s' * (seeds != 1)} each. "
+            f"{self._plan.epochs} epochs, {seeds} seed{'s' * (seeds != 1)} each. "
             f"Run {self._run.name}, on {environment.device()}."
         )
         return Overview(
-            run=self._run.name, space=self._final["from"], data=data.source,
+            run=self._run.name, space=self._plan.source, data=data.source,
             images=data.train.count, classes=data.classes, strategy=KIND, trials=total,
-            epochs=self._final["epochs"], budget="", finished=total - len(self._left()), best=None,
+            epochs=self._plan.epochs, budget="", finished=total - len(self._left()), best=None,
             seconds=None, device=environment.device(), workers=slots(self._settings), title=title,
             measured="val accuracy" if data.validation.count else "train accuracy",
         )  # fmt: skip
@@ -145,22 +147,22 @@ class Session:
         """Asks each finished model once about the test split, and writes down what it said."""
         if not self._data.test.count:
             raise RunError(f"{self._data.source} has no test split to judge by")
-        done = evaluated(self._run)
+        done = read_test_metrics(self._run)
         finished = [t for t in self._run.db.trials() if t.status == "completed"]
         waiting = {t.id: t for t in finished if t.id not in done}
         if waiting:
             self._watcher.note(f"Evaluating {many(len(waiting), 'model')} on the test split, once.")
-            asked = [t for t in waiting if answers(self._run.trial_dir(t)) is None]
+            asked = [t for t in waiting if load_predictions(self._run.trial_dir(t)) is None]
             for trial in [t for t in waiting if t not in asked]:
                 self._record(trial)  # killed between the answers and the journal
-            for trial in predict([self._task(waiting[t]) for t in asked]):
+            for trial in predict_test_split([self._task(waiting[t]) for t in asked]):
                 self._record(trial)
         if finished and (waiting or self._run.db.last("results") is None):
             self._conclude()
 
     def _record(self, trial: str) -> None:
         """Journals what a model's answers come to; they lie in its folder."""
-        found = answers(self._run.trial_dir(trial))
+        found = load_predictions(self._run.trial_dir(trial))
         if found is None:
             raise RunError(f"{self._run.trial_dir(trial)}: the model's answers are gone")
         metrics = {**test_metrics(found.probabilities, found.labels), **found.latency}
@@ -172,16 +174,16 @@ class Session:
         files, hardest = write_details(self._run, self._data)
         result = {
             "files": [RESULTS, *(file.name for file in files)],
-            "metrics": _summary(rows(self._run)),
-            "differences": compared(self._run),
+            "metrics": _summary(compute_rows(self._run)),
+            "differences": compute_differences(self._run),
             "hardest": hardest,
         }
         self._run.db.append("results", result)
         write_results(self._run)
 
-    def _task(self, trial: TrialRecord) -> Task:
+    def _task(self, trial: TrialRecord) -> PredictionTask:
         mean, std = pixel_statistics(self._run)
-        return Task(
+        return PredictionTask(
             trial.id, self._run.trial_dir(trial.id), json.dumps(dict(trial.architecture)),
             tuple(mean), tuple(std), self._data.image, self._data.test,
         )  # fmt: skip
@@ -208,8 +210,7 @@ def _summary(found: Sequence[Row]) -> dict[str, float]:
 def complete(run: RunDirectory) -> bool:
     """Whether everything is trained, evaluated and written down."""
     trials = {t.id: t.status for t in run.db.trials()}
-    plan = numbered(entrants_of(run), run.manifest[KIND]["seeds"])
-    if any(trials.get(trial) not in ENDED for trial, _, _ in plan):
+    if any(trials.get(slot.trial_id) not in ENDED for slot in FinalPlan.read(run).list_slots()):
         return False
     finished = {trial for trial, status in trials.items() if status == "completed"}
-    return finished <= set(evaluated(run)) and run.db.last("results") is not None
+    return finished <= set(read_test_metrics(run)) and run.db.last("results") is not None

@@ -1,24 +1,25 @@
-"""Whether one network beats another, with the interval that seeds and test images leave open."""
+"""Whether one network beats another, given the noise of seeds and of test images."""
 
 import math
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
 import numpy.typing as npt
 
 Z = 1.96
-"""Of a normal distribution, 95 % lie within so many standard deviations."""
+"""95 % of a normal distribution lie within this many standard deviations."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """By how much the first of two networks is more accurate than the second.
+    """Test accuracy of one network minus that of another.
 
     Attributes:
-        gap: of mean test accuracies.
-        low: lower end of the 95 % interval.
-        high: its upper end.
-        seeds: whether the interval covers seeds as well as test images: two of each are needed.
+        gap: difference of the mean test accuracies.
+        low: lower end of its 95 % interval.
+        high: upper end.
+        seeds: whether the interval covers seeds as well as test images, which takes two of each.
     """
 
     gap: float
@@ -34,33 +35,32 @@ class Difference:
         return "no" if self.high < 0 else "unclear"
 
 
-def difference(one: npt.NDArray[Any], two: npt.NDArray[Any]) -> Difference:
+def compare_accuracy(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> Difference:
     """Compares two networks on the same test images.
 
-    The interval is ``gap`` plus or minus the root of two squares: what other test images would
-    change (the standard error of the paired difference, image by image), and what other seeds would
-    (Welch's t interval). So neither lucky seeds nor a small test split make a winner.
+    The interval's half width is the root of two squares: the standard error of the paired
+    difference over test images, and Welch's t interval over seeds. So neither lucky seeds nor a
+    small test split make a winner.
 
     Args:
-        one: whether the first was right, bool (seeds, images).
-        two: likewise the second; the seeds may be fewer or more.
+        first: whether each prediction was correct, bool (seeds, images).
+        second: likewise of the other network, which may have another number of seeds.
     """
-    gap = float(one.mean() - two.mean())
-    paired = one.mean(axis=0) - two.mean(axis=0)
+    gap = float(first.mean() - second.mean())
+    paired = first.mean(axis=0) - second.mean(axis=0)
     images = Z * float(paired.std(ddof=1)) / math.sqrt(len(paired)) if len(paired) > 1 else 1.0
-    both = min(len(one), len(two)) > 1
-    seeds = _welch(one.mean(axis=1), two.mean(axis=1)) if both else 0.0
+    has_seeds = min(len(first), len(second)) > 1
+    seeds = _compute_welch(first.mean(axis=1), second.mean(axis=1)) if has_seeds else 0.0
     half = math.hypot(images, seeds)
-    return Difference(gap, gap - half, gap + half, both)
+    return Difference(gap, gap - half, gap + half, has_seeds)
 
 
-def _welch(one: npt.NDArray[Any], two: npt.NDArray[Any]) -> float:
-    """Returns half the width of the 95 % interval of the difference of two means (Welch, 1947)."""
-    from scipy.stats import t
+def _compute_welch(first: npt.NDArray[Any], second: npt.NDArray[Any]) -> float:
+    """Returns half the width of Welch's 95 % interval of the difference of two means."""
+    from scipy.stats import ttest_ind
 
-    parts = [(float(each.var(ddof=1)) / len(each), len(each) - 1) for each in (one, two)]
-    variance = sum(part for part, _ in parts)
-    if not variance:
-        return 0.0
-    freedom = variance**2 / sum(part**2 / free for part, free in parts)
-    return float(t.ppf(0.975, freedom)) * math.sqrt(variance)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # all seeds agree: no variance, NaN
+        interval = ttest_ind(first, second, equal_var=False).confidence_interval(0.95)
+    half = float(interval.high - interval.low) / 2
+    return half if math.isfinite(half) else 0.0

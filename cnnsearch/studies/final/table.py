@@ -1,4 +1,4 @@
-"""A final training's results in the terminal."""
+"""The results of a final training in the terminal."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from cnnsearch.utils.units import short_amount, short_time
 if TYPE_CHECKING:
     from rich.table import Table
 
-MEASURED = {
+METRICS = {
     "test_top_5_accuracy": ("top-5 accuracy", "{:.2%}"),
     "test_balanced_accuracy": ("balanced accuracy", "{:.2%}"),
     "test_macro_precision": ("macro precision", "{:.2%}"),
@@ -26,7 +26,7 @@ MEASURED = {
 }
 
 
-def final_table(run: RunDirectory, rows: Sequence[Row]) -> "Table":
+def make_table(run: RunDirectory, rows: Sequence[Row]) -> "Table":
     """Returns a table with a column for each network."""
     from rich.table import Table
 
@@ -37,44 +37,44 @@ def final_table(run: RunDirectory, rows: Sequence[Row]) -> "Table":
         table.add_column(f"{row.role}\n{row.label}", justify="right")
     table.add_row("test accuracy", *(f"[bold]{row.accuracy.mean:.2%}[/]" for row in rows))
     if any(row.accuracy.std is not None for row in rows):
-        table.add_row("95 %, other seeds", *(_interval(row.accuracy) for row in rows))
-    table.add_row("95 %, other images", *(_images(row, images) for row in rows))
-    table.add_row("seeds", *(_seeds(row.accuracy) for row in rows))
+        table.add_row("95 %, other seeds", *(_format_interval(row.accuracy) for row in rows))
+    table.add_row("95 %, other images", *(_format_wilson(row, images) for row in rows))
+    table.add_row("seeds", *(_format_seeds(row.accuracy) for row in rows))
     table.add_row("parameters", *(short_amount(row.params) for row in rows))
     table.add_row("MACs", *(short_amount(row.macs) for row in rows))
-    for key, (words, form) in MEASURED.items():
+    for key, (name, form) in METRICS.items():
         if all(key in row.metrics for row in rows):
-            table.add_row(words, *(form.format(row.metrics[key]) for row in rows))
+            table.add_row(name, *(form.format(row.metrics[key]) for row in rows))
     table.add_row("training time", *(short_time(row.metrics["seconds"]) for row in rows))
     return table
 
 
-def _interval(accuracy: Estimate) -> str:
+def _format_interval(accuracy: Estimate) -> str:
     if accuracy.std is None:
         return "-"
     return f"{100 * accuracy.low:.2f} to {100 * accuracy.high:.2f}"
 
 
-def _images(row: Row, images: int) -> str:
+def _format_wilson(row: Row, images: int) -> str:
     low, high = wilson(round(row.accuracy.mean * images), images)
     return f"{100 * low:.2f} to {100 * high:.2f}"
 
 
-def _seeds(accuracy: Estimate) -> str:
+def _format_seeds(accuracy: Estimate) -> str:
     if accuracy.std is None:
         return "1"
     return f"{len(accuracy.values)}, std {100 * accuracy.std:.2f}"
 
 
-def notes(run: RunDirectory, rows: Sequence[Row]) -> list[str]:
-    """What is to be known about the numbers, and where the rest lies."""
-    alone = rows[0].accuracy.std is None
-    seeds = "One seed: it tells nothing of others. " if alone else "Over seeds: Student's t. "
-    device = (run.db.last("run_started") or run.db.events()[0]).data["environment"]["device"]
-    worst = (run.db.last("results") or run.db.events()[0]).data.get("hardest", [])
+def list_notes(run: RunDirectory, rows: Sequence[Row]) -> list[str]:
+    """Explains how the numbers were computed, and where the files are."""
+    is_single = rows[0].accuracy.std is None
+    seeds = "One seed: variation between seeds is unknown." if is_single else "Seeds: Student's t."
+    first = run.db.events()[0]
+    device = (run.db.last("run_started") or first).data["environment"]["device"]
     return [
-        *worst,
-        f"{seeds}Over test images: Wilson's interval of a share, for the mean.",
+        *(run.db.last("results") or first).data.get("hardest", []),
+        f"{seeds} Test images: Wilson's interval of the mean accuracy.",
         f"Latency: median of 50 calls, float32, on {device}.",
-        f"Per class, confusion matrix, worst images: {run.path}",
+        f"Per class, confusion matrix, worst-classified images: {run.path}",
     ]

@@ -1,8 +1,7 @@
-"""A final training whose models are made up: all but the training and asking is real."""
+"""A final training whose models are made up: everything but training and prediction is real."""
 
 import json
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -12,8 +11,9 @@ from cnnsearch.data import Dataset
 from cnnsearch.engine.settings import Settings
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate, SearchSpace
-from cnnsearch.studies.final.entrants import Entrant, numbered
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.studies.final.entrants import Entrant
+from cnnsearch.studies.final.plan import FinalPlan
 from cnnsearch.studies.final.predict import FILE
 from cnnsearch.studies.final.run import create
 
@@ -29,7 +29,7 @@ def made_run(
     root: Path, data: Dataset, shares: dict[str, list[float]], *, name: str = "f",
     hold_out: bool = False, failed: tuple[str, ...] = (),
 ) -> RunDirectory:  # fmt: skip
-    """Returns a run that is trained and asked, but not evaluated.
+    """Returns a run that is trained and has predictions, but is not evaluated.
 
     Args:
         root: of all runs.
@@ -41,22 +41,19 @@ def made_run(
     """
     space = SearchSpace.from_text(SPACE, "space")
     settings = Settings(space=SPACE, source="space", mlflow_uri=None)
-    entrants = [
-        Entrant(role, label(role), Candidate(network, recipe))
+    entrants = tuple(
+        Entrant.model_validate(
+            {"role": role, "label": label(role), "architecture": network, "recipe": recipe}
+        )
         for role, filters in zip(shares, (4, 8, 8), strict=False)
         for network, recipe in [unpacked(space, filters)]
-    ]
+    )
     seeds = len(next(iter(shares.values())))
-    asked = {"from": "s:best", "run": "s", "top": 1, "seeds": seeds, "epochs": 2}
-    more: dict[str, Any] = {
-        "data": None,
-        "hold-out": hold_out,
-        "changes": [],
-        "references": None,
-        "notes": [],
-    }
-    run = create(root, name, settings, data, entrants, {**asked, **more})
-    for number, (trial, index, seed) in enumerate(numbered(entrants, seeds), start=1):
+    plan = FinalPlan(
+        source="s:best", run="s", seeds=seeds, epochs=2, hold_out=hold_out, entrants=entrants
+    )
+    run = create(root, name, settings, data, plan)
+    for number, (trial, index, seed) in enumerate(plan.list_slots(), start=1):
         begin(run, trial, number, entrants[index], index, seed)
         end(run, trial, None if trial in failed else 0.5 + seed / 10)
         if trial not in failed:

@@ -14,10 +14,10 @@ from cnnsearch.errors import RunError
 from cnnsearch.exporters import choose
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.lookup import find_candidate
-from cnnsearch.studies.final.artifacts import result_data
-from cnnsearch.studies.final.results import evaluated, rows, sentences
+from cnnsearch.studies.final.artifacts import get_result_data
+from cnnsearch.studies.final.results import compute_rows, explain_results, read_test_metrics
 from cnnsearch.studies.final.run import run_final
-from cnnsearch.studies.final.table import final_table, notes
+from cnnsearch.studies.final.table import list_notes, make_table
 
 from .made import made_run
 
@@ -44,19 +44,21 @@ def test_every_model_is_in_the_journal_once(run: RunDirectory) -> None:
     assert len(run.db.of_kind("evaluated")) == 9
     again = run_final(run)
     assert len(run.db.of_kind("evaluated")) == 9
-    assert [row.accuracy.values for row in again.rows] == [r.accuracy.values for r in rows(run)]
+    assert [row.accuracy.values for row in again.rows] == [
+        r.accuracy.values for r in compute_rows(run)
+    ]
     assert len(run.db.of_kind("run_started")) == 1  # nothing was begun again
 
 
 def test_the_search_is_said_to_beat_one_and_not_the_other(run: RunDirectory) -> None:
-    found = sentences(run, rows(run))
+    found = explain_results(run, compute_rows(run))
     assert "did not clearly beat the best of equally many random" in found[0]
     assert "The search beat a published network of similar MACs (resnet-20-cifar) by 18" in found[1]
 
 
 def test_the_table_fits_80_columns(run: RunDirectory) -> None:
     terminal = Console(width=80, record=True)
-    terminal.print(final_table(run, rows(run)))
+    terminal.print(make_table(run, compute_rows(run)))
     text = terminal.export_text()
     assert "94.99%" in text
     assert "…" not in text
@@ -64,9 +66,9 @@ def test_the_table_fits_80_columns(run: RunDirectory) -> None:
 
 
 def test_notes_say_what_intervals_are_and_where_latency_was_measured(run: RunDirectory) -> None:
-    text = "\n".join(notes(run, rows(run)))
+    text = "\n".join(list_notes(run, compute_rows(run)))
     assert "Student's t" in text and "Wilson" in text
-    assert "median of 50 calls" in text and "hardest class" in text
+    assert "median of 50 calls" in text and "worst-classified class" in text
 
 
 def test_files_say_what_the_answers_say(run: RunDirectory) -> None:
@@ -85,7 +87,7 @@ def test_files_say_what_the_answers_say(run: RunDirectory) -> None:
 
 
 def test_json_is_whole(run: RunDirectory) -> None:
-    data = json.loads(json.dumps(result_data(run)))
+    data = json.loads(json.dumps(get_result_data(run)))
     assert [row["beaten"] for row in data["results"]] == [None, "unclear", "yes"]
     assert data["results"][2]["difference"]["low"] > 0
 
@@ -112,7 +114,7 @@ def test_what_failed_is_said_and_the_rest_is_judged(runs: Path, data: Dataset) -
     made = made_run(runs, data, SHARES, name="failing", failed=("0001",))
     done = run_final(made)
     assert [len(row.trials) for row in done.rows] == [2, 3, 3]
-    assert any("0001 failed: nan" in line for line in sentences(done.run, done.rows))
+    assert any("0001 failed: nan" in line for line in explain_results(done.run, done.rows))
     done.run.close()
 
 
@@ -126,11 +128,11 @@ def test_where_the_winner_failed_altogether_nothing_is_claimed(runs: Path, data:
 
 def test_answers_that_are_deleted_leave_the_recorded_numbers(runs: Path, data: Dataset) -> None:
     done = run_final(made_run(runs, data, SHARES, name="emptied"))
-    before = rows(done.run)
+    before = compute_rows(done.run)
     for file in (done.run.path / "trials").glob("*/test.npz"):
         file.unlink()
-    assert rows(done.run) == before
-    assert evaluated(done.run)
+    assert compute_rows(done.run) == before
+    assert read_test_metrics(done.run)
     done.run.close()
 
 
@@ -138,14 +140,14 @@ def test_damaged_answers_are_one_line(runs: Path, data: Dataset) -> None:
     with closing(made_run(runs, data, SHARES, name="damaged")) as damaged:
         (damaged.trial_dir("0002") / "test.npz").write_bytes(b"PK no archive")
         with pytest.raises(RunError, match=r"0002/test.npz: cannot be read"):
-            rows(damaged)
+            compute_rows(damaged)
 
 
 def test_a_run_that_is_not_finished_says_so(runs: Path, data: Dataset) -> None:
     with closing(made_run(runs, data, SHARES, name="half")) as half:
         begin_again = half.db.trials()[-1]
         half.db.append("trial_started", started_of(half, begin_again.id), begin_again.id)
-        assert "Not finished: 8 of 9 trainings done." in sentences(half, rows(half))
+        assert "Not finished: 8 of 9 trainings done." in explain_results(half, compute_rows(half))
 
 
 def started_of(run: RunDirectory, trial: str) -> dict[str, object]:

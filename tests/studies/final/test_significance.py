@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from cnnsearch.studies.final.significance import difference
+from cnnsearch.studies.final.significance import compare_accuracy
 
 
 def right(shares: list[float], images: int = 2000, seed: int = 0) -> np.ndarray:
@@ -24,29 +24,29 @@ def right(shares: list[float], images: int = 2000, seed: int = 0) -> np.ndarray:
         ([0.9, 0.9], [0.9, 0.9], "unclear"),
     ],
 )
-def test_a_verdict_needs_more_than_a_difference(
+def test_a_verdict_needs_more_than_a_compare_accuracy(
     one: list[float], two: list[float], said: str
 ) -> None:
-    assert difference(right(one), right(two)).beaten == said
+    assert compare_accuracy(right(one), right(two)).beaten == said
 
 
 def test_seeds_that_agree_do_not_make_one_image_a_victory() -> None:
     one, two = np.ones((3, 360), bool), np.ones((3, 360), bool)
     two[:, 0] = False
-    found = difference(one, two)
+    found = compare_accuracy(one, two)
     assert found.gap == pytest.approx(1 / 360)
     assert found.beaten == "unclear"
 
 
 def test_the_interval_of_many_images_is_welchs() -> None:
     values = ([0.95, 0.93, 0.94], [0.91, 0.92, 0.90])
-    found = difference(*(right(shares, 200_000) for shares in values))
+    found = compare_accuracy(*(right(shares, 200_000) for shares in values))
     welch = stats.ttest_ind(*values, equal_var=False).confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((welch.low, welch.high), abs=1e-3)
 
 
 def test_seeds_that_agree_on_one_side_warn_nobody() -> None:
-    found = difference(right([0.9, 0.9, 0.9]), right([0.8, 0.81, 0.79]))
+    found = compare_accuracy(right([0.9, 0.9, 0.9]), right([0.8, 0.81, 0.79]))
     assert found.beaten == "yes"
 
 
@@ -54,7 +54,7 @@ def test_images_are_compared_in_pairs() -> None:
     one, two = right([0.9]), right([0.88])
     paired = one[0].astype(float) - two[0]
     half = 1.96 * paired.std(ddof=1) / np.sqrt(2000)
-    found = difference(one, two)
+    found = compare_accuracy(one, two)
     assert (found.low, found.high) == pytest.approx((found.gap - half, found.gap + half))
     assert not found.seeds
 
@@ -65,5 +65,5 @@ def test_an_interval_of_nothing_but_chance_covers_nought_nearly_always() -> None
     for _ in range(200):
         easy = rng.beta(8, 1, 400)
         one, two = (rng.random((3, 400)) < easy for _ in range(2))
-        covered += difference(one, two).beaten == "unclear"
+        covered += compare_accuracy(one, two).beaten == "unclear"
     assert covered >= 190

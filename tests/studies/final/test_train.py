@@ -17,7 +17,7 @@ from cnnsearch.engine.search import search
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.studies.final.final_training import train_final as train
-from cnnsearch.studies.final.results import evaluated, sentences
+from cnnsearch.studies.final.results import explain_results, read_test_metrics
 
 SPACE = """
 input: [8, 8, 1]
@@ -47,7 +47,7 @@ def test_winner_and_reference_are_trained_and_judged(runs: Path) -> None:
     assert all(len(row.accuracy.values) == 2 for row in result.rows)
     assert all(0.1 < row.accuracy.mean <= 1 for row in result.rows)
     assert all(row.metrics["latency_ms_batch_1"] > 0 for row in result.rows)
-    assert sentences(result.run, result.rows)
+    assert explain_results(result.run, result.rows)
     recipes = {json.dumps(trial.recipe, sort_keys=True) for trial in result.run.db.trials()}
     assert len(recipes) == 1
 
@@ -62,9 +62,9 @@ def test_train_and_validation_are_learnt_from_and_test_is_not(runs: Path) -> Non
 
 def test_the_test_split_is_asked_once(runs: Path) -> None:
     with closing(opened(runs, "f")) as run:
-        before = evaluated(run)
+        before = read_test_metrics(run)
         train("best", "s", seeds=2, epochs=2, references="random", name="f", runs=runs)
-        assert evaluated(run) == before
+        assert read_test_metrics(run) == before
         kinds = [event.kind for event in run.db.events(limit=10_000)]
         assert kinds.count("evaluated") == len(run.db.trials()) == 4
 
@@ -145,7 +145,9 @@ def test_killed_and_gone_on_with_ends_as_if_undisturbed(runs: Path, tmp_path: Pa
     assert done.returncode == 0, done.stderr
     subprocess.run([*command, "--name", "whole"], env=environment, check=True, timeout=200)
     with closing(opened(runs, "killed")) as killed, closing(opened(runs, "whole")) as whole:
-        found = [[e["test_accuracy"] for e in evaluated(r).values()] for r in (killed, whole)]
+        found = [
+            [e["test_accuracy"] for e in read_test_metrics(r).values()] for r in (killed, whole)
+        ]
         assert found[0] == found[1]
         assert len(found[0]) == 2
 
