@@ -7,9 +7,7 @@
 import json
 import os
 import pickle
-import statistics
 import sys
-import time
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -18,11 +16,10 @@ from typing import Any
 
 from cnnsearch.data.dataset import Split
 from cnnsearch.errors import RunError
+from cnnsearch.training.inference import compile_inference, measure_latency, predict_batches
 from cnnsearch.utils.atomic_files import atomic_file
 from cnnsearch.utils.subprocesses import stream_module
 
-BATCH = 128
-WARM, TIMED = 5, 50
 FILE = "test.npz"
 
 
@@ -108,6 +105,7 @@ def predict_test_split(tasks: Sequence[PredictionTask]) -> Iterator[str]:
 
 
 def _predict(task: PredictionTask) -> None:
+    import keras
     import numpy as np
 
     from cnnsearch.architecture.architecture import Architecture
@@ -117,60 +115,24 @@ def _predict(task: PredictionTask) -> None:
     architecture = Architecture.from_json(task.architecture)
     model = build(architecture, mean=task.mean, std=task.std, image=task.image)
     load_weights(model, task.folder / BEST)
-    call, labels = _compile(model), task.split.labels()
-    probabilities = _predict_batches(call, task.split, len(labels))
+    call = compile_inference(
+        lambda x: keras.ops.softmax(keras.ops.cast(model(x, training=False), "float32"))
+    )
+    labels = np.asarray(task.split.labels())
+    probabilities = predict_batches(call, task.split.read, len(labels))
     images = task.split.read(np.arange(32) % len(labels))
     latency = {
-        "latency_ms_batch_1": _measure_latency(call, images[:1]),
-        "latency_ms_batch_32": _measure_latency(call, images),
+        "latency_ms_batch_1": measure_latency(call, images[:1]),
+        "latency_ms_batch_32": measure_latency(call, images),
     }
     with atomic_file(task.folder / FILE) as file:
         np.savez_compressed(
             file,
             allow_pickle=False,
             probabilities=probabilities,
-            labels=np.asarray(labels),
+            labels=labels,
             latency=np.array(json.dumps(latency)),
         )
-
-
-def _compile(model: Any) -> Any:
-    """Returns a function from uint8 images to class probabilities, compiled for the backend."""
-    import keras
-
-    def call(images: Any) -> Any:
-        return keras.ops.softmax(keras.ops.cast(model(images, training=False), "float32"))
-
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf
-
-        return tf.function(call, autograph=False)
-    import jax
-
-    return jax.jit(call)
-
-
-def _predict_batches(call: Any, split: Split, count: int) -> Any:
-    """Returns the probabilities of all images; the last batch is padded to the same shape."""
-    import numpy as np
-
-    found = []
-    for start in range(0, count, BATCH):
-        rows = np.minimum(np.arange(start, start + BATCH), count - 1)
-        found.append(np.asarray(call(split.read(rows)))[: count - start])
-    return np.concatenate(found)
-
-
-def _measure_latency(call: Any, images: Any) -> float:
-    """Returns the median of many calls, in milliseconds."""
-    import numpy as np
-
-    seconds = []
-    for _ in range(WARM + TIMED):
-        since = time.perf_counter()
-        np.asarray(call(images))
-        seconds.append(time.perf_counter() - since)
-    return 1000 * statistics.median(seconds[WARM:])
 
 
 def main() -> None:
