@@ -8,12 +8,11 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
-
 MAPPED_SHARE = 0.25
-"""Of the memory that there is, what decoded images may take before they are streamed."""
+"""Decoded images are streamed if they take more than this share of the memory."""
 BATCHES_HELD = 8
-"""Batches of training that are in memory at most: what is prepared and trained on, with the copy
-that augmentation makes, or one of validation, four times as large, and its successor."""
+"""Most training batches in memory at once: prefetched, in training, and their augmented copies;
+or two validation batches, each four times as large."""
 
 
 @dataclass(frozen=True)
@@ -25,10 +24,10 @@ class Split:
         count: Number of images. For a test split that has not been read yet: as listed; with
             ``skip_bad_images``, `images` and `labels` may turn out shorter.
         shape: Height, width and channels of every image.
-        directory: Where images.npy and labels.npy lie, or will.
-        plan: How to read the images when first asked for, or None if they were read at load.
+        directory: Of images.npy and labels.npy.
+        plan: How to read the images on first access, or None if they were decoded at load.
         skip_bad_images: Whether unreadable files are left out instead of being an error.
-        streamed: Whether `read` reads from disk what it is asked for, instead of mapping the file.
+        streamed: Whether `read` reads rows from disk instead of mapping the file.
     """
 
     name: str
@@ -47,7 +46,7 @@ class Split:
 
     @property
     def materialised(self) -> bool:
-        """Whether the images lie decoded in the cache."""
+        """Whether the decoded images are in the cache."""
         return (self.directory / "images.npy").exists()
 
     def images(self) -> "npt.NDArray[np.uint8]":
@@ -56,7 +55,7 @@ class Split:
         Raises:
             DataError: A test image cannot be read, or changed since the data set was loaded.
         """
-        return self._array("images")
+        return self._map("images")
 
     def read(self, rows: "npt.NDArray[np.intp]") -> "npt.NDArray[np.uint8]":
         """Returns the images of these rows as uint8 (len(rows), H, W, C), in order.
@@ -66,35 +65,35 @@ class Split:
         """
         if not self.streamed:
             return self.images()[rows]
-        from cnnsearch.data.pipeline import ensure
         from cnnsearch.data.sources.cache import read_rows
 
-        ensure(self)
+        self.skipped()
         return read_rows(self.directory / "images.npy", rows)
 
     def labels(self) -> "npt.NDArray[np.int32]":
         """Returns the class indices as int32 (N,), in the order of `images`.
 
         Those of a test split come from its listing, without reading an image, unless unreadable
-        images are to be skipped.
+        images are left out.
         """
         if self.plan and not self.materialised and not self.skip_bad_images:
-            from cnnsearch.data.pipeline import listed_labels
+            from cnnsearch.data.materialize import read_listed_labels
 
-            return listed_labels(self.plan)
-        return self._array("labels")
+            return read_listed_labels(self.plan)
+        return self._map("labels")
 
     def skipped(self) -> tuple[str, ...]:
-        """Returns the images that could not be read, each with the reason; reads the split."""
-        from cnnsearch.data.pipeline import ensure
+        """Returns the images that could not be read, each with the reason; decodes the split."""
+        from cnnsearch.data.materialize import ensure_decoded
 
-        return ensure(self)
+        return ensure_decoded(
+            self.directory, self.plan, self.count, self.shape, self.skip_bad_images
+        )
 
-    def _array(self, name: str) -> "npt.NDArray[Any]":
-        from cnnsearch.data.pipeline import ensure
+    def _map(self, name: str) -> "npt.NDArray[Any]":
         from cnnsearch.data.sources.cache import map_array
 
-        ensure(self)
+        self.skipped()
         return map_array(self.directory / f"{name}.npy")
 
 
@@ -107,8 +106,8 @@ class Dataset:
         class_names: Label i means ``class_names[i]``.
         image: Height and width in pixels.
         channels: 1 (grey) or 3 (RGB).
-        train: What candidates learn from.
-        validation: What they are scored on.
+        train: What candidates are trained on.
+        validation: What they are ranked on.
         test: Neither read nor decoded before ``test.images()``.
         mean: Of the training pixels scaled to [0, 1], per channel.
         std: Their standard deviation, at least 1/255.
@@ -142,36 +141,15 @@ class Dataset:
         return (*self.image, self.channels)
 
     def within(self, memory: int) -> "Dataset":
-        """Returns the data set as a process reads it that has so much memory for its images.
+        """Returns the data set, streamed from disk if it is large for this much memory.
 
-        Splits that are larger than `MAPPED_SHARE` of it together are streamed from disk, a few
-        batches at a time; smaller ones are mapped, so that all processes share one copy.
+        Splits that are larger than `MAPPED_SHARE` of it together are streamed, a few batches at a
+        time; smaller ones are memory-mapped, so that all processes share one copy.
 
         Args:
             memory: In bytes.
         """
-        parts = (self.train, self.validation)
-        if sum(part.nbytes for part in parts) <= MAPPED_SHARE * memory:
+        if self.train.nbytes + self.validation.nbytes <= MAPPED_SHARE * memory:
             return self
         names = ("train", "validation", "test")
         return replace(self, **{n: replace(getattr(self, n), streamed=True) for n in names})
-
-    def joined(self) -> "Dataset":
-        """Returns the data set with validation as part of train, and no validation left."""
-        from cnnsearch.data.views import join
-
-        return join(self)
-
-    def subset(self, share: float, seed: int = 0) -> "Dataset":
-        """Returns the data set with a stratified share of train; validation and test stay.
-
-        Args:
-            share: In (0, 1].
-            seed: Of the draw.
-
-        Raises:
-            DataError: The share is not within (0, 1].
-        """
-        from cnnsearch.data.views import thin
-
-        return thin(self, share, seed)

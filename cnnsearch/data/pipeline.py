@@ -1,28 +1,34 @@
 """From a listed source to decoded splits in the cache, and back from the cache."""
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from functools import partial
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from cnnsearch.data.dataset import Dataset, Split
-from cnnsearch.data.sources import cache, folder
-from cnnsearch.data.sources.decode import Decoded, decode_all, native_channels
+from cnnsearch.data.materialize import (
+    Decoded,
+    Progress,
+    Shape,
+    decode_split,
+    decode_whole,
+    unreadable_error,
+)
+from cnnsearch.data.sources import cache
+from cnnsearch.data.sources.decode import native_channels
 from cnnsearch.data.sources.protocol import Examples, Source, digest
 from cnnsearch.data.sources.split import split
 from cnnsearch.errors import DataError
 
-Progress = Callable[[int, int], None]
 _VERSION = "1"  # change it when the same source would give other pixels
+_DECODED = ("train", "validation")
 
 
 @dataclass(frozen=True)
 class Options:
-    """What `load` was asked for, as far as it decides on the pixels."""
+    """The arguments of `load` that decide on splits and pixels."""
 
     image: tuple[int, int]
     channels: int | None
@@ -32,95 +38,44 @@ class Options:
     skip_bad_images: bool
 
 
-@dataclass(frozen=True)
-class Written:
-    """What decoding one split gave."""
-
-    labels: list[int]
-    content: str
-    skipped: tuple[str, ...]
-
-
 def build(
     source: Source, options: Options, root: Path, progress: Progress | None = None
 ) -> Dataset:
     """Returns the data set, from the cache if this very source has been decoded before."""
     entry = root / "index" / f"{digest(_VERSION, source.witness(), options)}.json"
     record = cache.read_json(entry)
-    known = record and _recall(record, source.name, root)
-    if known:
-        return known
-    record = _materialise(source, options, root, progress)
-    with cache.writing(root):
-        cache.write_json(entry, record)
-    return _dataset(record, source.name, root)
+    if not record or not _is_intact(record, root):
+        record = _decode_source(source, options, root, progress)
+        with cache.writing(root):
+            cache.write_json(entry, record)
+    return _make_dataset(record, source.name, root)
 
 
-def ensure(part: Split) -> tuple[str, ...]:
-    """Decodes a split that has not been asked for before; returns what could not be read."""
-    if not part.materialised:
-        if part.plan is None:
-            raise DataError(f"{part.directory} is gone from the cache: load the data set again")
-        with cache.staging(part.directory.parent) as stage:
-            _write_kept(stage, reopen(part.plan), part.shape, part.skip_bad_images)
-            cache.publish(stage, part.directory, replace=False)
-    if part.plan is None:
-        return ()
-    skipped = tuple((cache.read_json(part.directory / "skipped.json") or {}).get("skipped", ()))
-    if skipped and not part.skip_bad_images:
-        raise _bad(skipped, part.count)
-    return skipped
-
-
-def listed_labels(plan: Path) -> "npt.NDArray[np.int32]":
-    """Returns the labels of a split from its listing."""
-    return np.asarray(reopen(plan).labels, dtype=np.int32)
-
-
-def reopen(path: Path) -> Examples:
-    """Lists again what a plan describes."""
-    plan = cache.read_json(path)
-    if plan is None:
-        raise DataError(f"{path} is gone from the cache: load the data set again")
-    from cnnsearch.data.sources import archive, arrays, cached_arrays, npz, tfds
-
-    openers: dict[str, Callable[[Mapping[str, Any]], Examples]] = {
-        "files": folder.reopen,
-        "archive": archive.reopen,
-        "digits": arrays.reopen_digits,
-        "npz": partial(npz.reopen, folder=path.parent),
-        "stored": cached_arrays.reopen,
-        "tfds": tfds.reopen,
-    }
-    return openers[plan["kind"]](plan)
-
-
-def _materialise(
+def _decode_source(
     source: Source, options: Options, root: Path, progress: Progress | None
 ) -> dict[str, Any]:
     """Decodes train and validation, plans test, and returns the entry for the index."""
     listed = source.open()
     try:
-        train, validation, test = split(listed, options.validation, options.test, options.seed)
+        *learned, test = split(listed, options.validation, options.test, options.seed)
     except DataError as error:
         raise DataError(f"{source.name}: {error}") from None
-    native = options.channels or listed.channels or native_channels((train, validation))
-    shape = (*options.image, native)
-    report = _Progress(progress, len(train) + len(validation))
+    channels = options.channels or listed.channels or native_channels(learned)
+    shape = (*options.image, channels)
     with cache.staging(root) as stage:
-        parts = {"train": train, "validation": validation}
-        written = {name: _write(stage / name, part, shape, report) for name, part in parts.items()}
-        skipped = tuple(bad for part in written.values() for bad in part.skipped)
+        decoded = _decode_learned(stage, learned, shape, progress)
+        skipped = tuple(bad for part in decoded.values() for bad in part.skipped)
         if skipped and not options.skip_bad_images:
-            raise _bad(skipped, len(train) + len(validation))
-        _check_left(written, listed.class_names)
-        contents = [written[name].content for name in parts]
+            raise unreadable_error(skipped, sum(map(len, learned)))
+        _check_classes_left(decoded, listed.class_names)
+        contents = [part.content for part in decoded.values()]
         fingerprint = digest(_VERSION, shape, listed.class_names, *contents, test.stamp())
-        mean, std = moments(stage / "train" / "images.npy", len(written["train"].labels), shape)
+        counts = {name: len(part.labels) for name, part in decoded.items()}
+        mean, std = compute_moments(stage / "train" / "images.npy", counts["train"], shape)
         record = {
             "class_names": listed.class_names,
             "shape": shape,
-            "counts": {**{name: len(w.labels) for name, w in written.items()}, "test": len(test)},
+            "counts": {**counts, "test": len(test)},
             "mean": mean,
             "std": std,
             "fingerprint": fingerprint,
@@ -129,77 +84,61 @@ def _materialise(
             "skip_bad_images": options.skip_bad_images,
             "test": _plan_test(stage, test, shape),
         }
-        target = root / fingerprint
-        whole = _arrays_whole(record, target)
-        if whole:
-            _plan_test(target, test, shape)
-        cache.publish(stage, target, replace=not whole)
+        _publish(stage, root / fingerprint, record, test)
     return record
 
 
-def _plan_test(directory: Path, test: Examples, shape: tuple[int, int, int]) -> str:
-    """Says how to read the test split later; one that lives in memory is written at once."""
+def _decode_learned(
+    stage: Path, learned: list[Examples], shape: Shape, progress: Progress | None
+) -> dict[str, Decoded]:
+    """Decodes train and validation; progress is reported every 100 images and at the end."""
+    total, done = sum(map(len, learned)), 0
+
+    def step() -> None:
+        nonlocal done
+        done += 1
+        if progress and (done % 100 == 0 or done == total):
+            progress(done, total)
+
+    parts = zip(_DECODED, learned, strict=True)
+    return {name: decode_split(stage / name, part, shape, step) for name, part in parts}
+
+
+def _publish(stage: Path, target: Path, record: Mapping[str, Any], test: Examples) -> None:
+    """Moves the decoded splits to their place; those of an intact twin stay, with a new plan."""
+    whole = _has_arrays(record, target)
+    if whole:
+        _plan_test(target, test, record["shape"])
+    cache.publish(stage, target, replace=not whole)
+
+
+def _plan_test(directory: Path, test: Examples, shape: Shape) -> str:
+    """Writes how to read the test split later; one that lives in memory is decoded at once."""
     plan = test.plan()
     if plan is None:
-        name = "test"
-        if not (directory / name).exists():
-            with cache.staging(directory) as stage:
-                _write_kept(stage, test, shape, False)
-                cache.publish(stage, directory / name, replace=False)
-        return name
+        if not (directory / "test").exists():
+            decode_whole(directory / "test", test, shape, False)
+        return "test"
     name = f"test-{digest(*plan.items())}"
     cache.write_json(directory / f"{name}.json", plan)
     return name
 
 
-def _write_kept(
-    directory: Path, examples: Examples, shape: tuple[int, int, int], skip: bool
-) -> None:
-    written = _write(directory, examples, shape, _Progress(None, len(examples)))
-    if written.skipped and not skip:
-        raise _bad(written.skipped, len(examples))
-    cache.write_json(directory / "skipped.json", {"skipped": written.skipped})
-
-
-def _write(
-    directory: Path, examples: Examples, shape: tuple[int, int, int], report: "_Progress"
-) -> Written:
-    """Decodes examples into images.npy and labels.npy of a directory."""
-    directory.mkdir(exist_ok=True)
-    labels, contents, skipped = [], [], []
-    with cache.ArrayFile(directory / "images.npy", shape) as file:
-        for key, label, decoded in _decoded(examples, shape):
-            report.step()
-            if decoded.pixels is None:
-                skipped.append(f"{folder.shown(key)} ({decoded.reason})")
-                continue
-            file.append(decoded.pixels)
-            labels.append(label)
-            contents.append((key, label, decoded.content))
-    cache.write_labels(directory / "labels.npy", labels)
-    return Written(labels, digest(*contents), tuple(skipped))
-
-
-def _decoded(examples: Examples, shape: tuple[int, int, int]) -> Iterator[tuple[str, int, Decoded]]:
-    decoded = decode_all(examples.items(), shape[:2], shape[2])
-    return zip(examples.keys, examples.labels, decoded, strict=True)
-
-
-def moments(
-    path: Path, count: int, shape: tuple[int, int, int]
+def compute_moments(
+    path: Path, count: int, shape: Shape
 ) -> tuple[tuple[float, ...], tuple[float, ...]]:
-    """Returns mean and standard deviation per channel of pixels scaled to [0, 1], exactly.
+    """Returns the exact mean and standard deviation per channel of pixels scaled to [0, 1].
 
-    From histograms, so neither order nor chunking changes a bit of the result; 4 MiB at a time.
+    From integer histograms, so neither order nor chunking changes a bit of the result.
 
     Args:
         path: An .npy file of uint8 images.
-        count: How many they are.
-        shape: Of each.
+        count: Number of images.
+        shape: Of each image.
     """
     channels = shape[-1]
     histogram = np.zeros((channels, 256), dtype=np.int64)
-    step = max(1, (1 << 22) // (shape[0] * shape[1] * channels))
+    step = max(1, (1 << 22) // (shape[0] * shape[1] * channels))  # 4 MiB at a time
     for start in range(0, count, step):
         rows = np.arange(start, min(start + step, count))
         chunk = cache.read_rows(path, rows).reshape(-1, channels)
@@ -212,86 +151,50 @@ def moments(
     return tuple(map(float, mean)), tuple(float(max(s, 1 / 255)) for s in spread)
 
 
-def _recall(record: Mapping[str, Any], name: str, root: Path) -> Dataset | None:
+def _is_intact(record: Mapping[str, Any], root: Path) -> bool:
+    """Whether a record is readable, the arrays have its shapes and the test split has a plan."""
     try:
-        sound = _sound(record, root / record["fingerprint"])
-        return _dataset(record, name, root) if sound else None
+        directory = root / record["fingerprint"]
+        test = directory / record["test"]
+        planned = test.with_name(f"{test.name}.json").is_file() or test.is_dir()
+        return planned and _has_arrays(record, directory) and bool(_make_dataset(record, "", root))
     except (KeyError, TypeError):
-        return None
+        return False
 
 
-def _sound(record: Mapping[str, Any], directory: Path) -> bool:
-    test = directory / record["test"]
-    planned = test.with_name(f"{test.name}.json").is_file()
-    return _arrays_whole(record, directory) and (planned or test.is_dir())
+def _has_arrays(record: Mapping[str, Any], directory: Path) -> bool:
+    counts, shape = record["counts"], tuple(record["shape"])
+    return all(cache.is_whole(directory / name, counts[name], shape) for name in _DECODED)
 
 
-def _arrays_whole(record: Mapping[str, Any], directory: Path) -> bool:
-    height, width, channels = record["shape"]
-    return all(
-        cache.is_whole(directory / name, record["counts"][name], (height, width, channels))
-        for name in ("train", "validation")
-    )
-
-
-def _dataset(record: Mapping[str, Any], name: str, root: Path) -> Dataset:
-    height, width, channels = record["shape"]
-    directory = root / record["fingerprint"]
-    counts = record["counts"]
-    plan = directory / f"{record['test']}.json"
-    parts = {
-        part: Split(part, counts[part], (height, width, channels), directory / part)
-        for part in ("train", "validation")
-    }
-    test = Split(
-        "test",
-        counts["test"],
-        (height, width, channels),
-        directory / record["test"],
-        None if record["test"] == "test" else plan,
-        record["skip_bad_images"],
+def _make_dataset(record: Mapping[str, Any], name: str, root: Path) -> Dataset:
+    directory, shape, counts = root / record["fingerprint"], record["shape"], record["counts"]
+    height, width, channels = shape
+    plan = None if record["test"] == "test" else directory / f"{record['test']}.json"
+    train, validation, test = (
+        Split(part, counts[part], (height, width, channels), directory / place)
+        for part, place in {**{n: n for n in _DECODED}, "test": record["test"]}.items()
     )
     return Dataset(
         source=name,
         class_names=tuple(record["class_names"]),
         image=(height, width),
         channels=channels,
-        test=test,
+        train=train,
+        validation=validation,
+        test=replace(test, plan=plan, skip_bad_images=record["skip_bad_images"]),
         mean=tuple(record["mean"]),
         std=tuple(record["std"]),
         fingerprint=record["fingerprint"],
         flip=record["flip"],
         skipped=tuple(record["skipped"]),
-        **parts,
     )
 
 
-def _check_left(written: Mapping[str, Written], class_names: tuple[str, ...]) -> None:
-    left = set(written["train"].labels)
+def _check_classes_left(decoded: Mapping[str, Decoded], class_names: tuple[str, ...]) -> None:
+    left = set(decoded["train"].labels)
     for index, name in enumerate(class_names):
         if index not in left:
             raise DataError(f"class {name!r} has no training image that can be read")
-    if not written["validation"].labels:
+    if not decoded["validation"].labels:
         raise DataError("no validation image can be read")
-
-
-def _bad(skipped: tuple[str, ...], total: int) -> DataError:
-    more = f" and {len(skipped) - 3} more" if len(skipped) > 3 else ""
-    return DataError(
-        f"{len(skipped)} of {total} images cannot be read: {', '.join(skipped[:3])}{more}; "
-        "mend or remove them, or leave them out with --skip-bad-images (skip_bad_images=True)"
-    )
-
-
-class _Progress:
-    """Counts images for a callback that is called every 100 and at the end."""
-
-    def __init__(self, callback: Progress | None, total: int) -> None:
-        self._callback = callback
-        self._total = total
-        self._done = 0
-
-    def step(self) -> None:
-        self._done += 1
-        if self._callback and (self._done % 100 == 0 or self._done == self._total):
-            self._callback(self._done, self._total)

@@ -1,4 +1,7 @@
-"""Reading the members of .zip and .tar files in place: nothing is ever unpacked to disk."""
+"""Reading the members of .zip and .tar files in place: nothing is ever unpacked to disk.
+
+Archives are not trusted: sizes that a header states are bounded, and paths that lead out are refused.
+"""
 
 import bz2
 import gzip
@@ -15,8 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
 from cnnsearch.data.sources.class_folders import is_hidden, is_image
-from cnnsearch.data.sources.folder import shown
-from cnnsearch.data.sources.protocol import Item
+from cnnsearch.data.sources.protocol import Item, printable
 from cnnsearch.errors import DataError
 
 MOST_BYTES = 256 << 20  # of one image, decompressed
@@ -30,7 +32,7 @@ SUFFIXES = (
 )
 T = TypeVar("T")
 _DRIVE = re.compile(r"[A-Za-z]:")
-_PACKED: dict[bytes, Callable[..., Any]] = {
+_OPENERS: dict[bytes, Callable[..., Any]] = {
     b"\x1f\x8b": gzip.open,
     b"BZ": bz2.open,
     b"\xfd7": lzma.open,
@@ -47,11 +49,11 @@ class Member:
     """An image or a folder in an archive.
 
     Attributes:
-        parts: of its path; none leads out of the archive.
-        name: as the archive spells it.
-        size: in bytes, decompressed.
-        is_image: it is a folder otherwise.
-        offset: of its content in a tar; -1 in a zip.
+        parts: Of its path; none leads out of the archive.
+        name: As the archive spells it.
+        size: In bytes, decompressed.
+        is_image: It is a folder otherwise.
+        offset: Of its content in a tar; -1 in a zip.
     """
 
     parts: tuple[str, ...]
@@ -62,19 +64,16 @@ class Member:
 
 
 class Place(Protocol):
-    """Where the content of a member is."""
+    """Where the content of a member is: its name as the archive spells it, size and offset."""
 
     @property
-    def name(self) -> str:
-        """As the archive spells it."""
+    def name(self) -> str: ...
 
     @property
-    def size(self) -> int:
-        """In bytes, decompressed."""
+    def size(self) -> int: ...
 
     @property
-    def offset(self) -> int:
-        """In a tar."""
+    def offset(self) -> int: ...
 
 
 class Archive(Protocol):
@@ -85,14 +84,14 @@ class Archive(Protocol):
     """Whether members can only be read one after the other."""
 
     def members(self) -> Iterator[Member]:
-        """Its folders and images; reads no image.
+        """Yields its folders and images; reads no image.
 
         Raises:
             DataError: It is damaged or encrypted, or a member is too large or leads out of it.
         """
 
     def items(self, places: Sequence[Place]) -> Iterator[Item]:
-        """The content of members, each read when its item is called."""
+        """Yields the content of members, each read when its item is called."""
 
 
 class Zip:
@@ -108,30 +107,28 @@ class Zip:
         try:
             return zipfile.ZipFile(self.path)
         except _DAMAGE as error:
-            raise _unreadable(self.path, error) from error
+            raise _unreadable_error(self.path, error) from error
 
     def members(self) -> Iterator[Member]:
-        """Its folders and images; reads no image."""
-        infos = list(_counted(self._file.infolist(), self.path))
+        infos = list(_limit_members(self._file.infolist(), self.path))
         _check_growth(sum(info.file_size for info in infos), self.path)
         for info in {info.filename: info for info in infos}.values():
-            parts = _parts(info.filename, self.path)
-            if not _wanted(parts, folder := info.filename.endswith("/")):
-                continue
-            if folder:
-                yield Member(parts, info.filename, 0, False)
-                continue
-            what = f"{shown(self.path)}: {info.filename!r}"
-            if info.flag_bits & 1:
-                raise DataError(f"{what} is encrypted; only archives without a password are read")
-            if info.compress_type not in _METHODS:
-                raise DataError(f"{what} is compressed by method {info.compress_type}, zip it anew")
-            if stat.S_ISLNK(info.external_attr >> 16):
-                raise DataError(f"{what} is a link; an archive must hold the images themselves")
-            yield Member(parts, info.filename, _checked(info.file_size, what), True)
+            parts = _split_path(info.filename, self.path)
+            is_folder = info.filename.endswith("/")
+            if _is_wanted(parts, is_folder):
+                if not is_folder:
+                    self._check_image(info)
+                yield Member(parts, info.filename, info.file_size, not is_folder)
+
+    def _check_image(self, info: zipfile.ZipInfo) -> None:
+        what = f"{printable(self.path)}: {info.filename!r}"
+        if info.flag_bits & 1:
+            raise DataError(f"{what} is encrypted; only archives without a password are read")
+        if info.compress_type not in _METHODS:
+            raise DataError(f"{what} is compressed by method {info.compress_type}, zip it anew")
+        _check_plain(stat.S_ISLNK(info.external_attr >> 16), info.file_size, what)
 
     def items(self, places: Sequence[Place]) -> Iterator[Item]:
-        """The content of members, each read when its item is called."""
         return (partial(self._file.read, place.name) for place in places)
 
 
@@ -141,29 +138,23 @@ class Tar:
     def __init__(self, path: Path) -> None:
         self.path = path
         with path.open("rb") as file:
-            self._open = _PACKED.get(file.read(2), open)
-        self.ordered = self._open in _PACKED.values()
+            self._open = _OPENERS.get(file.read(2), open)
+        self.ordered = self._open in _OPENERS.values()
 
     def members(self) -> Iterator[Member]:
-        """Its folders and images; reads no image."""
         try:
-            with (
-                self._open(self.path, "rb") as file,
-                self._listing(file) as archive,
-            ):
-                infos = _counted(archive, self.path)
-                found = {member.name: member for info in infos for member in self._members(info)}
-                self._check_end(file, archive.offset)
+            with self._open(self.path, "rb") as file:
+                bounded: Any = _Bounded(file, self.path)
+                with tarfile.open(fileobj=bounded, mode="r:") as archive:
+                    infos = _limit_members(archive, self.path)
+                    found = {member.name: member for info in infos for member in self._list(info)}
+                    self._check_end(file, archive.offset)
         except _DAMAGE as error:
-            raise _unreadable(self.path, error) from error
+            raise _unreadable_error(self.path, error) from error
         yield from found.values()
 
-    def _listing(self, file: Any) -> tarfile.TarFile:
-        bounded: Any = _Bounded(file, self.path)
-        return tarfile.open(fileobj=bounded, mode="r:")
-
     def _check_end(self, file: Any, offset: int) -> None:
-        """`tarfile` takes a file that stops between two members for whole."""
+        """Refuses a file that stops between two members, which `tarfile` takes for complete."""
         file.seek(offset)
         end = file.read(tarfile.BLOCKSIZE)
         if not end or end.strip(b"\0"):
@@ -171,20 +162,18 @@ class Tar:
         while self.ordered and file.read(1 << 20):  # up to the checksum of what was compressed
             _check_growth(file.tell(), self.path)
 
-    def _members(self, info: tarfile.TarInfo) -> Iterator[Member]:
-        parts = _parts(info.name, self.path)
-        if not _wanted(parts, info.isdir()):
+    def _list(self, info: tarfile.TarInfo) -> Iterator[Member]:
+        parts = _split_path(info.name, self.path)
+        is_image = info.isreg() and not info.issparse()
+        is_link = info.issym() or info.islnk()
+        if not _is_wanted(parts, info.isdir()) or not (is_image or is_link or info.isdir()):
             return
-        what = f"{shown(self.path)}: {shown(info.name)!r}"
-        if info.issym() or info.islnk():
-            raise DataError(f"{what} is a link; an archive must hold the images themselves")
-        if info.isdir():
-            yield Member(parts, info.name, 0, False)
-        elif info.isreg() and not info.issparse():
-            yield Member(parts, info.name, _checked(info.size, what), True, info.offset_data)
+        if not info.isdir():
+            _check_plain(is_link, info.size, f"{printable(self.path)}: {printable(info.name)!r}")
+        yield Member(parts, info.name, info.size, not info.isdir(), info.offset_data)
 
     def items(self, places: Sequence[Place]) -> Iterator[Item]:
-        """The content of members; those of a compressed file are read as the iterator goes on."""
+        """Yields the content of members; that of a compressed file is read by the iterator."""
         if not self.ordered:
             yield from (partial(self._read, place) for place in places)
             return
@@ -194,29 +183,26 @@ class Tar:
                     file.seek(place.offset)
                     yield partial(bytes, file.read(place.size))
         except _DAMAGE as error:
-            raise _unreadable(self.path, error) from error
+            raise _unreadable_error(self.path, error) from error
 
     def _read(self, place: Place) -> bytes:
-        with self._open(self.path, "rb") as file:
+        with self.path.open("rb") as file:
             file.seek(place.offset)
-            data: bytes = file.read(place.size)
-        return data
+            return file.read(place.size)
 
 
 class _Bounded:
-    """A file that is read for `tarfile`, which believes whatever sizes a header names."""
+    """A file that bounds what is read for `tarfile`, which believes any size in a header."""
 
     def __init__(self, file: Any, path: Path) -> None:
         self._file, self._path = file, path
         self.tell = file.tell
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        """Goes no further than an archive may expand."""
         _check_growth(offset, self._path)
         return int(self._file.seek(offset, whence))
 
     def read(self, size: int = -1) -> bytes:
-        """Reads no more than a header could need."""
         if not 0 <= size <= MOST_HEADER:
             raise tarfile.ReadError(f"a header of {size:,} bytes")
         return bytes(self._file.read(size))
@@ -225,53 +211,53 @@ class _Bounded:
 def _check_growth(size: int, path: Path) -> None:
     if size > max(MOST_EXPANDED, MOST_GROWTH * path.stat().st_size):
         raise DataError(
-            f"{shown(path)}: expands to {size:,} bytes or more, above {MOST_GROWTH} times its size"
+            f"{printable(path)}: expands to {size:,} bytes or more, above {MOST_GROWTH} times "
+            "its size"
         )
 
 
 def is_archive(path: Path) -> bool:
-    """Tells by a file's name whether it is an archive that can be read."""
+    """Whether a file has the name of an archive that can be read."""
     return path.name.lower().endswith(SUFFIXES)
 
 
-def stem(path: Path) -> str:
+def strip_suffix(path: Path) -> str:
     """Returns the name of an archive without its suffix."""
     lower = path.name.lower()
     return path.name[: -max(len(suffix) for suffix in SUFFIXES if lower.endswith(suffix))]
 
 
 def open_archive(path: Path) -> Archive:
-    """Returns an archive that is there."""
+    """Returns an archive that exists."""
     return Zip(path) if path.suffix.lower() == ".zip" else Tar(path)
 
 
-def _counted(infos: Iterable[T], path: Path) -> Iterator[T]:
+def _limit_members(infos: Iterable[T], path: Path) -> Iterator[T]:
     for number, info in enumerate(infos):
         if number >= MOST_MEMBERS:
-            raise DataError(f"{shown(path)}: holds more than {MOST_MEMBERS:,} members")
+            raise DataError(f"{printable(path)}: holds more than {MOST_MEMBERS:,} members")
         yield info
 
 
-def _parts(name: str, path: Path) -> tuple[str, ...]:
+def _split_path(name: str, path: Path) -> tuple[str, ...]:
     text = name.replace("\\", "/")
     parts = PurePosixPath(text).parts
     if text.startswith("/") or ".." in parts or _DRIVE.match(text):
-        raise DataError(f"{shown(path)}: the path {shown(name)!r} leads out of the archive")
+        raise DataError(f"{printable(path)}: the path {printable(name)!r} leads out of the archive")
     return parts
 
 
-def _wanted(parts: tuple[str, ...], folder: bool) -> bool:
-    if not parts or any(map(is_hidden, parts)):
-        return False
-    return folder or is_image(parts[-1])
+def _is_wanted(parts: tuple[str, ...], is_folder: bool) -> bool:
+    return bool(parts) and not any(map(is_hidden, parts)) and (is_folder or is_image(parts[-1]))
 
 
-def _checked(size: int, what: str) -> int:
+def _check_plain(is_link: bool, size: int, what: str) -> None:
+    if is_link:
+        raise DataError(f"{what} is a link; an archive must hold the images themselves")
     if size > MOST_BYTES:
         raise DataError(f"{what} has {size:,} bytes, an image may have {MOST_BYTES:,}")
-    return size
 
 
-def _unreadable(path: Path, error: Exception) -> DataError:
+def _unreadable_error(path: Path, error: Exception) -> DataError:
     why = str(error) or type(error).__name__
-    return DataError(f"{shown(path)} cannot be read, it is damaged or no archive ({why})")
+    return DataError(f"{printable(path)} cannot be read, it is damaged or no archive ({why})")

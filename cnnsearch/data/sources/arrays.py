@@ -1,10 +1,9 @@
-"""Images in arrays: scikit-learn's digits and arrays that the caller holds."""
+"""Images in arrays: their examples, and the checks on what an array may hold."""
 
-import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
-from typing import Any, Protocol
+from functools import cached_property, partial
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -19,171 +18,107 @@ class Rows(Protocol):
     def __getitem__(self, row: int, /) -> Any: ...
 
 
-@dataclass(frozen=True)
-class ArrayExamples:
-    """Rows of an array that is loaded when the first of them is read; see `Examples`."""
+@dataclass(frozen=True, kw_only=True)
+class RowExamples:
+    """Examples without names: rows of a split, ``None`` for all of them; see `Examples`."""
 
     name: str
     length: int
-    pixels: Callable[[], Rows]
-    classes: Callable[[], Sequence[int]]
-    ident: str
-    origin: Mapping[str, Any] | None = None
     rows: Sequence[int] | None = None
 
     @cached_property
     def keys(self) -> Sequence[str]:
-        """A name for each image."""
-        return [f"{self.name}[{row}]" for row in self._rows]
-
-    @cached_property
-    def labels(self) -> Sequence[int]:
-        """The class index of each image."""
-        classes = self.classes()
-        return [classes[row] for row in self._rows]
+        return [f"{self.name}[{row}]" for row in self.numbers]
 
     @property
-    def _rows(self) -> Sequence[int]:
+    def numbers(self) -> Sequence[int]:
+        """The row of each example."""
         return range(self.length) if self.rows is None else self.rows
 
     def __len__(self) -> int:
-        return len(self._rows)
+        return len(self.numbers)
+
+    def take(self, rows: Sequence[int]) -> Self:
+        return replace(self, rows=[self.numbers[row] for row in rows])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ArrayExamples(RowExamples):
+    """Rows of an array that is loaded when the first of them is read.
+
+    Attributes:
+        pixels: Loads the images.
+        classes: Loads the class indices of all rows.
+        ident: Known of the content without reading it; part of the fingerprint.
+        origin: Of the plan, all but the rows; None: the arrays live in memory.
+    """
+
+    pixels: Callable[[], Rows]
+    classes: Callable[[], Sequence[int]]
+    ident: str
+    origin: Mapping[str, Any] | None = None
+
+    @cached_property
+    def labels(self) -> Sequence[int]:
+        classes = self.classes()
+        return [classes[row] for row in self.numbers]
 
     def items(self) -> Iterator[Item]:
-        """The images, each read when its item is called."""
-        pixels = self.pixels()  # not in the threads that decode, which would all do it at once
-        return (partial(pixels.__getitem__, row) for row in self._rows)
-
-    def take(self, rows: Sequence[int]) -> "ArrayExamples":
-        """The examples of these rows."""
-        return replace(self, rows=[self._rows[row] for row in rows])
+        pixels = self.pixels()  # here, not by each of the threads that decode
+        return (partial(pixels.__getitem__, row) for row in self.numbers)
 
     def stamp(self) -> str:
-        """What is known without reading an image."""
-        return digest(self.name, self.ident, list(self._rows))
+        return digest(self.name, self.ident, list(self.numbers))
 
     def plan(self) -> Mapping[str, Any] | None:
-        """How to list these examples again."""
         rows = None if self.rows is None else [int(row) for row in self.rows]
         return None if self.origin is None else {**self.origin, "rows": rows}
 
 
-class DigitsSource:
-    """The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn."""
-
-    name = "digits"
-
-    def witness(self) -> str:
-        """Changes whenever the source may have changed."""
-        return "digits"
-
-    def open(self) -> Collection:
-        """Lists the examples."""
-        return Collection(
-            tuple("0123456789"), reopen_digits({"rows": None}), None, None, flip=False, channels=1
-        )
-
-
-def reopen_digits(plan: Mapping[str, Any]) -> ArrayExamples:
-    """Returns the rows of digits that a plan names."""
-    try:
-        datasets: Any = importlib.import_module("sklearn.datasets")
-    except ImportError as error:
-        raise DataError(
-            "digits: scikit-learn is not installed (pip install scikit-learn)"
-        ) from error
-    bunch = datasets.load_digits()
-    pixels = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)
-    labels = [int(label) for label in bunch.target]
-    return ArrayExamples(
-        "digits", len(pixels), lambda: pixels, lambda: labels, "", {"kind": "digits"}, plan["rows"]
-    )
-
-
-class MemorySource:
-    """Arrays in memory: (images, labels) of train and, if there are, of the other splits."""
-
-    def __init__(
-        self,
-        pairs: Mapping[str, tuple[Any, Any] | None],
-        class_names: Sequence[str] | None,
-        name: str,
-        flip: bool | None,
-    ) -> None:
-        self.name = name
-        self._flip = flip
-        self._names = class_names
-        self._pairs = {
-            role: (np.asarray(pair[0]), np.asarray(pair[1]))
-            for role, pair in pairs.items()
-            if pair is not None
-        }
-
-    def size(self) -> tuple[int, int]:
-        """Height and width of the training images."""
-        x, y = self._pairs["train"]
-        check_shapes(f"{self.name}, train", (x.shape, x.dtype), (y.shape, y.dtype))
-        return int(x.shape[1]), int(x.shape[2])
-
-    @cached_property
-    def _idents(self) -> dict[str, str]:
-        return {
-            role: digest(*(part for a in pair for part in (a.shape, a.dtype.str, a.tobytes())))
-            for role, pair in self._pairs.items()
-            if not any(array.dtype.hasobject for array in pair)
-        }
-
-    def witness(self) -> str:
-        """Changes whenever the source may have changed."""
-        return digest("arrays", self._names, self._flip, sorted(self._idents.items()))
-
-    def open(self) -> Collection:
-        """Lists the examples."""
-        for role, (x, y) in self._pairs.items():
-            check_shapes(f"{self.name}, {role}", (x.shape, x.dtype), (y.shape, y.dtype))
-        seen = [y for role, (_, y) in self._pairs.items() if role != "test"]
-        values, names = class_values(seen, self._names, self.name)
-        parts = {
-            role: ArrayExamples(
-                role,
-                len(x),
-                cache(partial(check_range, x, f"{self.name}, {role}")),
-                cache(partial(indices, y, values, f"{self.name}, {role}")),
-                self._idents[role],
-            )
-            for role, (x, y) in self._pairs.items()
-        }
-        return collect(parts, names, self.name, depth_of(self._pairs["train"][0].shape), self._flip)
-
-
-def collect(
+def collect_splits(
     parts: Mapping[str, ArrayExamples],
     names: tuple[str, ...],
     where: str,
     depth: int,
-    flip: bool | None,
+    flip: bool | None = None,
 ) -> Collection:
-    """Puts the splits of an array source together; small grey classes 0..9 are taken for digits."""
+    """Puts the splits of an array source together.
+
+    Args:
+        parts: By the name of their split.
+        names: Of the classes.
+        where: For messages.
+        depth: Channels of the arrays.
+        flip: Whether a mirrored image keeps its label; None: unless grey classes look like digits.
+    """
     check_classes(parts["train"].labels, names, where)
-    safe = depth != 1 or not are_characters(names)
     return Collection(
         names,
         parts["train"],
         parts.get("validation"),
         parts.get("test"),
-        flip=safe if flip is None else flip,
+        flip=depth != 1 or not are_characters(names) if flip is None else flip,
         channels=1 if depth == 1 else None,
     )
 
 
 def check_shapes(where: str, x: tuple[Any, Any], y: tuple[Any, Any]) -> None:
-    """Refuses arrays that are not images with one integer label each, by shape and type alone."""
+    """Refuses arrays that are not images with an integer label each.
+
+    Args:
+        where: For messages.
+        x: Shape and type of the images.
+        y: Shape and type of the labels.
+
+    Raises:
+        DataError: Says which rule is broken, and the shape or type that breaks it.
+    """
     (shape, kind), (label_shape, label_kind) = x, y
     if len(shape) not in (3, 4) or (len(shape) == 4 and shape[3] not in (1, 3, 4)):
         first = len(shape) == 4 and shape[1] in (1, 3)
         hint = "; move the channels to the end" if first else ""
         raise DataError(
-            f"{where}: images must be (N, H, W) or (N, H, W, 1, 3 or 4), got {_text(shape)}{hint}"
+            f"{where}: images must be (N, H, W) or (N, H, W, 1, 3 or 4), got {tuple(shape)}{hint}"
         )
     if kind.kind not in "fiub":
         raise DataError(f"{where}: images must be uint8 or float in 0..1, got {kind}")
@@ -191,34 +126,37 @@ def check_shapes(where: str, x: tuple[Any, Any], y: tuple[Any, Any]) -> None:
         raise DataError(f"{where}: labels must be integers, got {label_kind}")
     if len(label_shape) != 1 and tuple(label_shape[1:]) != (1,):
         raise DataError(
-            f"{where}: labels must be one integer an image (N,), got {_text(label_shape)}; "
+            f"{where}: labels must be one integer an image (N,), got {tuple(label_shape)}; "
             "take argmax(axis=1) of one-hot labels"
         )
     if shape[0] != label_shape[0]:
         raise DataError(f"{where}: {shape[0]} images but {label_shape[0]} labels")
     if 0 in shape:
-        raise DataError(f"{where}: no images, shape {_text(shape)}")
+        raise DataError(f"{where}: no images, shape {tuple(shape)}")
 
 
-def check_range(x: Pixels, where: str) -> Pixels:
-    """Returns the images if floats are within 0..1 and integers within 0..255."""
-    check_span(x.dtype, lambda: (x.min(), x.max()), where)
-    return x
+def check_range(kind: "np.dtype[Any]", span: Callable[[], tuple[float, float]], where: str) -> None:
+    """Refuses values that are no pixels; of uint8, ``span`` is not computed.
 
+    Args:
+        kind: Type of the images.
+        span: Returns their smallest and largest value.
+        where: For messages.
 
-def check_span(kind: "np.dtype[Any]", span: Callable[[], tuple[float, float]], where: str) -> None:
-    """Refuses values of a type within this span that are no pixels; uint8 need not be looked at."""
+    Raises:
+        DataError: Floats are not within 0..1, or integers not within 0..255.
+    """
     if kind == np.uint8 or kind.kind == "b":
         return
     top = 1 if kind.kind == "f" else 255
     low, high = span()
-    if not (low >= 0 and high <= top):
+    if not (low >= 0 and high <= top):  # NaN is refused, too
         raise DataError(
             f"{where}: {kind} images must be within 0..{top}, found {low:g} to {high:g}"
         )
 
 
-def class_values(
+def find_classes(
     arrays: Sequence[Pixels], names: Sequence[str] | None, where: str
 ) -> tuple[list[int], tuple[str, ...]]:
     """Returns the labels that stand for classes, in order, and the names of the classes."""
@@ -231,7 +169,7 @@ def class_values(
     return found, tuple(str(value) for value in found)
 
 
-def indices(y: Pixels, values: Sequence[int], where: str) -> list[int]:
+def index_labels(y: Pixels, values: Sequence[int], where: str) -> list[int]:
     """Returns the class index of each label."""
     known = {value: index for index, value in enumerate(values)}
     try:
@@ -242,10 +180,6 @@ def indices(y: Pixels, values: Sequence[int], where: str) -> list[int]:
         ) from error
 
 
-def depth_of(shape: Sequence[int]) -> int:
+def count_channels(shape: Sequence[int]) -> int:
     """Returns the channels of an array of images by its shape."""
     return 1 if len(shape) == 3 else shape[3]
-
-
-def _text(shape: Sequence[int]) -> str:
-    return "(" + ", ".join(str(side) for side in shape) + ")"

@@ -1,4 +1,4 @@
-"""The cache directory: every entry is written atomically, so that what is there is complete."""
+"""The cache directory: written under a temporary name and renamed, so that it is never half-written."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -24,24 +24,19 @@ class ArrayFile:
         self._file = path.open("wb")
         self._shape = shape
         self.count = 0
-        self._body = self._header()
+        self._body = self._write_header()
 
     def append(self, pixels: npt.NDArray[np.uint8]) -> None:
         """Adds one image of the shape given."""
         self._file.write(pixels.tobytes())
         self.count += 1
 
-    def _header(self) -> int:
+    def _write_header(self) -> int:
         np.lib.format.write_array_header_1_0(
             self._file,
             {"descr": "|u1", "fortran_order": False, "shape": (self.count, *self._shape)},
         )
         return self._file.tell()
-
-    def _finish(self) -> None:
-        self._file.seek(0)
-        if self._header() != self._body:
-            raise RuntimeError("the .npy header grew with the number of images")
 
     def __enter__(self) -> Self:
         return self
@@ -52,17 +47,15 @@ class ArrayFile:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        try:
-            if kind is None:
-                self._finish()
-        finally:
-            self._file.close()
+        with self._file:
+            self._file.seek(0)
+            if self._write_header() != self._body:
+                raise RuntimeError("the .npy header grew with the number of images")
 
 
 def write_labels(path: Path, labels: list[int]) -> None:
     """Writes class indices as int32."""
-    with path.open("wb") as file:
-        np.save(file, np.asarray(labels, dtype=np.int32))
+    np.save(path, np.asarray(labels, dtype=np.int32))
 
 
 def write_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -71,7 +64,7 @@ def write_json(path: Path, value: Mapping[str, Any]) -> None:
 
 
 def read_json(path: Path) -> dict[str, Any] | None:
-    """Returns what was written, or None if nothing readable is there."""
+    """Returns what `write_json` wrote, or None if the file is missing or damaged."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -81,41 +74,42 @@ def read_json(path: Path) -> dict[str, Any] | None:
 
 def map_array(path: Path) -> npt.NDArray[Any]:
     """Returns an .npy file memory-mapped and read-only."""
-    try:
+    with _reading(path):
         return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"the cached array {path} cannot be read ({_why(error)}): load the data set again"
-        ) from error
 
 
 def read_rows(path: Path, rows: npt.NDArray[np.intp]) -> npt.NDArray[Any]:
     """Returns rows of an .npy file, in order, read and not mapped.
 
-    Mapped pages count as memory of the process that touched them, until the system takes them
-    back; what is read here does not stay. Rows are read in the order in which they lie on disk.
+    Mapped pages count as memory of the process that touched them until the system reclaims them;
+    what is read here does not stay. Rows are read in the order in which they are on disk.
     """
+    with _reading(path), path.open("rb", buffering=0) as file:
+        version = np.lib.format.read_magic(file)
+        if version != (1, 0):
+            raise ValueError(f"version {version}")
+        shape, _, kind = np.lib.format.read_array_header_1_0(file)
+        start, found = file.tell(), np.empty((len(rows), *shape[1:]), kind)
+        size = found[:1].nbytes or int(np.prod(shape[1:])) * kind.itemsize
+        for place in np.argsort(rows, kind="stable"):
+            file.seek(start + int(rows[place]) * size)
+            if file.readinto(memoryview(found[place]).cast("B")) != size:
+                raise ValueError("it ends too early")
+        return found
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[None]:
     try:
-        with path.open("rb", buffering=0) as file:
-            version = np.lib.format.read_magic(file)
-            if version != (1, 0):
-                raise ValueError(f"version {version}")
-            shape, _, kind = np.lib.format.read_array_header_1_0(file)
-            start, found = file.tell(), np.empty((len(rows), *shape[1:]), kind)
-            size = found[:1].nbytes or int(np.prod(shape[1:])) * kind.itemsize
-            for place in np.argsort(rows, kind="stable"):
-                file.seek(start + int(rows[place]) * size)
-                if file.readinto(memoryview(found[place]).cast("B")) != size:
-                    raise ValueError("it ends too early")
-            return found
+        yield
     except (OSError, ValueError) as error:
         raise DataError(
-            f"the cached array {path} cannot be read ({_why(error)}): load the data set again"
+            f"the cached array {path} cannot be read ({_reason_of(error)}): load the data set again"
         ) from error
 
 
-def is_whole(directory: Path, count: int, shape: tuple[int, int, int]) -> bool:
-    """Tells whether a split's two arrays are there, of this length."""
+def is_whole(directory: Path, count: int, shape: tuple[int, ...]) -> bool:
+    """Whether a split's two arrays exist and have this length."""
     try:
         images, labels = (map_array(directory / f"{n}.npy") for n in ("images", "labels"))
     except DataError:
@@ -125,7 +119,7 @@ def is_whole(directory: Path, count: int, shape: tuple[int, int, int]) -> bool:
 
 @contextmanager
 def staging(root: Path) -> Iterator[Path]:
-    """Yields a new folder inside `root` for `publish` to rename; removed if that never happens.
+    """Yields a new directory inside `root` for `publish` to rename; removed if that never happens.
 
     Raises:
         DataError: The cache cannot be written, or the disk is full.
@@ -140,11 +134,11 @@ def writing(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise DataError(f"the cache {root} cannot be written: {_why(error)}") from error
+        raise DataError(f"the cache {root} cannot be written: {_reason_of(error)}") from error
 
 
 def publish(stage: Path, target: Path, *, replace: bool) -> None:
-    """Renames a finished folder; of two writers of one target the first wins."""
+    """Renames a finished directory; of two writers of one target the first wins."""
     try:
         publish_folder(stage, target, replace=replace)
     except OSError:
@@ -152,5 +146,5 @@ def publish(stage: Path, target: Path, *, replace: bool) -> None:
             raise
 
 
-def _why(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     return getattr(error, "strerror", None) or str(error)

@@ -1,14 +1,15 @@
 """Class folders, optionally below train, val and test folders, on disk or in an archive."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, Self, TypeVar
 
 from cnnsearch.data.sources.decode import SUFFIXES
-from cnnsearch.data.sources.protocol import digest
-from cnnsearch.data.sources.split import check_classes, natural
+from cnnsearch.data.sources.protocol import Collection, Examples, are_characters, digest
+from cnnsearch.data.sources.split import check_classes, sort_naturally
 from cnnsearch.errors import DataError
+from cnnsearch.utils.units import many
 
 ROLES = {
     "train": "train",
@@ -19,6 +20,7 @@ ROLES = {
     "test": "test",
     "testing": "test",
 }
+"""The split that a folder, a value or an array of this name holds."""
 
 
 class Listed(Protocol):
@@ -46,19 +48,19 @@ class ListedFiles(Generic[F]):
 
     @cached_property
     def keys(self) -> Sequence[str]:
-        """A name for each image."""
         return [file.path for file in self.files]
 
     @cached_property
     def labels(self) -> Sequence[int]:
-        """The class index of each image."""
         return [file.label for file in self.files]
 
     def __len__(self) -> int:
         return len(self.files)
 
+    def take(self, rows: Sequence[int]) -> Self:
+        return replace(self, files=tuple(self.files[row] for row in rows))
+
     def stamp(self) -> str:
-        """What is known without reading an image."""
         return digest(*((file.path, file.size, file.label) for file in self.files))
 
 
@@ -67,58 +69,63 @@ class Tree(Protocol[F_co]):
 
     @property
     def where(self) -> str:
-        """What messages call it."""
+        """Its path, for messages."""
 
     def folders(self) -> "Mapping[str, Tree[F_co]]":
-        """The folders in it that are not hidden."""
+        """Returns the folders in it that are not hidden."""
 
-    def loose(self) -> int:
-        """The number of images that lie in it directly."""
+    def count_loose(self) -> int:
+        """Returns the number of images directly in it."""
 
     def images(self, label: int) -> Iterator[F_co]:
-        """The images in it and, however deep, in its folders."""
+        """Yields the images in it and, however deep, in its folders."""
 
 
 @dataclass(frozen=True)
 class Layout(Generic[F]):
-    """The images of each split; a class is a folder, its images lie anywhere below it."""
+    """The images of each split; a class is a folder, its images are anywhere below it."""
 
     names: tuple[str, ...]
     parts: Mapping[str, tuple[F, ...]]
 
+    def collect(self, parts: Mapping[str, Examples]) -> Collection:
+        """Returns the collection of these examples, by the name of their split."""
+        held = (parts.get("validation"), parts.get("test"))
+        return Collection(self.names, parts["train"], *held, flip=not are_characters(self.names))
 
-def arrange(root: Tree[F]) -> Layout[F]:
+
+def find_layout(root: Tree[F]) -> Layout[F]:
     """Finds splits and classes.
 
     Raises:
-        DataError: There is no class folder, an empty class, or splits that make no sense.
+        DataError: There is no class folder, an empty class, or splits that contradict each other.
     """
-    trees = _splits(root)
-    classes = _classes(trees["train"])
-    names = tuple(sorted(classes, key=natural))
-    parts = {role: _list(tree, names) for role, tree in trees.items()}
+    trees = _find_splits(root)
+    classes = _find_classes(trees["train"])
+    names = tuple(sorted(classes, key=sort_naturally))
+    parts = {role: _list_images(tree, names) for role, tree in trees.items()}
     where = trees["train"].where
     if len(names) == 1 and (inside := classes[names[0]].folders()):
         raise DataError(
-            f"{where}: holds one class, {names[0]!r}, which holds {len(inside)} folders; "
-            f"is {classes[names[0]].where} the folder that is meant?"
+            f"{where}: holds one class, {names[0]!r}, which holds {many(len(inside), 'folder')}; "
+            f"did you mean {classes[names[0]].where}?"
         )
     check_classes([file.label for file in parts["train"]], names, where)
     return Layout(names, parts)
 
 
 def is_image(name: str) -> bool:
-    """Tells whether a file is taken for an image by its name."""
+    """Whether a file has the name of an image."""
     return not is_hidden(name) and name.lower().endswith(SUFFIXES)
 
 
 def is_hidden(name: str) -> bool:
-    """Tells whether a file or folder is passed over."""
+    """Whether a file or folder is ignored."""
     return name.startswith(".") or name == "__MACOSX"
 
 
-def _splits(root: Tree[F]) -> Mapping[str, Tree[F]]:
-    """Which folder holds the classes of which split; the root itself if there are no splits."""
+def _find_splits(root: Tree[F]) -> Mapping[str, Tree[F]]:
+    """Returns the folder that holds the classes of each split; the root if there are no splits."""
     folders = root.folders()
     named = {name: tree for name, tree in folders.items() if name.lower() in ROLES}
     strange = sorted(set(folders) - set(named))
@@ -138,8 +145,8 @@ def _splits(root: Tree[F]) -> Mapping[str, Tree[F]]:
     return {ROLES[name.lower()]: tree for name, tree in named.items()}
 
 
-def _list(tree: Tree[F], names: tuple[str, ...]) -> tuple[F, ...]:
-    classes = _classes(tree)
+def _list_images(tree: Tree[F], names: tuple[str, ...]) -> tuple[F, ...]:
+    classes = _find_classes(tree)
     for name in sorted(set(classes) - set(names)):
         raise DataError(f"{tree.where}: class {name!r} has no folder in the training split")
     found = [(n, list(classes[n].images(names.index(n)))) for n in names if n in classes]
@@ -151,10 +158,10 @@ def _list(tree: Tree[F], names: tuple[str, ...]) -> tuple[F, ...]:
     return tuple(sorted((file for _, files in found for file in files), key=lambda f: f.path))
 
 
-def _classes(tree: Tree[F]) -> Mapping[str, Tree[F]]:
+def _find_classes(tree: Tree[F]) -> Mapping[str, Tree[F]]:
     folders = tree.folders()
     if not folders:
-        loose = tree.loose()
-        what = f"{loose} images lie in it directly" if loose else "it holds no images"
+        loose = tree.count_loose()
+        what = f"{many(loose, 'image')} directly in it" if loose else "it holds no images"
         raise DataError(f"{tree.where}: no class folders, {what}; each class needs a folder")
     return folders

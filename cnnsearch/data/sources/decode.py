@@ -1,29 +1,34 @@
 """Pixels from image files and arrays: Pillow only, to uint8 of one size and colour."""
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.sources.protocol import Examples, Item, Pixels, Raw, digest_raw
 from cnnsearch.errors import DataError
+from cnnsearch.utils.hardware import cores
 
 if TYPE_CHECKING:
     from PIL import Image
 
+T = TypeVar("T")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
 SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif")
+MOST_PIXELS = 89_478_485  # Pillow warns beyond; a larger JPEG is reduced as it is read
 _ORIENTATION = 0x0112
+_TURNS = {
+    **{2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE"},
+    **{6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"},
+}
 _BATCH = 16
 _SAMPLED = 256
-MOST_PIXELS = 89_478_485  # Pillow warns beyond; a larger JPEG is reduced as it is read
 
 
 @dataclass(frozen=True)
@@ -42,18 +47,18 @@ def decode(raw: Raw, image: tuple[int, int], channels: int) -> npt.NDArray[np.ui
     image is stretched to the size by bilinear interpolation with antialiasing. A JPEG at least four
     times too large is first reduced by its own DCT scaling.
     """
+    from PIL.Image import Resampling
+
     if isinstance(raw, bytes):
-        picture = _opened(raw, image)
+        picture = _read_reduced(raw, image)
     else:
         pixels = to_uint8(raw)
         if pixels.shape == (*image, channels):
             return pixels
-        picture = _from_pixels(pixels)
-    picture = in_colour(picture, "L" if channels == 1 else "RGB")
+        picture = picture_from_pixels(pixels)
+    picture = convert_colour(picture, "L" if channels == 1 else "RGB")
     if picture.size != (image[1], image[0]):
-        from PIL import Image
-
-        picture = picture.resize((image[1], image[0]), Image.Resampling.BILINEAR)
+        picture = picture.resize((image[1], image[0]), Resampling.BILINEAR)
     return np.asarray(picture, dtype=np.uint8).reshape(*image, channels)
 
 
@@ -73,28 +78,33 @@ def native_channels(parts: Iterable[Examples]) -> int:
     for examples in parts:
         rows = range(0, len(examples), max(1, len(examples) * 2 // _SAMPLED))
         for item in examples.take(rows).items():
-            pixels = _decoded(item, (64, 64), 3).pixels
+            pixels = decode_item(item, (64, 64), 3).pixels
             if pixels is not None and np.ptp(pixels.astype(np.int16), axis=-1).any():
                 return 3
     return 1
 
 
-def decode_all(
-    items: Iterator[Item],
-    image: tuple[int, int],
-    channels: int,
-) -> Iterator[Decoded]:
-    """Decodes in threads (Pillow lets go of the lock) and yields in order, few images in memory."""
+def decode_all(items: Iterator[Item], image: tuple[int, int], channels: int) -> Iterator[Decoded]:
+    """Decodes images in threads and yields them in order; few are in memory at a time."""
+    return map_in_threads(lambda item: decode_item(item, image, channels), items)
 
-    def batch(chunk: list[Item]) -> list[Decoded]:
-        return [_decoded(item, image, channels) for item in chunk]
 
-    workers = min(32, process_cpus())
-    pending: deque[Future[list[Decoded]]] = deque()
+def map_in_threads(function: Callable[[Item], T], items: Iterator[Item]) -> Iterator[T]:
+    """Yields the function's results in order, computed ahead by threads.
+
+    Pillow releases the interpreter lock, so threads are enough; no more than twice as many batches
+    as threads are pending, so that few images are in memory.
+    """
+
+    def run(batch: list[Item]) -> list[T]:
+        return [function(item) for item in batch]
+
+    workers = min(32, cores())
+    pending: deque[Future[list[T]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:
-            while chunk := list(islice(items, _BATCH)):
-                pending.append(pool.submit(batch, chunk))
+            while batch := list(islice(items, _BATCH)):
+                pending.append(pool.submit(run, batch))
                 if len(pending) > 2 * workers:
                     yield from pending.popleft().result()
             while pending:
@@ -103,15 +113,8 @@ def decode_all(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-def process_cpus() -> int:
-    """Returns how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _decoded(item: Item, image: tuple[int, int], channels: int) -> Decoded:
-    """Whatever a malformed file makes Pillow raise is that file's fault, not ours."""
+def decode_item(item: Item, image: tuple[int, int], channels: int) -> Decoded:
+    """Reads and decodes an image; any exception is the file's fault, and returned as a reason."""
     content = ""
     try:
         raw = item()
@@ -120,11 +123,11 @@ def _decoded(item: Item, image: tuple[int, int], channels: int) -> Decoded:
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        return Decoded(None, content, reason_of(error))
+        return Decoded(None, content, describe_error(error))
 
 
-def reason_of(error: Exception) -> str:
-    """Says in a few words why an image cannot be read."""
+def describe_error(error: Exception) -> str:
+    """Returns in a few words why an image cannot be read."""
     from PIL import UnidentifiedImageError
 
     if isinstance(error, UnidentifiedImageError):
@@ -134,41 +137,39 @@ def reason_of(error: Exception) -> str:
     return (str(error).splitlines() or [""])[0] or type(error).__name__
 
 
-def _opened(data: bytes, image: tuple[int, int]) -> "Image.Image":
+def open_picture(raw: bytes) -> "Image.Image":
+    """Opens an image file of one of `FORMATS`, without reading its pixels."""
     from PIL import Image
 
-    if not data:
+    if not raw:
         raise ValueError("empty file")
-    picture: Image.Image = Image.open(BytesIO(data), formats=FORMATS)
+    return Image.open(BytesIO(raw), formats=FORMATS)
+
+
+def _read_reduced(raw: bytes, image: tuple[int, int]) -> "Image.Image":
+    picture = open_picture(raw)
     side = 2 * max(image)
     picture.draft(None, (side, side))
     if picture.width * picture.height > MOST_PIXELS:
         raise ValueError(f"{picture.width}x{picture.height} pixels, more than {MOST_PIXELS:,}")
     picture.load()
-    return upright(picture)
+    return turn_upright(picture)
 
 
-def upright(picture: "Image.Image") -> "Image.Image":
+def turn_upright(picture: "Image.Image") -> "Image.Image":
     """Returns a picture turned as its EXIF orientation says."""
+    # Not ImageOps.exif_transpose: it writes the EXIF data back, and fails where they are damaged.
     from PIL.Image import Transpose
 
     try:
         orientation = picture.getexif().get(_ORIENTATION, 1)
-    except Exception:  # metadata that cannot be read spoils no pixel
+    except Exception:  # unreadable metadata make no pixel wrong
         return picture
-    turns: dict[int, Callable[[], Image.Image]] = {
-        2: lambda: picture.transpose(Transpose.FLIP_LEFT_RIGHT),
-        3: lambda: picture.transpose(Transpose.ROTATE_180),
-        4: lambda: picture.transpose(Transpose.FLIP_TOP_BOTTOM),
-        5: lambda: picture.transpose(Transpose.TRANSPOSE),
-        6: lambda: picture.transpose(Transpose.ROTATE_270),
-        7: lambda: picture.transpose(Transpose.TRANSVERSE),
-        8: lambda: picture.transpose(Transpose.ROTATE_90),
-    }
-    return turns[orientation]() if orientation in turns else picture
+    turn = _TURNS.get(orientation)
+    return picture.transpose(Transpose[turn]) if turn else picture
 
 
-def in_colour(picture: "Image.Image", mode: str) -> "Image.Image":
+def convert_colour(picture: "Image.Image", mode: str) -> "Image.Image":
     """Returns a picture in ``L`` or ``RGB``: alpha on white, 16 bits scaled to 8."""
     from PIL import Image
 
@@ -182,7 +183,8 @@ def in_colour(picture: "Image.Image", mode: str) -> "Image.Image":
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-def _from_pixels(pixels: npt.NDArray[np.uint8]) -> "Image.Image":
+def picture_from_pixels(pixels: npt.NDArray[np.uint8]) -> "Image.Image":
+    """Returns an array (H, W, C) as a picture."""
     from PIL import Image
 
     return Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)

@@ -2,14 +2,22 @@
 
 import os
 import stat
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from cnnsearch.data.sources.class_folders import ListedFiles, arrange, is_hidden, is_image
-from cnnsearch.data.sources.protocol import Collection, Item, are_characters, digest
+from cnnsearch.data.sources.class_folders import ListedFiles, find_layout, is_hidden, is_image
+from cnnsearch.data.sources.protocol import (
+    Collection,
+    Examples,
+    Folders,
+    Item,
+    Source,
+    digest,
+    printable,
+)
 from cnnsearch.errors import DataError
 
 MOST_BYTES = 256 << 20  # of one image
@@ -33,52 +41,50 @@ class FileExamples(ListedFiles[ImageFile]):
     root: Path
 
     def items(self) -> Iterator[Item]:
-        """The images, each read when its item is called."""
-        return (partial(_read, self.root, file) for file in self.files)
-
-    def take(self, rows: Sequence[int]) -> "FileExamples":
-        """The examples of these rows."""
-        return replace(self, files=tuple(self.files[row] for row in rows))
+        return (partial(read_file, self.root, file) for file in self.files)
 
     def plan(self) -> Mapping[str, Any]:
-        """How to list these examples again."""
         files = [[f.path, f.label, f.size, f.modified, f.changed] for f in self.files]
-        return {"kind": "files", "root": str(self.root), "files": files}
+        return {"kind": FolderSource.kind, "root": str(self.root), "files": files}
 
 
-def reopen(plan: Mapping[str, Any]) -> FileExamples:
-    """Returns the examples that `FileExamples.plan` described."""
-    return FileExamples(tuple(ImageFile(*file) for file in plan["files"]), Path(plan["root"]))
-
-
-class FolderSource:
+class FolderSource(Source):
     """A folder of class folders, or of train, val and test folders with class folders in them."""
+
+    kind = "files"
+    form = "a folder of class folders"
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.name = shown(root)
+        self.name = printable(root)
+
+    @classmethod
+    def recognize(cls, text: str, folders: Folders) -> Self | None:
+        path = Path(text).expanduser()
+        return cls(path) if path.is_dir() else None
 
     def witness(self) -> str:
-        """Changes whenever the source may have changed."""
-        listed = self._listed
-        plans = [part.plan() for part in (listed.train, listed.validation, listed.test) if part]
-        return digest("folder", listed.class_names, *plans)
+        return digest("folder", *describe_listing(self._listed))
 
     def open(self) -> Collection:
-        """Lists the examples."""
         return self._listed
+
+    @classmethod
+    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> FileExamples:
+        return FileExamples(tuple(ImageFile(*file) for file in plan["files"]), Path(plan["root"]))
 
     @cached_property
     def _listed(self) -> Collection:
-        layout = arrange(Folder(self.root, self.root))
-        parts = {role: FileExamples(files, self.root) for role, files in layout.parts.items()}
-        return Collection(
-            layout.names,
-            parts["train"],
-            parts.get("validation"),
-            parts.get("test"),
-            flip=not are_characters(layout.names),
+        layout = find_layout(Folder(self.root, self.root))
+        return layout.collect(
+            {role: FileExamples(files, self.root) for role, files in layout.parts.items()}
         )
+
+
+def describe_listing(listed: Collection) -> list[object]:
+    """Returns class names and files of all splits, for a witness."""
+    parts: list[Examples | None] = [listed.train, listed.validation, listed.test]
+    return [listed.class_names, *(part.plan() for part in parts if part)]
 
 
 @dataclass(frozen=True)
@@ -90,11 +96,9 @@ class Folder:
 
     @property
     def where(self) -> str:
-        """What messages call it."""
-        return shown(self.path)
+        return printable(self.path)
 
     def folders(self) -> "dict[str, Folder]":
-        """The folders in it that are not hidden."""
         try:
             return {
                 entry.name: Folder(self.root, Path(entry.path))
@@ -104,8 +108,7 @@ class Folder:
         except OSError as error:
             raise DataError(f"{self.where} cannot be listed: {error.strerror}") from error
 
-    def loose(self) -> int:
-        """The number of images that lie in it directly."""
+    def count_loose(self) -> int:
         return sum(is_image(name) for name in os.listdir(self.path))
 
     def images(self, label: int) -> Iterator[ImageFile]:
@@ -120,24 +123,20 @@ class Folder:
             folders[:] = [name for name in folders if not is_hidden(name)]
             for name in filter(is_image, names):
                 path = os.path.join(place, name)
-                yield listed(self.root, Path(path).relative_to(self.root).as_posix(), label)
+                yield list_file(self.root, Path(path).relative_to(self.root).as_posix(), label)
 
 
-def listed(root: Path, path: str, label: int) -> ImageFile:
+def list_file(root: Path, path: str, label: int) -> ImageFile:
     """Returns a file, relative to the root or absolute, as it is now; it need not be there."""
     try:
         status = os.stat(root / path)
-    except (OSError, ValueError):  # a dangling link, no name; reading it will say so
+    except (OSError, ValueError):  # a dangling link, an impossible name: reported when it is read
         return ImageFile(path, label, -1, 0, 0)
     return ImageFile(path, label, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
 
 
-def shown(path: Path | str) -> str:
-    """Returns a path that can be printed whatever bytes its name is made of."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
-def _read(root: Path, file: ImageFile) -> bytes:
+def read_file(root: Path, file: ImageFile) -> bytes:
+    """Returns the bytes of a regular file of at most `MOST_BYTES` that is as it was listed."""
     # Not blocking: opening a named pipe would wait for somebody to write into it.
     with os.fdopen(os.open(root / file.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
         status = os.fstat(opened.fileno())
@@ -147,5 +146,7 @@ def _read(root: Path, file: ImageFile) -> bytes:
             raise ValueError(f"{status.st_size:,} bytes, an image may have {MOST_BYTES:,}")
         data = opened.read()
     if (status.st_size, status.st_mtime_ns) != (file.size, file.modified):
-        raise DataError(f"{shown(file.path)} changed since the data set was loaded; load it again")
+        raise DataError(
+            f"{printable(file.path)} changed since the data set was loaded; load it again"
+        )
     return data

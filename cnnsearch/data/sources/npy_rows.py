@@ -10,12 +10,10 @@ from typing import IO, Any
 
 import numpy as np
 
-from cnnsearch.data.dataset import Split
-from cnnsearch.data.sources.cache import ArrayFile, read_rows
+from cnnsearch.data.sources.cache import read_rows
 from cnnsearch.data.sources.protocol import Pixels
 
-_PIECE = 1 << 22
-_BLOCK = 64
+_PIECE = 1 << 22  # bytes
 
 
 class FileRows:
@@ -35,12 +33,12 @@ class FileRows:
 class UnpackedRows:
     """Rows of an array in an .npz file, unpacked into a file without a name.
 
-    So it is gone with this process at the latest. Other threads may read meanwhile.
+    Without a name it is gone with this process at the latest. Several threads may read.
 
     Args:
         path: The .npz file.
         name: Of the array.
-        folder: For what is unpacked.
+        folder: Of the unpacked file.
     """
 
     def __init__(self, path: Path, name: str, folder: Path) -> None:
@@ -50,7 +48,7 @@ class UnpackedRows:
             zipfile.ZipFile(path) as archive,
             archive.open(f"{name}.npy") as member,
         ):
-            self._shape, by_columns, self.kind = header(member)
+            self._shape, by_columns, self.kind = read_header(member)
             if by_columns:
                 with np.load(path, allow_pickle=False) as arrays:
                     np.ascontiguousarray(arrays[name]).tofile(file)
@@ -66,7 +64,7 @@ class UnpackedRows:
         return np.frombuffer(data, self.kind).reshape(self._shape[1:])
 
     def span(self) -> tuple[float, float]:
-        """Returns the smallest and the largest value; not a number where there is one."""
+        """Returns the smallest and the largest value; NaN if any value is."""
         found = []
         size = max(self.kind.itemsize, _PIECE // self.kind.itemsize * self.kind.itemsize)
         at = 0
@@ -78,19 +76,10 @@ class UnpackedRows:
         return float(np.min(lows)), float(np.max(highs))
 
 
-def header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def read_header(member: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     """Returns shape, whether columns come first, and type of an .npy file, and reads past them."""
     version = np.lib.format.read_magic(member)
     read = np.lib.format.read_array_header_1_0
     if version != (1, 0):
         read = np.lib.format.read_array_header_2_0
     return read(member)
-
-
-def write_images(split: Split, path: Path) -> None:
-    """Writes the images of a split to an .npy file, a few at a time."""
-    count = len(split.labels())
-    with ArrayFile(path, split.shape) as file:
-        for start in range(0, count, _BLOCK):
-            for pixels in split.read(np.arange(start, min(start + _BLOCK, count))):
-                file.append(pixels)

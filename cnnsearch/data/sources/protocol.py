@@ -1,16 +1,19 @@
-"""What every source of images has in common: examples that are listed first and read later."""
+"""What every source of images implements: examples that are listed first and read later."""
 
 import hashlib
+import os
+from abc import abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 Pixels: TypeAlias = npt.NDArray[Any]
 Raw: TypeAlias = bytes | Pixels
-"""An image as its source holds it: the bytes of an image file, or an array (H, W) or (H, W, C)."""
+"""An undecoded image: the bytes of an image file, or an array (H, W) or (H, W, C)."""
 
 Item: TypeAlias = Callable[[], Raw]
 """Reads one image when called, so that the reading happens in the thread that decodes it."""
@@ -36,15 +39,15 @@ class Examples(Protocol):
         """The examples of these rows, in this order."""
 
     def stamp(self) -> str:
-        """What can be said of the content without reading an image; part of the fingerprint."""
+        """A digest of what is known without reading an image; part of the fingerprint."""
 
     def plan(self) -> Mapping[str, Any] | None:
-        """JSON from which `reopen` lists the same examples again; None if they live in memory."""
+        """JSON that the `Source.reopen` of ``plan["kind"]`` reads; None for arrays in memory."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """A source that has been listed. What it does not come with, or does not declare, is None."""
+    """A listed source. Splits that it lacks and channels that it does not declare are None."""
 
     class_names: tuple[str, ...]
     train: Examples
@@ -54,16 +57,71 @@ class Collection:
     channels: int | None = None
 
 
-class Source(Protocol):
-    """One form of data source."""
+@dataclass(frozen=True)
+class Folders:
+    """Where sources find and keep files.
+
+    Attributes:
+        data_dir: Where TFDS keeps its prepared data; None: its default.
+        cache: Root of the cache of decoded images; None: there is none.
+    """
+
+    data_dir: Path | None = None
+    cache: Path | None = None
+
+
+class Openable(Protocol):
+    """Anything that lists examples: a `Source`, or arrays in memory, which no text names.
+
+    Attributes:
+        name: As it was given, for messages.
+    """
 
     name: str
 
+    @abstractmethod
     def witness(self) -> str:
-        """A string that changes whenever the source may have changed; reads no image."""
+        """Returns a string that changes whenever the source may have changed; reads no image."""
 
+    @abstractmethod
     def open(self) -> Collection:
         """Lists the examples."""
+
+
+class Source(Openable):
+    """One kind of data source; `SOURCES` lists them all.
+
+    Attributes:
+        kind: What the plans of its examples carry as ``kind``.
+        form: How it is written on the command line, for help texts and error messages.
+        suggestions: Names to suggest for a misspelt one.
+    """
+
+    kind: ClassVar[str]
+    form: ClassVar[str] = ""
+    suggestions: ClassVar[tuple[str, ...]] = ()
+
+    @classmethod
+    @abstractmethod
+    def recognize(cls, text: str, folders: Folders) -> Self | None:
+        """Returns the source that a text names, None if the text is of another kind.
+
+        Raises:
+            DataError: The text is of this kind, and names nothing that exists.
+        """
+
+    @classmethod
+    @abstractmethod
+    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> Examples:
+        """Returns the examples that `Examples.plan` described.
+
+        Args:
+            plan: As it was written.
+            folder: Of the plan, for temporary files.
+
+        Raises:
+            DataError: They changed or are gone.
+        """
 
 
 def digest(*parts: object) -> str:
@@ -83,8 +141,13 @@ def digest_raw(raw: Raw) -> str:
 
 
 def are_characters(class_names: Sequence[str]) -> bool:
-    """Tells whether classes look like digits or letters, whose mirror image is another thing."""
+    """Whether classes look like digits or letters, which must not be mirrored."""
     return all(
         (len(name) == 1 and name.isalnum()) or (name.isdigit() and int(name) <= 10)
         for name in class_names
     )
+
+
+def printable(path: Path | str) -> str:
+    """Returns a path that can be printed whatever bytes its name is made of."""
+    return os.fsencode(path).decode("utf-8", "replace")

@@ -1,4 +1,4 @@
-"""Stratified splits that depend on the seed and on what is there, not on the order of files."""
+"""Stratified splits that depend on the seed and on the images, not on the order of files."""
 
 import hashlib
 import re
@@ -9,16 +9,16 @@ from cnnsearch.data.sources.protocol import Collection, Examples
 from cnnsearch.errors import DataError
 
 
-def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
+def sort_naturally(name: str) -> tuple[list[tuple[int, int, str]], str]:
     """Returns a sort key that puts 'class 2' before 'class 10' and 'b' after 'A'."""
     parts = re.findall(r"[0-9]+|[^0-9]+", name.casefold())
     return [(0, int(p), "") if p.isascii() and p.isdigit() else (1, 0, p) for p in parts], name
 
 
-def shares(count: int, validation: float, test: float) -> tuple[int, int]:
+def count_held_out(count: int, validation: float, test: float) -> tuple[int, int]:
     """Returns how many of a class's images go to validation and test.
 
-    Every split asked for gets one where there are enough, train always, then validation first.
+    Every requested split gets one where there are enough; train always, then validation first.
     """
     wanted = [1 if fraction else 0 for fraction in (validation, test)]
     if count < 1 + sum(wanted):
@@ -29,13 +29,13 @@ def shares(count: int, validation: float, test: float) -> tuple[int, int]:
     return held[0], held[1]
 
 
-def carve(
+def assign_rows(
     examples: Examples, validation: float, test: float, seed: int
 ) -> tuple[list[int], list[int], list[int]]:
     """Returns the rows of train, validation and test.
 
-    Within a class, rows are drawn in the order of a hash of the seed and the key, so an image keeps
-    its place when others come or go, on every platform and in every version of NumPy.
+    Within a class, rows are drawn in the order of a hash of the seed and the key, so that the
+    split is the same on every platform and in every version of NumPy.
     """
     classes: dict[int, list[int]] = defaultdict(list)
     for row, label in enumerate(examples.labels):
@@ -43,8 +43,8 @@ def carve(
     keys = examples.keys
     parts: tuple[list[int], list[int], list[int]] = ([], [], [])
     for rows in classes.values():
-        drawn = sorted(rows, key=lambda row: _rank(seed, keys[row]))
-        first, second = shares(len(drawn), validation, test)
+        drawn = sorted(rows, key=lambda row: _hash(seed, keys[row]))
+        first, second = count_held_out(len(drawn), validation, test)
         parts[1].extend(drawn[:first])
         parts[2].extend(drawn[first : first + second])
         parts[0].extend(drawn[first + second :])
@@ -54,23 +54,18 @@ def carve(
 def split(
     collection: Collection, validation: float, test: float, seed: int
 ) -> tuple[Examples, Examples, Examples]:
-    """Returns train, validation and test; those that the source lacks are carved from train."""
-    given_validation, given_test = collection.validation, collection.test
-    train, held, kept = carve(
-        collection.train,
-        0.0 if given_validation else validation,
-        0.0 if given_test else test,
+    """Returns train, validation and test; those that the source lacks are taken from train."""
+    source = collection.train
+    train, held, kept = assign_rows(
+        source,
+        0.0 if collection.validation else validation,
+        0.0 if collection.test else test,
         seed,
     )
-    source = collection.train
-    parts = (
-        source.take(train),
-        given_validation or source.take(held),
-        given_test or source.take(kept),
-    )
-    if not len(parts[1]):
+    first = collection.validation or source.take(held)
+    if not len(first):
         raise DataError("no class has the 2 images that a validation split needs")
-    return parts
+    return source.take(train), first, collection.test or source.take(kept)
 
 
 def check_classes(labels: Sequence[int], class_names: Sequence[str], where: str) -> None:
@@ -84,5 +79,5 @@ def check_classes(labels: Sequence[int], class_names: Sequence[str], where: str)
             raise DataError(f"{where}: class {name!r} is empty, it has no training image")
 
 
-def _rank(seed: int, key: str) -> bytes:
+def _hash(seed: int, key: str) -> bytes:
     return hashlib.sha256(f"{seed}/{key}".encode("utf-8", "surrogateescape")).digest()

@@ -7,15 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from cnnsearch.data.sources.class_folders import ROLES
-from cnnsearch.data.sources.folder import FileExamples, listed, shown
-from cnnsearch.data.sources.protocol import Collection, are_characters, digest
-from cnnsearch.data.sources.split import check_classes, natural
+from cnnsearch.data.sources.folder import FileExamples, FolderSource, describe_listing, list_file
+from cnnsearch.data.sources.protocol import (
+    Collection,
+    Folders,
+    Source,
+    are_characters,
+    digest,
+    printable,
+)
+from cnnsearch.data.sources.split import check_classes, sort_naturally
 from cnnsearch.errors import DataError
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".pq")
+_PARQUET = (".parquet", ".pq")
+SUFFIXES = (".csv", ".tsv", *_PARQUET)
 _PATHS = ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path")
 _LABELS = ("label", "class", "class_name", "category")
 _SPLITS = ("split", "subset")
@@ -25,7 +33,7 @@ MOST_ROWS = 50_000_000
 
 @dataclass(frozen=True)
 class Row:
-    """One row: where it is in the table, and what it says."""
+    """One row: where it is in the table, and its values."""
 
     where: str
     path: str
@@ -33,30 +41,38 @@ class Row:
     role: str
 
 
-class TableSource:
+class TableSource(Source):
     """A table with a column of paths, one of labels and, if there is, one of splits.
 
     Relative paths start at the table's folder; a label's text is the name of its class.
     """
 
+    kind = "table"  # of no plan: its examples are files, as those of a folder
+    form = "a .csv or .parquet of path,label"
+
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self.name = shown(path)
+        self.name = printable(path)
+
+    @classmethod
+    def recognize(cls, text: str, folders: Folders) -> Self | None:
+        path = Path(text).expanduser()
+        return cls(path) if path.suffix.lower() in SUFFIXES and path.is_file() else None
 
     def witness(self) -> str:
-        """Changes whenever the source may have changed."""
-        found = self._listed
-        plans = [part.plan() for part in (found.train, found.validation, found.test) if part]
-        return digest("table", found.class_names, *plans)
+        return digest("table", *describe_listing(self._listed))
 
     def open(self) -> Collection:
-        """Lists the examples."""
         return self._listed
+
+    @classmethod
+    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> FileExamples:
+        return FolderSource.reopen(plan, folder)
 
     @cached_property
     def _listed(self) -> Collection:
-        rows = _rows(self.path, self.name)
-        names = tuple(sorted({row.label for row in rows if row.role == "train"}, key=natural))
+        rows = _read_rows(self.path, self.name)
+        names = tuple(sorted({r.label for r in rows if r.role == "train"}, key=sort_naturally))
         known = {name: index for index, name in enumerate(names)}
         for row in rows:
             if row.label not in known:
@@ -65,38 +81,32 @@ class TableSource:
                     "has no training image"
                 )
         parts = {role: self._examples(rows, role, known) for role in {row.role for row in rows}}
-        self._check_there(list(parts.values()))
-        check_classes(parts["train"].labels if "train" in parts else (), names, self.name)
+        self._check_exist([file for part in parts.values() for file in part.files])
+        check_classes(parts["train"].labels, names, self.name)
         held = (parts.get("validation"), parts.get("test"))
         return Collection(names, parts["train"], *held, flip=not are_characters(names))
 
     def _examples(self, rows: Sequence[Row], role: str, known: Mapping[str, int]) -> FileExamples:
         root = self.path.parent
-        files = [listed(root, row.path, known[row.label]) for row in rows if row.role == role]
+        files = [list_file(root, row.path, known[row.label]) for row in rows if row.role == role]
         return FileExamples(tuple(sorted(files, key=lambda file: file.path)), root)
 
-    def _check_there(self, parts: Sequence[FileExamples]) -> None:
-        """One file that is missing is a bad image; if all are, they are elsewhere."""
-        files = [file for part in parts for file in part.files]
+    def _check_exist(self, files: Sequence[Any]) -> None:
+        """Refuses a table none of whose files exists; a single missing one is a bad image."""
         if all(file.size < 0 for file in files):
-            first = shown(self.path.parent / files[0].path)
+            first = printable(self.path.parent / files[0].path)
             raise DataError(
-                f"{self.name}: none of its {len(files)} files is there, such as {first}; "
+                f"{self.name}: none of its {len(files)} files exists, such as {first}; "
                 "relative paths start at the folder of the table"
             )
 
 
-def is_table(path: Path) -> bool:
-    """Tells by a file's name whether it is a table that can be read."""
-    return path.suffix.lower() in SUFFIXES
-
-
-def _rows(path: Path, name: str) -> list[Row]:
-    read = _parquet if path.suffix.lower() in (".parquet", ".pq") else _csv
+def _read_rows(path: Path, name: str) -> list[Row]:
+    read = _read_parquet if path.suffix.lower() in _PARQUET else _read_csv
     rows: list[Row] = []
     seen: dict[str, str] = {}
     for where, values in read(path, name):
-        row = _row(f"{name}, {where}", where, values)
+        row = _check_row(f"{name}, {where}", where, values)
         if row.path in seen:
             raise DataError(f"{name}, {where}: {row.path!r} is listed before, in {seen[row.path]}")
         seen[row.path] = where
@@ -108,8 +118,8 @@ def _rows(path: Path, name: str) -> list[Row]:
     return rows
 
 
-def _row(place: str, where: str, values: Sequence[Any]) -> Row:
-    """Checks the path, the label and, unless None, the split of one row."""
+def _check_row(place: str, where: str, values: Sequence[Any]) -> Row:
+    """Returns a row whose path, label and split are valid."""
     path, label, split = values
     for what, value in (("path", path), ("label", label)):
         if value is None or value != value or not str(value).strip():
@@ -125,19 +135,19 @@ def _row(place: str, where: str, values: Sequence[Any]) -> Row:
     return Row(where, os.path.normpath(path.strip()), str(label).strip(), role)
 
 
-def _csv(path: Path, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
+def _read_csv(path: Path, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = csv.reader(file, delimiter=_delimiter(file.readline()), strict=True)
+            lines = csv.reader(file, delimiter=_find_delimiter(file.readline()), strict=True)
             file.seek(0)
-            yield from _records(lines, name)
+            yield from _read_records(lines, name)
     except UnicodeDecodeError as error:
         raise DataError(f"{name}: is not UTF-8 text ({error.reason} at {error.start})") from error
     except OSError as error:
         raise DataError(f"{name} cannot be read: {error.strerror}") from error
 
 
-def _records(lines: Any, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
+def _read_records(lines: Any, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
     header: list[str] | None = None
     try:
         for values in lines:
@@ -146,7 +156,7 @@ def _records(lines: Any, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
                 continue
             if header is None:
                 header = values
-                columns = _columns(header, name)
+                columns = _find_columns(header, name)
             elif len(values) != len(header):
                 raise DataError(
                     f"{name}, {where}: {len(values)} values, the header has {len(header)}"
@@ -159,23 +169,24 @@ def _records(lines: Any, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
         raise DataError(f"{name}: is empty; it needs a header, such as path,label")
 
 
-def _delimiter(header: str) -> str:
+def _find_delimiter(header: str) -> str:
     try:
         return csv.Sniffer().sniff(header, ",;\t|").delimiter
     except csv.Error:  # one column
         return ","
 
 
-def _parquet(path: Path, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
+def _read_parquet(path: Path, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
     try:
         parquet: Any = importlib.import_module("pyarrow.parquet")
     except ImportError as error:
         raise DataError(f"{name}: pyarrow is not installed (pip install pyarrow)") from error
     try:
         header = list(parquet.read_schema(path).names)
-        columns = _columns(header, name)
+        columns = _find_columns(header, name)
         wanted = [header[column] for column in columns if column is not None]
-        _check_rows(parquet.ParquetFile(path).metadata, name)
+        if (rows := parquet.ParquetFile(path).metadata.num_rows) > MOST_ROWS:
+            raise DataError(f"{name}: {rows:,} rows, more than {MOST_ROWS:,}")
         table = parquet.read_table(path, columns=wanted)
         values = [table.column(name).to_pylist() for name in wanted]
     except (OSError, ValueError, TypeError, KeyError, NotImplementedError, MemoryError) as error:
@@ -187,14 +198,9 @@ def _parquet(path: Path, name: str) -> Iterator[tuple[str, Sequence[Any]]]:
         yield f"row {number}", row
 
 
-def _check_rows(metadata: Any, name: str) -> None:
-    if metadata.num_rows > MOST_ROWS:
-        raise DataError(f"{name}: {metadata.num_rows:,} rows, more than {MOST_ROWS:,}")
-
-
-def _columns(header: Sequence[str], name: str) -> tuple[int, int, int | None]:
+def _find_columns(header: Sequence[str], name: str) -> tuple[int, int, int | None]:
     """Returns the positions of path, label and split."""
-    path, label, split = (_column(header, known, name) for known in (_PATHS, _LABELS, _SPLITS))
+    path, label, split = (_find_column(header, known, name) for known in (_PATHS, _LABELS, _SPLITS))
     for place, known in ((path, _PATHS), (label, _LABELS)):
         if place is None:
             raise DataError(
@@ -204,7 +210,7 @@ def _columns(header: Sequence[str], name: str) -> tuple[int, int, int | None]:
     return path or 0, label or 0, split
 
 
-def _column(header: Sequence[str], known: Sequence[str], name: str) -> int | None:
+def _find_column(header: Sequence[str], known: Sequence[str], name: str) -> int | None:
     places = [place for place, column in enumerate(header) if column.strip().lower() in known]
     if len(places) > 1:
         several = " and ".join(repr(header[place]) for place in places)
