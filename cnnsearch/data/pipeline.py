@@ -18,7 +18,7 @@ from cnnsearch.data.materialize import (
 )
 from cnnsearch.data.sources import cache
 from cnnsearch.data.sources.decode import native_channels
-from cnnsearch.data.sources.protocol import Examples, Source, digest
+from cnnsearch.data.sources.protocol import Examples, Openable, digest
 from cnnsearch.data.sources.split import split
 from cnnsearch.errors import DataError
 
@@ -39,7 +39,7 @@ class Options:
 
 
 def build(
-    source: Source, options: Options, root: Path, progress: Progress | None = None
+    source: Openable, options: Options, root: Path, progress: Progress | None = None
 ) -> Dataset:
     """Returns the data set, from the cache if this very source has been decoded before."""
     entry = root / "index" / f"{digest(_VERSION, source.witness(), options)}.json"
@@ -52,7 +52,7 @@ def build(
 
 
 def _decode_source(
-    source: Source, options: Options, root: Path, progress: Progress | None
+    source: Openable, options: Options, root: Path, progress: Progress | None
 ) -> dict[str, Any]:
     """Decodes train and validation, plans test, and returns the entry for the index."""
     listed = source.open()
@@ -117,7 +117,9 @@ def _plan_test(directory: Path, test: Examples, shape: Shape) -> str:
     plan = test.plan()
     if plan is None:
         if not (directory / "test").exists():
-            decode_whole(directory / "test", test, shape, False)
+            with cache.staging(directory) as stage:
+                decode_whole(stage, test, shape, False)
+                cache.publish(stage, directory / "test", replace=False)
         return "test"
     name = f"test-{digest(*plan.items())}"
     cache.write_json(directory / f"{name}.json", plan)

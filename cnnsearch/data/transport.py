@@ -1,4 +1,4 @@
-"""How a data set comes to a machine that does not see the cache: as arrays, in pieces."""
+"""Sends a data set to a machine that does not see the cache: as arrays, in pieces."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -12,8 +12,8 @@ from cnnsearch.data.sources import cache
 from cnnsearch.data.views import JoinedSplit, StratifiedShare
 
 PIECE = 64 * 2**20
-"""Bytes of images that travel together, unless one image is larger."""
-_TRAINED = ("train", "validation")
+"""Most bytes of images in a piece, unless one image is larger."""
+_SENT = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -32,22 +32,22 @@ class Piece:
 
 
 def is_here(data: Dataset) -> bool:
-    """Tells whether this machine sees the images of train and validation where they should lie.
+    """Whether this machine sees the images of train and validation.
 
-    A place in a cache is named by the content and comes to be in one step, so what is there is it.
+    A folder of the cache is named by its content and appears in one step, so it is not read.
     """
     parts: list[Split] = [data.train, data.validation]
     return all(part.materialised for part in parts if part.count)
 
 
-def pieces(data: Dataset, size: int = PIECE) -> Iterator[Piece]:
-    """Yields the images and labels of train and validation; a piece at a time is in memory.
+def pack(data: Dataset, size: int = PIECE) -> Iterator[Piece]:
+    """Yields the images and labels of train and validation; one piece at a time is in memory.
 
     Args:
-        data: that is here.
-        size: bytes of a piece's images at most.
+        data: On this machine.
+        size: Most bytes of a piece's images.
     """
-    for name in _TRAINED:
+    for name in _SENT:
         split: Split = getattr(data, name)
         if not split.count:
             continue
@@ -58,31 +58,34 @@ def pieces(data: Dataset, size: int = PIECE) -> Iterator[Piece]:
             yield Piece(name, np.ascontiguousarray(split.read(rows)), labels[rows])
 
 
-def unpack(data: Dataset, arriving: Iterable[Piece], root: Path) -> Dataset:
-    """Returns the data set with its images below ``root``, written there unless they are already.
+def unpack(data: Dataset, pieces: Iterable[Piece], root: Path) -> Dataset:
+    """Returns the data set with its images below ``root``, written there unless they exist.
 
-    The test split stays behind.
+    The test split is not sent.
 
     Args:
-        data: as it is where it came from.
-        arriving: all :func:`pieces`, in order.
-        root: of a cache of this machine.
+        data: On the machine that packed it.
+        pieces: All of :func:`pack`, in order.
+        root: Of a cache of this machine.
 
     Raises:
-        DataError: the folder cannot be written.
+        DataError: The folder cannot be written.
     """
     place = root / data.fingerprint
     if not place.is_dir():
-        with cache.writing(root), cache.staging(root) as stage:
-            _write(data, iter(arriving), stage)
+        with cache.staging(root) as stage:
+            _write(data, iter(pieces), stage)
             cache.publish(stage, place, replace=False)
-    train, validation = (_at(getattr(data, name), place / name) for name in _TRAINED)
+    train, validation = (
+        Split(split.name, split.count, split.shape, place / split.name, streamed=_streams(split))
+        for split in (data.train, data.validation)
+    )
     return replace(data, train=train, validation=validation)
 
 
-def _write(data: Dataset, arriving: Iterator[Piece], stage: Path) -> None:
-    piece = next(arriving, None)
-    for name in _TRAINED:
+def _write(data: Dataset, pieces: Iterator[Piece], stage: Path) -> None:
+    piece = next(pieces, None)
+    for name in _SENT:
         (stage / name).mkdir()
         labels: list[int] = []
         with cache.ArrayFile(stage / name / "images.npy", data.input) as file:
@@ -90,17 +93,11 @@ def _write(data: Dataset, arriving: Iterator[Piece], stage: Path) -> None:
                 for image in piece.images:
                     file.append(image)
                 labels += piece.labels.tolist()
-                piece = next(arriving, None)
+                piece = next(pieces, None)
         cache.write_labels(stage / name / "labels.npy", labels)
 
 
-def _at(split: Split, place: Path) -> Split:
-    return Split(split.name, split.count, split.shape, place, streamed=_streamed(split))
-
-
-def _streamed(split: Split) -> bool:
+def _streams(split: Split) -> bool:
     if isinstance(split, JoinedSplit):
-        return any(map(_streamed, split.parts))
-    if isinstance(split, StratifiedShare):
-        return _streamed(split.base)
-    return split.streamed
+        return any(map(_streams, split.parts))
+    return _streams(split.base) if isinstance(split, StratifiedShare) else split.streamed

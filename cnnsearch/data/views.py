@@ -3,46 +3,42 @@
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.dataset import Dataset, Split
+from cnnsearch.data.sources.cache import ArrayFile
 from cnnsearch.data.sources.protocol import digest
 from cnnsearch.errors import DataError
 
-if TYPE_CHECKING:
-    Images = npt.NDArray[np.uint8]
-    Labels = npt.NDArray[np.int32]
-    Rows = npt.NDArray[np.intp]
+Images = npt.NDArray[np.uint8]
+Labels = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.intp]
+_BLOCK = 64
 
 
 @dataclass(frozen=True, kw_only=True)
 class JoinedSplit(Split):
-    """Splits one after another.
+    """Splits one after another; `images` copies them into memory, `read` only some rows.
 
     Attributes:
-        parts: of the same shape of images.
+        parts: With images of the same shape.
     """
 
     parts: tuple[Split, ...]
 
     @property
     def materialised(self) -> bool:
-        """Whether all parts lie decoded in the cache."""
         return all(part.materialised for part in self.parts)
 
-    def images(self) -> "Images":
-        """Returns a copy of all images in memory; `read` does with less."""
+    def images(self) -> Images:
         return np.concatenate([part.images() for part in self.parts])
 
-    def labels(self) -> "Labels":
-        """Returns the class indices as int32 (N,)."""
+    def labels(self) -> Labels:
         return np.concatenate([part.labels() for part in self.parts])
 
-    def read(self, rows: "Rows") -> "Images":
-        """Returns the images of these rows, in order."""
+    def read(self, rows: Rows) -> Images:
         found = np.empty((len(rows), *self.shape), np.uint8)
         start = 0
         for part in self.parts:
@@ -54,12 +50,12 @@ class JoinedSplit(Split):
 
 @dataclass(frozen=True, kw_only=True)
 class StratifiedShare(Split):
-    """A share of a split that has each class in its proportion, drawn by a seed.
+    """A random share of a split, the same of each class; `images` copies it into memory.
 
     Attributes:
-        base: what it is a share of.
-        share: in (0, 1].
-        seed: of the draw.
+        base: The whole split.
+        share: In (0, 1].
+        seed: Of the draw.
     """
 
     base: Split
@@ -68,28 +64,24 @@ class StratifiedShare(Split):
 
     @property
     def materialised(self) -> bool:
-        """Whether the whole split lies decoded in the cache."""
         return self.base.materialised
 
-    def images(self) -> "Images":
-        """Returns a copy of these images in memory; `read` does with less."""
-        return self.base.read(self._rows())
+    def images(self) -> Images:
+        return self.base.read(self._draw())
 
-    def labels(self) -> "Labels":
-        """Returns the class indices as int32 (N,)."""
-        return np.asarray(self.base.labels()[self._rows()])
+    def labels(self) -> Labels:
+        return np.asarray(self.base.labels()[self._draw()])
 
-    def read(self, rows: "Rows") -> "Images":
-        """Returns the images of these rows, in order."""
-        return self.base.read(self._rows()[rows])
+    def read(self, rows: Rows) -> Images:
+        return self.base.read(self._draw()[rows])
 
-    def _rows(self) -> "Rows":
-        return stratified(self.base, self.share, self.seed)
+    def _draw(self) -> Rows:
+        return draw_stratified(self.base, self.share, self.seed)
 
 
 @lru_cache(maxsize=4)
-def stratified(split: Split, share: float, seed: int) -> "Rows":
-    """Returns the rows of a share of a split, sorted: of every class its part, one at least."""
+def draw_stratified(split: Split, share: float, seed: int) -> Rows:
+    """Returns the sorted rows of a share of a split: that share of every class, one at least."""
     labels = np.asarray(split.labels())
     draw = np.random.default_rng([seed, 0x5348]).permutation(len(labels))
     kept = []
@@ -99,34 +91,46 @@ def stratified(split: Split, share: float, seed: int) -> "Rows":
     return np.sort(np.concatenate(kept))
 
 
-def join(data: Dataset) -> Dataset:
-    """Returns the data set with validation as part of train, and no validation."""
+def join_validation(data: Dataset) -> Dataset:
+    """Returns the data set with validation as part of train, and an empty validation split."""
     train, validation = data.train, data.validation
     if not validation.count:
         return data
-    joined = JoinedSplit(
-        "train", train.count + validation.count, train.shape, train.directory,
-        parts=(train, validation),
-    )  # fmt: skip
+    count = train.count + validation.count
+    joined = JoinedSplit("train", count, train.shape, train.directory, parts=(train, validation))
     empty = Split("validation", 0, train.shape, Path(train.directory).parent / "none")
     fingerprint = digest(data.fingerprint, "joined")
     return replace(data, train=joined, validation=empty, fingerprint=fingerprint)
 
 
-def thin(data: Dataset, share: float, seed: int) -> Dataset:
-    """Returns the data set with a stratified share of train; all else stays as it is.
+def take_share(data: Dataset, share: float, seed: int = 0) -> Dataset:
+    """Returns the data set with a stratified share of train; validation and test stay.
+
+    Args:
+        data: Whole.
+        share: In (0, 1].
+        seed: Of the draw.
 
     Raises:
-        DataError: the share is not within (0, 1].
+        DataError: The share is not within (0, 1].
     """
     if not 0 < share <= 1:
         raise DataError(f"train share: expected more than 0 and at most 1, got {share:g}")
     if share == 1:
         return data
     train = data.train
-    count = len(stratified(train, share, seed))
+    count = len(draw_stratified(train, share, seed))
     part = StratifiedShare(
         "train", count, train.shape, train.directory, base=train, share=share, seed=seed
     )
     fingerprint = digest(data.fingerprint, "share", share, seed)
     return replace(data, train=part, fingerprint=fingerprint)
+
+
+def write_images(split: Split, path: Path) -> None:
+    """Writes the images of a split to an .npy file, a few at a time."""
+    count = len(split.labels())
+    with ArrayFile(path, split.shape) as file:
+        for start in range(0, count, _BLOCK):
+            for pixels in split.read(np.arange(start, min(start + _BLOCK, count))):
+                file.append(pixels)

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnsearch.data import Dataset, source_of
+from cnnsearch.data import Dataset, save_source
 from cnnsearch.engine.display.callback import Watcher
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import (
@@ -77,7 +77,7 @@ def search(
 
     Args:
         space: a space, the name of one that ships, a published network's, or a file.
-        data: what `load` takes, such as a folder, or what `source_of` takes: a `Dataset`, arrays
+        data: what `load` takes, such as a folder, or what `save_source` takes: a `Dataset`, arrays
             ``(x, y)``, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a dict of splits.
         strategy: ``evolution``, ``random``, ``bayesian``, ``hyperband`` or ``grid``.
         trials: how many candidates in all, besides those that fail, which are replaced; None: until
@@ -128,7 +128,7 @@ def search(
     settings = Settings(
         space=loaded.text,
         source=loaded.source,
-        data=source_of(data, root / ".cache"),
+        data=save_source(data, root / ".cache"),
         strategy=strategy,
         epochs=epochs,
         max_params=None if max_params is None else parse_amount(max_params, "--max-params"),

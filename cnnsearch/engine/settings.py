@@ -11,6 +11,7 @@ from pydantic import TypeAdapter, ValidationError
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.data import Dataset, load
 from cnnsearch.data.dataset import BATCHES_HELD
+from cnnsearch.data.views import take_share
 from cnnsearch.errors import CnnsearchError, RunError, nearest
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.runs.directory import RunDirectory
@@ -147,7 +148,7 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     )
     _check_batches(settings, space, data)
     memory = settings.max_memory or environment.available_memory()
-    return data.within(memory).subset(settings.train_share, seed)
+    return take_share(data.within(memory), settings.train_share, seed)
 
 
 def _check_batches(settings: Settings, space: SearchSpace, data: Dataset) -> None:

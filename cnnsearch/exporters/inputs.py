@@ -10,7 +10,7 @@ import numpy as np
 
 from cnnsearch.data.dataset import Split
 from cnnsearch.data.sources.decode import decode
-from cnnsearch.data.sources.npy_rows import write_images
+from cnnsearch.data.views import write_images
 from cnnsearch.engine.settings import pixel_statistics
 from cnnsearch.errors import ExportError
 from cnnsearch.exporters.formats import Target

@@ -103,14 +103,14 @@ def _first_installed(path: Path, found: Sequence[Target]) -> tuple[Path, str]:
 
 
 def _pixels(path: Path, facts: Mapping[str, Any]) -> Any:
-    from cnnsearch.data.sources.decode import decode, reason_of
+    from cnnsearch.data.sources.decode import decode, describe_error
     from cnnsearch.errors import DataError
 
     height, width, channels = facts["input"]
     try:
         return decode(path.read_bytes(), (height, width), channels)
     except Exception as error:  # whatever a malformed file makes Pillow raise
-        raise DataError(f"{path}: not an image: {reason_of(error)}") from None
+        raise DataError(f"{path}: not an image: {describe_error(error)}") from None
 
 
 def _first(error: Exception) -> str:

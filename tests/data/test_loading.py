@@ -44,7 +44,7 @@ def test_an_unknown_name_gets_the_nearest_and_the_forms(
     (tmp_path / "flowers").mkdir()
     message = refusal("digts", tmp_path)
     assert "unknown data set 'digts', did you mean 'digits'?" in message
-    assert "a folder of class folders, a .zip or .tar of one" in message
+    assert "a .zip or .tar of class folders, a folder of class folders" in message
     assert "'tfds:mnist'" in refusal("mnist", tmp_path)
     assert "did you mean 'flowers'?" in refusal("flower", tmp_path)
     assert "unknown data set 'csv:x.csv'" in refusal("csv:x.csv", tmp_path)

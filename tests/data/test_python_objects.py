@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnsearch.data import Dataset, from_arrays, load, source_of
+from cnnsearch.data import Dataset, from_arrays, load, save_source
+from cnnsearch.data.views import take_share
 from cnnsearch.errors import DataError
 
 
@@ -22,7 +23,7 @@ def read(source: str, cache: Path, **options: object) -> Dataset:
 
 
 def opened(data: object, cache: Path, **options: object) -> Dataset:
-    return read(source_of(data, cache), cache, **options)
+    return read(save_source(data, cache), cache, **options)
 
 
 def refusal(data: object, cache: Path, **options: object) -> str:
@@ -51,16 +52,16 @@ def test_arrays(tmp_path: Path) -> None:
     assert (data.train.count, data.validation.count, data.test.count) == (36, 12, 12)
     assert not data.test.materialised
     assert pairs(data) == as_pairs(x, y)
-    assert data.source == source_of((x, y), tmp_path) == source_of([x, y[:, None]], tmp_path)
+    assert data.source == save_source((x, y), tmp_path) == save_source([x, y[:, None]], tmp_path)
     assert data.source.startswith("python:")
     order = np.random.default_rng(0).permutation(len(x))
-    assert source_of((x[order], y[order]), tmp_path) == data.source
-    assert source_of((x, y[order]), tmp_path) != data.source
+    assert save_source((x[order], y[order]), tmp_path) == data.source
+    assert save_source((x, y[order]), tmp_path) != data.source
     assert not list(tmp_path.glob(".partial*"))
 
 
 def test_the_name_alone_finds_them_again_at_any_size(tmp_path: Path) -> None:
-    source = source_of(colours(), tmp_path)
+    source = save_source(colours(), tmp_path)
     assert read(source, tmp_path, image=(5, 6)).train.shape == (5, 6, 3)
     assert read(source, tmp_path, channels=1).channels == 1
     with pytest.raises(DataError, match="not in the cache any more; give search"):
@@ -83,11 +84,11 @@ def test_given_splits(tmp_path: Path) -> None:
 
 def test_values_and_labels_of_many_kinds(tmp_path: Path) -> None:
     x, y = colours()
-    wanted = source_of((x, y), tmp_path)
+    wanted = save_source((x, y), tmp_path)
     for images in (x / 255.0, x.astype(np.float32), x.astype(np.int64)):
-        assert source_of((images, y), tmp_path) == wanted
+        assert save_source((images, y), tmp_path) == wanted
     for labels in (np.eye(3)[y], np.eye(3, dtype=int)[y], y.astype(np.float32)[:, None]):
-        assert source_of((x, labels), tmp_path) == wanted
+        assert save_source((x, labels), tmp_path) == wanted
     masks = x[..., 0] > 127
     assert opened((masks, y), tmp_path).train.images().max() == 255
     assert opened((x[..., 0], y), tmp_path).channels == 1
@@ -103,11 +104,11 @@ def test_a_data_set_that_was_loaded(tmp_path: Path) -> None:
         digits, tmp_path, image=(16, 16)
     )
     assert "candidates read 8x8x3" in refusal(digits, tmp_path, image=(8, 8), channels=3)
-    assert "train_share= takes a part" in refusal(digits.subset(0.5), tmp_path)
+    assert "train_share= takes a part" in refusal(take_share(digits, 0.5), tmp_path)
 
 
 def test_names_and_paths_pass(photos: Path, tmp_path: Path) -> None:
-    assert source_of("digits", tmp_path) == "digits"
+    assert save_source("digits", tmp_path) == "digits"
     assert opened(photos, tmp_path).class_names == ("box", "disc 2", "disc 10")
 
 
@@ -121,7 +122,7 @@ X, Y = colours()
         (7, "got int"),
         (X, "got numpy.ndarray"),
         ((X, list(Y)), "got a tuple of ndarray, list"),
-        (((X, Y), (X, Y)), "2 splits are given, say which is which"),
+        (((X, Y), (X, Y)), "2 splits are given, name them"),
         ({}, "no 'train' among nothing"),
         ({"train": X}, "data['train']: expected arrays (x, y)"),
         ({"train": (X, Y), "tset": (X, Y)}, "'tset' is not one of 'train', 'validation', 'test'"),
@@ -171,7 +172,7 @@ def test_tf_data(tf: Any, change: Callable[[Any], Any], tmp_path: Path) -> None:
     x, y = colours()
     stream = change(tf.data.Dataset.from_tensor_slices((x, y)))
     data = opened(stream, tmp_path)
-    assert data.source == source_of((x, y), tmp_path)
+    assert data.source == save_source((x, y), tmp_path)
     assert pairs(data) == as_pairs(x, y)
     parts = {"train": stream, "test": stream.take(3)}
     assert opened(parts, tmp_path).train.count == 48
@@ -233,15 +234,16 @@ def test_py_dataset(tmp_path: Path) -> None:
         def num_batches(self) -> None:
             return None
 
-    assert source_of(Batches(), tmp_path) == source_of((x, y), tmp_path)
+    assert save_source(Batches(), tmp_path) == save_source((x, y), tmp_path)
     assert "has no end" in refusal(Endless(), tmp_path)
 
 
 def test_arrays_import_no_framework(tmp_path: Path) -> None:
     program = (
-        "import sys, numpy as np; from pathlib import Path; from cnnsearch.data import source_of; "
+        "import sys, numpy as np; from pathlib import Path; "
+        "from cnnsearch.data import save_source; "
         "x = np.zeros((8, 4, 4), np.uint8); "
-        f"source_of((x, np.arange(8) % 2), Path({str(tmp_path)!r})); "
+        f"save_source((x, np.arange(8) % 2), Path({str(tmp_path)!r})); "
         "print([m for m in ('tensorflow', 'keras', 'PIL.Image', 'sklearn') if m in sys.modules])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)

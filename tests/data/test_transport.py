@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cnnsearch.data import Dataset
-from cnnsearch.data.transport import is_here, pieces, unpack
+from cnnsearch.data.transport import is_here, pack, unpack
+from cnnsearch.data.views import join_validation, take_share
 
 VIEWS = ("whole", "joined", "share", "streamed")
 
@@ -15,9 +16,9 @@ VIEWS = ("whole", "joined", "share", "streamed")
 def view(data: Dataset, kind: str) -> Dataset:
     made = {
         "whole": lambda: data,
-        "joined": data.joined,
-        "share": lambda: data.subset(0.3, 7),
-        "streamed": lambda: data.within(1).subset(0.5, 1),
+        "joined": lambda: join_validation(data),
+        "share": lambda: take_share(data, 0.3, 7),
+        "streamed": lambda: take_share(data.within(1), 0.5, 1),
     }
     return made[kind]()
 
@@ -25,7 +26,7 @@ def view(data: Dataset, kind: str) -> Dataset:
 @pytest.mark.parametrize("kind", VIEWS)
 def test_what_arrives_is_what_was_sent(digits: Dataset, tmp_path: Path, kind: str) -> None:
     sent = view(digits, kind)
-    parts = list(pieces(sent, size=4096))
+    parts = list(pack(sent, size=4096))
     assert len(parts) > 4 and all(part.images.nbytes <= 4096 for part in parts)
     arrived = unpack(sent, parts, tmp_path)
     for name in ("train", "validation"):
@@ -40,7 +41,7 @@ def test_what_arrives_is_what_was_sent(digits: Dataset, tmp_path: Path, kind: st
 
 
 def test_it_is_written_once(digits: Dataset, tmp_path: Path) -> None:
-    first = unpack(digits, pieces(digits), tmp_path)
+    first = unpack(digits, pack(digits), tmp_path)
     again = unpack(digits, iter(()), tmp_path)
     assert first == again
     assert not list(tmp_path.glob(".partial-*"))
@@ -48,6 +49,6 @@ def test_it_is_written_once(digits: Dataset, tmp_path: Path) -> None:
 
 def test_a_machine_without_the_cache_lacks_the_images(digits: Dataset) -> None:
     elsewhere = replace(digits.train, directory=Path("nowhere") / "train")
-    assert is_here(digits) and is_here(digits.joined()) and is_here(digits.subset(0.5))
+    assert is_here(digits) and is_here(join_validation(digits)) and is_here(take_share(digits, 0.5))
     assert not is_here(replace(digits, train=elsewhere))
-    assert not is_here(replace(digits, train=elsewhere).subset(1.0).joined())
+    assert not is_here(join_validation(take_share(replace(digits, train=elsewhere), 1.0)))

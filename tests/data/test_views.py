@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from cnnsearch.data import Dataset, load
+from cnnsearch.data.views import join_validation, take_share
 from cnnsearch.errors import DataError
 
 
@@ -16,7 +17,7 @@ def digits(tmp_path: Path) -> Dataset:
 
 
 def test_joined_has_train_and_then_validation(digits: Dataset) -> None:
-    joined = pickle.loads(pickle.dumps(digits.joined()))
+    joined = pickle.loads(pickle.dumps(join_validation(digits)))
     first, count = digits.train.count, digits.train.count + digits.validation.count
     assert (joined.train.count, joined.validation.count) == (count, 0)
     assert joined.test == digits.test
@@ -30,7 +31,7 @@ def test_joined_has_train_and_then_validation(digits: Dataset) -> None:
 
 
 def test_a_share_has_every_class_in_its_proportion(digits: Dataset) -> None:
-    part = digits.subset(0.25, seed=3).train
+    part = take_share(digits, 0.25, seed=3).train
     whole = np.bincount(digits.train.labels())
     assert np.abs(np.bincount(part.labels()) - whole * 0.25).max() <= 0.5
     assert part.count == len(part.labels()) == len(part.images())
@@ -39,18 +40,18 @@ def test_a_share_has_every_class_in_its_proportion(digits: Dataset) -> None:
 
 
 def test_a_share_is_decided_by_its_seed_and_leaves_the_rest(digits: Dataset) -> None:
-    one, same, other = (digits.subset(0.1, seed=seed) for seed in (1, 1, 2))
+    one, same, other = (take_share(digits, 0.1, seed=seed) for seed in (1, 1, 2))
     np.testing.assert_array_equal(one.train.images(), same.train.images())
     assert one.fingerprint == same.fingerprint != other.fingerprint
     assert not np.array_equal(one.train.images(), other.train.images())
     assert (one.validation, one.test, one.mean) == (digits.validation, digits.test, digits.mean)
-    assert digits.subset(1.0) is digits
+    assert take_share(digits, 1.0) is digits
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.5, float("nan")])
 def test_a_share_is_more_than_nothing_and_at_most_all(digits: Dataset, share: float) -> None:
     with pytest.raises(DataError, match="more than 0 and at most 1"):
-        digits.subset(share)
+        take_share(digits, share)
 
 
 def test_streamed_reads_what_mapped_reads(digits: Dataset) -> None:
@@ -59,7 +60,7 @@ def test_streamed_reads_what_mapped_reads(digits: Dataset) -> None:
     assert streamed.validation.streamed
     assert streamed.fingerprint == digits.fingerprint
     rows = np.array([1000, 3, 3, 0, 512])
-    for data in (streamed, streamed.joined(), streamed.subset(1.0)):
+    for data in (streamed, join_validation(streamed), take_share(streamed, 1.0)):
         np.testing.assert_array_equal(data.train.read(rows), digits.train.images()[rows])
     test = np.arange(digits.test.count)
     np.testing.assert_array_equal(streamed.test.read(test), digits.test.images())

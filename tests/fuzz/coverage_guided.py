@@ -18,7 +18,7 @@ import atheris
 sys.path.insert(0, str(Path(__file__).parents[2]))
 # The C libraries are not instrumented, and pydantic needs its modules as they are.
 with atheris.instrument_imports(include=["cnnsearch"]):
-    from cnnsearch.data.sources.decode import _decoded
+    from cnnsearch.data.sources.decode import decode_item
     from cnnsearch.errors import CnnsearchError, one_line
     from cnnsearch.space.search_space import SearchSpace
     from cnnsearch.utils.safe_yaml import read_yaml
@@ -40,7 +40,7 @@ def try_space(data: bytes) -> None:
 
 def try_image(data: bytes) -> None:
     """An image is decoded, or there is a reason in one line."""
-    found = _decoded(lambda: data, (8, 8), 3)
+    found = decode_item(lambda: data, (8, 8), 3)
     if found.pixels is None and not one_line(found.reason):
         raise ValueError("no reason")
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from cnnsearch.data import load
-from cnnsearch.data.sources.decode import _decoded
+from cnnsearch.data.sources.decode import decode_item
 from cnnsearch.errors import DataError
 
 FORMATS = ("JPEG", "PNG", "GIF", "BMP", "WEBP", "TIFF")
@@ -97,7 +97,7 @@ class Images:
 
     def use(self, subject: Any, folder: Path) -> None:
         data, channels = subject
-        found = _decoded(lambda: data, (8, 8), channels)
+        found = decode_item(lambda: data, (8, 8), channels)
         if found.pixels is None:
             raise DataError(f"image: {found.reason}")
         if found.pixels.shape != (8, 8, channels) or found.pixels.dtype != np.uint8:

@@ -9,6 +9,7 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
+from cnnsearch.data.views import join_validation
 from cnnsearch.errors import RunError
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training import checkpoint
@@ -256,7 +257,7 @@ def test_a_compiled_model_fits(digits: Dataset, small: Architecture) -> None:
 def test_with_nothing_held_out_the_last_epochs_weights_are_kept(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:
-    data = digits.joined()
+    data = join_validation(digits)
     found = train(small, TrainingRecipe(), data, epochs=3, seed=1, checkpoint_dir=tmp_path)
     assert (found.best_epoch, found.epochs, found.val_accuracy) == (3, 3, None)
     assert found.score() == found.accuracy

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnnsearch.data.dataset import Dataset
 from cnnsearch.data.inspection.copies import find_copies
@@ -20,13 +20,11 @@ from cnnsearch.data.inspection.report import (
 )
 from cnnsearch.data.inspection.scan import Part, Progress, scan
 from cnnsearch.data.inspection.sheet import check_sheet, write_sheet
-from cnnsearch.data.loading import find, source_of
-from cnnsearch.data.sources.folder import shown
+from cnnsearch.data.loading import save_source
+from cnnsearch.data.sources import find_source
+from cnnsearch.data.sources.protocol import Collection, Folders, printable
 from cnnsearch.errors import DataError
 from cnnsearch.utils.environment import available_memory
-
-if TYPE_CHECKING:
-    from cnnsearch.data.sources.protocol import Collection, Source
 
 __all__ = ["DataReport", "describe"]
 CACHE = Path("runs/.cache")
@@ -73,7 +71,11 @@ def describe(
         raise DataError(f"image must be a height and a width of at least 1, got {image}")
     if sheet is not None:
         check_sheet(sheet)
-    found = _find(source, data_dir, cache)
+    if isinstance(source, Dataset):
+        raise DataError(
+            f"describe: a Dataset is decoded already; describe its source, {source.source}"
+        )
+    found = find_source(save_source(source, cache), Folders(data_dir, cache))
     listed = found.open()
     parts = scan(listed, validation, test, seed, progress)
     report = _report(found.name, listed, parts, seed, image, max_memory or available_memory())
@@ -84,23 +86,15 @@ def describe(
     return replace(report, sheet=str(sheet))
 
 
-def _find(source: object, data_dir: Path | None, cache: Path) -> "Source":
-    if isinstance(source, Dataset):
-        raise DataError(
-            f"describe: a Dataset is decoded already; give the source it is of, {source.source}"
-        )
-    return find(source_of(source, cache), data_dir, cache)
-
-
 def _report(
     name: str,
-    listed: "Collection",
+    listed: Collection,
     parts: Sequence[Part],
     seed: int,
     image: tuple[int, int] | None,
     memory: int,
 ) -> DataReport:
-    names = tuple(map(shown, listed.class_names))
+    names = tuple(map(printable, listed.class_names))
     bad = tuple(one for part in parts for one in unreadable(part, names))
     facts = [part.facts[row] for part in parts for row in part.readable]
     if not any(part.readable for part in parts[:2]):

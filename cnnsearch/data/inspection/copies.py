@@ -7,9 +7,9 @@ from itertools import combinations
 
 import numpy as np
 
-from cnnsearch.data.inspection.facts import Facts, signatures
+from cnnsearch.data.inspection.facts import Facts, normalize_signatures
 from cnnsearch.data.inspection.scan import Part
-from cnnsearch.data.sources.folder import shown
+from cnnsearch.data.sources.protocol import printable
 
 ALIKE = 0.99
 """Correlation of two signatures from which one image is likely a copy of the other.
@@ -95,7 +95,7 @@ def _groups(
 
 def _place(part: Part, row: int, names: Sequence[str]) -> Place:
     label = names[part.examples.labels[row]]
-    return Place(part.name, shown(part.examples.keys[row]), label)
+    return Place(part.name, printable(part.examples.keys[row]), label)
 
 
 def _leaks(groups: Sequence[Sequence[Place]]) -> Iterator[Leak]:
@@ -125,10 +125,10 @@ def _alike(held: Part, known: Part) -> Iterator[tuple[int, int, float]]:
     twins = known.readable
     if not rows or not twins:
         return
-    table = signatures([known.facts[row] for row in twins]).T
+    table = normalize_signatures([known.facts[row] for row in twins]).T
     for start in range(0, len(rows), _ROWS):
         chunk = rows[start : start + _ROWS]
-        alike = signatures([held.facts[row] for row in chunk]) @ table
+        alike = normalize_signatures([held.facts[row] for row in chunk]) @ table
         nearest = alike.argmax(axis=1)
         for row, twin, value in zip(chunk, nearest, alike.max(axis=1), strict=True):
             if value >= ALIKE:

@@ -1,12 +1,18 @@
-"""What one image tells: its format, size and colour, and hashes by which to find it again."""
+"""Facts about one image: its format, size and colour, and hashes that find its copies."""
 
 import hashlib
-from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from cnnsearch.data.sources.decode import FORMATS, in_colour, reason_of, to_uint8, upright
+from cnnsearch.data.sources.decode import (
+    convert_colour,
+    describe_error,
+    open_picture,
+    picture_from_pixels,
+    to_uint8,
+    turn_upright,
+)
 from cnnsearch.data.sources.protocol import Item, Pixels, Raw, digest_raw
 from cnnsearch.errors import DataError
 
@@ -23,19 +29,19 @@ _ARRAYS = {1: "grey", 3: "RGB", 4: "RGBA"}
 
 
 class Facts(NamedTuple):
-    """What is kept of an image once it has been looked at: about 600 bytes.
+    """What is kept of an image that has been inspected: about 600 bytes.
 
     Attributes:
         length: of the file or the array, in bytes.
         content: digest of these bytes.
         format: JPEG, PNG, ...; ``array``.
-        colour: as it is saved: grey, RGB, RGBA, CMYK, palette, 16-bit grey, ...
+        colour: mode of the file: grey, RGB, RGBA, CMYK, palette, 16-bit grey, ...
         frames: whether it has more than one.
-        colourless: whether every pixel is grey, however it is saved.
+        colourless: whether every pixel is grey, in whatever mode.
         height: in pixels, upright.
         width: in pixels, upright.
         pixels: digest of its pixels, decoded at full size to 8-bit RGB.
-        signature: its brightness at 16x16, 256 bytes: what a smaller or re-encoded copy shares.
+        signature: its brightness at 16x16, 256 bytes: nearly equal in a smaller or re-encoded copy.
         reason: why it cannot be read; empty if it can.
     """
 
@@ -52,71 +58,57 @@ class Facts(NamedTuple):
     reason: str = ""
 
 
-def look(item: Item) -> Facts:
-    """Reads and decodes an image; whatever a malformed file makes Pillow raise is its reason."""
+def inspect_image(item: Item) -> Facts:
+    """Reads and decodes an image; any exception is the file's fault, and its reason."""
     size, content = 0, ""
     try:
         raw = item()
         size, content = len(raw) if isinstance(raw, bytes) else raw.nbytes, digest_raw(raw)
-        return _file(raw, content) if isinstance(raw, bytes) else _array(raw, content)
+        if isinstance(raw, bytes):
+            return _inspect_file(raw, content)
+        colour = _ARRAYS[1 if raw.ndim == 2 else raw.shape[-1]]
+        return _add_pixels(picture_of(raw), Facts(raw.nbytes, content, "array", colour))
     except (DataError, MemoryError):
         raise
     except Exception as error:
-        return Facts(size, content, reason=reason_of(error))
+        return Facts(size, content, reason=describe_error(error))
 
 
 def picture_of(raw: Raw) -> "Image.Image":
     """Returns an image at its own size, upright, in RGB."""
-    from PIL import Image
-
     if not isinstance(raw, bytes):
-        pixels = to_uint8(raw)
-        flat = pixels[..., 0] if pixels.shape[-1] == 1 else pixels
-        return in_colour(Image.fromarray(flat), "RGB")
-    picture = _opened(raw)
+        return convert_colour(picture_from_pixels(to_uint8(raw)), "RGB")
+    picture = open_picture(raw)
     picture.load()
-    return in_colour(upright(picture), "RGB")
+    return convert_colour(turn_upright(picture), "RGB")
 
 
-def _opened(raw: bytes) -> "Image.Image":
-    from PIL import Image
-
-    if not raw:
-        raise ValueError("empty file")
-    return Image.open(BytesIO(raw), formats=FORMATS)
-
-
-def _file(raw: bytes, content: str) -> Facts:
-    picture = _opened(raw)
+def _inspect_file(raw: bytes, content: str) -> Facts:
+    picture = open_picture(raw)
     kind = "JPEG" if picture.format == "MPO" else picture.format or ""  # a phone's JPEG with extras
-    colour = _colour(picture)
+    colour = _describe_colour(picture)
     picture.load()
-    shown = in_colour(upright(picture), "RGB")
+    decoded = convert_colour(turn_upright(picture), "RGB")
     frames = kind != "JPEG" and _has_frames(raw)
-    return _seen(shown, Facts(len(raw), content, kind, colour, frames))
+    return _add_pixels(decoded, Facts(len(raw), content, kind, colour, frames))
 
 
-def _array(raw: Pixels, content: str) -> Facts:
-    colour = _ARRAYS[1 if raw.ndim == 2 else raw.shape[-1]]
-    return _seen(picture_of(raw), Facts(raw.nbytes, content, "array", colour))
-
-
-def _seen(shown: "Image.Image", facts: Facts) -> Facts:
+def _add_pixels(picture: "Image.Image", facts: Facts) -> Facts:
     from PIL import Image
 
-    pixels = hashlib.blake2b(str(shown.size).encode() + shown.tobytes(), digest_size=16)
-    small = shown.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L")
+    pixels = hashlib.blake2b(str(picture.size).encode() + picture.tobytes(), digest_size=16)
+    small = picture.resize((SIDE, SIDE), Image.Resampling.BOX).convert("L")
     return facts._replace(
-        colourless=_colourless(shown),
-        height=shown.height,
-        width=shown.width,
+        colourless=_is_colourless(picture),
+        height=picture.height,
+        width=picture.width,
         pixels=pixels.hexdigest(),
         signature=small.tobytes(),
     )
 
 
-def _colour(picture: "Image.Image") -> str:
-    """Names how colours are saved; Pillow reads 16-bit colour as 8-bit and tells by its tiles."""
+def _describe_colour(picture: "Image.Image") -> str:
+    """Names the colour mode of the file; Pillow reads 16-bit colour as 8-bit, but tiles show it."""
     deep = any("16" in str(tile[3]) for tile in getattr(picture, "tile", ()))
     if picture.mode.startswith(("I", "F")):
         return "16-bit grey"
@@ -127,26 +119,26 @@ def _colour(picture: "Image.Image") -> str:
     return f"16-bit {name}" if deep else name
 
 
-def _colourless(shown: "Image.Image") -> bool:
+def _is_colourless(picture: "Image.Image") -> bool:
     from PIL import ImageChops
 
-    red, green, blue = shown.split()
+    red, green, blue = picture.split()
     pairs = ((red, green), (green, blue))
     return all(ImageChops.difference(one, other).getbbox() is None for one, other in pairs)
 
 
 def _has_frames(raw: bytes) -> bool:
-    """A later frame that is damaged spoils nothing: only the first is ever read."""
+    """Whether a file is animated; a damaged later frame counts, though only the first is read."""
     try:
-        return bool(getattr(_opened(raw), "is_animated", False))
+        return bool(getattr(open_picture(raw), "is_animated", False))
     except Exception:
         return True
 
 
-def signatures(facts: list[Facts]) -> Pixels:
+def normalize_signatures(facts: list[Facts]) -> Pixels:
     """Returns signatures as float32 rows (N, 256) of mean 0 and length 1.
 
-    Rows of images that are flat or too small to be told apart are 0.
+    Rows of images that are flat or too small to be distinguished are 0.
     """
     rows = np.frombuffer(b"".join(one.signature for one in facts), np.uint8)
     values = rows.reshape(len(facts), SIDE * SIDE).astype(np.float32)

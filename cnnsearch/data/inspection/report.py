@@ -12,7 +12,7 @@ from cnnsearch.data.inspection.copies import Copies
 from cnnsearch.data.inspection.facts import Facts
 from cnnsearch.data.inspection.plan import Plan
 from cnnsearch.data.inspection.scan import Part
-from cnnsearch.data.sources.folder import shown
+from cnnsearch.data.sources.protocol import printable
 
 BINS = 16
 
@@ -155,7 +155,7 @@ def unreadable(part: Part, names: Sequence[str]) -> list[Unreadable]:
     """Returns the images of a split that cannot be read."""
     labels, keys = part.examples.labels, part.examples.keys
     return [
-        Unreadable(part.name, shown(keys[row]), names[labels[row]], one.reason)
+        Unreadable(part.name, printable(keys[row]), names[labels[row]], one.reason)
         for row, one in enumerate(part.facts)
         if one.reason
     ]

@@ -1,29 +1,25 @@
-"""Looks at all images of a source, in threads, and keeps facts and no pixels."""
+"""Reads all images of a source in threads, and keeps facts about them and no pixels."""
 
-from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
-from cnnsearch.data.inspection.facts import Facts, look
-from cnnsearch.data.sources.protocol import Collection, Examples, Item
+from cnnsearch.data.inspection.facts import Facts, inspect_image
+from cnnsearch.data.sources.decode import map_in_threads
+from cnnsearch.data.sources.protocol import Collection, Examples
 from cnnsearch.data.sources.split import split
-from cnnsearch.utils.hardware import cores
 
 Progress = Callable[[int, int], None]
-_BATCH = 16
 
 
 @dataclass(frozen=True)
 class Part:
-    """A split as it has been looked at.
+    """A split whose images have been inspected.
 
     Attributes:
         name: ``train``, ``validation`` or ``test``.
-        carved: whether cnnsearch holds it out, for lack of one in the source.
-        examples: to read images again.
-        facts: of each example, in their order.
+        carved: Whether it is taken from train, because the source has no such split.
+        examples: To read images again.
+        facts: Of each example, in their order.
     """
 
     name: str
@@ -40,7 +36,7 @@ class Part:
 def scan(
     listed: Collection, validation: float, test: float, seed: int, progress: Progress | None
 ) -> list[Part]:
-    """Returns the splits that a search would use, every image of them looked at.
+    """Returns the splits that a search would use, with facts about every image.
 
     Raises:
         DataError: no validation split can be held out, or a file changed meanwhile.
@@ -51,30 +47,10 @@ def scan(
     found = []
     for name, held, examples in zip(("train", "validation", "test"), carved, parts, strict=True):
         facts = []
-        for batch in _looked_at(examples.items()):
-            facts += batch
-            done += len(batch)
+        for one in map_in_threads(inspect_image, examples.items()):
+            facts.append(one)
+            done += 1
             if progress:
                 progress(done, total)
         found.append(Part(name, held, examples, facts))
     return found
-
-
-def _looked_at(items: Iterator[Item]) -> Iterator[list[Facts]]:
-    """Yields facts in order; Pillow lets go of the lock, and few images are in memory at a time."""
-
-    def batch(chunk: list[Item]) -> list[Facts]:
-        return [look(item) for item in chunk]
-
-    workers = min(32, cores())
-    pending: deque[Future[list[Facts]]] = deque()
-    with ThreadPoolExecutor(workers, thread_name_prefix="inspect") as pool:
-        try:
-            while chunk := list(islice(items, _BATCH)):
-                pending.append(pool.submit(batch, chunk))
-                if len(pending) > 2 * workers:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)

@@ -1,6 +1,6 @@
 """Reading the members of .zip and .tar files in place: nothing is ever unpacked to disk.
 
-Archives are not trusted: sizes that a header states are bounded, and paths that lead out are refused.
+Archives are not trusted: stated sizes are bounded, and paths that lead out are refused.
 """
 
 import bz2

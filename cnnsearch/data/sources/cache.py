@@ -1,4 +1,4 @@
-"""The cache directory: written under a temporary name and renamed, so that it is never half-written."""
+"""The cache directory: every entry is written atomically, so that none is ever incomplete."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -49,7 +49,7 @@ class ArrayFile:
     ) -> None:
         with self._file:
             self._file.seek(0)
-            if self._write_header() != self._body:
+            if kind is None and self._write_header() != self._body:
                 raise RuntimeError("the .npy header grew with the number of images")
 
 

@@ -1,6 +1,6 @@
 """A builder for TensorFlow Datasets that needs no network: scikit-learn's digits.
 
-It shows that the way through TFDS works, and how a builder of one's own looks.
+It tests the TFDS source offline, and is an example of a custom builder.
 """
 
 import importlib
@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.data.sources.arrays import reopen_digits
-
-NAME = "cnnsearch_digits"
+from cnnsearch.data.sources.digits import list_digits
 
 
 @cache
 def register() -> Any:
-    """Defines the builder, by which TFDS knows it, and returns its class."""
+    """Defines the builder, which registers it with TFDS, and returns its class."""
     tfds: Any = importlib.import_module("tensorflow_datasets")
 
     class CnnsearchDigits(tfds.core.GeneratorBasedBuilder):  # type: ignore[misc]
@@ -46,7 +44,7 @@ def register() -> Any:
             return {"train": self._generate_examples()}
 
         def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-            digits = reopen_digits({"rows": None})
+            digits = list_digits()
             for row, (item, label) in enumerate(zip(digits.items(), digits.labels, strict=True)):
                 yield row, {"image": np.asarray(item())[..., np.newaxis], "label": label}
 

@@ -118,9 +118,7 @@ class NpzSource(Source):
             length=length,
             rows=rows,
             pixels=cache(lambda: self.unpack_images(x)),
-            classes=cache(
-                lambda: index_labels(self.read_array(y), values, f"{self.name}, {y}")
-            ),
+            classes=cache(lambda: index_labels(self.read_array(y), values, f"{self.name}, {y}")),
             ident=ident,
             origin={**origin, "values": list(values), "length": length, "ident": ident},
         )

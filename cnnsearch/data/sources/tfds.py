@@ -12,134 +12,135 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from cnnsearch.data.sources.protocol import Collection, Item, are_characters, digest
+from cnnsearch.data.sources.arrays import RowExamples
+from cnnsearch.data.sources.protocol import (
+    Collection,
+    Folders,
+    Item,
+    Source,
+    are_characters,
+    digest,
+)
 from cnnsearch.data.sources.split import check_classes
 from cnnsearch.errors import DataError
 
 _OURS = re.compile(r"(?P<name>\w+)(?::(?P<config>[\w.+-]+))?(?:/(?P<version>\d+\.\d+\.\d+))?")
 _THEIRS = re.compile(r"(?P<name>\w+)(?:/(?P<config>[\w.+-]+))?(?::(?P<version>\d+\.\d+\.\d+))?")
+_INFO = "dataset_info.json"
 _VERSION = re.compile(r"\d+\.\d+\.\d+")
 _NO_KERAS = {"TF_USE_LEGACY_KERAS": "1"}  # TensorFlow then imports no Keras, half of its start
 _CHARACTERS = ("emnist", "kmnist", "mnist", "omniglot", "svhn_cropped")
-FORM = "tfds:NAME[:config][/version], tfds:NAME[/config][:version] or tfds:/DIRECTORY"
+_FORMS = "tfds:NAME[:config][/version], tfds:NAME[/config][:version] or tfds:/DIRECTORY"
 _ROLES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 
 
-@dataclass(frozen=True)
-class TfdsExamples:
+@dataclass(frozen=True, kw_only=True)
+class TfdsExamples(RowExamples):
     """Rows of a TFDS split, read one after the other; see `Examples`."""
 
     directory: Path
-    split: str
     classes: Sequence[int] | None
-    length: int
     reader: "Reader"
-    rows: Sequence[int] | None = None
-
-    @property
-    def _rows(self) -> Sequence[int]:
-        return range(self.length) if self.rows is None else self.rows
-
-    @cached_property
-    def keys(self) -> Sequence[str]:
-        """A name for each image."""
-        return [f"{self.split}[{row}]" for row in self._rows]
 
     @cached_property
     def labels(self) -> Sequence[int]:
-        """The class index of each image."""
         classes = self.classes
         if classes is None:
-            answer = self.reader.ask_one("list", str(self.directory), self.split)
-            classes = answer["labels"][self.split]
-        return [classes[row] for row in self._rows]
-
-    def __len__(self) -> int:
-        return len(self._rows)
+            answer = self.reader.ask_one("list", str(self.directory), self.name)
+            classes = answer["labels"][self.name]
+        return [classes[row] for row in self.numbers]
 
     def items(self) -> Iterator[Item]:
-        """The images, each read when its item is called."""
-        question = ("images", str(self.directory), self.split, self.rows)
+        question = ("images", str(self.directory), self.name, self.rows)
         for data in self.reader.ask(len(self), *question):
             yield partial(bytes, data)
 
-    def take(self, rows: Sequence[int]) -> "TfdsExamples":
-        """The examples of these rows."""
-        return replace(self, rows=[self._rows[row] for row in rows])
-
     def stamp(self) -> str:
-        """What is known without reading an image."""
-        info = (self.directory / "dataset_info.json").read_bytes()
-        return digest(info, self.split, list(self._rows))
+        info = (self.directory / _INFO).read_bytes()
+        return digest(info, self.name, list(self.numbers))
 
     def plan(self) -> Mapping[str, Any]:
-        """How to list these examples again."""
         return {
-            "kind": "tfds",
+            "kind": TfdsSource.kind,
             "directory": str(self.directory),
-            "split": self.split,
+            "split": self.name,
             "classes": self.classes,
             "length": self.length,
             "rows": self.rows,
         }
 
 
-def reopen(plan: Mapping[str, Any]) -> TfdsExamples:
-    """Returns the examples that `TfdsExamples.plan` described."""
-    directory = Path(plan["directory"])
-    if not (directory / "dataset_info.json").is_file():
-        raise DataError(f"the prepared TFDS data in {directory} is gone; load the data set again")
-    return TfdsExamples(
-        directory, plan["split"], plan["classes"], plan["length"], Reader(), plan["rows"]
-    )
+class TfdsSource(Source):
+    """A data set of TFDS; it is downloaded and prepared first where that has not been done."""
 
-
-class TfdsSource:
-    """A data set of TFDS; prepared, which may take the network, if it is not there yet."""
+    kind = "tfds"
+    prefix = "tfds:"
+    form = "tfds:NAME[:config][/version]"
+    suggestions = ("tfds:cifar10", "tfds:cifar100", "tfds:fashion_mnist", "tfds:mnist")
 
     def __init__(self, text: str, data_dir: Path | None) -> None:
-        self.name = f"tfds:{text}"
+        self.name = f"{self.prefix}{text}"
         self._reader = Reader()
         if text.startswith(("/", "~", "./", "../")):
-            self._place(Path(text).expanduser().absolute())
+            self._find_directory(Path(text).expanduser().absolute())
         else:
             self._parse(text)
             default = os.environ.get("TFDS_DATA_DIR") or Path("~", "tensorflow_datasets")
             self._root = Path(data_dir or default).expanduser().absolute()
 
-    def _place(self, path: Path) -> None:
-        """Takes the directory of a prepared data set, or the one above its versions."""
-        found = [path] if (path / "dataset_info.json").is_file() else _versions(path)
+    @classmethod
+    def recognize(cls, text: str, folders: Folders) -> Self | None:
+        if not text.startswith(cls.prefix):
+            return None
+        return cls(text.removeprefix(cls.prefix), folders.data_dir)
+
+    @classmethod
+    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> TfdsExamples:
+        directory = Path(plan["directory"])
+        if not (directory / _INFO).is_file():
+            raise DataError(
+                f"the prepared TFDS data in {directory} is gone; load the data set again"
+            )
+        return TfdsExamples(
+            name=plan["split"],
+            length=plan["length"],
+            rows=plan["rows"],
+            directory=directory,
+            classes=plan["classes"],
+            reader=Reader(),
+        )
+
+    def _find_directory(self, path: Path) -> None:
+        """Takes the directory of a prepared data set, or the newest version in it."""
+        found = [path] if (path / _INFO).is_file() else _list_versions(path)
         if not found:
-            raise DataError(f"{self.name}: no prepared TFDS data there (no dataset_info.json)")
+            raise DataError(f"{self.name}: no prepared TFDS data there (no {_INFO})")
         self._directory = found[-1]
-        self._dataset = _name(self._directory)
+        self._dataset = _read_name(self._directory)
 
     def _parse(self, text: str) -> None:
         match = _OURS.fullmatch(text) or _THEIRS.fullmatch(text)
         if match is None:
-            raise DataError(f"{self.name!r} is not of the form {FORM}")
+            raise DataError(f"{self.name!r} is not of the form {_FORMS}")
         self._dataset, self._config, self._version = match.group("name", "config", "version")
         if self._config and _VERSION.fullmatch(self._config) and not self._version:
             self._config, self._version = None, self._config
 
     def witness(self) -> str:
-        """Changes whenever the source may have changed."""
-        status = (self._directory / "dataset_info.json").stat()
+        status = (self._directory / _INFO).stat()
         return digest("tfds", self._directory, status.st_size, status.st_mtime_ns)
 
     def open(self) -> Collection:
-        """Lists the examples."""
         listed = self._reader.ask_one("list", str(self._directory))
         names, labels, counts = tuple(listed["names"]), listed["labels"], listed["counts"]
         parts = {
             role: self._examples(name, labels.get(name), counts[name])
-            for role, name in self._splits(list(counts)).items()
+            for role, name in self._find_splits(list(counts)).items()
         }
         check_classes(parts["train"].labels, names, self.name)
         return Collection(
@@ -152,9 +153,15 @@ class TfdsSource:
         )
 
     def _examples(self, split: str, classes: Sequence[int] | None, count: int) -> TfdsExamples:
-        return TfdsExamples(self._directory, split, classes, count, self._reader)
+        return TfdsExamples(
+            name=split,
+            length=count,
+            directory=self._directory,
+            classes=classes,
+            reader=self._reader,
+        )
 
-    def _splits(self, names: Sequence[str]) -> dict[str, str]:
+    def _find_splits(self, names: Sequence[str]) -> dict[str, str]:
         if len(names) == 1:
             return {"train": names[0]}
         if "train" not in names:
@@ -164,21 +171,20 @@ class TfdsSource:
 
     @cached_property
     def _directory(self) -> Path:
-        return self._prepared() or self._prepare()
+        return self._find_prepared() or self._download()
 
-    def _prepared(self) -> Path | None:
-        """The directory of the newest version there is, without importing TFDS."""
+    def _find_prepared(self) -> Path | None:
+        """Returns the directory of the newest prepared version, without importing TFDS."""
         base = self._root / self._dataset
-        folders = [base / self._config] if self._config else [base, *_configs(base)]
-        found = {
-            folder: versions for folder in folders if (versions := _versions(folder, self._version))
-        }
+        folders = [base / self._config] if self._config else [base, *_list_configs(base)]
+        listed = {folder: _list_versions(folder, self._version) for folder in folders}
+        found = {folder: versions for folder, versions in listed.items() if versions}
         if len(found) > 1 and base not in found:
             configs = ", ".join(sorted(folder.name for folder in found))
-            raise DataError(f"{self.name}: say which config, tfds:NAME:config, one of {configs}")
+            raise DataError(f"{self.name}: add a config, tfds:NAME:config, one of {configs}")
         return next(iter(found.values()))[-1] if found else None
 
-    def _prepare(self) -> Path:
+    def _download(self) -> Path:
         config = f"/{self._config}" if self._config else ""
         version = f":{self._version}" if self._version else ""
         try:
@@ -190,50 +196,54 @@ class TfdsSource:
         return Path(answer["directory"])
 
 
-def _versions(folder: Path, wanted: str | None = None) -> list[Path]:
-    """The prepared versions in a directory, the newest last."""
+def _list_versions(folder: Path, wanted: str | None = None) -> list[Path]:
+    """Returns the prepared versions in a directory, the newest last."""
     versions = [
         path
         for path in folder.glob(wanted or "*.*.*")
-        if _VERSION.fullmatch(path.name) and (path / "dataset_info.json").is_file()
+        if _VERSION.fullmatch(path.name) and (path / _INFO).is_file()
     ]
     return sorted(versions, key=lambda path: [int(part) for part in path.name.split(".")])
 
 
-def _name(directory: Path) -> str:
-    """What a prepared data set calls itself."""
+def _read_name(directory: Path) -> str:
+    """Returns the name in the metadata of a prepared data set."""
     try:
-        info = json.loads((directory / "dataset_info.json").read_text(encoding="utf-8"))
+        info = json.loads((directory / _INFO).read_text(encoding="utf-8"))
         return str(info["name"])
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise DataError(f"{directory}/dataset_info.json is not readable ({error!r})") from error
+        raise DataError(f"{directory}/{_INFO} is not readable ({error!r})") from error
 
 
-def _configs(base: Path) -> list[Path]:
+def _list_configs(base: Path) -> list[Path]:
     return [path for path in base.glob("*") if path.is_dir() and not _VERSION.fullmatch(path.name)]
 
 
 class Reader:
-    """The process that reads, started by the first question and ended with this object."""
+    """The process that reads, started with the first question and ended with this object."""
 
     def __init__(self) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._owed = 0
+        self._pending = 0
 
     def ask(self, records: int, *question: Any) -> Iterator[bytes]:
-        """Yields the records of the answer; one not read to its end costs the process."""
-        if self._owed:
+        """Yields the records of the answer.
+
+        If an earlier answer was not read to its end, the process is restarted: what is left in the
+        pipe would be taken for this one.
+        """
+        if self._pending:
             self.close()
-        self._owed = records
-        pipe = self._started().stdin
+        self._pending = records
+        pipe = self._start().stdin
         if pipe is None:
             raise RuntimeError("the reader has no pipes")
-        with suppress(BrokenPipeError):  # the missing answer says it better
+        with suppress(BrokenPipeError):  # reading the answer gives the better message
             pipe.write(json.dumps(question).encode() + b"\n")
             pipe.flush()
         for _ in range(records):
-            yield self._record()
-            self._owed -= 1
+            yield self._read_record()
+            self._pending -= 1
 
     def ask_one(self, *question: Any) -> dict[str, Any]:
         """Returns an answer of one record of JSON."""
@@ -242,15 +252,15 @@ class Reader:
         return answer
 
     def close(self) -> None:
-        """Ends the process."""
-        process, self._process, self._owed = self._process, None, 0
+        """Kills the process."""
+        process, self._process, self._pending = self._process, None, 0
         if process:
             process.kill()
             process.communicate()
 
     __del__ = close
 
-    def _started(self) -> "subprocess.Popen[bytes]":
+    def _start(self) -> "subprocess.Popen[bytes]":
         if self._process is None:
             package = str(Path(__file__).resolve().parents[3])
             path = os.pathsep.join(filter(None, (package, os.environ.get("PYTHONPATH"))))
@@ -263,7 +273,7 @@ class Reader:
             )
         return self._process
 
-    def _record(self) -> bytes:
+    def _read_record(self) -> bytes:
         stream = self._process.stdout if self._process else None
         header = stream.read(8) if stream else b""
         if stream is None or len(header) < 8:
@@ -271,6 +281,6 @@ class Reader:
             raise DataError("the process that reads TFDS data ended early")
         size = struct.unpack("<q", header)[0]
         if size < 0:
-            self._owed = 0
+            self._pending = 0
             raise DataError(stream.read(-size).decode("utf-8", "replace"))
         return stream.read(size)

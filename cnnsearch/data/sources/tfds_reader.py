@@ -1,7 +1,7 @@
 """The process that holds TensorFlow Datasets: answers questions on standard output.
 
-A question is a line of JSON on standard input, a list; an answer is a sequence of records, each its
-length (int64, little-endian) and its bytes. A negative length marks what went wrong, one line.
+A question is a JSON list on a line of standard input; an answer is a sequence of records, each its
+length (int64, little-endian) and its bytes. A negative length marks an error message of one line.
 """
 
 import importlib
@@ -30,30 +30,25 @@ def prepare(name: str, data_dir: str) -> Iterator[bytes]:
         known = tfds.list_builders(with_community_datasets=False)
         raise DataError(f"TFDS knows no data set {name!r}{nearest(name, known)}") from error
     except Exception as error:
-        raise DataError(f"TFDS cannot open {name!r} ({_first_line(error)})") from error
-    _be_brief()
+        raise DataError(f"TFDS cannot open {name!r} ({_one_line(error)})") from error
+    _limit_retries()
     try:
         builder.download_and_prepare()
     except Exception as error:
-        raise DataError(
-            f"it could not be downloaded and prepared ({_first_line(error)})"
-        ) from error
+        raise DataError(f"it could not be downloaded and prepared ({_one_line(error)})") from error
     yield json.dumps({"directory": str(builder.data_path)}).encode()
 
 
-def _be_brief() -> None:
-    """TFDS tries a host that cannot be reached eleven times, which takes three and a half minutes.
-
-    urllib3 waits 0.2 s, then twice as long each time: five tries more take about six seconds.
-    """
+def _limit_retries() -> None:
+    """Retries an unreachable host for about 6 seconds (5 times); TFDS: 3.5 minutes (11 times)."""
     downloader = importlib.import_module("tensorflow_datasets.core.download.downloader")
     downloader.MAX_RETRIES = 5  # type: ignore[attr-defined]
 
 
-def listing(directory: str, split: str = "") -> Iterator[bytes]:
-    """Tells splits, class names and labels; the labels of a test split only if it is named."""
+def list_splits(directory: str, split: str = "") -> Iterator[bytes]:
+    """Sends splits, class names and labels; the labels of a test split only if it is named."""
     builder = _open(directory)
-    image, label = _features(builder)
+    image, label = _find_features(builder)
     counts = {name: info.num_examples for name, info in builder.info.splits.items()}
     wanted = [split] if split else [n for n in counts if n not in _HELD_OUT or len(counts) == 1]
     depth = builder.info.features[image].shape[-1]
@@ -61,17 +56,17 @@ def listing(directory: str, split: str = "") -> Iterator[bytes]:
         "names": builder.info.features[label].names,
         "counts": counts,
         "channels": depth if depth in (1, 3) else None,
-        "labels": {name: list(_labels(builder, name, label)) for name in wanted},
+        "labels": {name: list(_read_labels(builder, name, label)) for name in wanted},
     }
     yield json.dumps(answer).encode()
 
 
-def images(directory: str, split: str, rows: list[int] | None) -> Iterator[bytes]:
+def send_images(directory: str, split: str, rows: list[int] | None) -> Iterator[bytes]:
     """Sends the encoded images of some rows, or of all if ``null``, in the order of the rows."""
     if rows is not None and rows != sorted(rows):
         raise ValueError("rows of a TFDS split are read in order")
     builder = _open(directory)
-    image, _ = _features(builder)
+    image, _ = _find_features(builder)
     skip = {image: _import().decode.SkipDecoding()}
     keep = None if rows is None else set(rows)
     for row, example in enumerate(_read(builder, split, skip)):
@@ -79,13 +74,13 @@ def images(directory: str, split: str, rows: list[int] | None) -> Iterator[bytes
             yield example[image]
 
 
-def _labels(builder: Any, split: str, label: str) -> Iterator[int]:
+def _read_labels(builder: Any, split: str, label: str) -> Iterator[int]:
     only = _import().decode.PartialDecoding({label: True})
     return (int(example[label]) for example in _read(builder, split, only))
 
 
 def _read(builder: Any, split: str, decoders: Any) -> Any:
-    """One file after the other, so that a row is the same example every time."""
+    """Reads one file after the other, so that a row is the same example every time."""
     config = _import().ReadConfig(interleave_cycle_length=1, try_autocache=False)
     return builder.as_dataset(
         split=split, shuffle_files=False, decoders=decoders, read_config=config
@@ -97,11 +92,11 @@ def _open(directory: str) -> Any:
     try:
         return tfds.builder_from_directory(directory)
     except Exception as error:
-        raise DataError(f"{directory} is not readable TFDS data ({_first_line(error)})") from error
+        raise DataError(f"{directory} is not readable TFDS data ({_one_line(error)})") from error
 
 
-def _features(builder: Any) -> tuple[str, str]:
-    """The names of the one image and the one class label that an example must have."""
+def _find_features(builder: Any) -> tuple[str, str]:
+    """Returns the names of the one image and the one class label that an example must have."""
     tfds = _import()
     features = builder.info.features
     names: list[str] = []
@@ -125,13 +120,13 @@ def _import() -> Any:
         ) from error
 
 
-def _first_line(error: Exception) -> str:
+def _one_line(error: Exception) -> str:
     text = " ".join(str(error).split()) or type(error).__name__
     return text if len(text) <= 400 else text[:399] + "…"
 
 
 def main() -> None:
-    """Answers until standard input ends. Of what libraries print, only a download's shows."""
+    """Answers questions until standard input ends; only a download may print."""
     stream, terminal = os.fdopen(os.dup(1), "wb"), os.dup(2)
     _send_output_to(os.open(os.devnull, os.O_WRONLY))
     for line in sys.stdin:
@@ -142,7 +137,7 @@ def main() -> None:
             return
         except Exception as error:
             kind = "" if isinstance(error, DataError) else f"{type(error).__name__}: "
-            message = f"{kind}{_first_line(error)}".encode()
+            message = f"{kind}{_one_line(error)}".encode()
             stream.write(struct.pack("<q", -len(message)) + message)
         stream.flush()
 
@@ -155,8 +150,8 @@ def _send_output_to(target: int) -> None:
 def _answer(question: list[Any], terminal: int) -> Iterator[bytes]:
     answers: dict[str, Callable[..., Iterator[bytes]]] = {
         "prepare": prepare,
-        "list": listing,
-        "images": images,
+        "list": list_splits,
+        "images": send_images,
     }
     if question[0] == "prepare":
         _import()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnsearch.data import Dataset
+from cnnsearch.data.views import take_share
 from cnnsearch.engine.display.callback import Watcher
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import resized
@@ -231,7 +232,7 @@ class Study:
 
         def of(way: Variant) -> Dataset:
             if way.image is None:
-                return full.subset(way.train_share, self.settings.seed)
+                return take_share(full, way.train_share, self.settings.seed)
             size = "x".join(map(str, way.image))
             wanted = replace(self.settings, image=size, train_share=way.train_share)
             return load_data(wanted, self.space, run.path.parent)

@@ -5,7 +5,7 @@ from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
-from cnnsearch.data import source_of
+from cnnsearch.data import save_source
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import Watcher
 from cnnsearch.engine.search import RUNS, free_name
@@ -98,7 +98,7 @@ def train_final(
         top=top,
         seeds=seeds,
         epochs=epochs,
-        data=None if data is None else source_of(data, root / ".cache"),
+        data=None if data is None else save_source(data, root / ".cache"),
         hold_out=hold_out,
         changes=tuple(changes),
         references=references,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnsearch.data import Dataset
+from cnnsearch.data.views import join_validation
 from cnnsearch.engine.display.callback import Overview, Watcher
 from cnnsearch.engine.driver import TIME_IS_UP, Driver
 from cnnsearch.engine.initial_weights import pretrained_of
@@ -51,7 +52,7 @@ class Session:
         self._run, self._settings, self._space, self._data = run, settings, space, data
         self._watcher = watcher
         self._plan = FinalPlan.read(run)
-        self._train_on = data if self._plan.hold_out else data.joined()
+        self._train_on = data if self._plan.hold_out else join_validation(data)
         self._tracker = Tracker(run, settings.mlflow_uri, on_message=watcher.note)
 
     def run(self) -> str:

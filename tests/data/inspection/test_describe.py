@@ -205,7 +205,7 @@ def test_arrays_are_described_and_a_decoded_data_set_is_refused(tmp_path: Path) 
     report = describe((x, labels), cache=tmp_path)
     assert report.images == 30 and report.sizes == {"12x10": 30}
     decoded = from_arrays(x, labels, cache=tmp_path)
-    with pytest.raises(DataError, match="decoded already; give the source it is of, arrays"):
+    with pytest.raises(DataError, match="decoded already; describe its source, arrays"):
         describe(decoded)
 
 

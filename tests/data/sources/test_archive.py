@@ -202,7 +202,7 @@ def test_archives_without_images(suffix: str, tmp_path: Path) -> None:
     (empty / "a" / "read.txt").write_text("soon")
     assert "no class folders, it holds no images" in refusal(pack(empty, tmp_path / f"x{suffix}"))
     (empty / "1.jpg").write_bytes(b"x")
-    assert "1 images lie in it directly" in refusal(pack(empty, tmp_path / f"x{suffix}"))
+    assert "1 image directly in it" in refusal(pack(empty, tmp_path / f"x{suffix}"))
 
 
 def test_an_empty_class_folder_is_named(photos: Path, tmp_path: Path) -> None:

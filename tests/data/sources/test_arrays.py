@@ -79,7 +79,7 @@ def test_npz_reads_neither_images_nor_labels_of_test(
     from cnnsearch.data.sources.npz import NpzSource
 
     read: list[str] = []
-    for how in ("array", "images"):
+    for how in ("read_array", "unpack_images"):
         true = getattr(NpzSource, how)
         monkeypatch.setattr(
             NpzSource, how, lambda self, name, true=true: read.append(name) or true(self, name)

@@ -166,7 +166,7 @@ def test_no_class_folders(tmp_path: Path, photos: Path) -> None:
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no class folders, it holds no images" in refusal(empty)
-    assert "8 images lie in it directly" in refusal(photos / "box")
+    assert "8 images directly in it" in refusal(photos / "box")
 
 
 def test_one_class(photos: Path, tmp_path: Path) -> None:
@@ -175,7 +175,8 @@ def test_one_class(photos: Path, tmp_path: Path) -> None:
     assert "at least two classes are needed, found 1, 'box'" in refusal(photos)
     (tmp_path / "wrapped").mkdir()
     photos.rename(tmp_path / "wrapped" / "photos")
-    assert "is " in refusal(tmp_path / "wrapped")
+    folder = tmp_path / "wrapped" / "photos"
+    assert f"which holds 1 folder; did you mean {folder}?" in refusal(tmp_path / "wrapped")
 
 
 def test_an_empty_class_is_named(photos: Path) -> None:
@@ -210,7 +211,7 @@ def test_unlabelled_train_and_test_folders_are_not_two_classes(photos: Path, tmp
     root = tmp_path / "flat"
     shutil.copytree(photos / "box", root / "train")
     shutil.copytree(photos / "box", root / "test")
-    assert "no class folders, 8 images lie in it directly" in refusal(root)
+    assert "no class folders, 8 images directly in it" in refusal(root)
 
 
 def test_a_link_in_circles_ends(photos: Path) -> None:

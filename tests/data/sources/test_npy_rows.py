@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from cnnsearch.data import Dataset, load
-from cnnsearch.data.sources.npy_rows import UnpackedRows, write_images
+from cnnsearch.data.sources.npy_rows import UnpackedRows
+from cnnsearch.data.views import write_images
 from cnnsearch.errors import DataError
 
 X = np.random.default_rng(0).integers(0, 256, (60, 9, 7, 3), dtype=np.uint8)

@@ -3,11 +3,17 @@ import random
 import pytest
 
 from cnnsearch.data.sources.arrays import ArrayExamples
-from cnnsearch.data.sources.split import carve, natural, shares
+from cnnsearch.data.sources.split import assign_rows, count_held_out, sort_naturally
 
 
 def examples(labels: list[int]) -> ArrayExamples:
-    return ArrayExamples("x", len(labels), lambda: None, lambda: labels, "")  # type: ignore[arg-type, return-value]
+    return ArrayExamples(
+        name="x",
+        length=len(labels),
+        pixels=lambda: None,  # type: ignore[arg-type, return-value]
+        classes=lambda: labels,
+        ident="",
+    )
 
 
 @pytest.mark.parametrize(
@@ -28,13 +34,13 @@ def examples(labels: list[int]) -> ArrayExamples:
 def test_shares_of_a_class(
     count: int, fractions: tuple[float, float], expected: tuple[int, int]
 ) -> None:
-    assert shares(count, *fractions) == expected
+    assert count_held_out(count, *fractions) == expected
 
 
 def test_train_is_never_left_empty() -> None:
     for count in range(1, 60):
         for validation, test in ((0.2, 0.2), (0.5, 0.49), (0.01, 0.98), (0.9, 0.0)):
-            first, second = shares(count, validation, test)
+            first, second = count_held_out(count, validation, test)
             assert count - first - second >= 1
             assert min(first, second) >= 0
             if count >= 3:
@@ -43,7 +49,7 @@ def test_train_is_never_left_empty() -> None:
 
 def test_splits_are_a_partition_and_stratified() -> None:
     labels = [row % 7 for row in range(700)]
-    train, validation, test = carve(examples(labels), 0.1, 0.2, seed=1)
+    train, validation, test = assign_rows(examples(labels), 0.1, 0.2, seed=1)
     assert sorted(train + validation + test) == list(range(700))
     for rows, each in ((train, 70), (validation, 10), (test, 20)):
         assert [sum(labels[row] == c for row in rows) for c in range(7)] == [each] * 7
@@ -51,8 +57,8 @@ def test_splits_are_a_partition_and_stratified() -> None:
 
 def test_the_seed_decides() -> None:
     listed = examples([row % 2 for row in range(100)])
-    assert carve(listed, 0.2, 0.2, seed=5) == carve(listed, 0.2, 0.2, seed=5)
-    assert carve(listed, 0.2, 0.2, seed=5) != carve(listed, 0.2, 0.2, seed=6)
+    assert assign_rows(listed, 0.2, 0.2, seed=5) == assign_rows(listed, 0.2, 0.2, seed=5)
+    assert assign_rows(listed, 0.2, 0.2, seed=5) != assign_rows(listed, 0.2, 0.2, seed=6)
 
 
 def test_the_order_of_listing_does_not() -> None:
@@ -60,16 +66,18 @@ def test_the_order_of_listing_does_not() -> None:
     order = list(range(100))
     random.Random(0).shuffle(order)
     shuffled = listed.take(order)
-    for rows, others in zip(carve(listed, 0.2, 0.2, 3), carve(shuffled, 0.2, 0.2, 3), strict=True):
+    splits = (assign_rows(part, 0.2, 0.2, 3) for part in (listed, shuffled))
+    for rows, others in zip(*splits, strict=True):
         assert {listed.keys[row] for row in rows} == {shuffled.keys[row] for row in others}
 
 
 def test_an_image_keeps_its_split_when_a_class_is_added() -> None:
     few = examples([row % 2 for row in range(100)])
     more = examples([row % 2 for row in range(100)] + [2] * 50)
-    assert carve(few, 0.2, 0.2, 3)[1] == [r for r in carve(more, 0.2, 0.2, 3)[1] if r < 100]
+    before, after = (assign_rows(part, 0.2, 0.2, 3)[1] for part in (few, more))
+    assert before == [row for row in after if row < 100]
 
 
 def test_names_sort_as_people_count() -> None:
     names = ["b10", "a", "b9", "B1", "10", "9", "b", "²"]
-    assert sorted(names, key=natural) == ["9", "10", "a", "b", "B1", "b9", "b10", "²"]
+    assert sorted(names, key=sort_naturally) == ["9", "10", "a", "b", "B1", "b9", "b10", "²"]

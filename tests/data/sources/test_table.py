@@ -156,7 +156,7 @@ def test_missing_and_unreadable_files(photos: Path, spoil: Callable[[], tuple[st
             "path,label,split\na.jpg,x,train\nb.jpg,y,train\nc.jpg,z,test\n",
             "line 4: class 'z' of the test split has no training image",
         ),
-        ("path,label\na.jpg,x\nb.jpg,y\n", "none of its 2 files is there, such as /"),
+        ("path,label\na.jpg,x\nb.jpg,y\n", "none of its 2 files exists, such as /"),
     ],
 )
 def test_malformed_csv(content: str, rule: str, tmp_path: Path) -> None:

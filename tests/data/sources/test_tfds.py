@@ -172,8 +172,9 @@ def test_the_newest_prepared_version_is_taken(tmp_path: Path) -> None:
         (tmp_path / name).mkdir(parents=True)
         (tmp_path / name / "dataset_info.json").write_text("{}")
     source = tfds_source.TfdsSource("set", tmp_path)
-    assert source._prepared() == tmp_path / "set" / "1.10.0"
-    assert tfds_source.TfdsSource("set/1.9.0", tmp_path)._prepared() == tmp_path / "set" / "1.9.0"
-    assert tfds_source.TfdsSource("many:b", tmp_path)._prepared() == tmp_path / "many/b/1.0.0"
+    assert source._find_prepared() == tmp_path / "set" / "1.10.0"
+    source = tfds_source.TfdsSource("set/1.9.0", tmp_path)
+    assert source._find_prepared() == tmp_path / "set" / "1.9.0"
+    assert tfds_source.TfdsSource("many:b", tmp_path)._find_prepared() == tmp_path / "many/b/1.0.0"
     with pytest.raises(DataError, match="one of a, b"):
-        tfds_source.TfdsSource("many", tmp_path)._prepared()
+        tfds_source.TfdsSource("many", tmp_path)._find_prepared()

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.data.dataset import Dataset
-from cnnsearch.data.transport import pieces
+from cnnsearch.data.transport import pack
 from cnnsearch.engine.executors.ray import guardian
 from cnnsearch.engine.executors.ray.resources import Share, room, share_of
 from cnnsearch.engine.executors.ray.scratch import Scratch
@@ -204,7 +204,7 @@ class Store:
         """Returns references to the pieces of a data set."""
         ray = self._cluster.ray()
         if data.fingerprint not in self._pieces:
-            self._pieces[data.fingerprint] = tuple(ray.put(piece) for piece in pieces(data))
+            self._pieces[data.fingerprint] = tuple(ray.put(piece) for piece in pack(data))
         return self._pieces[data.fingerprint]
 
     def weights(self, pretrained: Pretrained | None) -> Any:
