@@ -1,9 +1,12 @@
 """README.md and docs/: generated parts are current; links, commands and options exist."""
 
+import ast
 import importlib.util
+import inspect
 import re
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -12,6 +15,7 @@ from typing import Any
 import pytest
 import typer
 
+import cnnsearch
 from cnnsearch.cli import app
 
 ROOT = Path(__file__).parents[1]
@@ -96,3 +100,30 @@ def test_every_command_and_option_named_exists() -> None:
 def test_nothing_is_left_to_be_filled_in() -> None:
     empty = re.compile(r"<!-- (\w+): ([^>]+) -->\s*<!-- /\1 -->")
     assert [found for page in PAGES for found in empty.findall(page.read_text("utf-8"))] == []
+
+
+def calls() -> Iterator[tuple[str, ast.Attribute, ast.Call | None]]:
+    """Yields page, `cnnsearch.NAME` and its call, if it is called, of every example in Python."""
+    for page in PAGES:
+        for block in re.findall(
+            r"(?:^ {4}.*\n|^\n(?= {4}))+", page.read_text("utf-8"), re.MULTILINE
+        ):
+            try:
+                tree = ast.parse(textwrap.dedent(block))
+            except SyntaxError:
+                continue
+            called = {id(n.func): n for n in ast.walk(tree) if isinstance(n, ast.Call)}
+            for node in ast.walk(tree):
+                if isinstance(node, ast.Attribute) and ast.unparse(node.value) == "cnnsearch":
+                    yield page.name, node, called.get(id(node))
+
+
+def test_python_examples_call_what_exists_with_arguments_that_exist() -> None:
+    named = list(calls())
+    assert len(named) > 5
+    for page, node, call in named:
+        target = getattr(cnnsearch, node.attr)
+        if call is not None:
+            keywords = {k.arg: None for k in call.keywords if k.arg}
+            inspect.signature(target).bind_partial(*call.args, **keywords)
+        assert node.attr in cnnsearch.__all__, page
