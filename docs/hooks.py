@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import griffe
 import typer
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
@@ -30,7 +31,7 @@ PYTHON_GROUPS = {
     "Count": ("count", "Cost", "Budget"),
     "Search, train, measure": ("search", "train_final", "fidelity", "hypermodel"),
     "Data": ("describe", "DataReport"),
-    "Results": ("export", "write_report"),
+    "Export and report": ("export", "write_report"),
     "Errors": ("CnnsearchError",),
 }
 
@@ -69,13 +70,28 @@ def repository_file(name: str) -> str:
 def python() -> str:
     """Returns the reference of the package's public names, as mkdocstrings directives."""
     grouped = [name for names in PYTHON_GROUPS.values() for name in names]
-    others = tuple(sorted({*cnnsearch.__all__} - {*grouped, "__version__"}))
-    groups = PYTHON_GROUPS | ({"More": others} if others else {})
-    parts = ["# Python reference\n\nEverything here is imported from `cnnsearch` itself.\n"]
-    for title, names in groups.items():
-        parts.append(f"## {title}\n")
-        parts += [f"::: cnnsearch.{name}\n    options:\n      heading_level: 3\n" for name in names]
-    return "\n".join(parts)
+    others = sorted({*cnnsearch.__all__} - {*grouped, "__version__"})
+    public = {title: [f"cnnsearch.{n}" for n in names] for title, names in PYTHON_GROUPS.items()}
+    groups = {
+        **public,
+        "More": [f"cnnsearch.{name}" for name in others],
+        "Result classes": returned(),
+    }
+    parts = ["# Python reference", "Import these names from `cnnsearch` itself."]
+    for title, paths in groups.items():
+        parts += [f"## {title}"] * bool(paths)
+        parts += [f"::: {path}\n    options:\n      heading_level: 3" for path in paths]
+    return "\n\n".join(parts)
+
+
+def returned() -> list[str]:
+    """Returns the paths of classes that public functions return and that are not exported."""
+    package = griffe.load("cnnsearch", search_paths=[str(ROOT)])
+    homes = {name: package[name] for name in cnnsearch.__all__}
+    exported = {each.final_target.path for each in homes.values() if each.is_alias}
+    annotations = [getattr(each, "returns", None) for each in homes.values() if each.is_function]
+    paths = [getattr(each, "canonical_path", "") for each in annotations]
+    return [path for path in paths if path.startswith("cnnsearch.") and path not in exported]
 
 
 def command_line() -> str:
