@@ -15,8 +15,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from cnnsearch.errors import DiskFullError, RunError
-from cnnsearch.runs.records import Event, Fields, TrialRecord, event, record, to_json
+from cnnsearch.runs.records import (
+    Event,
+    TrialRecord,
+    parse_object,
+    read_event,
+    read_trial,
+    to_json,
+    validate,
+)
 from cnnsearch.runs.schema import (
     APPLICATION,
     EVENT,
@@ -30,6 +40,10 @@ from cnnsearch.runs.schema import (
 )
 
 __all__ = ["Event", "RunDatabase", "TrialRecord"]
+
+
+class _Epoch(BaseModel):
+    metrics: dict[str, Any]
 
 
 class RunDatabase:
@@ -132,18 +146,18 @@ class RunDatabase:
     def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Returns at most ``limit`` events that follow the one numbered ``after``, in order."""
         rows = self._rows(f"{EVENT} where seq > ? order by seq limit ?", (after, limit))
-        return [event(row, str(self.path)) for row in rows]
+        return [read_event(row, str(self.path)) for row in rows]
 
     def last(self, kind: str) -> Event | None:
         """Returns the latest event whose kind starts with ``kind``, such as ``run_``."""
         query = f"{EVENT} where substr(kind, 1, ?) = ? order by seq desc limit 1"
         rows = self._rows(query, (len(kind), kind))
-        return event(rows[0], str(self.path)) if rows else None
+        return read_event(rows[0], str(self.path)) if rows else None
 
     def of_kind(self, kind: str) -> list[Event]:
         """Returns all events of exactly this kind, in order."""
         rows = self._rows(f"{EVENT} where kind = ? order by seq", (kind,))
-        return [event(row, str(self.path)) for row in rows]
+        return [read_event(row, str(self.path)) for row in rows]
 
     def last_seq(self) -> int:
         """Returns the number of the latest event, 0 if there is none."""
@@ -156,7 +170,7 @@ class RunDatabase:
 
     def trials(self) -> list[TrialRecord]:
         """Returns all trials in the order of their numbers."""
-        return [record(row, str(self.path)) for row in self._rows(f"{TRIAL} order by number")]
+        return [read_trial(row, str(self.path)) for row in self._rows(f"{TRIAL} order by number")]
 
     def trial(self, trial_id: str) -> TrialRecord:
         """Returns one trial.
@@ -167,7 +181,7 @@ class RunDatabase:
         rows = self._rows(f"{TRIAL} where id = ?", (trial_id,))
         if not rows:
             raise RunError(f"{self.path.parent.name}: no trial {trial_id!r} in this run")
-        return record(rows[0], str(self.path))
+        return read_trial(rows[0], str(self.path))
 
     def history(self, trial_id: str) -> list[dict[str, Any]]:
         """Returns a trial's metrics by epoch, with its ``epoch``; one done again counts last."""
@@ -176,9 +190,10 @@ class RunDatabase:
             (trial_id,),
         )
         where = f"{self.path}: trial {trial_id}"
-        epochs = {
-            row[0]: {"epoch": row[0], **Fields(row[1], where).of("metrics", dict)} for row in rows
-        }
+        epochs = {}
+        for epoch, text in rows:
+            done = validate(_Epoch.model_validate, parse_object(text, where), where)
+            epochs[epoch] = {"epoch": epoch, **done.metrics}
         return [epochs[epoch] for epoch in sorted(epochs)]
 
     def cursor(self, name: str) -> int:

@@ -15,11 +15,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import BaseModel
+
 from cnnsearch.errors import RunError, nearest
 from cnnsearch.runs.database import RunDatabase
 from cnnsearch.runs.lock import Owner, owner_of, take
 from cnnsearch.runs.manifest import Manifest, check_own, read_own
-from cnnsearch.runs.records import Fields, to_json
+from cnnsearch.runs.records import Finite, to_json, validate
 from cnnsearch.utils.atomic_files import atomic_folder
 
 INTERRUPTED = "interrupted"
@@ -27,6 +29,16 @@ INTERRUPTED = "interrupted"
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _RESERVED = ("mlartifacts", "mlflow.db")  # what MLflow keeps beside the runs
+
+
+class _Metrics(BaseModel):
+    test_accuracy: Finite | None = None
+
+
+class _Results(BaseModel):
+    """What an event ``results`` holds, as far as the list of runs shows it."""
+
+    metrics: _Metrics
 
 
 @dataclass(frozen=True)
@@ -166,11 +178,8 @@ class RunDirectory:
         event = self.db.last("results")
         if event is None:
             return None
-        metrics = Fields(json.dumps(event.data), f"{self.db.path}: results").of("metrics", dict)
-        accuracy: float | None = Fields(json.dumps(metrics), str(self.db.path)).number(
-            "test_accuracy"
-        )
-        return accuracy
+        where = f"{self.db.path}: results"
+        return validate(_Results.model_validate, event.data, where).metrics.test_accuracy
 
     def close(self) -> None:
         """Closes the database's files."""

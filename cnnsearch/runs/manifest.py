@@ -1,29 +1,46 @@
-"""What a run's folder says of the run, read as what it is: a file that anybody may have written."""
+"""Reads ``run.json`` and the other files of a run's folder; anybody may have written them."""
 
 import os
 import stat
 from pathlib import Path
 from typing import Any, Self
 
+from pydantic import BaseModel, StrictInt, StrictStr
+
 from cnnsearch.errors import RunError
-from cnnsearch.runs.records import parsed
+from cnnsearch.runs.records import parse_object, validate
 
 LARGEST = 16 << 20  # bytes of a manifest or a space
-_OBJECTS = ("settings", "identity", "dataset", "environment", "final", "pretrained", "fidelity")
-_TEXTS = ("kind", "space", "data", "strategy")
-_OF_DATA = {
-    "source": str,
-    "fingerprint": str,
-    "class_names": list,
-    "image": list,
-    "channels": int,
-    "train": int,
-    "validation": int,
-    "test": int,
-    "mean": list,
-    "std": list,
-    "skipped": list,
-}
+
+
+class _DataSet(BaseModel):
+    source: StrictStr = ""
+    fingerprint: StrictStr = ""
+    class_names: list[Any] = []
+    image: list[Any] = []
+    channels: StrictInt = 0
+    train: StrictInt = 0
+    validation: StrictInt = 0
+    test: StrictInt = 0
+    mean: list[Any] = []
+    std: list[Any] = []
+    skipped: list[Any] = []
+
+
+class _Keys(BaseModel):
+    """The types of a manifest's values; each kind of run has some of the keys."""
+
+    kind: StrictStr = ""
+    space: StrictStr = ""
+    data: StrictStr = ""
+    strategy: StrictStr = ""
+    settings: dict[str, Any] = {}
+    identity: dict[str, Any] = {}
+    dataset: _DataSet = _DataSet()
+    environment: dict[str, Any] = {}
+    final: dict[str, Any] = {}
+    fidelity: dict[str, Any] = {}
+    pretrained: dict[str, Any] | None = None
 
 
 class Manifest(dict[str, Any]):
@@ -36,34 +53,23 @@ class Manifest(dict[str, Any]):
         """Reads a file.
 
         Raises:
-            RunError: it is no manifest; says which key is wrong.
+            RunError: it is no manifest, or a value is of another type; names the key.
         """
-        manifest = cls.noted(parsed(read_own(path), str(path)), str(path))
-        for key in _OBJECTS:
-            manifest.check(key, dict)
-        for key in _TEXTS:
-            manifest.check(key, str)
-        for key, kind in _OF_DATA.items():
-            manifest.get("dataset", cls()).check(key, kind)
-        return manifest
+        data = parse_object(read_own(path), str(path))
+        validate(_Keys.model_validate, data, str(path))
+        return cls.wrap(data, str(path))
 
     @classmethod
-    def noted(cls, data: dict[str, Any], where: str) -> Self:
-        """Returns data that knows where it stands, and so all objects in it."""
-        found = cls(
+    def wrap(cls, data: dict[str, Any], where: str) -> Self:
+        """Returns ``data`` with all objects in it wrapped, each with its own ``where``."""
+        wrapped = cls(
             {
-                key: cls.noted(value, f"{where}: {key}") if isinstance(value, dict) else value
+                key: cls.wrap(value, f"{where}: {key}") if isinstance(value, dict) else value
                 for key, value in data.items()
             }
         )
-        found.where = where
-        return found
-
-    def check(self, key: str, kind: type) -> None:
-        """Refuses a value of another type; one that is not there is for who needs it."""
-        if key in self and (not isinstance(self[key], kind) or isinstance(self[key], bool)):
-            got = type(self[key]).__name__
-            raise RunError(f"{self.where}: {key}: expected {kind.__name__}, got {got}")
+        wrapped.where = where
+        return wrapped
 
     def __missing__(self, key: str) -> Any:
         raise RunError(f"{self.where}: {key}: this key is missing")

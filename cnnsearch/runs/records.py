@@ -1,106 +1,101 @@
-"""What a run's database hands out: events and trials, as plain frozen records."""
+"""Events and trials as a run's database returns them: frozen records, validated when read.
+
+Anybody may have written the file, so every value that is used further on has its type checked. The
+adapters are built once: a leaderboard reads thousands of records.
+"""
 
 import json
-import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
-from typing import Any, NoReturn
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter
+from pydantic import ValidationError as Invalid
 
 from cnnsearch.errors import RunError, one_line
+from cnnsearch.utils.validation_errors import explain
 
-LARGEST = 1e30  # of any number in a record
-_ID = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+Record = TypeVar("Record")
+_LARGEST = 10**30
+Finite = Annotated[StrictFloat, Field(gt=-_LARGEST, lt=_LARGEST, allow_inf_nan=False)]
+_NotNegative = Annotated[Finite, Field(ge=0)]
+_Count = Annotated[StrictInt, Field(ge=0, lt=_LARGEST)]
+_Object = dict[StrictStr, Any]
+_Id = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+_Line = Annotated[
+    StrictStr, BeforeValidator(lambda text: one_line(text) if isinstance(text, str) else text)
+]
 
 
 @dataclass(frozen=True)
 class Event:
-    """What happened: ``kind`` says what ``data`` holds, ``time`` is in seconds since 1970."""
+    """Something that happened: ``kind`` names what ``data`` holds, ``time`` is in Unix seconds."""
 
-    seq: int
-    time: float
-    kind: str
-    trial_id: str | None
-    data: Mapping[str, Any]
+    seq: StrictInt
+    time: Finite
+    kind: StrictStr
+    trial_id: _Id | None
+    data: _Object
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class TrialRecord:
     """What is known of one candidate; ``status`` is running, completed, failed or stopped."""
 
-    id: str
-    number: int
-    status: str
-    values: Mapping[str, Any]
-    architecture: Mapping[str, Any]
-    recipe: Mapping[str, Any]
-    fingerprint: str
-    family: str
-    params: int | None
-    params_total: int | None
-    macs: int | None
-    epochs: int
-    initial_epoch: int
-    continues: str | None
-    score: float | None
-    reason: str | None
-    metrics: Mapping[str, Any]
-    seconds: float | None
-    started: float
-    ended: float | None
+    id: _Id
+    number: StrictInt
+    status: StrictStr
+    values: _Object
+    architecture: _Object
+    recipe: _Object
+    fingerprint: StrictStr
+    family: _Line
+    params: _Count | None = None
+    params_total: _Count | None = None
+    macs: _Count | None = None
+    epochs: StrictInt
+    initial_epoch: _Count = 0
+    continues: StrictStr | None = None
+    score: Finite | None = None
+    reason: _Line | None = None
+    metrics: _Object
+    seconds: _NotNegative | None = None
+    started: _NotNegative
+    ended: _NotNegative | None = None
 
 
-class Fields:
-    """The values of a JSON object, each of the type that is asked for.
+_validate_event = TypeAdapter(Event).validate_python
+_validate_trial = TypeAdapter(TrialRecord).validate_python
+_STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params", "params_total",
+            "macs", "epochs", "initial_epoch", "continues")  # fmt: skip
+_ENDED = ("score", "reason", "metrics", "seconds")
+
+
+def validate(model: Callable[[Any], Record], data: object, where: str) -> Record:
+    """Returns data as a model.
 
     Args:
-        text: the object.
-        where: it stands, for messages.
+        model: validates: ``Model.model_validate``, or ``validate_python`` of an adapter.
+        data: plain lists and dictionaries.
+        where: the file, and the place in it, for messages.
 
     Raises:
-        RunError: it is none, or a value is missing or of another type; names the place and the key.
+        RunError: a value is missing or of another type; names the place and the key.
     """
-
-    def __init__(self, text: object, where: str) -> None:
-        self._where = where
-        self._data = parsed(text, where)
-
-    def of(self, key: str, *types: type) -> Any:
-        """Returns a value; None if it is missing and may be None."""
-        value = self._data.get(key)
-        if not isinstance(value, types) or isinstance(value, bool):
-            self._refuse(key, " or ".join(t.__name__ for t in types), value)
-        return value
-
-    def count(self, key: str, default: float | None = None) -> Any:
-        """Returns a number from 0 on, or ``default`` if there is none."""
-        value = self.number(key, default)
-        if value is not None and value < 0:
-            raise RunError(f"{self._where}: {key}: expected a number from 0 on, got {value:g}")
-        return value
-
-    def number(self, key: str, default: float | None = None) -> Any:
-        """Returns a number, or ``default`` if there is none."""
-        value = self._data.get(key)
-        if value is None:
-            return default
-        if isinstance(value, bool) or not isinstance(value, int | float):
-            self._refuse(key, "a number", value)
-        if not abs(value) < LARGEST:
-            self._refuse(key, "a finite number", value)
-        return value
-
-    def _refuse(self, key: str, rule: str, value: object) -> NoReturn:
-        raise RunError(f"{self._where}: {key}: expected {rule}, got {type(value).__name__}")
+    try:
+        return model(data)
+    except Invalid as error:
+        raise RunError(f"{where}: {explain(error, data)}") from None
 
 
-def parsed(text: object, where: str) -> dict[str, Any]:
-    """Returns the JSON object that ``text`` is.
+def parse_object(text: object, where: str) -> dict[str, Any]:
+    """Returns the JSON object in ``text``.
 
     Raises:
         RunError: it is none.
     """
+    # Python's own parser: pydantic's refuses surrogates, which names of files may bring along.
     try:
         data = json.loads(text) if isinstance(text, str) else None
     except (ValueError, RecursionError):
@@ -110,58 +105,33 @@ def parsed(text: object, where: str) -> dict[str, Any]:
     return data
 
 
-def event(row: tuple[Any, ...], where: str = "run.db") -> Event:
+def read_event(row: tuple[Any, ...], where: str = "run.db") -> Event:
     """Makes an event of a row: seq, time, kind, trial id, data (JSON)."""
-    seq, time, kind, trial_id, data = row
+    seq, time, kind, trial_id, text = row
     where = f"{where}: event {seq}"
-    if not (isinstance(time, float) and isinstance(kind, str)) or not math.isfinite(time):
-        raise RunError(f"{where}: is damaged, its time or kind is none")
-    if trial_id is not None:
-        _check_id(trial_id, where)
-    return Event(seq, time, kind, trial_id, parsed(data, where))
+    data = parse_object(text, where)
+    fields = {"seq": seq, "time": time, "kind": kind, "trial_id": trial_id, "data": data}
+    return validate(_validate_event, fields, where)
 
 
-def record(row: tuple[Any, ...], where: str = "run.db") -> TrialRecord:
+def read_trial(row: tuple[Any, ...], where: str = "run.db") -> TrialRecord:
     """Makes a record of a row: id, number, status, start and outcome (JSON), started, ended."""
     trial_id, number, status, start, outcome, started, ended = row
-    _check_id(trial_id, where)
     where = f"{where}: trial {trial_id}"
-    began, result = Fields(start, where), Fields("{}" if outcome is None else outcome, where)
-    own = Fields(json.dumps(_own(number, started, ended, where)), where)
-    reason = result.of("reason", str, type(None))
-    return TrialRecord(
-        id=trial_id,
-        number=own.of("number", int),
-        status=status if isinstance(status, str) else "failed",
-        values=began.of("values", dict),
-        architecture=began.of("architecture", dict),
-        recipe=began.of("recipe", dict),
-        fingerprint=began.of("fingerprint", str),
-        family=one_line(began.of("family", str)),
-        params=began.count("params"),
-        params_total=began.count("params_total"),
-        macs=began.count("macs"),
-        epochs=began.of("epochs", int),
-        initial_epoch=began.count("initial_epoch", 0),
-        continues=began.of("continues", str, type(None)),
-        score=result.number("score"),
-        reason=None if reason is None else one_line(reason),
-        metrics=result.of("metrics", dict, type(None)) or {},
-        seconds=result.count("seconds"),
-        started=own.count("started", 0.0),
-        ended=own.count("ended"),
-    )
-
-
-def _own(number: object, started: object, ended: object, where: str) -> dict[str, object]:
-    if any(isinstance(value, bytes) for value in (number, started, ended)):
-        raise RunError(f"{where}: is damaged, a number of it is none")
-    return {"number": number, "started": started, "ended": ended}
-
-
-def _check_id(trial_id: object, where: str) -> None:
-    if not isinstance(trial_id, str) or not _ID.fullmatch(trial_id):
-        raise RunError(f"{where}: is damaged, {trial_id!r} is no trial's id")
+    began = parse_object(start, where)
+    result = {} if outcome is None else parse_object(outcome, where)
+    fields = {
+        **{key: began[key] for key in _STARTED if key in began},
+        **{key: result[key] for key in _ENDED if key in result},
+        "id": trial_id,
+        "number": number,
+        "status": status if isinstance(status, str) else "failed",
+        "started": 0.0 if started is None else started,
+        "ended": ended,
+    }
+    if fields.get("metrics") is None:
+        fields["metrics"] = {}
+    return validate(_validate_trial, fields, where)
 
 
 def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:
@@ -172,10 +142,10 @@ def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:
 
 def to_json(data: Mapping[str, Any]) -> str:
     """Writes data as JSON: NumPy scalars as numbers, paths as text, NaN and inf as they are."""
-    return json.dumps(data, default=_plain)
+    return json.dumps(data, default=_to_plain)
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, PurePath):
         return str(value)
     if isinstance(value, Mapping):

@@ -255,7 +255,7 @@ class Projection:
             self._summary.illustrate(parent, self._attempt)
 
 
-def _event(like: Event, kind: str, data: Mapping[str, Any]) -> Event:
+def _event(like: Event, kind: str, data: dict[str, Any]) -> Event:
     return Event(like.seq, like.time, kind, None, data)
 
 

@@ -106,8 +106,9 @@ def test_every_training_has_an_id_and_a_seed_of_its_own() -> None:
 def record(training: Any, number: int, status: str) -> TrialRecord:
     fingerprint = training.planned.candidate.fingerprint
     return TrialRecord(
-        training.trial_id, number, status, {}, {}, {}, fingerprint, "plain", 1, 1, 1, 2, 0, None,
-        0.5, None, {}, 1.0, 0.0, 1.0,
+        id=training.trial_id, number=number, status=status, values={}, architecture={}, recipe={},
+        fingerprint=fingerprint, family="plain", params=1, params_total=1, macs=1, epochs=2,
+        score=0.5, metrics={}, seconds=1.0, started=0.0, ended=1.0,
     )  # fmt: skip
 
 
