@@ -26,6 +26,7 @@ from cnnsearch.cli.common import (
     print_json,
     watcher_of,
 )
+from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies
 
 
 @app.command(cls=PlacedCommand)
@@ -38,9 +39,7 @@ def search(
             "of path,label, npz:FILE or tfds:NAME."
         ),
     ] = "digits",
-    strategy: Annotated[
-        str, typer.Option(help="evolution, random, bayesian, hyperband or grid.")
-    ] = "evolution",
+    strategy: Annotated[str, typer.Option(help=describe_strategies())] = DEFAULT_STRATEGY,
     trials: Annotated[
         int, typer.Option(help="How many candidates to train; those that fail are replaced.")
     ] = 20,

@@ -28,6 +28,7 @@ from cnnsearch.engine.settings import (
     recorded,
 )
 from cnnsearch.errors import RunError
+from cnnsearch.oracles import DEFAULT_STRATEGY
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils import environment
@@ -43,7 +44,7 @@ def search(
     space: str | Path | SearchSpace,
     data: object = "digits",
     *,
-    strategy: str = "evolution",
+    strategy: str = DEFAULT_STRATEGY,
     trials: int | None = 20,
     max_time: str | float | None = None,
     max_params: str | int | None = None,
@@ -79,7 +80,7 @@ def search(
         space: a space, the name of one that ships, a published network's, or a file.
         data: what `load` takes, such as a folder, or what `save_source` takes: a `Dataset`, arrays
             ``(x, y)``, a ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a dict of splits.
-        strategy: ``evolution``, ``random``, ``bayesian``, ``hyperband`` or ``grid``.
+        strategy: the name of one of ``cnnsearch.oracles.STRATEGIES``.
         trials: how many candidates in all, besides those that fail, which are replaced; None: until
             something else ends the search.
         max_time: how long this session may take: ``2h``, ``45m``, seconds.

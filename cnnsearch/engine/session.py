@@ -16,10 +16,10 @@ from cnnsearch.engine.initial_weights import pretrained_of
 from cnnsearch.engine.placement import slots
 from cnnsearch.engine.settings import Settings, class_weights, default_epochs
 from cnnsearch.engine.trial_plan import Assignment
-from cnnsearch.oracles import create_oracle
-from cnnsearch.oracles.facade import SearchOracle
-from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.oracles import create_oracle, find_strategy
+from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import Draws, Store
+from cnnsearch.oracles.search_oracle import SearchOracle
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
 from cnnsearch.runs.records import TrialRecord, best_of
@@ -120,7 +120,7 @@ class Session:
             Housekeeping(
                 self._run,
                 self._settings.max_disk or MAX_DISK,
-                promotes=self._settings.strategy == "hyperband",
+                promotes=find_strategy(self._settings.strategy).multi_fidelity,
             ),
         )
         try:
@@ -139,7 +139,7 @@ class Session:
             dataset=self._dataset,
             seed=settings.seed,
             epochs=settings.epochs,
-            rungs=settings.strategy == "hyperband",
+            rungs=find_strategy(settings.strategy).multi_fidelity,
             deadline=None if limit is None else self._started + limit,
             pretrained=pretrained_of(self._run),
             objective=settings.objective,
@@ -184,7 +184,7 @@ def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> SearchO
     return create_oracle(
         settings.strategy,
         space,
-        judge=SpaceJudge(space, settings.budget),
+        check=FeasibilityCheck(space, settings.budget),
         store=store,
         max_trials=settings.trials,
         epochs=settings.epochs or default_epochs(space),

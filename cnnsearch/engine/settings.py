@@ -13,7 +13,7 @@ from cnnsearch.data import Dataset, load
 from cnnsearch.data.dataset import BATCHES_HELD
 from cnnsearch.data.views import take_share
 from cnnsearch.errors import CnnsearchError, RunError, nearest
-from cnnsearch.oracles import STRATEGIES
+from cnnsearch.oracles import DEFAULT_STRATEGY, find_strategy
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import parse_image
 from cnnsearch.space.recipe import TrainingRecipe
@@ -66,7 +66,7 @@ class Settings:
     space: str
     source: str
     data: str = "digits"
-    strategy: str = "evolution"
+    strategy: str = DEFAULT_STRATEGY
     epochs: int | None = None
     max_params: int | None = None
     max_macs: int | None = None
@@ -232,17 +232,14 @@ def check_settings(settings: Settings) -> None:
         parse_image(settings.image)
     if settings.freeze and settings.weights is None:
         raise CnnsearchError("--freeze: needs --weights, there is nothing to keep otherwise")
-    if settings.strategy not in STRATEGIES:
-        known = ", ".join(STRATEGIES)
-        hint = nearest(settings.strategy, STRATEGIES)
-        raise CnnsearchError(f"--strategy: expected {known}, got {settings.strategy!r}{hint}")
+    strategy = find_strategy(settings.strategy, "--strategy")
     _check_measure(settings)
     TrainingRecipe().changed(settings.changes)
     if settings.workers is not None and settings.workers < 0:
         raise CnnsearchError(f"--workers: expected 0 or more, got {settings.workers}")
     if not 0 <= settings.seed < 2**31:
         raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {settings.seed}")
-    if settings.trials is None and settings.max_time is None and settings.strategy != "hyperband":
+    if strategy.needs_end_condition and settings.trials is None and settings.max_time is None:
         raise CnnsearchError("--trials or --max-time: one of them has to end the search")
 
 

@@ -1,94 +1,99 @@
-"""Search strategies: Keras Tuner's, made durable and budgeted, and ours beside them.
+"""Search strategies, hosted by one durable Keras Tuner oracle.
 
-This package alone imports Keras Tuner, and only when an oracle or a hypermodel is made.
+In: a search space, a feasibility check, a store, a seed, and the outcomes of trials. Out: proposals
+of candidates to train. This room alone imports Keras Tuner, and only when an oracle or a hypermodel
+is made.
 """
 
 from typing import TYPE_CHECKING
 
 from cnnsearch.errors import CnnsearchError, nearest
-from cnnsearch.oracles.protocol import (
-    DONE,
-    WAIT,
-    Draws,
-    Judge,
-    Proposal,
-    Setup,
-    Signal,
-    Space,
-    Store,
-    Verdict,
-)
+from cnnsearch.oracles.bayesian import BayesianOptimization
+from cnnsearch.oracles.evolution import RegularizedEvolution
+from cnnsearch.oracles.grid import GridSearch
+from cnnsearch.oracles.hyperband import Hyperband
+from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space, Store
+from cnnsearch.oracles.random_search import RandomSearch
+from cnnsearch.oracles.strategy import Strategy
 
 if TYPE_CHECKING:
-    from cnnsearch.oracles.facade import SearchOracle
+    from cnnsearch.oracles.search_oracle import SearchOracle
 
-STRATEGIES = ("evolution", "random", "bayesian", "hyperband", "grid")
+STRATEGIES: tuple[type[Strategy], ...] = (  # the first is the default
+    RegularizedEvolution,
+    RandomSearch,
+    BayesianOptimization,
+    Hyperband,
+    GridSearch,
+)
+DEFAULT_STRATEGY = STRATEGIES[0].name
 
 __all__ = [
-    "DONE",
+    "DEFAULT_STRATEGY",
     "STRATEGIES",
-    "WAIT",
-    "Draws",
-    "Judge",
-    "Proposal",
-    "Signal",
-    "Space",
-    "Store",
-    "Verdict",
+    "Strategy",
     "create_oracle",
+    "describe_strategies",
+    "find_strategy",
 ]
+
+
+def describe_strategies() -> str:
+    """Returns help for ``--strategy``: each name, what it does, and its paper."""
+    described = (
+        f"{s.name} ({s.summary}{f', arXiv:{s.paper}' if s.paper else ''})" for s in STRATEGIES
+    )
+    return f"{'; '.join(described)}."
+
+
+def find_strategy(name: str, label: str = "strategy") -> type[Strategy]:
+    """Returns the strategy of this name.
+
+    Args:
+        name: As :attr:`Strategy.name`.
+        label: How the error calls the setting, such as ``--strategy``.
+
+    Raises:
+        CnnsearchError: There is none.
+    """
+    known = {strategy.name: strategy for strategy in STRATEGIES}
+    if name not in known:
+        expected = ", ".join(known)
+        raise CnnsearchError(f"{label}: expected {expected}, got {name!r}{nearest(name, known)}")
+    return known[name]
 
 
 def create_oracle(
     strategy: str,
     space: Space,
     *,
-    judge: Judge,
+    check: CheckFeasibility,
     store: Store,
     max_trials: int | None,
     epochs: int,
     seed: int,
 ) -> "SearchOracle":
-    """Makes an oracle, or goes on with the one that the store holds.
+    """Creates an oracle, or restores the one that the store holds.
 
     Args:
-        strategy: ``"evolution"`` (regularized evolution, arXiv:1802.01548), ``"random"``,
-            ``"bayesian"`` (Gaussian process), ``"hyperband"`` or ``"grid"``.
+        strategy: Name of one of ``STRATEGIES``.
         space: The search space.
-        judge: Says of the active values of a candidate whether it can be wired and meets the
-            budget.
-        store: Keeps the state. Trials that it knows as running are proposed again first.
+        check: Returns whether a candidate can be wired and meets the budget.
+        store: Keeps the state. Trials that were running when it was saved are proposed again first.
         max_trials: Distinct candidates to train that do not fail; those that do are replaced, up to
             twice as many in all (or ten more). None for no limit
             (and, for Hyperband, for one pass of its schedule).
-        epochs: Epochs of a candidate; Hyperband's largest number.
+        epochs: Epochs of a candidate; the largest number of a multi-fidelity strategy.
         seed: The same seed gives the same candidates in the same order.
-
-    Returns:
-        The oracle.
 
     Raises:
         CnnsearchError: A strategy of another name, or a number below one.
         RunError: The store holds the state of another strategy or seed.
     """
-    if strategy not in STRATEGIES:
-        known = ", ".join(STRATEGIES)
-        raise CnnsearchError(
-            f"strategy must be one of {known}, got {strategy!r}{nearest(strategy, STRATEGIES)}"
-        )
+    chosen = find_strategy(strategy)
     for name, number in (("trials", max_trials), ("epochs", epochs)):
         if number is not None and number < 1:
             raise CnnsearchError(f"{name} must be at least 1, got {number}")
-    return _make(strategy, Setup(space, judge, store, max_trials, epochs, seed))
+    from cnnsearch.oracles.search_oracle import SearchOracle  # imports Keras Tuner
 
-
-def _make(strategy: str, setup: Setup) -> "SearchOracle":
-    from cnnsearch.oracles.bayesian import BayesianOracle
-    from cnnsearch.oracles.evolution import EvolutionOracle
-    from cnnsearch.oracles.facade import SearchOracle
-    from cnnsearch.oracles.grid import GridOracle
-    from cnnsearch.oracles.hyperband import HyperbandOracle
-    from cnnsearch.oracles.random_search import RandomOracle
-
-    kinds = (EvolutionOracle, RandomOracle, BayesianOracle, HyperbandOracle, GridOracle)
-    return SearchOracle({kind.strategy: kind for kind in kinds}[strategy](setup))
+    return SearchOracle(chosen(), Setup(space, check, store, max_trials, epochs, seed))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.oracles._keras_tuner import (
+from keras_tuner.engine.hyperparameters import (
     Boolean,
     Choice,
     Fixed,
@@ -11,8 +11,8 @@ from cnnsearch.oracles._keras_tuner import (
     HyperParameter,
     HyperParameters,
     Int,
-    Parent,
 )
+from keras_tuner.src.engine.conditions import Parent
 
 if TYPE_CHECKING:
     from cnnsearch.space.choices import Parameter

@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from itertools import count
 from random import Random
 
-from cnnsearch.oracles._keras_tuner import Oracle
-from cnnsearch.oracles.base import DurableOracle
 from cnnsearch.oracles.points import Values, mutate
+from cnnsearch.oracles.strategy import History, Strategy
 
 POPULATION = 20  # youngest completed trials, of which the parent is one
 FOUNDERS = 10  # random candidates that complete before the first child
@@ -14,22 +13,24 @@ TOURNAMENT = 10  # drawn from the population; the best of them is the parent
 ATTEMPTS = 25  # children in a row that cannot be proposed before one more value is mutated
 
 
-class EvolutionOracle(DurableOracle, Oracle):
+class RegularizedEvolution(Strategy):
     """Aging evolution: tournament selection, one mutation, and the oldest dies, not the worst.
 
     It has no generations, so a slot never waits: a child is bred from whoever has completed. A
     failed candidate never becomes a parent.
     """
 
-    strategy = "evolution"
+    name = "evolution"
+    summary = "mutates the best of the recent candidates"
+    paper = "1802.01548"
 
-    def candidates(self, rng: Random) -> Iterator[Values]:
+    def candidates(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields children of tournament winners; random candidates while there are few parents."""
-        alive = self.completed()[-POPULATION:]
-        if len(alive) < FOUNDERS:
-            yield from super().candidates(rng)
+        population = history.completed[-POPULATION:]
+        if len(population) < FOUNDERS:
+            yield from super().candidates(history, rng)
         for attempt in count():
-            rivals = rng.sample(alive, min(TOURNAMENT, len(alive)))
+            rivals = rng.sample(population, min(TOURNAMENT, len(population)))
             parent = max(rivals, key=lambda trial: trial.score or 0.0)
             changes = 1 + attempt // ATTEMPTS
-            yield mutate(self.setup.space.parameters, self.values(parent), rng, changes)
+            yield mutate(history.space.parameters, parent.values, rng, changes)

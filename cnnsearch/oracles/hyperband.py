@@ -1,168 +1,167 @@
-"""Hyperband (Li et al., 2018, arXiv:1603.06560): Keras Tuner's, proof against failures."""
+"""Hyperband (Li et al., 2018, arXiv:1603.06560), proof against failures."""
 
 import math
-from typing import Any
+from functools import cached_property
 
-from cnnsearch.oracles._keras_tuner import HyperbandOracle as KerasTunerHyperband
-from cnnsearch.oracles._keras_tuner import Trial
-from cnnsearch.oracles.base import DurableOracle
-from cnnsearch.oracles.protocol import Setup
+from cnnsearch.oracles.strategy import History, Step, Strategy, Trial
 
-FACTOR = 3
-MOST_DRAWN = 4  # times the first round's size: when nearly all fail, a bracket ends short
-Bracket = dict[str, Any]
+FACTOR = 3  # eta in the paper
+MOST_DRAWN = 4  # times the first rung's size: when nearly all fail, a bracket ends short
 
 
-class HyperbandOracle(DurableOracle, KerasTunerHyperband):
+class Hyperband(Strategy):
     """Brackets of successive halving by a factor of three, up to ``epochs`` epochs.
 
-    Sizes and epochs of the rounds are Keras Tuner's. A failed trial is replaced, in the first
-    round by a fresh candidate and later by the next best, so that as many candidates reach the
-    full number of epochs as without failures. With ``max_trials`` brackets follow each other until
-    so many candidates were drawn that have not failed; without, they are gone through once.
+    Sizes and epochs of the rungs are Keras Tuner's. A failed trial is replaced, in the first rung
+    by a fresh candidate and later by the next best, so that as many candidates reach the full
+    budget as without failures. With ``max_trials`` brackets follow each other until so many
+    candidates were drawn that have not failed; without, each is run once.
     """
 
-    strategy = "hyperband"
+    name = "hyperband"
+    summary = "many short trainings, of which the best are continued"
+    paper = "1603.06560"
+    multi_fidelity = True
+    needs_end_condition = False
 
-    def __init__(self, setup: Setup) -> None:
-        super().__init__(setup, max_epochs=setup.epochs, factor=FACTOR)
-
-    def populate_space(self, trial_id: str) -> dict[str, Any]:
+    def next_step(self, history: History) -> Step | None:
         """Fills the first bracket that has a place, beginning another when none has."""
-        while True:
-            for bracket in self._brackets:
-                values = self._fresh(bracket, trial_id) or self._promoted(bracket, trial_id)
-                if values is not None:
-                    return {"status": "RUNNING", "values": values}
-            if self._is_last():
-                return self._pause()
-            self._brackets = [b for b in self._brackets if not self._is_finished(b)]
-            self._increment_bracket_num()
-            self._start_new_bracket()
-
-    def _is_last(self) -> bool:
-        """Whether no further bracket begins."""
-        is_whole = self.max_trials is None and self._current_bracket == 0
-        return is_whole or self._closed
-
-    @property
-    def _closed(self) -> bool:
-        """Whether no fresh candidate is drawn, unless one that is running fails."""
-        return self.reason is not None or self.enough
-
-    def _pause(self) -> dict[str, Any]:
-        """Waits for the running trials: any of them may be promoted, or fail and be replaced."""
-        if self.ongoing_trials:
-            return {"status": "IDLE"}
-        self.reason = self.reason or ("trials" if self.enough else "schedule")
-        return {"status": "STOPPED"}
-
-    def _fresh(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """Draws a new candidate for the first round, if that has a place."""
-        if self._closed or self._live(bracket, 0) >= self._target(bracket, 0):
+        brackets = restore_brackets(history)
+        for bracket in brackets:
+            step = bracket.next_step()
+            if step is not None:
+                return step
+        if not history.can_draw:
             return None
-        values = self._random_values()
-        if values is None:
+        if history.max_trials is None and len(brackets) == count_brackets(history.epochs):
             return None
-        return self._enter(bracket, 0, trial_id, values, None)
+        return Bracket(len(brackets), history).draw()
 
-    def _promoted(self, bracket: Bracket, trial_id: str) -> dict[str, Any] | None:
-        """Promotes the best of the earliest round of which enough have completed."""
-        for round_num in range(1, len(bracket["rounds"])):
-            best = self._promotable(bracket, round_num)
-            if best is not None:
-                self._fingerprint = self.fingerprints[best.trial_id]
-                return self._enter(bracket, round_num, trial_id, self.values(best), best.trial_id)
+
+def count_brackets(epochs: int) -> int:
+    """Returns the number of different brackets: those whose first rung has at least an epoch."""
+    brackets, shortest = 0, float(epochs)
+    while shortest >= 1:
+        brackets, shortest = brackets + 1, shortest / FACTOR
+    return brackets
+
+
+def restore_brackets(history: History) -> list["Bracket"]:
+    """Returns all brackets begun so far, with their trials."""
+    brackets: list[Bracket] = []
+    home: dict[str, Bracket] = {}
+    for trial in history.trials.values():
+        if trial.promotes is None:
+            index = _bracket_index(trial, brackets, history)
+            if index == len(brackets):
+                brackets.append(Bracket(index, history))
+            bracket = brackets[index]
+        else:
+            bracket = home[trial.promotes]
+        bracket.rungs[trial.notes["round"]].append(trial)
+        home[trial.id] = bracket
+    return brackets
+
+
+def _bracket_index(trial: Trial, brackets: list["Bracket"], history: History) -> int:
+    """Returns a trial's bracket; version 0.1 stored only which of the different ones it was."""
+    if "bracket_index" in trial.notes:
+        return trial.notes["bracket_index"]
+    following = Bracket(len(brackets), history)
+    alike = (b for b in (following, *reversed(brackets)) if b.number == trial.notes["bracket"])
+    return next(alike, following).index
+
+
+class Bracket:
+    """One run of successive halving.
+
+    Args:
+        index: Its place among all brackets of the search, from 0.
+        history: Of the search.
+
+    Attributes:
+        number: Rungs above the first (s in the paper); 0 is random search on the full budget.
+        rungs: The trials of each rung.
+    """
+
+    def __init__(self, index: int, history: History) -> None:
+        different = count_brackets(history.epochs)
+        self.index = index
+        self.number = different - 1 - index % different
+        self.rungs: list[list[Trial]] = [[] for _ in range(self.number + 1)]
+        self._epochs, self._can_draw = history.epochs, history.can_draw
+
+    def next_step(self) -> Step | None:
+        """Returns a fresh candidate if the first rung has a place, else the first promotion."""
+        if self._can_draw and self._count_live(0) < self._target(0):
+            return self.draw()
+        for rung in range(1, len(self.rungs)):
+            trial = self._find_promotable(rung)
+            if trial is not None:
+                return self._promote(trial, rung)
         return None
 
-    def _promotable(self, bracket: Bracket, round_num: int) -> Trial | None:
-        """Returns the best of the round before, once more completed than will be dropped."""
-        target = self._target(bracket, round_num)
-        live = self._live(bracket, round_num)
+    def draw(self) -> Step:
+        """Returns the step that adds a fresh candidate to the first rung."""
+        return Step(self.epochs_of(0), notes=self._notes(0))
+
+    def _promote(self, trial: Trial, rung: int) -> Step:
+        return Step(self.epochs_of(rung), trial, self.epochs_of(rung - 1), self._notes(rung))
+
+    def _notes(self, rung: int) -> dict[str, int]:
+        return {"bracket": self.number, "round": rung, "bracket_index": self.index}
+
+    def size_of(self, rung: int) -> int:
+        """Returns how many trials a rung has without failures."""
+        last = math.ceil(1 + math.log(self._epochs, FACTOR)) / (self.number + 1)
+        return math.ceil(last * int(FACTOR ** (self.number - rung)))
+
+    def epochs_of(self, rung: int) -> int:
+        """Returns the epoch up to which a rung trains."""
+        return math.ceil(self._epochs / int(FACTOR ** (self.number - rung)))
+
+    def _find_promotable(self, rung: int) -> Trial | None:
+        """Returns the best trial of the rung below, once more completed than will be dropped."""
+        target, live = self._target(rung), self._count_live(rung)
         if live >= target:
             return None
-        past = self._unpromoted(bracket, round_num)
-        completed = [trial for trial in past if trial.status == "COMPLETED"]
-        failed = len(bracket["rounds"][round_num]) - live
-        dropped = self._target(bracket, round_num - 1) - failed - target
+        waiting = self._waiting_for(rung)
+        completed = [trial for trial in waiting if trial.status == "COMPLETED"]
+        failed = len(self.rungs[rung]) - live
+        dropped = self._target(rung - 1) - failed - target
         if len(completed) <= dropped:
             return None
         return max(completed, key=lambda trial: trial.score or 0.0, default=None)
 
-    def _enter(
-        self,
-        bracket: Bracket,
-        round_num: int,
-        trial_id: str,
-        values: dict[str, Any],
-        past: str | None,
-    ) -> dict[str, Any]:
-        """Notes the trial in its round and adds the schedule, in Keras Tuner's words."""
-        number = bracket["bracket_num"]
-        bracket["rounds"][round_num].append({"past_id": past, "id": trial_id})
-        schedule = {
-            "tuner/epochs": self._get_epochs(number, round_num),
-            "tuner/initial_epoch": 0 if past is None else self._get_epochs(number, round_num - 1),
-            "tuner/bracket": number,
-            "tuner/round": round_num,
-        }
-        return {**values, **schedule, **({} if past is None else {"tuner/trial_id": past})}
+    def _target(self, rung: int) -> int:
+        """Returns how many trials of a rung will not have failed, as far as can be foreseen.
 
-    def _wanted(self, bracket: Bracket, round_num: int) -> int:
-        """Returns Keras Tuner's size of a round, or more where the next one lost too many of it."""
-        size = self._get_size(bracket["bracket_num"], round_num)
-        if round_num == bracket["bracket_num"]:
-            return size
-        lost = len(bracket["rounds"][round_num + 1]) - self._live(bracket, round_num + 1)
-        return max(size, self._wanted(bracket, round_num + 1) + lost)
-
-    def _target(self, bracket: Bracket, round_num: int) -> int:
-        """Returns how many trials of a round will not have failed, as far as one can tell now.
-
-        This is the number wanted, less where no new candidates are to be had.
+        This is the number needed, less where no fresh candidates can be drawn.
         """
-        live = self._live(bracket, round_num)
-        size = self._wanted(bracket, round_num)
-        if round_num == 0:
-            most = MOST_DRAWN * self._get_size(bracket["bracket_num"], 0)
-            is_open = not self._closed and len(bracket["rounds"][0]) < most
-            return size if is_open else live
-        past = self._target(bracket, round_num - 1)
-        if past < self._get_size(bracket["bracket_num"], round_num - 1):
-            size = min(size, math.ceil(past / FACTOR))
-        to_come = past - self._live(bracket, round_num - 1)
-        return max(live, min(size, live + len(self._unpromoted(bracket, round_num)) + to_come))
+        live, needed = self._count_live(rung), self._needed[rung]
+        if rung == 0:
+            is_open = self._can_draw and len(self.rungs[0]) < MOST_DRAWN * self.size_of(0)
+            return needed if is_open else live
+        below = self._target(rung - 1)
+        if below < self.size_of(rung - 1):
+            needed = min(needed, math.ceil(below / FACTOR))
+        to_come = below - self._count_live(rung - 1)
+        return max(live, min(needed, live + len(self._waiting_for(rung)) + to_come))
 
-    def _live(self, bracket: Bracket, round_num: int) -> int:
-        return sum(trial.status != "FAILED" for trial in self._members(bracket, round_num))
+    @cached_property
+    def _needed(self) -> list[int]:
+        """Sizes of the rungs, larger where the next rung lost too many of its trials."""
+        needed = [self.size_of(rung) for rung in range(len(self.rungs))]
+        for rung in reversed(range(self.number)):
+            lost = len(self.rungs[rung + 1]) - self._count_live(rung + 1)
+            needed[rung] = max(needed[rung], needed[rung + 1] + lost)
+        return needed
 
-    def _members(self, bracket: Bracket, round_num: int) -> list[Trial]:
-        return [self.trials[entry["id"]] for entry in bracket["rounds"][round_num]]
+    def _count_live(self, rung: int) -> int:
+        return sum(trial.status != "FAILED" for trial in self.rungs[rung])
 
-    def _unpromoted(self, bracket: Bracket, round_num: int) -> list[Trial]:
-        """Returns the trials of the round before that may still enter this one."""
-        promoted = {entry["past_id"] for entry in bracket["rounds"][round_num]}
-        past = self._members(bracket, round_num - 1)
-        return [t for t in past if t.status != "FAILED" and t.trial_id not in promoted]
-
-    def _is_finished(self, bracket: Bracket) -> bool:
-        last = len(bracket["rounds"]) - 1
-        done = [t for t in self._members(bracket, last) if t.status == "COMPLETED"]
-        return len(done) >= self._get_size(bracket["bracket_num"], last)
-
-    def _identity(self) -> dict[str, Any]:
-        return {**super()._identity(), "epochs": self.setup.epochs}
-
-    def strategy_state(self) -> dict[str, Any]:
-        """Returns the brackets that are not finished."""
-        return {
-            "brackets": self._brackets,
-            "current_bracket": self._current_bracket,
-            "current_iteration": self._current_iteration,
-        }
-
-    def restore_strategy(self, state: dict[str, Any]) -> None:
-        """Takes up the brackets."""
-        self._brackets = state["brackets"]
-        self._current_bracket = state["current_bracket"]
-        self._current_iteration = state["current_iteration"]
+    def _waiting_for(self, rung: int) -> list[Trial]:
+        """Returns the trials of the rung below that may still be promoted to this one."""
+        promoted = {trial.promotes for trial in self.rungs[rung]}
+        below = self.rungs[rung - 1]
+        return [t for t in below if t.status != "FAILED" and t.id not in promoted]

@@ -5,9 +5,10 @@ from random import Random
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from keras_tuner import HyperModel, HyperParameters
+from keras_tuner.errors import FailedTrialError
 
 from cnnsearch.errors import ArchitectureError, SpaceError
-from cnnsearch.oracles._keras_tuner import FailedTrialError, HyperModel, HyperParameters
 from cnnsearch.oracles.convert import active_values, to_hyperparameters
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ Values = dict[str, Any]
 LOCAL_STEP = 0.15  # standard deviation of a local mutation, as a fraction of the range
 
 
-def stream(seed: int, number: int, label: str = "") -> Random:
+def make_stream(seed: int, number: int, label: str = "") -> Random:
     """Returns the random stream of one trial: a function of its arguments and of nothing else.
 
     Hashing spaces neighbouring seeds and numbers widely apart.
@@ -51,42 +51,43 @@ def mutate(
     parameters: "Sequence[Parameter]", values: Mapping[str, Any], rng: Random, changes: int = 1
 ) -> Values:
     """Changes ``changes`` active values; values that this activates are drawn afresh."""
-    free = [p for p in parameters if p.name in values and not _is_fixed(p)]
+    free = [p for p in parameters if p.name in values and not is_fixed(p)]
     changed = dict(values)
     for parameter in rng.sample(free, min(changes, len(free))):
-        changed[parameter.name] = _another(parameter, values[parameter.name], rng)
+        changed[parameter.name] = _redraw(parameter, values[parameter.name], rng)
     return complete(parameters, changed, lambda p: p.sample(rng))
 
 
-def _is_fixed(parameter: "Parameter") -> bool:
+def is_fixed(parameter: "Parameter") -> bool:
+    """Whether a parameter has a single value."""
     if parameter.kind == "choice":
         return len(parameter.options) < 2
     return bool(parameter.low == parameter.high)
 
 
-def _another(parameter: "Parameter", value: Any, rng: Random) -> Any:
+def _redraw(parameter: "Parameter", value: Any, rng: Random) -> Any:
     """Returns a value other than ``value``: half the time a near one, where there is an order."""
     near = rng.random() < 0.5
     if parameter.kind == "choice":
         if near and parameter.ordered:
-            return _neighbour(parameter.options, value, rng)
+            return _step_option(parameter.options, value, rng)
         return rng.choice([option for option in parameter.options if option != value])
     if near:
         step = rng.gauss(0.0, LOCAL_STEP)
-        return _moved(parameter, value, step)
+        return _shift(parameter, value, step)
     drawn = parameter.sample(rng)
     return (
-        drawn if drawn != value else _moved(parameter, value, rng.choice((-LOCAL_STEP, LOCAL_STEP)))
+        drawn if drawn != value else _shift(parameter, value, rng.choice((-LOCAL_STEP, LOCAL_STEP)))
     )
 
 
-def _neighbour(options: Sequence[Any], value: Any, rng: Random) -> Any:
+def _step_option(options: Sequence[Any], value: Any, rng: Random) -> Any:
     ordered = sorted(options)
     place = ordered.index(value)
     return ordered[rng.choice([i for i in (place - 1, place + 1) if 0 <= i < len(ordered)])]
 
 
-def _moved(parameter: "Parameter", value: Any, step: float) -> Any:
+def _shift(parameter: "Parameter", value: Any, step: float) -> Any:
     """Moves a number by ``step`` of its range, reflected at the bounds."""
     place = abs(_to_unit(parameter, value) + step)
     moved = from_unit(parameter, 1.0 - abs(1.0 - min(place, 2.0)))
@@ -111,7 +112,7 @@ def from_unit(parameter: "Parameter", place: float) -> Any:
     return round(value) if parameter.kind == "int" else value
 
 
-def levels(parameter: "Parameter", numbers: int) -> tuple[Any, ...]:
+def list_levels(parameter: "Parameter", numbers: int) -> tuple[Any, ...]:
     """Returns the values that a grid takes: all options, or up to ``numbers`` of a range."""
     if parameter.kind == "choice":
         return tuple(parameter.options)
@@ -123,7 +124,7 @@ def levels(parameter: "Parameter", numbers: int) -> tuple[Any, ...]:
     return tuple(dict.fromkeys(from_unit(parameter, place) for place in places))
 
 
-def points(
+def iterate_grid(
     parameters: "Sequence[Parameter]",
     grid: Mapping[str, tuple[Any, ...]],
     after: Mapping[str, Any] | None = None,
@@ -133,10 +134,10 @@ def points(
     Args:
         parameters: The hyperparameters, parents first.
         grid: For each of them the values it takes.
-        after: The point to go on after; None to start.
+        after: The point to continue after; None to start.
     """
     first = {p.name: grid[p.name][0] for p in parameters}
-    point = complete(parameters, first, _never) if after is None else _next(parameters, grid, after)
+    point = complete(parameters, first, _fail) if after is None else _next(parameters, grid, after)
     while point is not None:
         yield point
         point = _next(parameters, grid, point)
@@ -155,18 +156,18 @@ def _next(
     return None
 
 
-def _never(parameter: "Parameter") -> Any:
+def _fail(parameter: "Parameter") -> Any:
     raise KeyError(parameter.name)
 
 
-def all_points(parameters: "Sequence[Parameter]", limit: int) -> list[Values] | None:
+def enumerate_points(parameters: "Sequence[Parameter]", limit: int) -> list[Values] | None:
     """Returns every point of a finite space of at most ``limit`` points; None of any other."""
     if any(p.kind == "float" and p.low != p.high for p in parameters):
         return None
-    grid = {p.name: levels(p, limit + 1) for p in parameters if not _is_huge(p, limit)}
+    grid = {p.name: list_levels(p, limit + 1) for p in parameters if not _is_huge(p, limit)}
     if len(grid) < len(parameters):
         return None
-    found = list(islice(points(parameters, grid), limit + 1))
+    found = list(islice(iterate_grid(parameters, grid), limit + 1))
     return found if len(found) <= limit else None
 
 

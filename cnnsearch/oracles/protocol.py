@@ -1,4 +1,4 @@
-"""The words that an oracle and its caller exchange; free of Keras Tuner, so cheap to import."""
+"""What an oracle and its caller exchange; free of Keras Tuner, so cheap to import."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,36 +11,37 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Feasibility:
     """What is known of a candidate before anything is built.
 
     Attributes:
-        accepted: Whether it can be wired and meets the budget.
-        reason: Why it was refused: ``"budget"`` or ``"invalid"``; None if accepted.
+        is_feasible: Whether it can be wired and meets the budget.
+        reason: Why it is infeasible: ``"budget"`` or ``"invalid"``; else None.
         fingerprint: Equal for two candidates iff architecture and recipe are equal.
         params: Trainable parameters, or None where the candidate cannot be counted.
         macs: Multiply-accumulates, or None where the candidate cannot be counted.
     """
 
-    accepted: bool
+    is_feasible: bool
     reason: str | None
     fingerprint: str
     params: int | None = None
     macs: int | None = None
 
 
-Judge = Callable[[Mapping[str, Any]], Verdict]
+CheckFeasibility = Callable[[Mapping[str, Any]], Feasibility]
+"""Takes the active values of a candidate."""
 
 
 @dataclass
 class Draws:
-    """How many candidates were drawn, and what became of those that were not proposed.
+    """Counts of drawn candidates, by what became of them.
 
     Attributes:
         drawn: All draws: those proposed and the three below.
-        over_budget: Draws refused because they cost more than the budget.
+        over_budget: Draws that cost more than the budget.
         invalid: Draws that could not be wired.
-        duplicates: Draws that had already been proposed.
+        duplicates: Draws of a network that had already been proposed.
         smallest_params: Fewest trainable parameters among all draws, or None before the first.
         smallest_macs: Fewest multiply-accumulates among all draws, or None before the first.
     """
@@ -63,8 +64,8 @@ class Proposal:
         values: The active hyperparameters, as ``SearchSpace.decode`` takes them.
         epochs: Epoch to train up to (not how many more).
         initial_epoch: Epochs already trained by ``continues``; 0 for a new candidate.
-        continues: The trial from whose checkpoint this one goes on (Hyperband's promotions).
-        fingerprint: The judge's fingerprint of the candidate.
+        continues: The trial whose checkpoint this one continues from (Hyperband's promotions).
+        fingerprint: Of the candidate, see :class:`Feasibility`.
         repeated: Whether it is proposed again because a restart found its trial running.
     """
 
@@ -103,7 +104,7 @@ class Space(Protocol):
 
 
 class Oracle(Protocol):
-    """What the driver asks: who proposes, and learns how it went."""
+    """What the driver needs of an oracle."""
 
     @property
     def draws(self) -> Draws:
@@ -138,7 +139,7 @@ class Setup:
     """What every strategy is made from; see ``create_oracle``."""
 
     space: Space
-    judge: Judge
+    check: CheckFeasibility
     store: Store
     max_trials: int | None
     epochs: int

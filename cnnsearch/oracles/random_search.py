@@ -1,10 +1,10 @@
-"""Random search: Keras Tuner's, over our draws."""
+"""Random search."""
 
-from cnnsearch.oracles._keras_tuner import RandomSearchOracle
-from cnnsearch.oracles.base import DurableOracle
+from cnnsearch.oracles.strategy import Strategy
 
 
-class RandomOracle(DurableOracle, RandomSearchOracle):
+class RandomSearch(Strategy):
     """Draws uniformly from the space, without repeats."""
 
-    strategy = "random"
+    name = "random"
+    summary = "uniform draws without repeats"

@@ -1,59 +1,48 @@
-"""Draws candidates until one is new and meets the budget; counts what became of the others."""
+"""Draws candidates until one is new and feasible; counts what became of the others."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cached_property
 from itertools import islice
 from random import Random
 from typing import Any
 
 from cnnsearch.errors import BudgetError, SpaceError
-from cnnsearch.oracles.points import Values, all_points, mutate
-from cnnsearch.oracles.protocol import Draws, Judge, Space, Verdict
+from cnnsearch.oracles.points import Values, enumerate_points, mutate
+from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Feasibility, Space
 
-SMALL_SPACE = 4096  # a finite space up to this many points is enumerated instead of guessed at
-REMEMBERED = 50_000  # verdicts kept in memory
+SMALL_SPACE = 4096  # a finite space of up to this many points is enumerated instead of sampled
+CACHED = 50_000  # checks kept in memory
+PATIENCE = 2000  # random draws in a row without a new candidate, after which the space is exhausted
+LONGEST_WALK = 50_000  # points of a finite strategy in a row without a new candidate
 
 
-class Screen:
-    """Judges draws and remembers what has been proposed.
+class RejectionSampler:
+    """Skips draws that are infeasible or were proposed before.
 
     Args:
         space: The search space.
-        judge: Says what a candidate costs and whether it is accepted.
-        patience: Draws in a row without a new candidate after which the search gives up.
+        check: Returns a candidate's feasibility, cost and fingerprint.
     """
 
-    def __init__(self, space: Space, judge: Judge, patience: int = 2000) -> None:
+    def __init__(self, space: Space, check: CheckFeasibility) -> None:
         self.draws = Draws()
         self.proposed: set[str] = set()
         self._space = space
-        self._judge = judge
-        self._patience = patience
-        self._verdicts: dict[tuple[tuple[str, Any], ...], Verdict] = {}
+        self._check = check
+        self._checks: dict[tuple[tuple[str, Any], ...], Feasibility] = {}
         self._cheapest: tuple[float, Values] | None = None
-        self._everything: list[Values] | None = None
-        self._counted = False
-
-    def first_new(self, draws: Iterable[Values]) -> tuple[Values, str] | None:
-        """Returns the first of ``draws`` that is accepted and new, with its fingerprint."""
-        for values in draws:
-            verdict = self._verdict(values)
-            self._count(values, verdict)
-            if verdict.accepted and verdict.fingerprint not in self.proposed:
-                self.proposed.add(verdict.fingerprint)
-                return values, verdict.fingerprint
-        return None
 
     def search(
-        self, draws: Iterator[Values], known: Callable[[], list[Values]], rng: Random
+        self, draws: Iterator[Values], feasible: Sequence[Values], rng: Random
     ) -> tuple[Values, str] | None:
         """Looks for a new candidate, first in ``draws``, then wherever one may be left.
 
         Args:
             draws: The strategy's own, endless.
-            known: Gives candidates that met the budget; their neighbours are tried last.
-            rng: The random stream of this proposal.
+            feasible: Candidates that met the budget; their neighbours are tried last.
+            rng: The random make_stream of this proposal.
 
         Returns:
             The candidate and its fingerprint, or None if the space is exhausted.
@@ -62,26 +51,49 @@ class Screen:
             BudgetError: No candidate ever met the budget.
             SpaceError: No candidate could even be wired.
         """
-        found = self.first_new(self._wherever(draws, known, rng))
+        found = self._find_new(self._extend(draws, feasible, rng))
         if found is None and not self.proposed:
-            raise self.nothing_feasible()
+            raise self._explain_infeasible()
         return found
 
-    def _wherever(
-        self, draws: Iterator[Values], known: Callable[[], list[Values]], rng: Random
-    ) -> Iterator[Values]:
-        yield from islice(draws, self._patience // 20)
-        everything = self._all_points()
-        if everything is not None:
-            yield from rng.sample(everything, len(everything))
-            return
-        yield from islice(draws, self._patience // 2)
-        feasible = known()
-        for _ in range(self._patience - self._patience // 2 - self._patience // 20):
-            yield self._near(feasible, rng)
+    def search_in_order(self, draws: Iterator[Values]) -> tuple[Values, str] | None:
+        """Returns the first new candidate of ``draws``, which end; None at their end.
 
-    def _near(self, feasible: list[Values], rng: Random) -> Values:
-        """Walks from what met the budget, or else downhill from the cheapest candidate seen."""
+        Raises:
+            BudgetError: Very many in a row, or all of them, are over the budget.
+            SpaceError: None of them could be wired.
+        """
+        before = self.draws.drawn
+        found = self._find_new(islice(draws, LONGEST_WALK))
+        gave_up = self.draws.drawn - before == LONGEST_WALK
+        if found is None and (gave_up or not self.proposed):
+            raise self._explain_infeasible()
+        return found
+
+    def _find_new(self, draws: Iterable[Values]) -> tuple[Values, str] | None:
+        for values in draws:
+            feasibility = self._feasibility_of(values)
+            self._count(values, feasibility)
+            if feasibility.is_feasible and feasibility.fingerprint not in self.proposed:
+                self.proposed.add(feasibility.fingerprint)
+                return values, feasibility.fingerprint
+        return None
+
+    def _extend(
+        self, draws: Iterator[Values], feasible: Sequence[Values], rng: Random
+    ) -> Iterator[Values]:
+        """Yields draws of the strategy, then all points of a small space, or neighbours."""
+        few, many = PATIENCE // 20, PATIENCE // 2
+        yield from islice(draws, few)
+        if self._all_points is not None:
+            yield from rng.sample(self._all_points, len(self._all_points))
+            return
+        yield from islice(draws, many)
+        for _ in range(PATIENCE - many - few):
+            yield self._draw_near(feasible, rng)
+
+    def _draw_near(self, feasible: Sequence[Values], rng: Random) -> Values:
+        """Mutates what met the budget, or else the cheapest candidate seen."""
         parameters = self._space.parameters
         if feasible:
             return mutate(parameters, rng.choice(feasible), rng, rng.randint(1, 3))
@@ -89,38 +101,36 @@ class Screen:
             return mutate(parameters, self._cheapest[1], rng, rng.randint(1, 3))
         return self._space.sample(rng)
 
+    @cached_property
     def _all_points(self) -> list[Values] | None:
-        if not self._counted:
-            self._everything = all_points(self._space.parameters, SMALL_SPACE)
-            self._counted = True
-        return self._everything
+        return enumerate_points(self._space.parameters, SMALL_SPACE)
 
-    def _verdict(self, values: Mapping[str, Any]) -> Verdict:
+    def _feasibility_of(self, values: Mapping[str, Any]) -> Feasibility:
         key = tuple(values.items())
-        if key not in self._verdicts:
-            if len(self._verdicts) >= REMEMBERED:
-                self._verdicts.clear()
-            self._verdicts[key] = self._judge(values)
-        return self._verdicts[key]
+        if key not in self._checks:
+            if len(self._checks) >= CACHED:
+                self._checks.clear()
+            self._checks[key] = self._check(values)
+        return self._checks[key]
 
-    def _count(self, values: Values, verdict: Verdict) -> None:
+    def _count(self, values: Values, feasibility: Feasibility) -> None:
         draws = self.draws
         draws.drawn += 1
-        if verdict.accepted:
-            draws.duplicates += verdict.fingerprint in self.proposed
-        elif verdict.reason == "budget":
+        if feasibility.is_feasible:
+            draws.duplicates += feasibility.fingerprint in self.proposed
+        elif feasibility.reason == "budget":
             draws.over_budget += 1
         else:
             draws.invalid += 1
-        draws.smallest_params = _least(draws.smallest_params, verdict.params)
-        draws.smallest_macs = _least(draws.smallest_macs, verdict.macs)
-        if verdict.params is not None and verdict.macs is not None:
-            size = math.log(max(verdict.params, 1)) + math.log(max(verdict.macs, 1))
+        draws.smallest_params = _smaller(draws.smallest_params, feasibility.params)
+        draws.smallest_macs = _smaller(draws.smallest_macs, feasibility.macs)
+        if feasibility.params is not None and feasibility.macs is not None:
+            size = math.log(max(feasibility.params, 1)) + math.log(max(feasibility.macs, 1))
             if self._cheapest is None or size < self._cheapest[0]:
                 self._cheapest = (size, values)
 
-    def nothing_feasible(self) -> BudgetError | SpaceError:
-        """Returns the error that says that nothing in the space can be proposed."""
+    def _explain_infeasible(self) -> BudgetError | SpaceError:
+        """Returns the error for a space in which nothing can be proposed."""
         draws = self.draws
         if not draws.over_budget:
             return SpaceError(
@@ -133,15 +143,15 @@ class Screen:
             f" the cheapest {draws.smallest_macs or 0:,} MACs"
         )
 
-    def state(self) -> dict[str, Any]:
-        """Returns the counts; what was proposed is kept with the trials."""
+    def get_counts(self) -> dict[str, Any]:
+        """Returns the counts as plain data; what was proposed is stored with the trials."""
         return asdict(self.draws)
 
     def restore(self, counts: Mapping[str, Any], proposed: Iterable[str]) -> None:
-        """Takes up the counts and the fingerprints of an earlier process."""
+        """Restores the counts and the fingerprints of an earlier process."""
         self.draws = Draws(**counts)
         self.proposed = set(proposed)
 
 
-def _least(best: int | None, value: int | None) -> int | None:
+def _smaller(best: int | None, value: int | None) -> int | None:
     return best if value is None else value if best is None else min(best, value)

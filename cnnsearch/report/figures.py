@@ -7,6 +7,7 @@ from io import StringIO
 from itertools import accumulate
 from typing import TYPE_CHECKING
 
+from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import Importances, encoded
 from cnnsearch.runs.records import TrialRecord
@@ -242,7 +243,7 @@ def curves_figure(facts: Facts) -> str:
 def rungs_figure(facts: Facts) -> str:
     """How many candidates were trained how long; nothing where all were trained alike."""
     lengths = sorted({trial.epochs for trial in facts.trials})
-    if facts.settings["strategy"] != "hyperband" or len(lengths) < 2:
+    if not find_strategy(facts.settings["strategy"]).multi_fidelity or len(lengths) < 2:
         return ""
     promoted = {trial.continues for trial in facts.trials}
     figure, axes = _figure(7.4, 2.6)
@@ -265,7 +266,7 @@ def rungs_figure(facts: Facts) -> str:
     axes.set_xlabel("candidates", color=INK, fontsize=9)
     axes.locator_params(axis="x", integer=True)
     _legend(axes, 3)
-    return _svg(figure, "Survival of candidates over Hyperband's rungs")
+    return _svg(figure, "Survival of candidates over the rungs")
 
 
 def _fate(trial: TrialRecord, promoted: set[str | None], full: int) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import FEWEST, Importances
 from cnnsearch.runs.records import TrialRecord
@@ -196,7 +197,7 @@ def _curves(facts: Facts) -> Section:
 
 
 def _rungs(facts: Facts) -> Section:
-    if facts.settings["strategy"] != "hyperband":
+    if not find_strategy(facts.settings["strategy"]).multi_fidelity:
         return Section("Rungs")
     return Section(
         "Rungs", ("How many were trained how long, and what became of them.",), figure="rungs"

@@ -17,6 +17,7 @@ from cnnsearch.architecture.compound_scaling import CompoundScaling
 from cnnsearch.architecture.cost import count
 from cnnsearch.engine.display.callback import Watcher
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.oracles.grid import GridSearch
 from cnnsearch.report import leaderboard
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import is_space
@@ -114,8 +115,8 @@ def search_scaling(
     choices = proportions(step)
     space = scaling_space(baseline, choices)
     result = search(
-        space, data, strategy="grid", trials=len(choices), name=name, runs=runs, watcher=watcher,
-        **options,
+        space, data, strategy=GridSearch.name, trials=len(choices), name=name, runs=runs,
+        watcher=watcher, **options,
     )  # fmt: skip
     return ranked(baseline.architecture, space, choices, result.trials)
 

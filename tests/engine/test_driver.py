@@ -16,8 +16,8 @@ from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.trial_plan import Assignment
 from cnnsearch.errors import BudgetError, RunError
-from cnnsearch.oracles import create_oracle
-from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.oracles import STRATEGIES, create_oracle, find_strategy
+from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import (
@@ -112,7 +112,7 @@ class Search:
             oracle = create_oracle(
                 self.strategy,
                 space,
-                judge=SpaceJudge(space, self.budget),
+                check=FeasibilityCheck(space, self.budget),
                 store=run.db,
                 max_trials=self.trials,
                 epochs=3,
@@ -120,7 +120,9 @@ class Search:
             )
             tracker: Any = SimpleNamespace(notify=lambda: None)
             dataset: Any = SimpleNamespace(train=SimpleNamespace(count=500))
-            assignment = Assignment(space, dataset, self.seed, None, self.strategy == "hyperband")
+            assignment = Assignment(
+                space, dataset, self.seed, None, find_strategy(self.strategy).multi_fidelity
+            )
             driver = Driver(run, oracle, executor, assignment, Quiet(), tracker)
             reason = driver.search()
             self.draws = oracle.draws
@@ -147,7 +149,7 @@ def test_every_candidate_is_journalled_with_its_cost_and_score(tmp_path: Path) -
         assert run.db.history(trials[0].id)[0]["val_accuracy"] == 0.5
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
+@pytest.mark.parametrize("strategy", [s.name for s in STRATEGIES])
 def test_same_seed_same_candidates_same_order(tmp_path: Path, strategy: str) -> None:
     first, second, other = FakeExecutor(), FakeExecutor(), FakeExecutor()
     Search(tmp_path / "a", strategy=strategy)(first)
@@ -252,7 +254,7 @@ def test_three_deaths_of_one_cause_stop_the_search_in_one_line(tmp_path: Path) -
     assert len(executor.tasks) == 9  # each of them three times
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
+@pytest.mark.parametrize("strategy", [s.name for s in STRATEGIES])
 def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
     tmp_path: Path, strategy: str
 ) -> None:

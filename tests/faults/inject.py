@@ -39,14 +39,13 @@ from cnnsearch.engine.executors import (
     child,
 )
 from cnnsearch.engine.trial_plan import Assignment
-from cnnsearch.oracles import create_oracle
-from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.oracles import STRATEGIES, create_oracle, find_strategy
+from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.trial import outcome_of
 from tests.faults.report import table, write
 
-STRATEGIES = ("random", "evolution", "bayesian", "hyperband", "grid")
 KINDS = ("out of memory", "exhausted", "exception", "nan", "hang", "segfault", "SIGTERM")
 EPOCHS = 9
 TIMEOUT = 2.0
@@ -163,12 +162,12 @@ def search(root: Path, strategy: str, trials: int | None, share: float, seed: in
     space = SearchSpace.from_text(SPACE, "space.yaml")
     run = RunDirectory.create(root, f"{strategy}-{share:g}", {}, SPACE)
     oracle = create_oracle(
-        strategy, space, judge=SpaceJudge(space, Budget()), store=run.db,
+        strategy, space, check=FeasibilityCheck(space, Budget()), store=run.db,
         max_trials=trials, epochs=EPOCHS, seed=seed,
     )  # fmt: skip
     data: Any = SimpleNamespace(train=SimpleNamespace(count=500))
     tracker: Any = SimpleNamespace(notify=lambda: None)
-    assignment = Assignment(space, data, seed, None, strategy == "hyperband")
+    assignment = Assignment(space, data, seed, None, find_strategy(strategy).multi_fidelity)
     target = partial(main_of_trial, share=share, seed=seed)
     executor = ProcessExecutor(2, timeout=TIMEOUT, target=target)
     since = time.monotonic()
@@ -220,8 +219,8 @@ def main() -> None:
     asked = parser.parse_args()
     rows, wrong = [], 0
     with tempfile.TemporaryDirectory() as folder:
-        for strategy, seed in product(STRATEGIES, range(asked.seeds)):
-            wanted = None if strategy == "hyperband" else asked.trials
+        for strategy, seed in product([s.name for s in STRATEGIES], range(asked.seeds)):
+            wanted = None if find_strategy(strategy).multi_fidelity else asked.trials
             root = Path(folder) / f"{strategy}-{seed}"
             whole = search(root, strategy, wanted, 0.0, seed)
             hurt = search(root, strategy, wanted, asked.share, seed)

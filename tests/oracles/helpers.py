@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnsearch.oracles import DONE, WAIT, Proposal, Verdict, create_oracle
+from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.points import is_active
+from cnnsearch.oracles.protocol import DONE, WAIT, Feasibility, Proposal
 from cnnsearch.space.choices import Parameter
 
 
@@ -83,22 +84,22 @@ def small_space() -> Space:
     )
 
 
-def accept(values: Mapping[str, Any]) -> Verdict:
-    return Verdict(True, None, json.dumps(values, sort_keys=True), 10, 100)
+def accept(values: Mapping[str, Any]) -> Feasibility:
+    return Feasibility(True, None, json.dumps(values, sort_keys=True), 10, 100)
 
 
 def macs(values: Mapping[str, Any]) -> int:
     return int(values.get("width", 16)) * int(values.get("depth", 1)) * 100
 
 
-def budget(limit: int) -> Callable[[Mapping[str, Any]], Verdict]:
-    def judge(values: Mapping[str, Any]) -> Verdict:
+def budget(limit: int) -> Callable[[Mapping[str, Any]], Feasibility]:
+    def check(values: Mapping[str, Any]) -> Feasibility:
         cost = macs(values)
         fits = cost <= limit
         name = json.dumps(values, sort_keys=True)
-        return Verdict(fits, None if fits else "budget", name, cost // 10, cost)
+        return Feasibility(fits, None if fits else "budget", name, cost // 10, cost)
 
-    return judge
+    return check
 
 
 def score(values: Mapping[str, Any]) -> float:
@@ -114,7 +115,7 @@ def score(values: Mapping[str, Any]) -> float:
 
 
 def make(strategy: str, space: Space | None = None, **options: Any) -> Any:
-    settings = {"judge": accept, "store": Store(), "max_trials": 30, "epochs": 9, "seed": 7}
+    settings = {"check": accept, "store": Store(), "max_trials": 30, "epochs": 9, "seed": 7}
     return create_oracle(strategy, space or mixed_space(), **{**settings, **options})
 
 

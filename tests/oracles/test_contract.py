@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from cnnsearch.errors import BudgetError, CnnsearchError, RunError, SpaceError
-from cnnsearch.oracles import DONE, STRATEGIES, WAIT, Proposal, Verdict
+from cnnsearch.oracles import STRATEGIES, find_strategy
 from cnnsearch.oracles.points import is_active
+from cnnsearch.oracles.protocol import DONE, WAIT, Feasibility, Proposal
 from cnnsearch.space.choices import Parameter
 
 from .helpers import (
@@ -26,7 +27,7 @@ from .helpers import (
 )
 
 
-@pytest.fixture(params=STRATEGIES)
+@pytest.fixture(params=[strategy.name for strategy in STRATEGIES])
 def strategy(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
@@ -75,8 +76,8 @@ def test_candidates_do_not_depend_on_global_random_state(strategy: str) -> None:
 
 
 def test_another_seed_gives_other_candidates(strategy: str) -> None:
-    if strategy == "grid":
-        pytest.skip("a grid has no randomness")
+    if not find_strategy(strategy).is_randomized:
+        pytest.skip("it has no randomness")
     near = [[p.fingerprint for p in drive(make(strategy, seed=s))] for s in (0, 1)]
     assert len(set(near[0]) & set(near[1])) <= 1
 
@@ -124,31 +125,32 @@ def test_only_active_values_are_proposed_and_they_are_complete(strategy: str) ->
 
 
 def test_proposals_meet_the_budget_and_draws_are_counted(strategy: str) -> None:
-    oracle = make(strategy, judge=budget(6000))
+    oracle = make(strategy, check=budget(6000))
     proposals = drive(oracle)
     assert len(fresh(proposals)) == 30
     assert all(macs(p.values) <= 6000 for p in proposals)
     draws = oracle.draws
-    assert draws.over_budget > 0 or strategy == "grid"  # which begins with the smallest here
+    # A grid begins with the smallest here.
+    assert draws.over_budget > 0 or find_strategy(strategy).is_finite
     assert draws.drawn == 30 + draws.over_budget + draws.invalid + draws.duplicates
     assert draws.smallest_macs is not None and draws.smallest_macs <= 6000
 
 
 def test_over_budget_is_never_a_trial(strategy: str) -> None:
-    oracle = make(strategy, judge=budget(6000), max_trials=20)
+    oracle = make(strategy, check=budget(6000), max_trials=20)
     numbers = [p.number for p in drive(oracle)]
     assert numbers == list(range(1, len(numbers) + 1))
 
 
 def test_a_rare_feasible_candidate_is_found(strategy: str) -> None:
-    if strategy == "grid":
-        pytest.skip("a grid meets its points in order")
-    oracle = make(strategy, judge=budget(850), max_trials=3)
+    if find_strategy(strategy).is_finite:
+        pytest.skip("it meets its points in order")
+    oracle = make(strategy, check=budget(850), max_trials=3)
     assert all(macs(p.values) <= 850 for p in drive(oracle))
 
 
 def test_a_budget_that_nothing_meets_says_the_smallest_cost_seen(strategy: str) -> None:
-    oracle = make(strategy, judge=budget(10))
+    oracle = make(strategy, check=budget(10))
     with pytest.raises(BudgetError, match=r"no candidate meets the budget.* 800 MACs"):
         oracle.propose("slot")
     with pytest.raises(BudgetError):  # and again: nothing is left locked or half-done
@@ -156,7 +158,7 @@ def test_a_budget_that_nothing_meets_says_the_smallest_cost_seen(strategy: str) 
 
 
 def test_a_space_that_cannot_be_wired_is_no_budget_error(strategy: str) -> None:
-    oracle = make(strategy, small_space(), judge=lambda values: Verdict(False, "invalid", ""))
+    oracle = make(strategy, small_space(), check=lambda values: Feasibility(False, "invalid", ""))
     with pytest.raises(SpaceError, match="no candidate of the space can be wired"):
         oracle.propose("slot")
 
@@ -178,21 +180,21 @@ def test_asking_an_exhausted_space_again_draws_nothing(strategy: str) -> None:
 
 
 def test_a_small_space_is_exhausted_within_the_budget(strategy: str) -> None:
-    def judge(values: Any) -> Verdict:
-        verdict = accept(values)
+    def check(values: Any) -> Feasibility:
+        feasibility = accept(values)
         fits = values.get("kernel") != 7
-        return Verdict(fits, None if fits else "budget", verdict.fingerprint, 10, 100)
+        return Feasibility(fits, None if fits else "budget", feasibility.fingerprint, 10, 100)
 
-    oracle = make(strategy, small_space(), judge=judge, max_trials=1000)
+    oracle = make(strategy, small_space(), check=check, max_trials=1000)
     assert len(fresh(drive(oracle))) == 8
     assert oracle.reason == "exhausted"
 
 
 def test_values_that_mean_the_same_candidate_are_duplicates(strategy: str) -> None:
-    def judge(values: Any) -> Verdict:
-        return Verdict(True, None, values["family"], 10, 100)
+    def check(values: Any) -> Feasibility:
+        return Feasibility(True, None, values["family"], 10, 100)
 
-    oracle = make(strategy, small_space(), judge=judge, max_trials=1000)
+    oracle = make(strategy, small_space(), check=check, max_trials=1000)
     families = sorted(p.values["family"] for p in fresh(drive(oracle)))
     assert families == ["plain", "residual"]
     assert oracle.draws.duplicates > 0
@@ -254,7 +256,7 @@ def test_each_call_is_one_transaction(strategy: str) -> None:
 
 @pytest.mark.parametrize("slots", [1, 3])
 def test_killed_at_any_instant_it_goes_on_as_if_undisturbed(strategy: str, slots: int) -> None:
-    space, options = mixed_space(), {"judge": budget(20_000), "max_trials": 24}
+    space, options = mixed_space(), {"check": budget(20_000), "max_trials": 24}
     undisturbed = drive(make(strategy, space, **options), slots=slots, failing=0.2)
     again = _drive_killed(strategy, space, options, slots)
     assert [p.values for p in again] == [p.values for p in undisturbed]
@@ -305,9 +307,9 @@ def test_running_trials_come_first_after_a_restart_and_in_order(strategy: str) -
 
 def test_counts_of_draws_survive_a_restart(strategy: str) -> None:
     store = Store()
-    oracle = make(strategy, store=store, judge=budget(6000), max_trials=12)
+    oracle = make(strategy, store=store, check=budget(6000), max_trials=12)
     drive(oracle)
-    assert make(strategy, store=store, judge=budget(6000), max_trials=12).draws == oracle.draws
+    assert make(strategy, store=store, check=budget(6000), max_trials=12).draws == oracle.draws
 
 
 def test_more_trials_may_be_asked_for_later(strategy: str) -> None:
@@ -320,9 +322,9 @@ def test_more_trials_may_be_asked_for_later(strategy: str) -> None:
 def test_a_state_of_another_search_is_refused(strategy: str) -> None:
     store = Store()
     make(strategy, store=store).propose("slot")
-    with pytest.raises(RunError, match="begun with seed 7 and cannot go on with 8"):
+    with pytest.raises(RunError, match="started with seed 7 and cannot be resumed with 8"):
         make(strategy, store=store, seed=8)
-    with pytest.raises(RunError, match=f"begun with strategy '{strategy}' and cannot"):
+    with pytest.raises(RunError, match=f"started with strategy '{strategy}' and cannot"):
         make("grid" if strategy == "random" else "random", store=store)
 
 
@@ -343,7 +345,7 @@ def test_trials_are_numbered_in_order_of_proposal(strategy: str) -> None:
 
 def test_full_length_unless_the_strategy_halves(strategy: str) -> None:
     epochs = Counter(p.epochs for p in drive(make(strategy, epochs=9)))
-    assert set(epochs) == ({1, 3, 9} if strategy == "hyperband" else {9})
+    assert set(epochs) == ({1, 3, 9} if find_strategy(strategy).multi_fidelity else {9})
 
 
 def test_never_waits_for_nothing(strategy: str) -> None:

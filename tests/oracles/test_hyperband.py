@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from cnnsearch.oracles import WAIT, Proposal
+from cnnsearch.oracles.protocol import WAIT, Proposal
 
 from .helpers import Store, drive, finish, make, mixed_space, score, small_space
 

@@ -4,17 +4,25 @@ from itertools import islice
 
 import pytest
 
-from cnnsearch.oracles.points import all_points, complete, is_active, levels, mutate, points, stream
+from cnnsearch.oracles.points import (
+    complete,
+    enumerate_points,
+    is_active,
+    iterate_grid,
+    list_levels,
+    make_stream,
+    mutate,
+)
 from cnnsearch.space.choices import Parameter
 
 from .helpers import choice, mixed_space, small_space
 
 
 def test_a_stream_depends_on_seed_number_and_label_alone() -> None:
-    draws = {(s, n): stream(s, n).random() for s in range(50) for n in range(50)}
+    draws = {(s, n): make_stream(s, n).random() for s in range(50) for n in range(50)}
     assert len(set(draws.values())) == 2500
-    assert stream(3, 4).random() == draws[3, 4] != stream(3, 4, "other").random()
-    assert stream(0, 1).random() == pytest.approx(0.4979801656, abs=1e-9)  # in any process
+    assert make_stream(3, 4).random() == draws[3, 4] != make_stream(3, 4, "other").random()
+    assert make_stream(0, 1).random() == pytest.approx(0.4979801656, abs=1e-9)  # in any process
 
 
 @pytest.mark.parametrize("changes", [1, 2, 5])
@@ -69,20 +77,20 @@ def test_a_change_of_family_drops_and_draws_what_depends_on_it() -> None:
 
 def test_points_are_enumerated_lazily_and_in_order() -> None:
     parameters = small_space().parameters
-    grid = {p.name: levels(p, 10) for p in parameters}
-    everything = list(points(parameters, grid))
+    grid = {p.name: list_levels(p, 10) for p in parameters}
+    everything = list(iterate_grid(parameters, grid))
     assert everything[0] == {"family": "plain", "kernel": 3, "pool": "max"}
     assert everything[1] == {"family": "plain", "kernel": 3, "pool": "mean"}
     assert everything[-1] == {"family": "residual", "width": 4}
     assert len(everything) == 10
     for i, point in enumerate(everything):
-        assert list(points(parameters, grid, after=point)) == everything[i + 1 :]
+        assert list(iterate_grid(parameters, grid, after=point)) == everything[i + 1 :]
 
 
 def test_enumerating_an_enormous_grid_starts_at_once() -> None:
     parameters = tuple(choice(f"c{i}", *range(10)) for i in range(100))
-    grid = {p.name: levels(p, 10) for p in parameters}
-    assert [p["c99"] for p in islice(points(parameters, grid), 12)] == [*range(10), 0, 1]
+    grid = {p.name: list_levels(p, 10) for p in parameters}
+    assert [p["c99"] for p in islice(iterate_grid(parameters, grid), 12)] == [*range(10), 0, 1]
 
 
 @pytest.mark.parametrize(
@@ -98,15 +106,14 @@ def test_enumerating_an_enormous_grid_starts_at_once() -> None:
     ],
 )
 def test_levels(parameter: Parameter, expected: tuple[object, ...]) -> None:
-    assert (
-        levels(parameter, 5) == pytest.approx(expected) if parameter.kind != "choice" else expected
-    )
-    assert all(parameter.holds(value) for value in levels(parameter, 5))
+    found = list_levels(parameter, 5)
+    assert found == (expected if parameter.kind == "choice" else pytest.approx(expected))
+    assert all(parameter.holds(value) for value in found)
 
 
 def test_all_points_of_small_finite_spaces_only() -> None:
-    assert len(all_points(small_space().parameters, 10) or []) == 10
-    assert all_points(small_space().parameters, 9) is None
-    assert all_points(mixed_space().parameters, 1000) is None
-    assert all_points((Parameter("n", "int", low=1, high=10**9),), 1000) is None
-    assert all_points((), 10) == [{}]
+    assert len(enumerate_points(small_space().parameters, 10) or []) == 10
+    assert enumerate_points(small_space().parameters, 9) is None
+    assert enumerate_points(mixed_space().parameters, 1000) is None
+    assert enumerate_points((Parameter("n", "int", low=1, high=10**9),), 1000) is None
+    assert enumerate_points((), 10) == [{}]

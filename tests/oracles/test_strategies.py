@@ -6,7 +6,8 @@ import time
 import pytest
 
 from cnnsearch.errors import BudgetError
-from cnnsearch.oracles import Verdict
+from cnnsearch.oracles import STRATEGIES
+from cnnsearch.oracles.protocol import Feasibility
 
 from .helpers import Space, Store, accept, choice, drive, finish, make, mixed_space, small_space
 from .synthetic import best_of, synthetic_space
@@ -22,7 +23,7 @@ def test_beats_random_search(strategy: str) -> None:
     assert found > chance + 0.2
 
 
-@pytest.mark.parametrize("strategy", ["evolution", "random", "bayesian", "hyperband", "grid"])
+@pytest.mark.parametrize("strategy", [s.name for s in STRATEGIES])
 def test_a_suggestion_takes_less_than_a_third_of_a_second(strategy: str) -> None:
     oracle = make(strategy, synthetic_space(20), max_trials=200, epochs=1)
     for _ in range(40):
@@ -115,21 +116,21 @@ def test_grid_takes_five_values_of_a_float_and_both_ends() -> None:
 def test_grid_resumes_at_its_cursor() -> None:
     judged: list[object] = []
 
-    def judge(values: dict[str, object]) -> Verdict:
+    def check(values: dict[str, object]) -> Feasibility:
         judged.append(values)
         return accept(values)
 
     store = Store()
     for _ in range(10):
-        oracle = make("grid", small_space(), store=store, judge=judge)
+        oracle = make("grid", small_space(), store=store, check=check)
         finish(oracle, oracle.propose("slot"))
     assert len(judged) == 10
 
 
 def test_grid_gives_up_on_an_endless_corner_over_the_budget() -> None:
-    def judge(values: dict[str, int]) -> Verdict:
-        return Verdict(values["c0"] > 0, "budget", str(values), 50, 70)
+    def check(values: dict[str, int]) -> Feasibility:
+        return Feasibility(values["c0"] > 0, "budget", str(values), 50, 70)
 
     space = Space(tuple(choice(f"c{i}", *range(10)) for i in range(9)))
     with pytest.raises(BudgetError, match="of 50,000 drawn"):
-        make("grid", space, judge=judge).propose("slot")
+        make("grid", space, check=check).propose("slot")

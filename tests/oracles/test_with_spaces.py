@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 
 from cnnsearch.architecture.cost import Budget, count
-from cnnsearch.oracles import DONE, STRATEGIES, Proposal, create_oracle
-from cnnsearch.oracles.facade import SearchOracle
-from cnnsearch.oracles.feasibility import SpaceJudge
+from cnnsearch.oracles import STRATEGIES, create_oracle
+from cnnsearch.oracles.feasibility import FeasibilityCheck
+from cnnsearch.oracles.protocol import DONE, Proposal
+from cnnsearch.oracles.search_oracle import SearchOracle
 from cnnsearch.runs.database import RunDatabase
 from cnnsearch.space.search_space import SearchSpace
 
@@ -18,7 +19,7 @@ def open_search(strategy: str, space: SearchSpace, store: RunDatabase) -> Search
     return create_oracle(
         strategy,
         space,
-        judge=SpaceJudge(space, Budget(max_macs=LIMIT)),
+        check=FeasibilityCheck(space, Budget(max_macs=LIMIT)),
         store=store,
         max_trials=20,
         epochs=4,
@@ -30,7 +31,7 @@ def accuracy(proposal: Proposal) -> float:
     return int(proposal.fingerprint[:4], 16) / 2**16
 
 
-@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("strategy", [strategy.name for strategy in STRATEGIES])
 def test_a_search_in_a_database_survives_being_opened_again(strategy: str, tmp_path: Path) -> None:
     space = SearchSpace.load("tiny")
     whole = _drive(strategy, space, tmp_path / "whole.db", reopen=False)

@@ -30,6 +30,7 @@ from cnnsearch.engine.settings import (
     manifest,
 )
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.fidelity.plan import (
@@ -122,7 +123,7 @@ def fidelity(
         space=loaded.text,
         source=loaded.source,
         data=data,
-        strategy="random",
+        strategy=RandomSearch.name,
         max_params=None if max_params is None else parse_amount(max_params, "--max-params"),
         max_macs=None if max_macs is None else parse_amount(max_macs, "--max-macs"),
         seed=seed,

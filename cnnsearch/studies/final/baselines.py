@@ -10,6 +10,8 @@ from cnnsearch.engine.placement import slots
 from cnnsearch.engine.search import run_search
 from cnnsearch.engine.settings import Settings, recorded
 from cnnsearch.errors import CnnsearchError, RunError
+from cnnsearch.oracles import find_strategy
+from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.records import TrialRecord, best_of
 from cnnsearch.space.search_space import Candidate, SearchSpace, published_files
@@ -62,7 +64,7 @@ def of_search(
         return _without(asked, "The search started from trained weights, which no other has")
     found, notes = [], []
     if asked in (None, "all", "random"):
-        if search.manifest["settings"]["strategy"] == "random":
+        if search.manifest["settings"]["strategy"] == RandomSearch.name:
             notes.append("The search was itself a random one: no other is compared with it.")
         else:
             found.append(_random(search, space, winner, data, watcher))
@@ -129,12 +131,12 @@ def as_random(before: Settings, trials: list[TrialRecord]) -> Settings:
     """
     ended = [trial for trial in trials if trial.status in ("completed", "failed")]
     count, epochs = len(ended), before.epochs
-    if before.strategy == "hyperband":
+    if find_strategy(before.strategy).multi_fidelity:
         epochs = max(trial.epochs for trial in ended)
         count = max(1, round(sum(t.epochs - t.initial_epoch for t in ended) / epochs))
     split = before.seed if before.split_seed is None else before.split_seed
     return replace(
-        before, strategy="random", trials=count, epochs=epochs, max_time=None,
+        before, strategy=RandomSearch.name, trials=count, epochs=epochs, max_time=None,
         seed=(before.seed + OTHER_SEED) % 2**31, split_seed=split,
     )  # fmt: skip
 

@@ -1,0 +1,104 @@
+"""The interface of a search strategy: what it declares about itself and what it decides."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import repeat
+from random import Random
+from typing import ClassVar
+
+from cnnsearch.oracles.points import Values
+from cnnsearch.oracles.protocol import Space
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A proposed candidate and its outcome so far.
+
+    Attributes:
+        id: Name of the trial, in order of proposal: ``"0001"``, ``"0002"`` …
+        values: Active hyperparameters, parents first.
+        status: ``"RUNNING"``, ``"COMPLETED"`` or ``"FAILED"``.
+        score: The objective, higher is better; None unless completed.
+        promotes: The trial that this one continues from its checkpoint, if any.
+        notes: What the strategy stored with the trial, see :class:`Step`.
+    """
+
+    id: str
+    values: Values
+    status: str
+    score: float | None = None
+    promotes: str | None = None
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class History:
+    """All that a proposal depends on, beside its random make_stream.
+
+    Attributes:
+        space: The search space.
+        trials: All trials in order of proposal, by id.
+        completed: Completed trials in the order in which they ended.
+        epochs: The full budget of a candidate.
+        max_trials: Candidates requested; None for no limit.
+        can_draw: Whether another fresh candidate may be proposed.
+        seed: Of the search.
+    """
+
+    space: Space
+    trials: Mapping[str, Trial]
+    completed: list[Trial]
+    epochs: int
+    max_trials: int | None
+    can_draw: bool
+    seed: int
+
+
+@dataclass(frozen=True)
+class Step:
+    """What to train next: a fresh candidate, or a finished trial for more epochs.
+
+    Attributes:
+        epochs: Epoch to train up to.
+        promotes: The trial to continue; None for a fresh candidate.
+        initial_epoch: Epochs that the promoted trial has behind it.
+        notes: Stored with the trial and handed back in :class:`Trial`.
+    """
+
+    epochs: int
+    promotes: Trial | None = None
+    initial_epoch: int = 0
+    notes: Mapping[str, int] = field(default_factory=dict)
+
+
+class Strategy:
+    """Base of the strategies. It holds no state: the trials are the state.
+
+    Budget, duplicates, failures and persistence are handled by ``SearchOracle``; a strategy only
+    says in which order candidates are worth trying and, if it is multi-fidelity, for how long.
+
+    Attributes:
+        name: As ``--strategy`` takes it.
+        summary: One line of help.
+        paper: arXiv number, or empty.
+        multi_fidelity: Whether it decides itself for how many epochs a trial is trained.
+        is_randomized: Whether candidates depend on the seed.
+        is_finite: Whether ``candidates`` enumerates all there are, instead of drawing without end.
+        needs_end_condition: Whether a search has to be ended by ``--trials`` or ``--max-time``.
+    """
+
+    name: ClassVar[str]
+    summary: ClassVar[str]
+    paper: ClassVar[str] = ""
+    multi_fidelity: ClassVar[bool] = False
+    is_randomized: ClassVar[bool] = True
+    is_finite: ClassVar[bool] = False
+    needs_end_condition: ClassVar[bool] = True
+
+    def next_step(self, history: History) -> Step | None:
+        """Returns what to train next; None if that depends on the running trials, or nothing is."""
+        return Step(history.epochs) if history.can_draw else None
+
+    def candidates(self, history: History, rng: Random) -> Iterator[Values]:
+        """Yields fresh candidates, most promising first; by default random ones."""
+        return map(history.space.sample, repeat(rng))
