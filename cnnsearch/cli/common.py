@@ -24,34 +24,10 @@ app = typer.Typer(
 Space = Annotated[str, typer.Argument(help="A space that ships, a published network, or a file.")]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-MaxParams = Annotated[
-    str | None, typer.Option("--max-params", help="At most so many parameters: 300K, 1M.")
-]
-MaxMacs = Annotated[
-    str | None,
-    typer.Option("--max-macs", help="At most so many multiply-accumulates an image: 50M, 1.5G."),
-]
-Workers = Annotated[
-    int | None,
-    typer.Option(help="Candidates side by side; 0: in this process; default: 1, or 1 a GPU."),
-]
-Gpus = Annotated[
-    str | None, typer.Option(help="Give each worker one of these GPUs: 0-3, 0,2 or all.")
-]
-WorkersPerGpu = Annotated[
-    int, typer.Option("--workers-per-gpu", help="Workers that share one of --gpus.")
-]
-MaxDisk = Annotated[
-    str | None,
-    typer.Option("--max-disk", help="Checkpoints may take so much: 50G; default: 20G."),
-]
-Ray = Annotated[
-    str | None,
-    typer.Option("--ray", help="Train on a Ray cluster: HOST:PORT, auto, or nothing: start one."),
-]
-GpusPerTrial = Annotated[
-    float | None,
-    typer.Option("--gpus-per-trial", help="With --ray, of a candidate: 0.25; default: 1."),
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Print lines instead of a live table.")]
+Name = Annotated[
+    str | None, typer.Option(help="Name of the run; an existing run of that name is resumed.")
 ]
 RUNS = Path("runs")
 INTERRUPTED = 130

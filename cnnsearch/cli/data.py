@@ -5,11 +5,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnnsearch.cli.common import Json, app, console, print_json
+from cnnsearch.cli.options import add_settings
 
 if TYPE_CHECKING:
     from cnnsearch.data.inspection.scan import Progress
@@ -19,25 +20,17 @@ SECONDS = 10.0
 
 
 @app.command()
+@add_settings(
+    ["image", "skip_bad_images", "seed", "max_memory", "data_dir"],
+    seed="Seed of the splits.",
+)
 def data(
     source: Annotated[str, typer.Argument(help="Whatever search takes as --data.")],
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Write a contact sheet: a .png file.")
     ] = None,
-    image: Annotated[
-        str | None, typer.Option(help="The size candidates would read: 96 or 96x64.")
-    ] = None,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="As for search: leave unreadable images out.")
-    ] = False,
-    seed: Annotated[int, typer.Option(help="Of the splits that are held out.")] = 0,
-    max_memory: Annotated[
-        str | None, typer.Option("--max-memory", help="As for search: 500M, 8G.")
-    ] = None,
-    data_dir: Annotated[
-        Path | None, typer.Option("--data-dir", help="Where TensorFlow Datasets keeps its data.")
-    ] = None,
     json_: Json = False,
+    **settings: Any,
 ) -> None:
     """Describe images before searching on them.
 
@@ -46,19 +39,18 @@ def data(
     """
     from cnnsearch.data.inspection import describe
     from cnnsearch.data.inspection.table import print_report
-    from cnnsearch.runs.lookup import parse_image
-    from cnnsearch.utils.units import parse_amount
+    from cnnsearch.engine.options import DataOptions
 
-    size = None if image is None else parse_image(image)
-    memory = None if max_memory is None else parse_amount(max_memory, "--max-memory")
+    seed = settings.pop("seed")
+    options = DataOptions(source=source, **settings)
     with _progress() as progress:
         report = describe(
             source,
-            image=size,
+            image=options.size,
             seed=seed,
-            skip_bad_images=skip_bad_images,
-            data_dir=data_dir,
-            max_memory=memory,
+            skip_bad_images=options.skip_bad_images,
+            data_dir=Path(options.data_dir) if options.data_dir else None,
+            max_memory=options.max_memory,
             sheet=sheet,
             progress=progress,
         )

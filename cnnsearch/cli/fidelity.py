@@ -3,7 +3,7 @@
 import re
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,78 +11,60 @@ from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
     Json,
-    MaxMacs,
-    MaxParams,
+    Name,
     Runs,
     Space,
     app,
     console,
     print_json,
 )
+from cnnsearch.cli.options import add_settings
 
 if TYPE_CHECKING:
     from cnnsearch.studies.fidelity import FidelityReport
 
 
 @app.command()
+@add_settings(
+    ["data", "train_share", "image", "max_params", "max_macs", "seed", "workers",
+     "trial_timeout", "skip_bad_images", "data_dir", "mlflow_uri"],
+    train_share="Share of the training split that short trainings learn from.",
+    image="Image size of short trainings; default: the space's.",
+    workers="Trainings in parallel; 0: in this process; default: 1.",
+    trial_timeout="Stop a training that takes longer: 30m.",
+)  # fmt: skip
 def fidelity(
     space: Space,
-    data: Annotated[
-        str, typer.Option(help="As for search: digits, a folder, an archive, a table, tfds:NAME.")
-    ] = "digits",
-    candidates: Annotated[int, typer.Option(help="How many to draw at random.")] = 30,
+    candidates: Annotated[int, typer.Option(help="Random candidates to train.")] = 30,
     short: Annotated[
-        str | None, typer.Option(help="Epochs of short trainings, 4 or 2,4,8; default: a search's.")
+        str | None, typer.Option(help="Proxy budget in epochs, 4 or 2,4,8; default: a search's.")
     ] = None,
     long: Annotated[
-        int | None, typer.Option(help="Epochs of long trainings; default: 4 times the short.")
+        int | None, typer.Option(help="Full budget in epochs; default: 4 times the proxy's.")
     ] = None,
     lever: Annotated[
         list[str] | None,
-        typer.Option(help="Short trainings changed as well: ema=0.9, or image=16,epochs=6."),
-    ] = None,
-    train_share: Annotated[
-        float, typer.Option("--train-share", help="Short trainings learn from this share of train.")
-    ] = 1.0,
-    image: Annotated[
-        str | None, typer.Option(help="The size short trainings read; default: the space's.")
+        typer.Option(help="Change short trainings as well: ema=0.9, or image=16,epochs=6."),
     ] = None,
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", help="A key of the recipe for all trainings: batch_size=128."),
+        typer.Option("--set", help="Override a key of every recipe: batch_size=128."),
     ] = None,
     repeat: Annotated[
-        int, typer.Option(help="Train so many candidates long twice: the noise of seeds.")
+        int, typer.Option(help="Train this many candidates long twice, for the noise of seeds.")
     ] = 0,
-    max_params: MaxParams = None,
-    max_macs: MaxMacs = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same candidates.")] = 0,
-    name: Annotated[
-        str | None, typer.Option(help="Of the run; the same name again goes on with it.")
-    ] = None,
+    name: Name = None,
     plot: Annotated[
-        Path | None, typer.Option(help="Where the picture goes (PNG); default: the run's folder.")
-    ] = None,
-    workers: Annotated[int, typer.Option(help="Trained side by side; 0: in this process.")] = 1,
-    trial_timeout: Annotated[
-        str | None, typer.Option("--trial-timeout", help="Give a training up after so long.")
-    ] = None,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out and say which.")
-    ] = False,
-    data_dir: Annotated[
-        str | None, typer.Option("--data-dir", help="Where TensorFlow Datasets keeps its data.")
-    ] = None,
-    mlflow_uri: Annotated[
-        str | None, typer.Option("--mlflow-uri", help="Another MLflow store than runs/mlflow.db.")
+        Path | None, typer.Option(help="File of the plot (PNG); default: in the run's folder.")
     ] = None,
     runs: Runs = RUNS,
     json_: Json = False,
+    **settings: Any,
 ) -> None:
-    """Measure whether short trials rank candidates as long ones do.
+    """Measure whether short trials rank as long ones do.
 
-    Read it before spending a search's budget. Another --short or --lever under the same --name is
-    measured against the long trainings that are there.
+    Run it before spending a search's budget. Another --short or --lever under the same --name is
+    compared with the long trainings that exist.
     """
     from cnnsearch.studies.fidelity import fidelity as measure
     from cnnsearch.studies.fidelity.study import read_recipe
@@ -90,27 +72,17 @@ def fidelity(
 
     report = measure(
         space,
-        data,
         candidates=candidates,
         short=None if short is None else _epochs(short),
         long=long,
         levers=lever or (),
-        train_share=train_share,
-        image=image,
         recipe=read_recipe(set_ or ()),
         repeat=repeat,
-        max_params=max_params,
-        max_macs=max_macs,
-        seed=seed,
         name=name,
         plot=plot,
-        workers=workers,
-        trial_timeout=trial_timeout,
-        skip_bad_images=skip_bad_images,
-        data_dir=data_dir,
-        mlflow_uri=mlflow_uri,
         runs=runs,
         watcher=None if json_ else ProgressLines(),
+        **{**settings, "workers": 1 if settings["workers"] is None else settings["workers"]},
     )
     if json_:
         print_json(report.to_data())

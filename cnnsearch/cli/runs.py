@@ -1,153 +1,50 @@
 """Commands that search, and that look at what was found."""
 
 import sys
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
-    Gpus,
-    GpusPerTrial,
     Json,
-    MaxDisk,
-    MaxMacs,
-    MaxParams,
+    Name,
     PlacedCommand,
-    Ray,
+    Plain,
+    Quiet,
     Runs,
     Space,
-    Workers,
-    WorkersPerGpu,
     app,
     console,
     open_run,
     print_json,
     watcher_of,
 )
-from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies
+from cnnsearch.cli.options import add_settings, list_keys
 
 
 @app.command(cls=PlacedCommand)
+@add_settings(list_keys())
 def search(
     space: Space,
-    data: Annotated[
-        str,
-        typer.Option(
-            help="digits, a folder of class folders, a .zip or .tar of one, a .csv or .parquet "
-            "of path,label, npz:FILE or tfds:NAME."
-        ),
-    ] = "digits",
-    strategy: Annotated[str, typer.Option(help=describe_strategies())] = DEFAULT_STRATEGY,
-    trials: Annotated[
-        int, typer.Option(help="How many candidates to train; those that fail are replaced.")
-    ] = 20,
-    max_time: Annotated[
-        str | None, typer.Option("--max-time", help="Stop after so long: 2h, 45m, 90s.")
-    ] = None,
-    max_params: MaxParams = None,
-    max_macs: MaxMacs = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="Epochs of a candidate; default: what its recipe says.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the run; the same name again goes on with it.")
-    ] = None,
-    seed: Annotated[int, typer.Option(help="Same seed, same candidates, same order.")] = 0,
-    weights: Annotated[
-        str | None,
-        typer.Option(help="Start a published network from imagenet, or from a .weights.h5 file."),
-    ] = None,
-    freeze: Annotated[
-        bool, typer.Option("--freeze", help="With --weights: train nothing but the head.")
-    ] = False,
-    image: Annotated[
-        str | None, typer.Option(help="The size candidates read: 96 or 96x64; default: their own.")
-    ] = None,
-    objective: Annotated[
-        str, typer.Option(help="Rank by accuracy, balanced_accuracy or macro_f1.")
-    ] = "accuracy",
-    class_weights: Annotated[
-        str,
-        typer.Option("--class-weights", help="balanced: all classes weigh the same in the loss."),
-    ] = "none",
-    change: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="Change every candidate's recipe: --set ema=0.99."),
-    ] = None,
-    train_share: Annotated[
-        float, typer.Option("--train-share", help="Candidates learn from this share of train.")
-    ] = 1.0,
-    max_memory: Annotated[
-        str | None,
-        typer.Option("--max-memory", help="For images, in each process: 500M. More is streamed."),
-    ] = None,
-    workers: Workers = None,
-    gpus: Gpus = None,
-    workers_per_gpu: WorkersPerGpu = 1,
-    start_method: Annotated[
-        str,
-        typer.Option("--start-method", help="Of candidates' processes: forkserver, spawn or auto."),
-    ] = "auto",
-    max_disk: MaxDisk = None,
-    ray: Ray = None,
-    gpus_per_trial: GpusPerTrial = None,
-    trial_timeout: Annotated[
-        str | None, typer.Option("--trial-timeout", help="Give a candidate up after so long.")
-    ] = None,
-    skip_bad_images: Annotated[
-        bool, typer.Option("--skip-bad-images", help="Leave unreadable images out and say which.")
-    ] = False,
-    data_dir: Annotated[
-        str | None, typer.Option("--data-dir", help="Where TensorFlow Datasets keeps its data.")
-    ] = None,
-    mlflow_uri: Annotated[
-        str | None, typer.Option("--mlflow-uri", help="Another MLflow store than runs/mlflow.db.")
-    ] = None,
+    name: Name = None,
     runs: Runs = RUNS,
     json_: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
+    quiet: Quiet = False,
+    plain: Plain = False,
+    **settings: Any,
 ) -> None:
     """Search a space on your images.
 
-    The same --name again goes on where it stopped. Ctrl-C once ends it and keeps everything.
+    The same --name again resumes the run. Ctrl-C once stops it and keeps everything.
     """
     from cnnsearch.engine.search import search as run_search
 
+    settings["changes"] = settings["changes"] or ()
+    watcher = watcher_of(json_, quiet, plain)
     result = run_search(
-        space,
-        data,
-        strategy=strategy,
-        trials=trials,
-        max_time=max_time,
-        max_params=max_params,
-        max_macs=max_macs,
-        epochs=epochs,
-        name=name,
-        seed=seed,
-        weights=weights,
-        freeze=freeze,
-        image=image,
-        objective=objective,
-        class_weights=class_weights,
-        changes=tuple(change or ()),
-        train_share=train_share,
-        max_memory=max_memory,
-        workers=workers,
-        gpus=gpus,
-        workers_per_gpu=workers_per_gpu,
-        start_method=start_method,
-        max_disk=max_disk,
-        ray=ray,
-        gpus_per_trial=gpus_per_trial,
-        trial_timeout=trial_timeout,
-        skip_bad_images=skip_bad_images,
-        data_dir=data_dir,
-        mlflow_uri=mlflow_uri,
-        runs=runs,
-        watcher=watcher_of(json_, quiet, plain),
+        space, settings.pop("data"), name=name, runs=runs, watcher=watcher, **settings
     )
     _leave(result.reason)
 
@@ -159,59 +56,30 @@ def _leave(reason: str) -> None:
 
 
 @app.command(cls=PlacedCommand)
+@add_settings(["trials", "max_time", *list_keys("placement")], as_changes=True)
 def resume(
     run: Annotated[str, typer.Argument(help="The run's name.")],
-    trials: Annotated[int | None, typer.Option(help="How many candidates in all, if more.")] = None,
-    max_time: Annotated[
-        str | None, typer.Option("--max-time", help="Stop after so long: 2h, 45m, 90s.")
-    ] = None,
-    workers: Workers = None,
-    gpus: Annotated[
-        str | None, typer.Option(help="Other GPUs: 0-3, 0,2, all; none: no worker has its own.")
-    ] = None,
-    workers_per_gpu: Annotated[
-        int | None, typer.Option("--workers-per-gpu", help="Workers that share one of --gpus.")
-    ] = None,
-    max_disk: MaxDisk = None,
-    ray: Ray = None,
-    gpus_per_trial: GpusPerTrial = None,
     runs: Runs = RUNS,
     json_: Json = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")] = False,
-    plain: Annotated[bool, typer.Option("--plain", help="Lines instead of a live table.")] = False,
+    quiet: Quiet = False,
+    plain: Plain = False,
+    **changes: Any,
 ) -> None:
-    """Go on with a run as it was asked for."""
+    """Resume a run with the settings it was started with."""
     from cnnsearch.engine.search import resume as resume_search
-
-    watcher = watcher_of(json_, quiet, plain)
     from cnnsearch.studies.final.run import exists_final, resume_final
 
-    if exists_final(runs, run):
-        from cnnsearch.cli.train import show_final
-
-        final = resume_final(
-            runs, run, watcher, max_time,
-            workers=workers, gpus=gpus, workers_per_gpu=workers_per_gpu,
-            ray=ray, gpus_per_trial=gpus_per_trial,
-        )  # fmt: skip
-        if not quiet:
-            show_final(final.run, json_, final.reason)
-        _leave(final.reason)
+    watcher = watcher_of(json_, quiet, plain)
+    if not exists_final(runs, run):
+        _leave(resume_search(run, runs=runs, watcher=watcher, **changes).reason)
         return
-    result = resume_search(
-        run,
-        runs=runs,
-        trials=trials,
-        max_time=max_time,
-        workers=workers,
-        gpus=gpus,
-        workers_per_gpu=workers_per_gpu,
-        max_disk=max_disk,
-        ray=ray,
-        gpus_per_trial=gpus_per_trial,
-        watcher=watcher,
-    )
-    _leave(result.reason)
+    from cnnsearch.cli.train import show_final
+
+    del changes["trials"]
+    final = resume_final(runs, run, watcher, changes.pop("max_time"), **changes)
+    if not quiet:
+        show_final(final.run, json_, final.reason)
+    _leave(final.reason)
 
 
 @app.command("runs")

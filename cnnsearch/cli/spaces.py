@@ -4,7 +4,8 @@ from typing import Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import Json, MaxMacs, MaxParams, Space, app, console, print_json
+from cnnsearch.cli.common import Json, Space, app, console, print_json
+from cnnsearch.cli.options import add_settings
 
 
 @app.command()
@@ -58,35 +59,28 @@ def published(
 
 
 @app.command()
+@add_settings(["max_params", "max_macs"])
 def check(
     space: Space,
-    max_params: MaxParams = None,
-    max_macs: MaxMacs = None,
     samples: Annotated[int, typer.Option(help="Random candidates to count.", min=1)] = 100,
     json_: Json = False,
+    **settings: Any,
 ) -> None:
     """Check a space and show size and costs.
 
     Reads every option, wires random candidates and counts them; trains nothing.
     """
+    from cnnsearch.engine.options import SearchOptions
     from cnnsearch.space.check import check_space, check_table
     from cnnsearch.space.search_space import SearchSpace
 
+    limits = SearchOptions(**settings)
     loaded = SearchSpace.load(space)
-    report = check_space(loaded, samples, *_budget(max_params, max_macs))
+    report = check_space(loaded, samples, limits.max_params, limits.max_macs)
     if json_:
         print_json(report)
     else:
         check_table(loaded, report, console())
-
-
-def _budget(max_params: str | None, max_macs: str | None) -> tuple[int | None, int | None]:
-    from cnnsearch.utils.units import parse_amount
-
-    return (
-        None if max_params is None else parse_amount(max_params, "--max-params"),
-        None if max_macs is None else parse_amount(max_macs, "--max-macs"),
-    )
 
 
 @app.command()

@@ -35,18 +35,19 @@ def starting_space(space: SearchSpace, settings: Settings) -> SearchSpace:
             network that weights could be had for; or what is to be trained contradicts itself.
     """
     _check_trained(space, settings)
-    if settings.weights is not None:
+    if settings.training.weights is not None:
         space = _in_style(space, network_of(space))
-    return space if settings.size is None else resized(space, settings.size)
+    return space if settings.data.size is None else resized(space, settings.data.size)
 
 
 def _check_trained(space: SearchSpace, settings: Settings) -> None:
     if any(parameter.name == "recipe.trainable" for parameter in space.parameters):
         return
-    recipe = space.first().recipe.changed(settings.changes)
-    if settings.freeze and recipe.trainable == "norms":
+    recipe = space.first().recipe.changed(settings.training.changes)
+    frozen = settings.training.freeze
+    if frozen and recipe.trainable == "norms":
         raise SpaceError("--freeze: trains the head alone, but recipe.trainable is 'norms'")
-    if recipe.unfreeze_after is not None and not settings.freeze and recipe.trainable == "all":
+    if recipe.unfreeze_after is not None and not frozen and recipe.trainable == "all":
         raise SpaceError(
             f"recipe.unfreeze_after: {recipe.unfreeze_after:g}, but all weights move from the "
             "start; expected --freeze, or --set trainable=head or norms"
@@ -127,17 +128,17 @@ def fetched(
     Raises:
         DataError: they cannot be downloaded or read, or are another network's.
     """
-    if settings.weights is None:
+    if settings.training.weights is None:
         yield None
         return
     network = network_of(space)
-    note(f"Loading the weights of {network}: {settings.weights}")
+    note(f"Loading the weights of {network}: {settings.training.weights}")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".weights-", dir=folder) as temporary:
         path = Path(temporary) / FILE
-        pixels = _loaded(network, settings.weights, path)
-        record = {"network": network, "weights": settings.weights, **pixels}
-        yield Fetched(path, {**record, "sha256": digest(settings.weights)})
+        pixels = _loaded(network, settings.training.weights, path)
+        record = {"network": network, "weights": settings.training.weights, **pixels}
+        yield Fetched(path, {**record, "sha256": digest(settings.training.weights)})
 
 
 def _loaded(network: str, weights: str, out: Path) -> dict[str, Any]:
@@ -162,9 +163,9 @@ def check_weights(settings: Settings) -> None:
     Raises:
         DataError: there is no such file; says which are near.
     """
-    if settings.weights in (None, IMAGENET):
+    if settings.training.weights in (None, IMAGENET):
         return
-    path = Path(str(settings.weights))
+    path = Path(str(settings.training.weights))
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.h5")] if path.parent.is_dir() else []
         hint = nearest(path.name, [IMAGENET, *beside])
@@ -180,12 +181,12 @@ def check_same_weights(run: RunDirectory, settings: Settings) -> None:
     Raises:
         RunError: it does.
     """
-    before = run.manifest.get("pretrained")
-    if before is None or settings.weights is None or not Path(settings.weights).is_file():
+    before, weights = run.manifest.get("pretrained"), settings.training.weights
+    if before is None or weights is None or not Path(weights).is_file():
         return
-    if before["sha256"] not in (None, digest(settings.weights)):
+    if before["sha256"] not in (None, digest(weights)):
         raise RunError(
-            f"run {run.name!r} was begun with other weights: {settings.weights} has changed; "
+            f"run {run.name!r} was begun with other weights: {weights} has changed; "
             "choose another --name"
         )
 

@@ -13,8 +13,9 @@ from cnnsearch.engine.display.callback import Overview, Summary, Watcher
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import pretrained_of
-from cnnsearch.engine.placement import slots
-from cnnsearch.engine.settings import Settings, class_weights, default_epochs
+from cnnsearch.engine.placement import count_slots
+from cnnsearch.engine.run_data import compute_class_weights
+from cnnsearch.engine.settings import Settings
 from cnnsearch.engine.trial_plan import Assignment
 from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
@@ -82,7 +83,7 @@ class Session:
 
     def _search(self) -> SearchResult:
         settings, run = self._settings, self._run
-        tracker = Tracker(run, settings.mlflow_uri, on_message=self._watcher.note)
+        tracker = Tracker(run, settings.placement.mlflow_uri, on_message=self._watcher.note)
         try:
             oracle = make_oracle(settings, self._space, run.db)
             self._begin()
@@ -119,8 +120,8 @@ class Session:
             tracker,
             Housekeeping(
                 self._run,
-                self._settings.max_disk or MAX_DISK,
-                promotes=find_strategy(self._settings.strategy).multi_fidelity,
+                self._settings.placement.max_disk or MAX_DISK,
+                promotes=find_strategy(self._settings.search.strategy).multi_fidelity,
             ),
         )
         try:
@@ -133,18 +134,18 @@ class Session:
 
     def _assignment(self) -> Assignment:
         settings = self._settings
-        limit = settings.max_time
+        limit = settings.search.max_time
         return Assignment(
             space=self._space,
             dataset=self._dataset,
-            seed=settings.seed,
-            epochs=settings.epochs,
-            rungs=find_strategy(settings.strategy).multi_fidelity,
+            seed=settings.search.seed,
+            epochs=settings.training.epochs,
+            rungs=find_strategy(settings.search.strategy).multi_fidelity,
             deadline=None if limit is None else self._started + limit,
             pretrained=pretrained_of(self._run),
-            objective=settings.objective,
-            class_weights=class_weights(settings, self._dataset),
-            changes=tuple(settings.changes),
+            objective=settings.training.objective,
+            class_weights=compute_class_weights(settings, self._dataset),
+            changes=settings.training.changes,
         )
 
 
@@ -152,7 +153,7 @@ def unbalanced(settings: Settings, data: Dataset) -> str:
     """Returns a warning where one class has many more images than another, and what to do."""
     counts = np.bincount(data.train.labels(), minlength=data.classes)
     most, least = int(counts.max()), int(max(1, counts.min()))
-    chosen = (settings.objective, settings.class_weights)
+    chosen = (settings.training.objective, settings.training.class_weights)
     if most < IMBALANCED * least or chosen != ("accuracy", "none"):
         return ""
     names = (data.class_names[int(counts.argmax())], data.class_names[int(counts.argmin())])
@@ -182,13 +183,13 @@ def fitted(space: SearchSpace, dataset: Dataset) -> SearchSpace:
 def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> SearchOracle:
     """Returns the oracle that was asked for, on a space that fits the data."""
     return create_oracle(
-        settings.strategy,
+        settings.search.strategy,
         space,
-        check=FeasibilityCheck(space, settings.budget),
+        check=FeasibilityCheck(space, settings.search.budget),
         store=store,
-        max_trials=settings.trials,
-        epochs=settings.epochs or default_epochs(space),
-        seed=settings.seed,
+        max_trials=settings.search.trials,
+        epochs=settings.training.epochs or space.first().recipe.epochs,
+        seed=settings.search.seed,
     )
 
 
@@ -206,24 +207,24 @@ def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Da
     """Returns what the display says at the start."""
     trials = run.db.trials()
     best = best_of(trials)
-    bounds = (("parameters", settings.max_params), ("MACs", settings.max_macs))
+    bounds = (("parameters", settings.search.max_params), ("MACs", settings.search.max_macs))
     budget = [f"{short_amount(bound)} {what}" for what, bound in bounds if bound is not None]
     return Overview(
         run=run.name,
         space=space.name,
-        data=settings.data,
+        data=settings.data.source,
         images=data.train.count,
         classes=len(data.class_names),
-        strategy=settings.strategy,
-        trials=settings.trials,
-        epochs=settings.epochs or default_epochs(space),
+        strategy=settings.search.strategy,
+        trials=settings.search.trials,
+        epochs=settings.training.epochs or space.first().recipe.epochs,
         budget=" and ".join(budget),
         finished=sum(trial.status in ("completed", "failed") for trial in trials),
         best=best.score if best else None,
-        seconds=settings.max_time,
+        seconds=settings.search.max_time,
         device=device(),
-        workers=slots(settings),
-        measured=measured(settings.objective),
+        workers=count_slots(settings.placement),
+        measured=measured(settings.training.objective),
     )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from cnnsearch.data.dataset import Split
 from cnnsearch.data.sources.decode import decode
 from cnnsearch.data.views import write_images
-from cnnsearch.engine.settings import pixel_statistics
+from cnnsearch.engine.run_manifest import read_pixel_statistics
 from cnnsearch.errors import ExportError
 from cnnsearch.exporters.formats import Target
 from cnnsearch.exporters.job import Job
@@ -39,7 +39,7 @@ def job_of(
     run: RunDirectory, trial: TrialRecord, asked: Asked, temporary: Path, image: Sequence[int]
 ) -> Job:
     """Returns the job: what of the run the makers need, and where they find images."""
-    mean, std = pixel_statistics(run)
+    mean, std = read_pixel_statistics(run)
     return Job(
         architecture=json.dumps(dict(trial.architecture)),
         mean=mean,

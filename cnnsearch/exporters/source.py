@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data.dataset import Dataset, Split
-from cnnsearch.engine.settings import load_data, pixel_statistics, recorded
+from cnnsearch.engine.run_data import load_data
+from cnnsearch.engine.run_manifest import read_pixel_statistics, read_settings
 from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, nearest
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import best_trial
@@ -96,7 +97,7 @@ def trained_model(run: RunDirectory, trial: TrialRecord) -> "keras.Model":
     from cnnsearch.training.model import build
 
     data = run.manifest["dataset"]
-    mean, std = pixel_statistics(run)
+    mean, std = read_pixel_statistics(run)
     model = build(
         Architecture.from_data(dict(trial.architecture)),
         mean=mean,
@@ -117,7 +118,7 @@ def dataset_of(run: RunDirectory) -> Dataset:
         ExportError: it is gone.
         RunError: it has changed since.
     """
-    settings = recorded(run)
+    settings = read_settings(run)
     space = SearchSpace.from_text(run.space_text, settings.source)
     try:
         dataset = load_data(settings, space, run.path.parent)

@@ -8,7 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnsearch.engine.settings import Settings
+from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
 from cnnsearch.report.leaderboard import leaderboard, longest, pareto_front
 from cnnsearch.runs.directory import RunDirectory, list_runs
@@ -115,7 +115,7 @@ class Facts:
         found += ["--data", str(self.settings["data"]), "--strategy", self.settings["strategy"]]
         for key, flag in FLAGS.items():
             value = self.settings.get(key)
-            if value is not None and value != getattr(Settings, key, None):
+            if value is not None and value != SETTINGS[key].field.default:
                 found += [flag, str(value)]
         found += [part for change in self.settings.get("changes", ()) for part in ("--set", change)]
         found += [f"--{key.replace('_', '-')}" for key in ("freeze", "skip_bad_images")

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.search import search
-from cnnsearch.engine.settings import Settings, load_data
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.search_space import SearchSpace
 
@@ -22,7 +23,7 @@ HELD = 8 * 128 * 8 * 8
 
 
 def loaded(folder: Path, **changes: Any) -> Any:
-    settings = Settings(space=SPACE, source="space", **changes)
+    settings = Settings.create(SPACE, "space", **changes)
     return load_data(settings, SearchSpace.from_text(SPACE), folder)
 
 

@@ -9,9 +9,10 @@ import pytest
 
 from cnnsearch.data import Dataset, from_arrays
 from cnnsearch.engine.display import Plain
+from cnnsearch.engine.run_data import compute_class_weights
 from cnnsearch.engine.search import search
 from cnnsearch.engine.session import unbalanced
-from cnnsearch.engine.settings import Settings, class_weights
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.mlflow import entries, pages
 from cnnsearch.space.recipe import TrainingRecipe
@@ -42,7 +43,7 @@ def file(tmp_path_factory: pytest.TempPathFactory, digits: Dataset) -> Path:
 
 
 def settings(**changes: Any) -> Settings:
-    return Settings(space=SPACE, source="space", **changes)
+    return Settings.create(SPACE, "space", **changes)
 
 
 def rare(file: Path) -> Dataset:
@@ -63,10 +64,10 @@ def test_balanced_classes_are_not(digits: Dataset) -> None:
 
 def test_class_weights_are_those_of_the_training_split(file: Path) -> None:
     data = rare(file)
-    found = class_weights(settings(class_weights="balanced"), data)
+    found = compute_class_weights(settings(class_weights="balanced"), data)
     assert found == balanced_weights(data.train.labels(), 2)
     assert found[1] > 4 * found[0]
-    assert class_weights(settings(), data) == ()
+    assert compute_class_weights(settings(), data) == ()
 
 
 def test_the_best_epoch_is_the_objectives(digits: Dataset, tmp_path: Path) -> None:

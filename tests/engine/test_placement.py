@@ -1,15 +1,14 @@
 """Worker slots and GPUs: what the flags mean, and one clear line where they cannot be."""
 
-from dataclasses import replace
-
 import pytest
 
 from cnnsearch.engine.executors import InProcessExecutor, ProcessExecutor
-from cnnsearch.engine.placement import check_placement, executor_of, gpus_of, moved, slots
+from cnnsearch.engine.options import Placement
+from cnnsearch.engine.placement import count_slots, find_gpus, make_executor
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 
-ASKED = Settings("", "space.yaml")
+GIVEN = Settings.create("", "space.yaml")
 
 
 @pytest.fixture
@@ -20,11 +19,11 @@ def eight(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("eight")
 def test_gpus_are_counted_among_those_that_are_seen() -> None:
-    assert gpus_of("0-3") == ("4", "5", "6", "7")
-    assert gpus_of("all") == ("4", "5", "6", "7")
-    assert gpus_of("0, 2") == ("4", "6")
-    assert gpus_of("3") == ("7",)
-    assert gpus_of(None) == ()
+    assert find_gpus("0-3") == ("4", "5", "6", "7")
+    assert find_gpus("all") == ("4", "5", "6", "7")
+    assert find_gpus("0, 2") == ("4", "6")
+    assert find_gpus("3") == ("7",)
+    assert find_gpus(None) == ()
 
 
 @pytest.mark.usefixtures("eight")
@@ -43,7 +42,7 @@ def test_gpus_are_counted_among_those_that_are_seen() -> None:
 )
 def test_what_names_no_gpus_is_refused(text: str, words: str) -> None:
     with pytest.raises(CnnsearchError, match="--gpus") as caught:
-        gpus_of(text)
+        find_gpus(text)
     assert words in str(caught.value)
 
 
@@ -51,18 +50,18 @@ def test_a_machine_without_gpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("cnnsearch.utils.environment.gpu_ids", list)
     for text in ("0", "all"):
         with pytest.raises(CnnsearchError, match=f"--gpus {text}: this machine shows no GPU"):
-            check_placement(replace(ASKED, gpus=text))
+            count_slots(Placement(gpus=text))
 
 
 @pytest.mark.usefixtures("eight")
 def test_as_many_workers_as_the_gpus_have_room_for() -> None:
-    assert slots(ASKED) == 1
-    assert slots(replace(ASKED, gpus="0-3")) == 4
-    assert slots(replace(ASKED, gpus="0,1", workers_per_gpu=3)) == 6
-    assert slots(replace(ASKED, gpus="0-3", workers=2)) == 2
-    assert executor_of(replace(ASKED, gpus="0-1", workers_per_gpu=2)).free == 4
-    assert isinstance(executor_of(ASKED), ProcessExecutor)
-    assert isinstance(executor_of(replace(ASKED, workers=0)), InProcessExecutor)
+    assert count_slots(Placement()) == 1
+    assert count_slots(Placement(gpus="0-3")) == 4
+    assert count_slots(Placement(gpus="0,1", workers_per_gpu=3)) == 6
+    assert count_slots(Placement(gpus="0-3", workers=2)) == 2
+    assert make_executor(Placement(gpus="0-1", workers_per_gpu=2)).free == 4
+    assert isinstance(make_executor(Placement()), ProcessExecutor)
+    assert isinstance(make_executor(Placement(workers=0)), InProcessExecutor)
 
 
 @pytest.mark.parametrize(
@@ -76,11 +75,11 @@ def test_as_many_workers_as_the_gpus_have_room_for() -> None:
 @pytest.mark.usefixtures("eight")
 def test_placements_that_cannot_be_are_refused(changes: dict[str, object], words: str) -> None:
     with pytest.raises(CnnsearchError) as caught:
-        check_placement(replace(ASKED, **changes))  # type: ignore[arg-type]
+        Placement.model_validate(changes)
     assert words in str(caught.value)
 
 
 def test_a_run_may_move() -> None:
-    began = replace(ASKED, gpus="0-3", workers=4)
-    assert moved(began, workers=None, gpus=None) == began
-    assert moved(began, workers=2, gpus="none") == replace(began, workers=2, gpus=None)
+    began = GIVEN.replace(gpus="0-3", workers=4)
+    assert began.move(workers=None, gpus=None) == began
+    assert began.move(workers=2, gpus="none") == began.replace(workers=2, gpus=None)

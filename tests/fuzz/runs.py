@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from cnnsearch.engine.settings import Settings, check_settings, recorded
+from cnnsearch.engine.run_manifest import read_settings
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import RunError
 from cnnsearch.report import leaderboard, pareto_front, pareto_plot, results_table
 from cnnsearch.runs import manage
@@ -49,7 +50,7 @@ LINKS = ("run.json", "space.yaml", "run.db", "run.db-wal", "run.db-shm", "lock",
 
 
 def manifest() -> dict[str, Any]:
-    settings = {key: value for key, value in vars(Settings("", "s.yaml")).items() if key != "space"}
+    settings = {"source": "s.yaml", **Settings.create("", "s.yaml").flatten()}
     return {
         "kind": "search",
         "space": "s",
@@ -57,7 +58,7 @@ def manifest() -> dict[str, Any]:
         "strategy": "random",
         "seed": 0,
         "settings": settings,
-        "identity": Settings(SPACE, "s.yaml").identity(),
+        "identity": Settings.create(SPACE, "s.yaml").identity(),
         "dataset": {
             "source": "digits",
             "fingerprint": "0" * 16,
@@ -229,9 +230,8 @@ def resumed(root: Path, name: str) -> None:
     from cnnsearch.space.search_space import SearchSpace
 
     with closing(RunDirectory.open(root, name)) as run:
-        settings = recorded(run)
+        settings = read_settings(run)
         SearchSpace.from_text(run.space_text, f"run {name}, {settings.source}")
-        check_settings(settings)
 
 
 def looked_up(root: Path, name: str) -> None:

@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 from cnnsearch.data import load
-from cnnsearch.engine.settings import recorded
+from cnnsearch.engine.run_manifest import read_settings
 from cnnsearch.errors import CnnsearchError, DataError, RunError, SpaceError
 from cnnsearch.runs import manage
 from cnnsearch.runs.directory import RunDirectory, list_runs
@@ -182,7 +182,7 @@ def test_hostile_settings_are_refused(run: Path, settings: object, words: str) -
         closing(RunDirectory.open(run.parent, run.name)) as opened,
         pytest.raises(RunError) as caught,
     ):
-        recorded(opened)
+        read_settings(opened)
     assert words in str(caught.value)
 
 

@@ -5,7 +5,6 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +20,9 @@ from cnnsearch.engine.initial_weights import (
     resized,
     starting_space,
 )
-from cnnsearch.engine.settings import Settings, check_same, check_settings, pixel_statistics
+from cnnsearch.engine.run_data import load_data
+from cnnsearch.engine.run_manifest import check_same_settings, read_pixel_statistics, read_settings
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError, DataError, RunError, SpaceError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.published import application_architecture, published
@@ -122,7 +123,7 @@ def test_the_head_is_new_and_of_the_datas_classes(run: RunDirectory) -> None:
 
 
 def test_pixels_are_those_of_the_application(run: RunDirectory) -> None:
-    mean, std = pixel_statistics(run)
+    mean, std = read_pixel_statistics(run)
     assert mean == pytest.approx([0.5] * 3, abs=1e-6)
     assert std == pytest.approx([0.5] * 3, abs=1e-6)
     assert run.manifest["dataset"]["mean"] != mean
@@ -144,9 +145,7 @@ def test_the_export_computes_what_was_trained(run: RunDirectory, tmp_path: Path)
 
 
 def validation(run: RunDirectory) -> Any:
-    from cnnsearch.engine.settings import load_data
-
-    settings = Settings(space=run.space_text, **run.manifest["settings"])
+    settings = read_settings(run)
     return load_data(settings, SearchSpace.from_text(run.space_text), run.path.parent).validation
 
 
@@ -162,16 +161,16 @@ def test_the_run_goes_on_without_the_file(run: RunDirectory, saved: Path, tmp_pa
 
 
 def test_the_run_keeps_to_its_weights(run: RunDirectory, saved: Path, tmp_path: Path) -> None:
-    asked = Settings(space=run.space_text, **run.manifest["settings"])
-    check_same(run, replace(asked, image="32x32"))
+    asked = read_settings(run)
+    check_same_settings(run, asked.replace(image="32x32"))
     for change in ({"weights": "imagenet"}, {"freeze": False}, {"image": "64"}):
         with pytest.raises(RunError, match=f"another value of --{next(iter(change))}"):
-            check_same(run, replace(asked, **change))
+            check_same_settings(run, asked.replace(**change))
     other = tmp_path / "other.h5"
     other.write_bytes(b"other")
     check_same_weights(run, asked)
     with pytest.raises(RunError, match=r"other\.h5 has changed"):
-        check_same_weights(run, replace(asked, weights=str(other)))
+        check_same_weights(run, asked.replace(weights=str(other)))
 
 
 def test_a_run_without_its_weights_is_told(run: RunDirectory) -> None:
@@ -268,7 +267,7 @@ def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
 def test_every_application_is_told_by_its_wiring(name: str) -> None:
     space = SearchSpace.load(name)
     assert network_of(space) == name
-    styled = starting_space(space, Settings(space.text, name, weights="imagenet"))
+    styled = starting_space(space, Settings.create(space.text, name, weights="imagenet"))
     assert styled.first().architecture.fingerprint == application_architecture(name).fingerprint
     assert network_of(styled) == name
 
@@ -304,15 +303,15 @@ def test_a_space_that_chooses_sizes_is_not_resized(changed: str, said: str) -> N
 
 
 def test_what_is_asked_is_checked_first(tmp_path: Path) -> None:
-    base = Settings("", "s")
+    base = Settings.create("", "s")
     with pytest.raises(CnnsearchError, match="--freeze: needs --weights"):
-        check_settings(replace(base, freeze=True))
+        base.replace(freeze=True)
     with pytest.raises(CnnsearchError, match="--image: expected a side"):
-        check_settings(replace(base, image="big"))
+        base.replace(image="big")
     (tmp_path / "mine.weights.h5").touch()
     with pytest.raises(DataError, match=r"no such file, did you mean 'mine\.weights\.h5'"):
-        check_weights(replace(base, weights=str(tmp_path / "mine.weight.h5")))
-    check_weights(replace(base, weights="imagenet"))
+        check_weights(base.replace(weights=str(tmp_path / "mine.weight.h5")))
+    check_weights(base.replace(weights="imagenet"))
 
 
 @pytest.mark.parametrize(
@@ -332,7 +331,7 @@ def test_what_is_trained_does_not_contradict_itself(
         f"input: [8, 8, 1]\nclasses: 10\nstem: [{{type: conv, filters: 4}}]\nrecipe: {{{recipe}}}"
     )
     space = SearchSpace.from_text(text, "s.yaml")
-    settings = Settings(space=text, source="s.yaml", **asked)
+    settings = Settings.create(text, "s.yaml", **asked)
     if said is None:
         assert starting_space(space, settings) is space
         return
@@ -344,8 +343,8 @@ def test_a_run_of_before_knows_no_weights(run: RunDirectory) -> None:
     old = dict(run.manifest["identity"])
     for key in ("weights", "freeze", "image"):
         del old[key]
-    asked = Settings(space=run.space_text, **run.manifest["settings"])
+    asked = read_settings(run)
     before = RunDirectory(run.path, {"identity": json.loads(json.dumps(old))}, run.space_text)
-    check_same(before, replace(asked, weights=None, freeze=False, image=None))
+    check_same_settings(before, asked.replace(weights=None, freeze=False, image=None))
     with pytest.raises(RunError, match="--weights"):
-        check_same(before, replace(asked, freeze=False, image=None))
+        check_same_settings(before, asked.replace(freeze=False, image=None))

@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from cnnsearch.engine.executors.in_process import InProcessExecutor
-from cnnsearch.engine.executors.processes import ProcessExecutor, StartMethod
+from cnnsearch.engine.executors.processes import ProcessExecutor
+from cnnsearch.engine.options import StartMethod
 from cnnsearch.training.messages import (
     CandidateFailure,
     Completed,

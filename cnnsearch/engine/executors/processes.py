@@ -14,15 +14,15 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 from cnnsearch.engine.executors import child
 from cnnsearch.engine.executors.child import Orders
+from cnnsearch.engine.options import StartMethod
 from cnnsearch.errors import RunError
 from cnnsearch.training.messages import Event, Failed, TrialEnd, TrialTask, Waiting
 from cnnsearch.utils.hardware import cores, oom_kills
 
-StartMethod = Literal["auto", "forkserver", "spawn"]
 Target = Callable[[Connection, Orders], None]
 
 GRACE = 10.0

@@ -7,7 +7,7 @@ from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import Overview, Watcher
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.executors import Executor
-from cnnsearch.engine.placement import slots
+from cnnsearch.engine.placement import count_slots
 from cnnsearch.engine.session import fitted
 from cnnsearch.engine.settings import Settings
 from cnnsearch.engine.trial_plan import Assignment
@@ -50,7 +50,7 @@ class Session:
         run = self._run
         known = {trial.id: trial for trial in run.db.trials()}
         left = {one.trial_id: one for one in list_open_proposals(planned, known, run.name)}
-        tracker = Tracker(run, self._settings.mlflow_uri, on_message=self._watcher.note)
+        tracker = Tracker(run, self._settings.placement.mlflow_uri, on_message=self._watcher.note)
         run.db.append("run_started", {"resumed": bool(known), "environment": environment()})
         self._watcher.begin(self._overview(planned, len(planned) - len(left)))
         tracker.start()
@@ -92,7 +92,7 @@ class Session:
         return Assignment(
             space=fitted(self._space, dataset),
             dataset=dataset,
-            seed=self._settings.seed,
+            seed=self._settings.search.seed,
             epochs=None,
             rungs=False,
             plan={one.trial_id: one.planned for one in todo},
@@ -105,7 +105,7 @@ class Session:
         return Overview(
             run=self._run.name,
             space=self._space.name,
-            data=settings.data,
+            data=settings.data.source,
             images=data.train.count,
             classes=data.classes,
             strategy="fidelity",
@@ -116,5 +116,5 @@ class Session:
             best=None,
             seconds=None,
             device=device(),
-            workers=slots(settings),
+            workers=count_slots(settings.placement),
         )

@@ -18,17 +18,11 @@ from cnnsearch.data.views import take_share
 from cnnsearch.engine.display.callback import Watcher
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import resized
-from cnnsearch.engine.placement import check_placement, executor_of
+from cnnsearch.engine.placement import find_gpus, make_executor
+from cnnsearch.engine.run_data import load_data
+from cnnsearch.engine.run_manifest import check_same_data, check_same_settings, create_manifest
 from cnnsearch.engine.search import RUNS, free_name
-from cnnsearch.engine.settings import (
-    Settings,
-    check_same,
-    check_same_data,
-    check_settings,
-    default_epochs,
-    load_data,
-    manifest,
-)
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import RunDirectory
@@ -44,7 +38,6 @@ from cnnsearch.studies.fidelity.plan import (
 )
 from cnnsearch.studies.fidelity.results import FEWEST, FidelityReport, summarize
 from cnnsearch.utils import environment
-from cnnsearch.utils.units import parse_amount, parse_time
 
 if TYPE_CHECKING:
     from cnnsearch.studies.fidelity.session import Session
@@ -119,22 +112,20 @@ def fidelity(
     """
     loaded = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
     loaded = set_recipe_keys(loaded, recipe or {})
-    settings = Settings(
-        space=loaded.text,
-        source=loaded.source,
+    settings = Settings.create(
+        loaded.text,
+        loaded.source,
         data=data,
         strategy=RandomSearch.name,
-        max_params=None if max_params is None else parse_amount(max_params, "--max-params"),
-        max_macs=None if max_macs is None else parse_amount(max_macs, "--max-macs"),
+        max_params=max_params,
+        max_macs=max_macs,
         seed=seed,
         skip_bad_images=skip_bad_images,
         data_dir=data_dir,
         trials=candidates,
         workers=workers,
         mlflow_uri=mlflow_uri,
-        trial_timeout=None
-        if trial_timeout is None
-        else parse_time(trial_timeout, "--trial-timeout"),
+        trial_timeout=trial_timeout,
     )
     study = Study(loaded, settings, _ways(loaded, short, long, levers, train_share, image, repeat))
     study.check(repeat)
@@ -152,7 +143,7 @@ def _ways(
     image: str | int | None,
     repeat: int,
 ) -> list[Variant]:
-    lengths = [default_epochs(space)] if short is None else short
+    lengths = [space.first().recipe.epochs] if short is None else short
     lengths = [lengths] if isinstance(lengths, int) else list(lengths)
     if not lengths:
         raise CnnsearchError("--short: expected at least one number of epochs")
@@ -182,9 +173,8 @@ class Study:
 
     def check(self, repeat: int) -> None:
         """Refuses what makes no sense before anything takes time."""
-        check_settings(self.settings)
-        check_placement(self.settings)
-        wanted = self.settings.trials or 0
+        find_gpus(self.settings.placement.gpus)
+        wanted = self.settings.search.trials or 0
         if wanted < FEWEST:
             raise CnnsearchError(f"--candidates: expected at least {FEWEST}, got {wanted}")
         if not 0 <= repeat <= wanted:
@@ -202,15 +192,15 @@ class Study:
         settings = self.settings
         reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
         if reopened is not None:
-            check_same(reopened, settings, KIND)
+            check_same_settings(reopened, settings, KIND)
         environment.settle_backend()
         dataset = load_data(settings, self.space, root)
-        executor = executor_of(settings)
+        executor = make_executor(settings.placement)
         executor.warm()
         environment.import_frameworks()
         drawn = draw(self.space, settings, dataset)
         run = reopened or self._created(root, name, dataset)
-        planned = list(plan_trainings(drawn, self.ways, settings.seed, repeat))
+        planned = list(plan_trainings(drawn, self.ways, settings.search.seed, repeat))
         with closing(run), run.lock():
             check_same_data(run, dataset)
             session = self._session(run, dataset, executor, watcher)
@@ -218,7 +208,7 @@ class Study:
             return self._report(run, reason, plot, planned)
 
     def _created(self, root: Path, name: str, dataset: Dataset) -> RunDirectory:
-        record = manifest(self.space.name, self.settings, dataset)
+        record = create_manifest(self.space.name, self.settings, dataset)
         return RunDirectory.create(root, name, {**record, "kind": KIND}, self.space.text)
 
     def _session(
@@ -233,9 +223,9 @@ class Study:
 
         def of(way: Variant) -> Dataset:
             if way.image is None:
-                return take_share(full, way.train_share, self.settings.seed)
+                return take_share(full, way.train_share, self.settings.search.seed)
             size = "x".join(map(str, way.image))
-            wanted = replace(self.settings, image=size, train_share=way.train_share)
+            wanted = self.settings.replace(image=size, train_share=way.train_share)
             return load_data(wanted, self.space, run.path.parent)
 
         return of
@@ -246,7 +236,12 @@ class Study:
         trials = {trial.id: trial for trial in run.db.trials()}
         mine = [trials[one.trial_id] for one in planned if one.trial_id in trials]
         report = summarize(
-            mine, self.ways, reason, run=run.path, space=self.space.name, data=self.settings.data
+            mine,
+            self.ways,
+            reason,
+            run=run.path,
+            space=self.space.name,
+            data=self.settings.data.source,
         )
         if not report.comparisons:
             return report
@@ -272,7 +267,7 @@ def draw(space: SearchSpace, settings: Settings, dataset: Dataset) -> list[Sampl
     adapted = fitted(space, dataset)
     oracle = make_oracle(settings, adapted, Nowhere())
     drawn: list[SampledCandidate] = []
-    for number in range(1, (settings.trials or 0) + 1):
+    for number in range(1, (settings.search.trials or 0) + 1):
         proposal = oracle.propose(f"draw-{number}")
         if not isinstance(proposal, Proposal):
             break

@@ -1,14 +1,15 @@
 """What winners are compared with: the best of equally many random networks, a published one."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.engine.display.callback import Watcher
-from cnnsearch.engine.placement import slots
+from cnnsearch.engine.placement import count_slots
+from cnnsearch.engine.run_manifest import read_settings
 from cnnsearch.engine.search import run_search
-from cnnsearch.engine.settings import Settings, recorded
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.random_search import RandomSearch
@@ -107,7 +108,7 @@ def _random(
 ) -> Entrant:
     """The best of a random search of the same size, settings and splits, with another seed."""
     name = f"{search.name}-random"
-    before = recorded(search)
+    before = read_settings(search)
     settings = as_random(before, search.db.trials())
     watcher.note(_cost(settings, search.db.trials(), name))
     done = run_search(settings, space, search.path.parent, name, watcher)
@@ -130,20 +131,22 @@ def as_random(before: Settings, trials: list[TrialRecord]) -> Settings:
     ones as its epochs make up.
     """
     ended = [trial for trial in trials if trial.status in ("completed", "failed")]
-    count, epochs = len(ended), before.epochs
-    if find_strategy(before.strategy).multi_fidelity:
+    count, epochs = len(ended), before.training.epochs
+    if find_strategy(before.search.strategy).multi_fidelity:
         epochs = max(trial.epochs for trial in ended)
         count = max(1, round(sum(t.epochs - t.initial_epoch for t in ended) / epochs))
-    split = before.seed if before.split_seed is None else before.split_seed
-    return replace(
-        before, strategy=RandomSearch.name, trials=count, epochs=epochs, max_time=None,
-        seed=(before.seed + OTHER_SEED) % 2**31, split_seed=split,
+    split = before.search.seed if before.data.split_seed is None else before.data.split_seed
+    return before.replace(
+        strategy=RandomSearch.name, trials=count, epochs=epochs, max_time=None,
+        seed=(before.search.seed + OTHER_SEED) % 2**31, split_seed=split,
     )  # fmt: skip
 
 
 def _cost(settings: Settings, trials: list[TrialRecord], name: str) -> str:
-    seconds = sum(trial.seconds or 0.0 for trial in trials) / max(1, slots(settings))
+    slots = max(1, count_slots(settings.placement))
+    seconds = sum(trial.seconds or 0.0 for trial in trials) / slots
     return (
-        f"Reference: {many(settings.trials or 0, 'random candidate')}, trained as the search's "
-        f"were: about {short_time(seconds)} (run {name}; --references published does without)."
+        f"Reference: {many(settings.search.trials or 0, 'random candidate')}, trained as "
+        f"the search's were: about {short_time(seconds)} (run {name}; "
+        "--references published does without)."
     )

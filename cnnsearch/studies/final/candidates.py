@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.engine.display.callback import Watcher
-from cnnsearch.engine.placement import check_placement, moved
-from cnnsearch.engine.settings import Settings, check_same_data, check_settings, load_data, recorded
+from cnnsearch.engine.placement import find_gpus
+from cnnsearch.engine.run_data import load_data
+from cnnsearch.engine.run_manifest import check_same_data, read_settings
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.report import leaderboard
 from cnnsearch.runs.directory import RunDirectory
@@ -31,7 +33,7 @@ LONGER = 5
 class Request:
     """What is asked for; the attributes are arguments of :func:`cnnsearch.train_final`.
 
-    ``placement`` has those that say where it is trained: workers, gpus, workers_per_gpu.
+    ``placement`` has the settings of ``Placement`` that are given.
     """
 
     which: str
@@ -45,8 +47,6 @@ class Request:
     changes: tuple[str, ...]
     references: str | None
     placement: Mapping[str, Any]
-    trial_timeout: float | None
-    mlflow_uri: str | None
 
     @property
     def options(self) -> FinalOptions:
@@ -85,12 +85,12 @@ def prepared(request: Request, name: str, watcher: Watcher) -> RunDirectory:
         return _of_file(request, name, watcher)
     with closing(RunDirectory.open(request.root, request.run)) as search:
         _check_search(search)
-        before = recorded(search)
+        before = read_settings(search)
         space = SearchSpace.from_text(search.space_text, before.source)
         settings = _settings(request, before)
         trials = _winners(search, request)
         data = _data(settings, space, request.root)
-        if request.data is None and before.train_share == 1:
+        if request.data is None and before.data.train_share == 1:
             check_same_data(search, data)
         epochs = request.epochs or LONGER * max(t.epochs for t in trials)
         entrants = [
@@ -113,7 +113,7 @@ def _of_file(request: Request, name: str, watcher: Watcher) -> RunDirectory:
     found = find_candidate(request.which, request.root)
     space = SearchSpace.load(request.which)
     settings = _settings(
-        request, Settings(space=space.text, source=space.source, data=request.data or "digits")
+        request, Settings.create(space.text, space.source, data=request.data or "digits")
     )
     data = _data(settings, space, request.root)
     epochs = request.epochs or found.recipe.epochs
@@ -128,20 +128,18 @@ def _of_file(request: Request, name: str, watcher: Watcher) -> RunDirectory:
 
 def _settings(request: Request, before: Settings) -> Settings:
     """The search's settings, for this training: all of the training split, other data if asked."""
-    changes: dict[str, Any] = {"train_share": 1.0, "trial_timeout": request.trial_timeout}
-    for key in ("data", "mlflow_uri"):
-        if getattr(request, key) is not None:
-            changes[key] = getattr(request, key)
-    settings = moved(replace(before, **changes), **request.placement)
-    check_settings(settings)
-    check_placement(settings)
+    changes: dict[str, Any] = {"train_share": 1.0, "trial_timeout": None}
+    if request.data is not None:
+        changes["data"] = request.data
+    settings = before.replace(**changes).move(**request.placement)
+    find_gpus(settings.placement.gpus)
     return settings
 
 
 def _data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     data = load_data(settings, space, root)
     if not data.test.count:
-        raise CnnsearchError(f"--data {settings.data}: has no test split to judge by")
+        raise CnnsearchError(f"--data {settings.data.source}: has no test split to judge by")
     return data
 
 

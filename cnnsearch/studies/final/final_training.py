@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from cnnsearch.data import save_source
 from cnnsearch.engine.display import Quiet
@@ -32,15 +33,9 @@ def train_final(
     references: str | None = None,
     name: str | None = None,
     runs: str | Path = RUNS,
-    workers: int | None = None,
-    gpus: str | None = None,
-    workers_per_gpu: int | None = None,
-    ray: str | None = None,
-    gpus_per_trial: float | None = None,
-    trial_timeout: str | float | None = None,
     max_time: str | float | None = None,
-    mlflow_uri: str | None = None,
     watcher: Watcher | None = None,
+    **placement: Any,
 ) -> FinalResult:
     """Trains the winners of a search in full and judges them once on the untouched test split.
 
@@ -64,16 +59,11 @@ def train_final(
             none at all where trained weights were started from.
         name: of the run; None: the search's or the network's with ``-final-`` and a number.
         runs: the folder that holds all runs.
-        workers: trainings side by side; None: as in the search.
-        gpus: ``0-3``, ``0,2``, ``all`` or ``none``; None: as in the search.
-        workers_per_gpu: workers that share one of ``gpus``; None: as in the search.
-        ray: ``local``, a Ray cluster's address, or ``none``; None: as in the search.
-        gpus_per_trial: of the cluster's, for a training; None: as in the search.
-        trial_timeout: how long one may take; None: as long as it takes.
         max_time: how long this session may train; what is finished then is evaluated, and the same
             call goes on with the rest. None: as long as it takes.
-        mlflow_uri: where MLflow tracks; None: as in the search.
         watcher: is told what happens.
+        **placement: settings of :class:`~cnnsearch.engine.options.Placement`; None: as in the
+            search, except for ``trial_timeout``, which has no default.
 
     Returns:
         A row for each network: test accuracy with its interval, and what else was measured.
@@ -84,13 +74,6 @@ def train_final(
     """
     root = Path(runs)
     seconds = None if max_time is None else parse_time(max_time, "--max-time")
-    placement = {
-        "workers": workers,
-        "gpus": gpus,
-        "workers_per_gpu": workers_per_gpu,
-        "ray": ray,
-        "gpus_per_trial": gpus_per_trial,
-    }
     request = Request(
         which=which,
         run=run,
@@ -103,10 +86,6 @@ def train_final(
         changes=tuple(changes),
         references=references,
         placement=placement,
-        trial_timeout=None
-        if trial_timeout is None
-        else parse_time(trial_timeout, "--trial-timeout"),
-        mlflow_uri=mlflow_uri,
     )
     _check(request)
     request = _located(request)

@@ -10,8 +10,10 @@ from cnnsearch.data import Dataset
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import Watcher
 from cnnsearch.engine.initial_weights import FILE as WEIGHTS
-from cnnsearch.engine.placement import check_placement, moved
-from cnnsearch.engine.settings import Settings, check_same_data, load_data, manifest, recorded
+from cnnsearch.engine.placement import find_gpus
+from cnnsearch.engine.run_data import load_data
+from cnnsearch.engine.run_manifest import check_same_data, create_manifest, read_settings
+from cnnsearch.engine.settings import Settings
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.plan import KIND, FinalPlan
@@ -56,7 +58,7 @@ def create(
         search: the winners' run; pretrained weights that it started from are copied.
     """
     pretrained = search.manifest.get("pretrained") if search else None
-    record = manifest(plan.source, settings, data, pretrained)
+    record = create_manifest(plan.source, settings, data, pretrained)
     record = {**record, "kind": KIND, "strategy": KIND, KIND: plan.to_data()}
     run = RunDirectory.create(root, name, record, settings.space)
     if search and pretrained:
@@ -75,12 +77,12 @@ def run_final(
 
     After ``seconds`` no more is trained; what is finished by then is evaluated. Of a run that is
     complete, nothing is read but what it recorded. ``placement``: of
-    :func:`cnnsearch.engine.placement.moved`.
+    :meth:`cnnsearch.engine.settings.Settings.move`.
     """
     if complete(run):
         return FinalResult(run, "trials", tuple(compute_rows(run)))
-    settings = moved(recorded(run), **placement)
-    check_placement(settings)
+    settings = read_settings(run).move(**placement)
+    find_gpus(settings.placement.gpus)
     watcher = watcher or Quiet()
     environment.settle_backend()
     space = SearchSpace.from_text(run.space_text, settings.source)

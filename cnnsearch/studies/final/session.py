@@ -10,8 +10,10 @@ from cnnsearch.data.views import join_validation
 from cnnsearch.engine.display.callback import Overview, Watcher
 from cnnsearch.engine.driver import TIME_IS_UP, Driver
 from cnnsearch.engine.initial_weights import pretrained_of
-from cnnsearch.engine.placement import executor_of, slots
-from cnnsearch.engine.settings import Settings, class_weights, pixel_statistics
+from cnnsearch.engine.placement import count_slots, make_executor
+from cnnsearch.engine.run_data import compute_class_weights
+from cnnsearch.engine.run_manifest import read_pixel_statistics
+from cnnsearch.engine.settings import Settings
 from cnnsearch.engine.trial_plan import Assignment, Planned
 from cnnsearch.errors import RunError
 from cnnsearch.oracles.fixed_list import FixedList
@@ -53,7 +55,7 @@ class Session:
         self._watcher = watcher
         self._plan = FinalPlan.read(run)
         self._train_on = data if self._plan.hold_out else join_validation(data)
-        self._tracker = Tracker(run, settings.mlflow_uri, on_message=watcher.note)
+        self._tracker = Tracker(run, settings.placement.mlflow_uri, on_message=watcher.note)
 
     def run(self) -> str:
         """Trains and evaluates what is left; whatever happens, the journal says how it ended."""
@@ -74,7 +76,7 @@ class Session:
         left = self._left()
         if not left:
             return "trials"
-        executor = executor_of(self._settings)
+        executor = make_executor(self._settings.placement)
         try:
             executor.warm()
             environment.import_frameworks()
@@ -110,19 +112,19 @@ class Session:
 
     def _assignment(self) -> Assignment:
         plan = {
-            trial: Planned(self._plan.entrants[index].candidate, self._settings.seed + seed)
+            trial: Planned(self._plan.entrants[index].candidate, self._settings.search.seed + seed)
             for trial, index, seed in self._plan.list_slots()
         }
         return Assignment(
             space=self._space,
             dataset=self._train_on,
-            seed=self._settings.seed,
+            seed=self._settings.search.seed,
             epochs=self._plan.epochs,
             rungs=False,
             deadline=self._deadline,
             pretrained=pretrained_of(self._run),
-            objective=self._settings.objective,
-            class_weights=class_weights(self._settings, self._train_on),
+            objective=self._settings.training.objective,
+            class_weights=compute_class_weights(self._settings, self._train_on),
             plan=plan,
         )
 
@@ -140,7 +142,8 @@ class Session:
             run=self._run.name, space=self._plan.source, data=data.source,
             images=data.train.count, classes=data.classes, strategy=KIND, trials=total,
             epochs=self._plan.epochs, budget="", finished=total - len(self._left()), best=None,
-            seconds=None, device=environment.device(), workers=slots(self._settings), title=title,
+            seconds=None, device=environment.device(),
+            workers=count_slots(self._settings.placement), title=title,
             measured="val accuracy" if data.validation.count else "train accuracy",
         )  # fmt: skip
 
@@ -183,7 +186,7 @@ class Session:
         write_results(self._run)
 
     def _task(self, trial: TrialRecord) -> PredictionTask:
-        mean, std = pixel_statistics(self._run)
+        mean, std = read_pixel_statistics(self._run)
         return PredictionTask(
             trial.id, self._run.trial_dir(trial.id), json.dumps(dict(trial.architecture)),
             tuple(mean), tuple(std), self._data.image, self._data.test,

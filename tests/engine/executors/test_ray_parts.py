@@ -20,7 +20,7 @@ from cnnsearch.engine.executors.ray.files import loss, write_files
 from cnnsearch.engine.executors.ray.resources import Share, room, share_of
 from cnnsearch.engine.executors.ray.scratch import Scratch
 from cnnsearch.engine.executors.ray.worker import Courier, Files, read_files
-from cnnsearch.engine.placement import check_placement, moved
+from cnnsearch.engine.options import Placement
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 
@@ -125,15 +125,16 @@ def test_another_server_at_the_address_is_told_from_a_cluster(
 )
 def test_flags_that_contradict_each_other(settings: Any, words: str) -> None:
     with pytest.raises(CnnsearchError, match=words):
-        check_placement(Settings("", "", **settings))
+        Placement(**settings)
 
 
 def test_a_run_may_be_moved_to_a_cluster_and_back() -> None:
-    before = Settings("", "", workers=2)
-    there = moved(before, ray="head:6379", gpus_per_trial=0.25)
-    assert (there.ray, there.gpus_per_trial, there.workers) == ("head:6379", 0.25, 2)
+    before = Settings.create("", "", workers=2)
+    there = before.move(ray="head:6379", gpus_per_trial=0.25)
+    placed = there.placement
+    assert (placed.ray, placed.gpus_per_trial, placed.workers) == ("head:6379", 0.25, 2)
     assert there.identity() == before.identity()
-    assert moved(there, ray="none") == before
+    assert there.move(ray="none") == before
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def made_run(
         failed: ids of trainings that failed.
     """
     space = SearchSpace.from_text(SPACE, "space")
-    settings = Settings(space=SPACE, source="space", mlflow_uri=None)
+    settings = Settings.create(SPACE, "space", mlflow_uri=None)
     entrants = tuple(
         Entrant.model_validate(
             {"role": role, "label": label(role), "architecture": network, "recipe": recipe}

@@ -8,7 +8,6 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnsearch.engine.executors.processes import StartMethod
 from cnnsearch.engine.executors.ray.cluster import LOCAL, Cluster, Store
 from cnnsearch.engine.executors.ray.files import loss, write_files
 from cnnsearch.engine.executors.ray.worker import (
@@ -20,6 +19,7 @@ from cnnsearch.engine.executors.ray.worker import (
     Worker,
     read_files,
 )
+from cnnsearch.engine.options import StartMethod
 from cnnsearch.training.messages import Event, Failed, Fault, TrialEnd, TrialTask, Waiting
 
 PLACINGS = 5

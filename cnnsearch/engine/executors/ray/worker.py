@@ -18,8 +18,9 @@ from typing import Any, cast
 from cnnsearch.data.transport import is_here, unpack
 from cnnsearch.engine.executors import child
 from cnnsearch.engine.executors.child import Orders
-from cnnsearch.engine.executors.processes import ProcessExecutor, StartMethod
+from cnnsearch.engine.executors.processes import ProcessExecutor
 from cnnsearch.engine.executors.ray.scratch import Scratch
+from cnnsearch.engine.options import StartMethod
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.training.messages import EpochEnd, Event, Fault, TrialEnd, TrialTask
 from cnnsearch.training.trial import LOG
