@@ -30,6 +30,7 @@ from statistics import mean, stdev
 from types import MappingProxyType
 from typing import Any, Final
 
+from cnnsearch.oracles import STRATEGIES
 from cnnsearch.space.published import HEADER, published, table
 from cnnsearch.space.search_space import SearchSpace, shipped
 
@@ -172,6 +173,15 @@ def exports() -> str:
     return markdown(("format", "size", "test accuracy", "same class", "latency, one image"), body)
 
 
+def strategies() -> str:
+    """Returns the table of search strategies."""
+    body = [
+        (f"`{s.name}`", s.summary, f"[{s.paper}](https://arxiv.org/abs/{s.paper})" * bool(s.paper))
+        for s in STRATEGIES
+    ]
+    return markdown(("`--strategy`", "how candidates are chosen", "arXiv"), body)
+
+
 def scaling() -> str:
     """Returns what scaling one dimension or all three gave, from its result file."""
     data = json.loads((ROOT / "benchmarks/results/compound_scaling.json").read_text("utf-8"))
@@ -192,6 +202,7 @@ TABLES: Final[Mapping[str, Any]] = MappingProxyType(
         "published": networks,
         "exports": exports,
         "scaling": scaling,
+        "strategies": strategies,
     }
 )
 
