@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from cnnsearch.data.inspection import DataReport, describe
     from cnnsearch.engine.search import search
     from cnnsearch.errors import CnnsearchError
-    from cnnsearch.exporters.export import export
+    from cnnsearch.exporters.pipeline import export
     from cnnsearch.oracles.hypermodel import hypermodel
     from cnnsearch.report.report import write_report
     from cnnsearch.space.recipe import TrainingRecipe
@@ -62,7 +62,7 @@ _HOMES: Final = MappingProxyType(
         "TrainingRecipe": "space.recipe",
         "count": "architecture.cost",
         "describe": "data.inspection",
-        "export": "exporters.export",
+        "export": "exporters.pipeline",
         "fidelity": "studies.fidelity",
         "hypermodel": "oracles.hypermodel",
         "search": "engine.search",

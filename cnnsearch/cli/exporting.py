@@ -1,16 +1,23 @@
-"""Commands that export models and ask them about images."""
+"""Commands that export models, and that classify images with an export."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cnnsearch.cli.common import RUNS, Json, Runs, app, console, open_run, print_json
+from cnnsearch.exporters.formats import FORMATS, quantizations
+from cnnsearch.utils.units import many
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Sequence
 
-    from cnnsearch.exporters import Exported
+    from cnnsearch.exporters.prediction import Prediction
+    from cnnsearch.exporters.results import ExportResult
+
+_FORMATS = "; ".join(f"{each.name}: {each.summary}" for each in FORMATS)
+_QUANTIZED = ", ".join(each.title for each in FORMATS if len(each.quantizations) > 1)
 
 
 @app.command()
@@ -20,11 +27,11 @@ def export(
     out: Annotated[Path, typer.Option(help="The folder to make.")] = Path("exports/best"),
     format_: Annotated[
         str,
-        typer.Option("--format", help="savedmodel, keras, litert, onnx (with commas), or all."),
+        typer.Option("--format", help=f"{_FORMATS}; several with commas, or all."),
     ] = "savedmodel",
     quantize: Annotated[
         str | None,
-        typer.Option(help="LiteRT, ONNX: float32, float16, dynamic, int8 (with commas)."),
+        typer.Option(help=f"{_QUANTIZED}: {', '.join(quantizations())} (with commas)."),
     ] = None,
     image: Annotated[
         str | None, typer.Option(help="Size of images: 224 or 224x192; default: any, LiteRT's own.")
@@ -43,10 +50,10 @@ def export(
     """
     from dataclasses import asdict
 
-    from cnnsearch.exporters import export as export_model
-    from cnnsearch.exporters.formats import targets
+    from cnnsearch.exporters.formats import parse_targets
+    from cnnsearch.exporters.pipeline import export as export_model
 
-    targets(format_, quantize)
+    parse_targets(format_, quantize)  # before a run is looked for
     done = export_model(
         open_run(runs, run),
         which,
@@ -56,72 +63,77 @@ def export(
         image=image,
         batch=batch,
         force=force,
+        progress=lambda step: print(f"{step} ...", file=sys.stderr),
     )
     if json_:
         print_json(asdict(done))
         return
-    show(done)
+    _show(done)
 
 
-def show(done: "Exported") -> None:
-    """Prints what an export came to."""
-    terminal = console()
-    print(f"Exported trial {done.trial} to {done.path} ({done.bytes / 1e6:.2f} MB).")
-    low, high = done.interval
-    unseen = " that no candidate saw" if done.split == "test" else ", by which it was chosen"
-    terminal.print(exports_table(done))
-    print(
-        f"Each was reloaded in a fresh process and asked about {done.compared:,} real images.\n"
-        f"{done.split.capitalize()} accuracy of the Keras model {done.test_accuracy:.2%} (95 % "
-        f"interval {low:.2%} to {high:.2%}) on {done.test_images:,} images{unseen}.\n"
-        f"Classify with:  cnnsearch predict {done.path} IMAGE..."
-    )
-
-
-def exports_table(done: "Exported") -> "Table":
-    """Returns the formats beside the Keras model."""
+def _show(done: "ExportResult") -> None:
     from rich.table import Table
 
-    from cnnsearch.exporters.formats import Target
+    from cnnsearch.exporters.results import COLUMNS, table_rows
 
-    table = Table("format", "file")
-    for head in ("size", "accuracy", "change", "max. difference", "same class", "latency"):
-        table.add_column(head, justify="right")
-    before = done.test_accuracy
-    latency = f"{done.latency_ms:.2f} ms"
-    table.add_row("Keras model", "(in memory)", "", f"{before:.2%}", "", "", "", latency)
-    for each in done.formats:
-        table.add_row(
-            Target(each.format, each.quantize).label,
-            each.file,
-            f"{each.bytes / 1e6:.3f} MB",
-            f"{each.test_accuracy:.2%}",
-            f"{100 * (each.test_accuracy - before):+.2f}",
-            f"{each.largest_difference:.1e}",
-            f"{each.agreement:.2%}",
-            f"{each.latency_ms:.2f} ms" + ("" if each.batch == 1 else f" for {each.batch}"),
-        )
-    return table
+    table = Table(*COLUMNS[:2])
+    for column in COLUMNS[2:]:
+        table.add_column(column, justify="right")
+    for row in table_rows(done):
+        table.add_row(*row)
+    low, high = done.interval
+    unseen = " that no candidate saw" if done.split == "test" else ", which selected the model"
+    print(f"Exported trial {done.trial} to {done.path} ({done.bytes / 1e6:.2f} MB).")
+    console().print(table)
+    print(
+        f"Each was reloaded in a fresh process and compared on {done.compared:,} real images.\n"
+        f"{done.split.capitalize()} accuracy of the Keras model {done.test_accuracy:.2%} (95 % "
+        f"interval {low:.2%} to {high:.2%}) on {done.test_images:,} images{unseen}."
+    )
+    if done.caution:
+        print(done.caution)
+    print(f"Classify with:  cnnsearch predict {done.path} IMAGE...")
 
 
 @app.command()
 def predict(
     export: Annotated[Path, typer.Argument(help="The folder of an export, or a file in it.")],
-    images: Annotated[list[Path], typer.Argument(help="Image files.")],
-    top_k: Annotated[int, typer.Option("--top-k", help="Classes told of each image.")] = 5,
+    images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")],
+    top_k: Annotated[int, typer.Option("--top-k", help="Classes to print per image.")] = 5,
+    csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead of printing.")] = None,
     json_: Json = False,
 ) -> None:
-    """Classify image files with an export."""
-    from cnnsearch.exporters.predict import predict as classify
+    """Classify images with an export.
 
-    found = list(classify(export, images, top_k))
-    if json_:
-        told = [
-            {"image": p.image, "classes": [{"class": n, "probability": v} for n, v in p.classes]}
-            for p in found
-        ]
-        print_json(told)
-        return
-    for each in found:
-        answers = ", ".join(f"{name} {share:.1%}" for name, share in each.classes)
-        print(f"{each.image}: {answers}")
+    Files that are not images are named at the end, with exit code 1; the others are classified.
+    A SavedModel is a program: classify with one from a stranger only if you would run its code.
+    """
+    from cnnsearch.exporters.prediction import list_images, predict, to_data, write_csv
+
+    files, others = list_images(images)
+    found = predict(export, files, top_k)
+    if csv is not None:
+        predictions = write_csv(found, csv, top_k)
+        print(f"Wrote {csv}")
+    elif json_:
+        predictions = list(found)
+        print_json([to_data(each) for each in predictions])
+    else:
+        predictions = []
+        for each in found:
+            predictions.append(each)
+            if not each.error:
+                shown = ", ".join(f"{name} {share:.1%}" for name, share in each.classes)
+                print(f"{each.image}: {shown}")
+    _report_problems([each for each in predictions if each.error], others)
+
+
+def _report_problems(bad: "Sequence[Prediction]", others: "Sequence[Path]") -> None:
+    if others:
+        shown = ", ".join(map(str, others[:5])) + (", ..." if len(others) > 5 else "")
+        print(f"Left out {many(len(others), 'file')} that are not images: {shown}", file=sys.stderr)
+    for each in bad:
+        print(f"{each.image}: {each.error}", file=sys.stderr)
+    if bad:
+        print(f"{many(len(bad), 'file')} could not be classified.", file=sys.stderr)
+        raise typer.Exit(1)

@@ -1,16 +1,7 @@
-"""Turns a trained candidate into files that carry their preprocessing, and proves them."""
+"""Export: turns a trained candidate into files that carry their preprocessing, and verifies them.
 
-from cnnsearch.exporters.export import Exported, export
-from cnnsearch.exporters.formats import FORMATS, QUANTIZATIONS
-from cnnsearch.exporters.source import choose, trained_model
-from cnnsearch.exporters.verify import Verified
-
-__all__ = [
-    "FORMATS",
-    "QUANTIZATIONS",
-    "Exported",
-    "Verified",
-    "choose",
-    "export",
-    "trained_model",
-]
+What enters is a run and one of its trials; what leaves is a folder with a file per format, a model
+card, and the proof that each format computes what the Keras model does. :mod:`.pipeline` exports,
+:mod:`.formats` knows the formats, :mod:`.prediction` classifies image files with an export, and
+:mod:`.model_registry` registers one in MLflow.
+"""

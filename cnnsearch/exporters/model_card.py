@@ -1,101 +1,81 @@
-"""``MODEL_CARD.md``: what an export is, from the facts that its run recorded and nothing else."""
+"""``MODEL_CARD.md``: describes an export, from the facts that its run recorded and nothing else."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture, Stage
-from cnnsearch.exporters.formats import NAMES, Target
+from cnnsearch.exporters.formats import find_format
+from cnnsearch.exporters.results import COLUMNS, ExportResult, table_rows
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.utils.units import short_amount
 
-MOST_NAMES = 40
+MAX_NAMES = 40
 
 
-def model_card(run: RunDirectory, facts: Mapping[str, Any], verified: Mapping[str, Any]) -> str:
+def write_model_card(run: RunDirectory, facts: Mapping[str, Any], result: ExportResult) -> str:
     """Returns the card as Markdown.
 
     Args:
         run: where the model was trained.
         facts: what the export carries.
-        verified: what its verification found, as plain data.
+        result: what its verification found.
     """
     parts = [
-        [f"# Image classifier {run.name} {facts['trial']}", *_what(facts)],
-        ["## Data", *_data(run, facts)],
+        [f"# Image classifier {run.name} {facts['trial']}", *_overview(facts)],
+        ["## Data", *_data(run)],
         ["## Search", *_search(run, facts)],
         ["## Accuracy", *_accuracy(facts)],
-        ["## Formats", *table(verified["formats"], verified), *_verified(verified)],
+        ["## Formats", _format_table(result), *_verification(result)],
         ["## Architecture", *_architecture(facts)],
-        ["## Use and limits", *_limits(run, facts)],
-        ["## How to load", *_loading(facts, verified["formats"])],
-        ["## Versions", *_versions(facts)],
+        ["## Intended use and limits", *_limits(run)],
+        ["## Preparing an image", *_preparation(facts)],
+        ["## Loading the model", *_loading(facts, result)],
+        ["## Versions", _versions(facts)],
     ]
-    return "\n\n".join("\n\n".join(part) for part in parts) + "\n"
+    return "\n\n".join("\n\n".join(part) for part in parts)
 
 
-def table(formats: Sequence[Mapping[str, Any]], verified: Mapping[str, Any]) -> list[str]:
-    """Returns the formats beside the Keras model, as a table in Markdown (one entry)."""
-    before = verified["test_accuracy"]
-    lines = [
-        "| format | file | size | accuracy | change | largest difference | same class | latency |",
-        "| --- | --- | ---: | ---: | ---: | ---: | ---: | ---: |",
-        f"| Keras model in memory | | | {before:.2%} | | | | {verified['latency_ms']:.2f} ms |",
-    ]
-    for each in formats:
-        change = 100 * (each["test_accuracy"] - before)
-        label = Target(each["format"], each["quantize"]).label
-        per = "" if each["batch"] == 1 else f" for {each['batch']}"
-        lines.append(
-            f"| {label} | `{each['file']}` | {each['bytes'] / 1e6:.3f} MB "
-            f"| {each['test_accuracy']:.2%} | {change:+.2f} points "
-            f"| {each['largest_difference']:.1e} | {each['agreement']:.2%} "
-            f"| {each['latency_ms']:.2f} ms{per} |"
-        )
-    return ["\n".join(lines)]
-
-
-def _what(facts: Mapping[str, Any]) -> list[str]:
+def _overview(facts: Mapping[str, Any]) -> list[str]:
     height, width, channels = facts["input"]
-    colour = "grey" if channels == 1 else "RGB"
     names = facts["class_names"]
-    shown = ", ".join(names[:MOST_NAMES]) + (", ..." if len(names) > MOST_NAMES else "")
+    shown = ", ".join(names[:MAX_NAMES]) + (", ..." if len(names) > MAX_NAMES else "")
     size = "any height and width (LiteRT: " if facts["any_size"] else "("
-    batch = facts["batch"] or "batch"
     return [
-        f"A convolutional network that tells {len(names)} classes apart: {shown}.",
-        f"It takes {colour} images as uint8 ({batch}, height, width, {channels}), values 0 to 255, "
-        f"{size}{height}x{width}), and returns class probabilities. Resizing, normalization and "
-        "softmax are part of it.",
+        f"A convolutional network that distinguishes {len(names)} classes: {shown}.",
+        f"Input: {_colour(facts)} images, uint8 ({facts['batch'] or 'batch'}, height, width, "
+        f"{channels}), values 0 to 255, {size}{height}x{width}). Output: class probabilities. "
+        "Resizing to the network's input, normalization and softmax are part of the model.",
     ]
 
 
-def _data(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
+def _colour(facts: Mapping[str, Any]) -> str:
+    return "grey" if facts["input"][2] == 1 else "RGB"
+
+
+def _data(run: RunDirectory) -> list[str]:
     data = run.manifest["dataset"]
     height, width = data["image"]
     return [
-        f"Source `{data['source']}`, {height}x{width} pixels: {data['train']:,} images to train "
-        f"on, {data['validation']:,} to choose by, {data['test']:,} to test; "
+        f"Source `{data['source']}`, {height}x{width} pixels: {data['train']:,} training, "
+        f"{data['validation']:,} validation and {data['test']:,} test images; "
         f"fingerprint `{data['fingerprint']}`.",
     ]
 
 
 def _search(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
-    manifest = run.manifest
-    trials = run.db.trials()
+    manifest, trials = run.manifest, run.db.trials()
     done = sum(trial.status == "completed" for trial in trials)
     lines = [
         f"Trial {facts['trial']} of run `{run.name}` ({facts['kind']}, strategy "
         f"{manifest.get('strategy')}, seed {manifest.get('seed')}): {done} of {len(trials)} "
-        "trainings completed.",
-        _chosen(manifest, facts["objective"].replace("_", " ")),
+        "trials completed.",
+        _selection(manifest, facts["objective"].replace("_", " ")),
     ]
-    if facts["mlflow_run_id"]:
-        lines.append(f"MLflow run `{facts['mlflow_run_id']}`.")
-    return lines
+    return lines + [f"MLflow run `{facts['mlflow_run_id']}`."] * bool(facts["mlflow_run_id"])
 
 
-def _chosen(manifest: Mapping[str, Any], objective: str) -> str:
-    """Says by what the model was chosen, and what it was trained on."""
+def _selection(manifest: Mapping[str, Any], objective: str) -> str:
+    """Says which metric selected the model, and what it was trained on."""
     if manifest.get("kind") != "final":
         return f"Ranked by {objective} on the validation split."
     final = manifest["final"]
@@ -105,9 +85,8 @@ def _chosen(manifest: Mapping[str, Any], objective: str) -> str:
 
 
 def _accuracy(facts: Mapping[str, Any]) -> list[str]:
-    metrics = facts["metrics"]
+    metrics, split = facts["metrics"], facts["judged_on"]
     low, high = metrics["test_accuracy_interval"]
-    split = facts["judged_on"]
     lines = [
         f"- {split} accuracy {metrics['test_accuracy']:.2%} (95 % interval {low:.2%} to "
         f"{high:.2%}, Wilson, {metrics['test_images']:,} images)",
@@ -117,19 +96,28 @@ def _accuracy(facts: Mapping[str, Any]) -> list[str]:
     for name in ("accuracy", "balanced_accuracy", "macro_f1", "loss"):
         value = metrics.get(f"val_{name}")
         if value is not None:
-            form = f"{value:.4f}" if name == "loss" else f"{value:.2%}"
+            shown = f"{value:.4f}" if name == "loss" else f"{value:.2%}"
             lines.append(
-                f"- validation {name.replace('_', ' ')} {form} (it was chosen by this split)"
+                f"- validation {name.replace('_', ' ')} {shown} (the model was selected on this "
+                "split)"
             )
     return ["\n".join(lines)]
 
 
-def _verified(verified: Mapping[str, Any]) -> list[str]:
-    return [
-        f"Each was reloaded in a fresh process with its own runtime and asked about the same "
-        f"{verified['compared']:,} images as the Keras model. Latency: median of one call, on "
-        "the machine named below.",
-    ]
+def _format_table(result: ExportResult) -> str:
+    rule = ("---", "---", *["---:"] * (len(COLUMNS) - 2))
+    rows = [COLUMNS, rule, *table_rows(result)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in rows)
+
+
+def _verification(result: ExportResult) -> list[str]:
+    text = (
+        f"Each file was reloaded in a fresh process with its own runtime and compared with the "
+        f"Keras model on the same {result.compared:,} {result.split} images. Change: of accuracy, "
+        "in points. Max. difference: of any class probability. Latency: median of one call, on "
+        "the machine named below."
+    )
+    return [text, result.caution] if result.caution else [text]
 
 
 def _architecture(facts: Mapping[str, Any]) -> list[str]:
@@ -141,76 +129,82 @@ def _architecture(facts: Mapping[str, Any]) -> list[str]:
         if isinstance(item, Stage)
         else item.type
         for item in architecture.stages
+        if not isinstance(item, Stage) or item.depth  # a stage of depth 0 is not wired
     ]
-    lines = [f"{number}. {text}" for number, text in enumerate(stages, start=1)]
-    cost = (
-        f"{short_amount(facts['params'] or 0)} parameters, {short_amount(facts['macs'] or 0)} "
-        "multiply-accumulates an image (FLOPs are twice that)."
-    )
     size = "x".join(str(side) for side in architecture.input)
-    where = f"Reads {size}, activation {architecture.style.activation}; all of it in "
-    return [cost, where + "`architecture.json`.", "\n".join(lines)]
+    return [
+        f"{short_amount(facts['params'] or 0)} parameters, {short_amount(facts['macs'] or 0)} "
+        "multiply-accumulates per image (FLOPs are twice that).",
+        f"Input {size}, activation {architecture.style.activation}; the whole architecture is in "
+        "`architecture.json`.",
+        "\n".join(f"{number}. {text}" for number, text in enumerate(stages, start=1)),
+    ]
 
 
-def _limits(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
+def _limits(run: RunDirectory) -> list[str]:
     source = run.manifest["dataset"]["source"]
     return [
-        f"Meant for images like those of `{source}`, of one of the classes above.",
-        "\n".join(
-            [
-                "- It always answers with one of its classes, also for what is none of them.",
-                "- Accuracy was measured on images of the same source; on others it is unknown.",
-                "- How accuracy differs between groups of people or places was not measured.",
-            ]
-        ),
+        f"Intended for images like those of `{source}` that show one of the classes above.",
+        "- It always predicts one of its classes, also for images that show none of them.\n"
+        "- Accuracy was measured on images of the same source; on others it is unknown.\n"
+        "- How accuracy differs between groups of people or places was not measured.",
     ]
 
 
-def _loading(facts: Mapping[str, Any], formats: Sequence[Mapping[str, Any]]) -> list[str]:
-    height, width, channels = facts["input"]
-    shape = f"({facts['batch'] or 1}, {height}, {width}, {channels})"
-    shown = ["From a shell: `cnnsearch predict FOLDER IMAGE...`; in Python:"]
-    seen: set[str] = set()
-    for each in formats:
-        if each["format"] not in seen:
-            seen.add(each["format"])
-            imports, code = _code(each["format"], each["file"])
-            code = ["import numpy as np", *imports, f"images = np.zeros({shape}, 'uint8')", *code]
-            shown.append(f"{NAMES[each['format']]}:\n\n```python\n" + "\n".join(code) + "\n```")
-    return shown
-
-
-def _code(format_: str, file: str) -> tuple[list[str], list[str]]:
-    """Returns what to import, and how to classify ``images``."""
-    if format_ == "savedmodel":
-        return ["import tensorflow as tf"], [
-            f"serve = tf.saved_model.load('{file}').signatures['serving_default']",
-            "print(serve(image=tf.constant(images))['probabilities'])",
-            "# TensorFlow Serving: --model_base_path is this folder, 1 the version",
-        ]
-    if format_ == "keras":
-        own = "import cnnsearch.keras_layers  # for the layers that Keras does not have"
-        return ["import keras", own], [
-            f"print(keras.saving.load_model('{file}').predict(images))",
-        ]
-    if format_ == "litert":
-        return ["from ai_edge_litert.interpreter import Interpreter"], [
-            f"model = Interpreter('{file}')",
-            "model.allocate_tensors()",
-            "model.set_tensor(model.get_input_details()[0]['index'], images)",
-            "model.invoke()",
-            "print(model.get_tensor(model.get_output_details()[0]['index']))",
-        ]
-    return ["import onnxruntime"], [
-        f"model = onnxruntime.InferenceSession('{file}')",
-        "print(model.run(['probabilities'], {'image': images}))",
-    ]
-
-
-def _versions(facts: Mapping[str, Any]) -> list[str]:
-    found = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
-    environment = facts["environment"]
+def _preparation(facts: Mapping[str, Any]) -> list[str]:
+    height, width, _ = facts["input"]
+    inside = (
+        "accepts other sizes too (LiteRT does not)" if facts["any_size"] else "accepts no other"
+    )
     return [
-        f"Exported with {found}; Python {environment['python']}, {environment['backend']}, "
-        f"{environment['device']}."
+        "The pixels have to be what `cnnsearch predict` and the training used:\n\n"
+        "1. Apply the EXIF orientation: cameras store photographs rotated, and readers such as "
+        "`PIL.Image.open` leave them so.\n"
+        f"2. Convert to {_colour(facts)}, 8 bits per channel; put transparent images on white.\n"
+        f"3. Resize to {height}x{width}, bilinear with antialiasing, without keeping the aspect "
+        f"ratio. The model {inside}, but its accuracy was measured at this size.\n"
+        "4. Pass the uint8 values 0 to 255 as they are: do not scale or normalize them.",
     ]
+
+
+def _loading(facts: Mapping[str, Any], result: ExportResult) -> list[str]:
+    files: dict[str, str] = {}
+    for each in result.formats:
+        files.setdefault(each.format, each.file)
+    parts = [
+        "From a shell: `cnnsearch predict FOLDER IMAGE...`. In Python, from this folder, for an "
+        "image `photo.jpg`:"
+    ]
+    for name, file in files.items():
+        format_ = find_format(name)
+        code = f"{_image_code(facts)}\n\n{format_.snippet(file)}"
+        code += "\nprint(probabilities.argmax(axis=-1), probabilities.max(axis=-1))"
+        parts += [f"{format_.title}:", f"```python\n{code}\n```", *filter(None, [format_.caution])]
+    return parts
+
+
+def _image_code(facts: Mapping[str, Any]) -> str:
+    """Returns code that prepares ``images`` exactly as ``decode`` does a JPEG."""
+    height, width, channels = facts["input"]
+    side = 2 * max(height, width)
+    mode, axes = ("L", "[None, ..., None]") if channels == 1 else ("RGB", "[None]")
+    repeat = f".repeat({facts['batch']}, axis=0)" if (facts["batch"] or 1) > 1 else ""
+    shape = f"({facts['batch'] or 1}, {height}, {width}, {channels})"
+    return f"""\
+import numpy as np
+from PIL import Image, ImageOps
+
+picture = Image.open("photo.jpg")
+picture.draft(None, ({side}, {side}))  # reads large JPEGs at a reduced size, as in training
+picture = ImageOps.exif_transpose(picture).convert("{mode}")
+picture = picture.resize(({width}, {height}), Image.Resampling.BILINEAR)
+images = np.asarray(picture, "uint8"){axes}{repeat}  # {shape}"""
+
+
+def _versions(facts: Mapping[str, Any]) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in facts["versions"].items())
+    environment = facts["environment"]
+    return (
+        f"Exported with {versions}; Python {environment['python']}, {environment['backend']}, "
+        f"{environment['device']}."
+    )

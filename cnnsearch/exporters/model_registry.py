@@ -1,4 +1,4 @@
-"""Puts a search's winner into MLflow's model registry, from where it is served."""
+"""Registers a candidate in MLflow's model registry, from where it can be served."""
 
 import re
 import tempfile
@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.errors import TrackingError
-from cnnsearch.exporters import export
-from cnnsearch.exporters.source import dataset_of, real_images
+from cnnsearch.exporters.pipeline import export
+from cnnsearch.exporters.source import open_dataset, select_verification_split
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_trial
 from cnnsearch.runs.mlflow import behind, default_uri, sync
@@ -21,19 +21,19 @@ _NAME = re.compile(r"[^/:'\"`%\x00-\x1f]{1,250}")
 
 
 @dataclass(frozen=True)
-class Registered:
+class RegisteredModel:
     """A version of a registered model.
 
     Attributes:
         name: the registered model's.
         version: its version, counted by MLflow.
-        alias: what stands for this version from now on, if anything.
+        alias: that points to this version now, if any.
         run: the cnnsearch run.
         trial: the candidate's id.
         mlflow_run: the candidate's MLflow run.
         tracking_uri: the store that holds it.
-        uri: what MLflow calls it: ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
-        new: False if this candidate was registered under this name before.
+        uri: its URI in MLflow: ``models:/NAME@ALIAS`` or ``models:/NAME/VERSION``.
+        new: False if this candidate was already registered under this name.
     """
 
     name: str
@@ -54,35 +54,35 @@ def register(
     which: str = "best",
     alias: str | None = None,
     mlflow_uri: str | None = None,
-) -> Registered:
+) -> RegisteredModel:
     """Exports a candidate, logs it as an MLflow model and registers it.
 
-    The model takes uint8 images (batch, any height, any width, channels) and answers with a column
-    of probabilities for each class. What is registered already gets the alias only.
+    The model takes uint8 images (batch, any height, any width, channels) and returns a column of
+    probabilities per class. A candidate that is already registered only gets the alias.
 
     Args:
         run: where the candidate was trained.
-        name: the registered model's name; it is made if need be.
+        name: of the registered model; created if it does not exist.
         which: ``best`` or a trial's id.
-        alias: a name for this version, taken from the version that had it.
-        mlflow_uri: the store; that of the run if None.
+        alias: of this version; moved here if another version had it.
+        mlflow_uri: the store; None: the run's.
 
     Raises:
-        TrackingError: a name that MLflow does not take, or a store that does not answer.
-        ExportError: nothing is finished, or the export computes something else.
+        TrackingError: MLflow does not accept the name, or the store does not respond.
+        ExportError: no trial is finished, or the export computes something else.
     """
-    _check(name, alias)
+    _check_names(name, alias)
     trial = find_trial(run, which)
-    uri = mlflow_uri or _uri_of(run)
-    store, child = _tracked(run, trial, uri)
+    uri = mlflow_uri or _read_uri(run)
+    store, child = _track(run, trial, uri)
     from cnnsearch.runs.mlflow import models
 
     before = models.version_of(store, name, child)
     experiment = run.db.mapping(cursor_name(uri, EXPERIMENT))["experiment"]
-    version = before or _new(run, trial, store, (experiment, child), name)
+    version = before or _register_version(run, trial, store, (experiment, child), name)
     if alias:
         models.point(store, name, alias, version)
-    return Registered(
+    return RegisteredModel(
         name=name,
         version=version,
         alias=alias,
@@ -95,7 +95,7 @@ def register(
     )
 
 
-def _check(name: str, alias: str | None) -> None:
+def _check_names(name: str, alias: str | None) -> None:
     if not _NAME.fullmatch(name) or name != name.strip():
         raise TrackingError(
             f"NAME {name!r}: a registered model's name has 1 to 250 characters, no slash, colon, "
@@ -108,11 +108,11 @@ def _check(name: str, alias: str | None) -> None:
             f"--alias {alias!r}: must be 1 to 255 letters, digits, underscores and dashes"
         )
     if alias.lower() == "latest" or re.fullmatch(r"[vV]\d+", alias):
-        raise TrackingError(f"--alias {alias!r}: is MLflow's own; choose another than latest or v1")
+        raise TrackingError(f"--alias {alias!r}: reserved by MLflow, as latest, v1, v2, ... are")
 
 
-def _tracked(run: RunDirectory, trial: TrialRecord, uri: str | None) -> tuple[Any, str]:
-    """Returns the MLflow store and the candidate's MLflow run, brought there if it is not yet."""
+def _track(run: RunDirectory, trial: TrialRecord, uri: str | None) -> tuple[Any, str]:
+    """Returns the MLflow store and the candidate's MLflow run, after a sync if it is missing."""
     runs = run.db.mapping(cursor_name(uri, EXPERIMENT))
     if run.owner is None and (behind(run, uri) or f"trial {trial.id}" not in runs or not uri):
         sync(run, uri)
@@ -124,7 +124,7 @@ def _tracked(run: RunDirectory, trial: TrialRecord, uri: str | None) -> tuple[An
     return Store(uri or default_uri(run.path.parent)), runs[f"trial {trial.id}"]
 
 
-def _new(
+def _register_version(
     run: RunDirectory, trial: TrialRecord, store: Any, place: tuple[str, str], name: str
 ) -> str:
     """Registers the candidate whose experiment and run are ``place``; returns the version."""
@@ -132,24 +132,26 @@ def _new(
 
     with tempfile.TemporaryDirectory() as folder:
         done = export(run, trial.id, Path(folder) / "model")
-        found = next(Path(done.path).rglob("saved_model.pb")).parent
+        model = next(Path(done.path).rglob("saved_model.pb")).parent
         classes = run.manifest["dataset"]["class_names"]
-        (found / "class_names.txt").write_text("\n".join(classes) + "\n", "utf-8")
+        (model / "class_names.txt").write_text("\n".join(classes) + "\n", "utf-8")
         params = {"run": run.name, "trial": trial.id, "fingerprint": trial.fingerprint}
-        served = models.Served(found, classes, _example(run), params)
+        served = models.Served(model, classes, _read_example(run), params)
         logged = models.log(store, *place, name, served)
-    about = f"Candidate {trial.id} of run {run.name}, test accuracy {done.test_accuracy:.2%}"
+    about = (
+        f"Candidate {trial.id} of run {run.name}, {done.split} accuracy {done.test_accuracy:.2%}"
+    )
     about += f" on {done.test_images:,} images"
     return models.register(store, name, place[1], logged, about)
 
 
-def _uri_of(run: RunDirectory) -> str | None:
+def _read_uri(run: RunDirectory) -> str | None:
     uri = (run.manifest.get("settings") or {}).get("mlflow_uri")
     return str(uri) if uri else None
 
 
-def _example(run: RunDirectory) -> Any:
+def _read_example(run: RunDirectory) -> Any:
     """Returns a real image, uint8 (1, height, width, channels)."""
     import numpy as np
 
-    return real_images(dataset_of(run)).read(np.arange(1))
+    return select_verification_split(open_dataset(run)).read(np.arange(1))

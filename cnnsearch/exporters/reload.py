@@ -1,59 +1,30 @@
-"""What an export computes when a fresh process loads it, and how sure a measured accuracy is."""
+"""Runs an export in a fresh process with its format's own runtime, as a user would.
 
-import tempfile
-from collections.abc import Mapping
-from dataclasses import dataclass
+``python -m cnnsearch.exporters.reload FORMAT MODEL IMAGES OUT`` writes the probabilities of the
+images of one .npy file to another, and prints the latency as JSON. It uses nothing of the trained
+network, so that what it computes is in the export alone.
+"""
+
+import json
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from cnnsearch.errors import ExportError
-from cnnsearch.utils.subprocesses import run_module
-
-if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+from cnnsearch.exporters.formats import find_format
+from cnnsearch.training.inference import measure_latency
 
 
-@dataclass(frozen=True)
-class Reloaded:
-    """What a fresh process got from an export.
-
-    Attributes:
-        probabilities: of classes, float32 (N, classes).
-        latency_ms: median of many calls.
-    """
-
-    probabilities: "npt.NDArray[np.float32]"
-    latency_ms: float
-
-
-def reloaded(model: Path, images: Path, environment: Mapping[str, str] | None = None) -> Reloaded:
-    """Loads an export in a fresh process and asks it about images.
-
-    Args:
-        model: the SavedModel, or a .keras, .tflite or .onnx file.
-        images: an .npy file of uint8 (N, H, W, C).
-        environment: variables to set in the process beside those of this one.
-
-    Raises:
-        ExportError: it cannot be loaded or run.
-    """
+def main(format_: str, path: str, images: str, out: str) -> None:
+    """Predicts every image of a file."""
     import numpy as np
 
-    with tempfile.TemporaryDirectory() as temporary:
-        out = Path(temporary) / "probabilities.npy"
-        measured = run_module(
-            *("cnnsearch.exporters.runtimes", model, images, out),
-            fail=lambda why: ExportError(f"the export {model.name} cannot be loaded again: {why}"),
-            environment=environment,
-        )
-        return Reloaded(np.load(out, allow_pickle=False), measured["latency_ms"])
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    model = find_format(format_).load(Path(path))
+    pixels = np.load(images, mmap_mode="r", allow_pickle=False)
+    np.save(out, model.predict_all(pixels))
+    rows = np.arange(model.batch or 1) % len(pixels)
+    print(json.dumps({"latency_ms": measure_latency(model.predict, pixels[rows])}))
 
 
-def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the Wilson score interval of a proportion, 95 % by default (Wilson, 1927)."""
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    spread = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5
-    scale = 1 + z * z / total
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+if __name__ == "__main__":
+    main(*sys.argv[1:5])

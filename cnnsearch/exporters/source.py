@@ -1,13 +1,12 @@
-"""What is exported: which trial, its weights, what is known of it, images to verify it on."""
+"""The source of an export: a run's trial, its weights, recorded facts, and images to verify on."""
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.engine.run_data import load_data
-from cnnsearch.engine.run_manifest import read_pixel_statistics, read_settings
+from cnnsearch.engine.run_manifest import read_settings
 from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, nearest
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import best_trial
@@ -17,15 +16,12 @@ from cnnsearch.training import checkpoint
 from cnnsearch.training.checkpoint import BEST
 from cnnsearch.utils import environment
 
-if TYPE_CHECKING:
-    import keras
-
-PACKAGES = ("cnnsearch", "keras", "tensorflow", "jax", "numpy", "onnx", "onnxruntime")
-MORE_PACKAGES = ("ai-edge-litert",)
+PACKAGES = ("cnnsearch", "keras", "tensorflow", "jax", "numpy", "onnx", "onnxruntime",
+            "ai-edge-litert")  # fmt: skip
 _MLFLOW_ID = re.compile(r"[0-9a-f]{32}")
 
 
-def choose(run: RunDirectory, which: str) -> TrialRecord:
+def choose_trial(run: RunDirectory, which: str) -> TrialRecord:
     """Returns the finished trial that ``which`` names.
 
     Args:
@@ -33,11 +29,13 @@ def choose(run: RunDirectory, which: str) -> TrialRecord:
         which: ``best``, its id, or ``RUN:TRIAL``.
 
     Raises:
-        ExportError: none is finished, or not this one; says which are.
+        ExportError: no trial is finished, or not this one.
     """
     name, colon, rest = which.rpartition(":")
     if colon and name != run.name:
-        raise ExportError(f"{which}: is of run {name!r}, not of {run.name!r}: --run names it")
+        raise ExportError(
+            f"{which}: belongs to run {name!r}, not {run.name!r}: choose it with --run"
+        )
     which = rest if colon else which
     trials, best = run.db.trials(), best_trial(run)
     if best is None:
@@ -49,98 +47,72 @@ def choose(run: RunDirectory, which: str) -> TrialRecord:
     if wanted not in found:
         hint = nearest(wanted, found) or f" (the best is {best.id})"
         if _MLFLOW_ID.fullmatch(which):
-            hint = f": an MLflow run's id, but the trial's is wanted{hint}"
+            hint = f": that is an MLflow run's id, not a trial's{hint}"
         raise ExportError(f"run {run.name!r} has no finished trial {which!r}{hint}")
     return found[wanted]
 
 
 def check_weights(run: RunDirectory, trial: TrialRecord) -> None:
-    """Refuses weights that are gone or cannot be read; offers the next best trial's.
+    """Checks that a trial's checkpoint can be read.
 
     Raises:
-        ExportError: names the file, and the command for another trial.
+        ExportError: it cannot; names the file, and the next best trial that can be exported.
     """
-    why = _unreadable(run, trial)
+    why = _explain_unreadable(run, trial)
     if why is None:
         return
     others = [t for t in run.db.trials() if t.score is not None and t.id != trial.id]
     others.sort(key=lambda t: -(t.score or 0.0))
-    other = next((t for t in others if _unreadable(run, t) is None), None)
-    advice = "no other trial's can be read either"
+    other = next((t for t in others if _explain_unreadable(run, t) is None), None)
+    advice = "no other trial's weights can be read either"
     if other is not None:
         advice = f"the next best is {other.id}: cnnsearch export {other.id} --run {run.name}"
     raise ExportError(f"trial {trial.id}: its weights cannot be read: {why}; {advice}")
 
 
-def _unreadable(run: RunDirectory, trial: TrialRecord) -> str | None:
+def _explain_unreadable(run: RunDirectory, trial: TrialRecord) -> str | None:
     path = run.path / "trials" / trial.id / BEST
     try:
         found = checkpoint.read(path)
     except CnnsearchError as error:
         return str(error)
     if found is None:
-        return f"{path} is not there (checkpoints are deleted when --max-disk is reached)"
+        return f"{path} does not exist (checkpoints are deleted when --max-disk is reached)"
     if len(found.header.get("paths", ())) != len(found.arrays):
-        return f"{path}: is not the weights of a model"
+        return f"{path}: does not hold the weights of a model"
     return None
 
 
-def trained_model(run: RunDirectory, trial: TrialRecord) -> "keras.Model":
-    """Builds the trial's Keras model (raw pixels to logits) with the weights of its best epoch.
+def open_dataset(run: RunDirectory) -> Dataset:
+    """Returns the dataset that a run was trained on.
 
     Raises:
-        ExportError: its weights cannot be read.
-    """
-    environment.settle_backend()
-    environment.import_frameworks()
-    from cnnsearch.training.checkpoint import load_weights
-    from cnnsearch.training.model import build
-
-    data = run.manifest["dataset"]
-    mean, std = read_pixel_statistics(run)
-    model = build(
-        Architecture.from_data(dict(trial.architecture)),
-        mean=mean,
-        std=std,
-        image=tuple(data["image"]),
-    )
-    try:
-        load_weights(model, run.trial_dir(trial.id) / BEST)
-    except (OSError, ValueError, CnnsearchError) as error:
-        raise ExportError(f"trial {trial.id}: its weights cannot be read: {error}") from None
-    return model
-
-
-def dataset_of(run: RunDirectory) -> Dataset:
-    """Returns the data that a run was trained on.
-
-    Raises:
-        ExportError: it is gone.
-        RunError: it has changed since.
+        ExportError: it cannot be loaded.
+        RunError: it has changed since the search.
     """
     settings = read_settings(run)
     space = SearchSpace.from_text(run.space_text, settings.source)
     try:
         dataset = load_data(settings, space, run.path.parent)
     except DataError as error:
-        raise ExportError(f"the export is compared on real images, but {error}") from None
+        raise ExportError(f"exports are verified on real images, but {error}") from None
     if dataset.fingerprint != run.manifest["dataset"]["fingerprint"]:
         raise RunError(f"run {run.name!r}: {dataset.source} has changed since the search")
     return dataset
 
 
-def real_images(dataset: Dataset) -> Split:
-    """Returns the test split, untouched until here; the validation split where there is no test."""
+def select_verification_split(dataset: Dataset) -> Split:
+    """Returns the test split; the validation split if the dataset has no test split."""
     return dataset.test if dataset.test.count else dataset.validation
 
 
-def facts_of(
+def collect_facts(
     run: RunDirectory, trial: TrialRecord, image: Sequence[int], batch: int | None, any_size: bool
 ) -> dict[str, Any]:
-    """Returns what every export carries: plain data from the run's own records."""
+    """Returns the facts that every export carries: plain data from the run's own records."""
     data = run.manifest["dataset"]
     settings = run.manifest.get("settings", {})
-    versions = {name: environment.version(name) for name in (*PACKAGES, *MORE_PACKAGES)}
+    versions = {name: environment.version(name) for name in PACKAGES}
     return {
         "run": run.name,
         "trial": trial.id,
@@ -159,14 +131,14 @@ def facts_of(
         "params_total": trial.params_total,
         "macs": trial.macs,
         "flops": None if trial.macs is None else 2 * trial.macs,
-        "mlflow_run_id": mlflow_run(run, trial),
+        "mlflow_run_id": find_mlflow_run(run, trial),
         "versions": {name: found for name, found in versions.items() if found},
         "environment": environment.environment(),
     }
 
 
-def mlflow_run(run: RunDirectory, trial: TrialRecord) -> str | None:
-    """Returns the id of the trial's MLflow run; None: it has none."""
+def find_mlflow_run(run: RunDirectory, trial: TrialRecord) -> str | None:
+    """Returns the id of the trial's MLflow run, or None."""
     from cnnsearch.runs.mlflow.tracker import EXPERIMENT, cursor_name
 
     uri = run.manifest.get("settings", {}).get("mlflow_uri")

@@ -1,15 +1,15 @@
-"""Asks an export in a fresh process, and judges its answers by those of the Keras model."""
+"""Reloads an export in a fresh process and compares its answers with the Keras model's."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnsearch.errors import ExportError
 from cnnsearch.exporters.formats import Target
-from cnnsearch.exporters.reload import Reloaded, wilson
+from cnnsearch.exporters.results import VerifiedFormat
 from cnnsearch.training.metrics import class_scores
+from cnnsearch.utils import environment
+from cnnsearch.utils.subprocesses import run_module
 
 if TYPE_CHECKING:
     import numpy as np
@@ -18,100 +18,95 @@ if TYPE_CHECKING:
 TOLERANCES: Final = MappingProxyType({"float32": 1e-4, "float16": 2e-2})
 """The largest difference between two probabilities that still counts as the same function.
 
-Whole numbers of 8 bits compute another function, which is judged by its accuracy alone.
+8-bit weights compute another function, which is accepted by its accuracy alone.
 """
-LOSS = 0.01
-"""The share of images that an export may tell worse than the Keras model; one image it always may.
-"""
+MAX_ACCURACY_LOSS = 0.01
+"""The accuracy that an export may lose; one image it may always lose."""
 
 
-@dataclass(frozen=True)
-class Verified:
-    """A format that was reloaded in a fresh process with its own runtime, and compared.
-
-    Attributes:
-        format: savedmodel, keras, litert or onnx.
-        quantize: float32, float16, dynamic or int8.
-        file: inside the export's folder.
-        bytes: size on disk.
-        largest_difference: of any class probability between the export and the Keras model.
-        agreement: share of images of which both say the same class.
-        test_accuracy: of the export.
-        latency_ms: median of one call, ``batch`` images.
-        batch: images in that call.
-    """
-
-    format: str
-    quantize: str
-    file: str
-    bytes: int
-    largest_difference: float
-    agreement: float
-    test_accuracy: float
-    latency_ms: float
-    batch: int
-
-
-def compared(
-    target: Target, path: Path, found: Reloaded, before: Any, labels: Any, batch: int
-) -> Verified:
-    """Compares what an export answered with what the Keras model did.
+def reload(target: Target, model: Path, images: Path) -> tuple["npt.NDArray[np.float32]", float]:
+    """Loads an export in a fresh process; returns its probabilities (N, classes) and latency in ms.
 
     Args:
-        target: what it is.
+        target: its format.
+        model: the file or folder.
+        images: an .npy file of uint8 (N, H, W, C).
+
+    Raises:
+        ExportError: it cannot be loaded or run.
+    """
+    import numpy as np
+
+    out = images.with_name("probabilities.npy")
+    measured = run_module(
+        *("cnnsearch.exporters.reload", target.format.name, model, images, out),
+        fail=lambda why: ExportError(f"the export {model.name} cannot be loaded again: {why}"),
+        environment={"KERAS_BACKEND": target.format.backend or environment.backend()},
+    )
+    return np.load(out, allow_pickle=False), measured["latency_ms"]
+
+
+def compare(
+    target: Target, path: Path, answers: Any, latency_ms: float, expected: Any, labels: Any,
+    batch: int,
+) -> VerifiedFormat:  # fmt: skip
+    """Compares an export's probabilities with the Keras model's.
+
+    Args:
+        target: its format.
         path: the file or folder.
-        found: the export's answers to all images.
-        before: the Keras model's, float (N, classes).
+        answers: its probabilities, float (N, classes).
+        latency_ms: of one call.
+        expected: the Keras model's probabilities, float (N, classes).
         labels: int (N,).
-        batch: images in a timed call.
+        batch: images in the timed call.
 
     Raises:
         ExportError: it computes something else.
     """
     import numpy as np
 
-    after = found.probabilities
-    if after.shape != before.shape or not np.isfinite(after).all():
+    if answers.shape != expected.shape or not np.isfinite(answers).all():
         raise ExportError(
-            f"{target.label}: its answers have shape {after.shape}, the Keras model's "
-            f"{before.shape}, or are not numbers; nothing was left behind"
+            f"{target.label}: its probabilities have shape {answers.shape}, the Keras model's "
+            f"{expected.shape}, or are not numbers; nothing was left behind"
         )
-    said, meant = after.argmax(axis=1), before.argmax(axis=1)
-    result = Verified(
-        format=target.format,
+    predicted, before = answers.argmax(axis=1), expected.argmax(axis=1)
+    result = VerifiedFormat(
+        format=target.format.name,
         quantize=target.quantize,
         file=target.file,
-        bytes=size_of(path),
-        largest_difference=float(np.abs(after - before).max()),
-        agreement=float((said == meant).mean()),
-        test_accuracy=float((said == labels).mean()),
-        latency_ms=found.latency_ms,
+        bytes=measure_size(path),
+        largest_difference=float(np.abs(answers - expected).max()),
+        agreement=float((predicted == before).mean()),
+        test_accuracy=float((predicted == labels).mean()),
+        latency_ms=latency_ms,
         batch=batch,
     )
-    _judge(target, result, float((meant == labels).mean()), len(labels))
+    _check(target, result, float((before == labels).mean()), len(labels))
     return result
 
 
-def _judge(target: Target, found: Verified, before: float, images: int) -> None:
-    allowed = TOLERANCES.get(target.quantize)
-    if allowed is not None and not found.largest_difference <= allowed:
+def _check(target: Target, result: VerifiedFormat, accuracy: float, images: int) -> None:
+    tolerance = TOLERANCES.get(target.quantize)
+    if tolerance is not None and not result.largest_difference <= tolerance:
         raise ExportError(
             f"{target.label}: the reloaded export differs from its Keras model by "
-            f"{found.largest_difference:.2g} on {images} images, more than {allowed:g}; "
+            f"{result.largest_difference:.2g} on {images} images, more than {tolerance:g}; "
             "nothing was left behind"
         )
-    if before - found.test_accuracy > max(LOSS, 1 / images) + 1e-9:
+    if accuracy - result.test_accuracy > max(MAX_ACCURACY_LOSS, 1 / images) + 1e-9:
         raise ExportError(
-            f"{target.label}: accuracy falls from {before:.2%} to {found.test_accuracy:.2%} on "
-            f"{images} images, by more than {LOSS:.0%}; nothing was left behind"
+            f"{target.label}: accuracy falls from {accuracy:.2%} to {result.test_accuracy:.2%} on "
+            f"{images} images, by more than {MAX_ACCURACY_LOSS:.0%}; nothing was left behind"
         )
 
 
-def test_metrics(probabilities: Any, labels: "npt.NDArray[np.int32]") -> dict[str, Any]:
+def compute_test_metrics(probabilities: Any, labels: "npt.NDArray[np.int32]") -> dict[str, Any]:
     """Returns accuracy with its 95 % interval, balanced accuracy and macro F1."""
-    answers = probabilities.argmax(axis=1)
-    correct = int((answers == labels).sum())
-    balanced, f1 = class_scores(labels, answers)
+    predicted = probabilities.argmax(axis=1)
+    correct = int((predicted == labels).sum())
+    balanced, f1 = class_scores(labels, predicted)
     return {
         "test_accuracy": correct / len(labels),
         "test_accuracy_interval": list(wilson(correct, len(labels))),
@@ -121,7 +116,16 @@ def test_metrics(probabilities: Any, labels: "npt.NDArray[np.int32]") -> dict[st
     }
 
 
-def size_of(path: Path) -> int:
+def measure_size(path: Path) -> int:
     """Returns the bytes of a file, or of all files in a folder."""
-    files: Sequence[Path] = [path] if path.is_file() else list(path.rglob("*"))
+    files = [path] if path.is_file() else path.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
+
+
+def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
+    """Returns the Wilson score interval of a proportion, 95 % by default (Wilson, 1927)."""
+    share = correct / total
+    centre = share + z * z / (2 * total)
+    spread = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5
+    scale = 1 + z * z / total
+    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

@@ -1,4 +1,4 @@
-"""Every format of a trained network, looked at with its own tools."""
+"""Every export format of a trained network, examined with the format's own tools."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def exported(
     return where / "out", done
 
 
-def test_every_format_does_what_the_keras_model_does(
+def test_every_format_computes_what_the_keras_model_does(
     exported: tuple[Path, dict[str, Any]],
 ) -> None:
     folder, done = exported
@@ -111,20 +111,19 @@ def test_the_saved_model_is_what_tensorflow_serving_expects(
 
 
 def test_an_empty_batch_gets_an_empty_answer(exported: tuple[Path, dict[str, Any]]) -> None:
-    from cnnsearch.exporters.runtimes import open_model
+    from cnnsearch.exporters.formats.savedmodel import SavedModel
 
-    model, size = open_model(exported[0] / "1")
-    assert size is None
-    assert model(np.zeros((0, 12, 12, 1), "uint8")).shape == (0, 10)
+    model = SavedModel().load(exported[0] / "1")
+    assert model.batch is None
+    assert model.predict(np.zeros((0, 12, 12, 1), "uint8")).shape == (0, 10)
 
 
 def test_images_of_other_sizes_are_resized_alike(exported: tuple[Path, dict[str, Any]]) -> None:
-    from cnnsearch.exporters.runtimes import open_model
+    from cnnsearch.exporters.prediction import find_model
 
     images = np.random.default_rng(0).integers(0, 256, (4, 31, 20, 1), dtype=np.uint8)
-    found = [
-        open_model(exported[0] / name)[0](images) for name in ("1", "model.keras", "model.onnx")
-    ]
+    models = [find_model(exported[0] / name) for name in ("1", "model.keras", "model.onnx")]
+    found = [format_.load(path).predict(images) for path, format_ in models]
     np.testing.assert_allclose(found[0], found[1], atol=1e-4)
     np.testing.assert_allclose(found[0], found[2], atol=1e-4)
 
@@ -133,7 +132,7 @@ def test_every_format_predicts_the_same(exported: tuple[Path, dict[str, Any]]) -
     from PIL import Image
 
     from cnnsearch.data import load
-    from cnnsearch.exporters.predict import predict
+    from cnnsearch.exporters.prediction import predict
 
     folder, _ = exported
     data = load("digits", image=(12, 12), channels=None, cache=folder.parent / "runs/.cache")

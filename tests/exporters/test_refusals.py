@@ -1,4 +1,4 @@
-"""What an export and a prediction refuse, in one line, with nothing left behind."""
+"""What export and predict refuse, in one line, leaving no files behind."""
 
 from contextlib import closing
 from importlib import util
@@ -9,13 +9,12 @@ import numpy as np
 import pytest
 
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.exporters import export
-from cnnsearch.exporters.formats import Target, targets
-from cnnsearch.exporters.keras_export import shrinking
-from cnnsearch.exporters.predict import predict
-from cnnsearch.exporters.reload import Reloaded
-from cnnsearch.exporters.source import choose
-from cnnsearch.exporters.verify import compared
+from cnnsearch.exporters.formats import Target, find_format, parse_targets
+from cnnsearch.exporters.pipeline import export
+from cnnsearch.exporters.prediction import predict
+from cnnsearch.exporters.serving_model import resize_matrix
+from cnnsearch.exporters.source import choose_trial
+from cnnsearch.exporters.verify import compare
 from cnnsearch.runs.directory import RunDirectory
 
 from .made import made_run
@@ -35,17 +34,17 @@ def refusal(*arguments: Any, **options: Any) -> str:
     return message
 
 
-def test_formats_that_are_none() -> None:
+def test_unknown_formats_and_quantizations_are_refused() -> None:
     with pytest.raises(CnnsearchError, match="there is no 'tflite', did you mean 'litert'"):
-        targets("tflite", None)
+        parse_targets("tflite", None)
     with pytest.raises(CnnsearchError, match="there is no 'int4', did you mean 'int8'"):
-        targets("all", "int4")
+        parse_targets("all", "int4")
     with pytest.raises(CnnsearchError, match="SavedModel cannot be quantized"):
-        targets("savedmodel", "int8")
+        parse_targets("savedmodel", "int8")
 
 
 def test_all_formats_have_each_its_file() -> None:
-    files = [target.file for target in targets("all", "float32,int8")]
+    files = [target.file for target in parse_targets("all", "float32,int8")]
     assert files == [
         *("1", "model.keras", "model.tflite", "model-int8.tflite"),
         *("model.onnx", "model-int8.onnx"),
@@ -77,11 +76,11 @@ def test_a_damaged_checkpoint_is_named_and_the_next_best_offered(
 
 
 def test_trials_of_others(run: RunDirectory) -> None:
-    assert choose(run, "made:2").id == "0002"
-    with pytest.raises(CnnsearchError, match="is of run 'other', not of 'made'"):
-        choose(run, "other:1")
+    assert choose_trial(run, "made:2").id == "0002"
+    with pytest.raises(CnnsearchError, match="belongs to run 'other', not 'made'"):
+        choose_trial(run, "other:1")
     with pytest.raises(CnnsearchError, match="an MLflow run's id"):
-        choose(run, "6a3f1a30e2f44454a0a5a123157cf621")
+        choose_trial(run, "6a3f1a30e2f44454a0a5a123157cf621")
 
 
 def test_a_folder_that_is_there_stays(run: RunDirectory, tmp_path: Path) -> None:
@@ -104,12 +103,12 @@ def test_another_function_is_no_export(quantize: str, tmp_path: Path) -> None:
     file = tmp_path / "model.onnx"
     file.write_bytes(b"x")
     labels = before.argmax(axis=1)
-    target = Target("onnx", quantize)
+    target = Target(find_format("onnx"), quantize)
     with pytest.raises(CnnsearchError, match=r"more than 0\.0001|falls from 100\.00% to 98"):
-        compared(target, file, Reloaded(wrong, 1.0), before, labels, 1)
+        compare(target, file, wrong, 1.0, before, labels, 1)
     with pytest.raises(CnnsearchError, match="not numbers"):
-        compared(target, file, Reloaded(before * np.nan, 1.0), before, labels, 1)
-    assert compared(target, file, Reloaded(before, 1.0), before, labels, 1).agreement == 1
+        compare(target, file, before * np.nan, 1.0, before, labels, 1)
+    assert compare(target, file, before, 1.0, before, labels, 1).agreement == 1
 
 
 def test_what_is_no_export_and_no_image(tmp_path: Path) -> None:
@@ -125,10 +124,10 @@ def test_what_is_no_export_and_no_image(tmp_path: Path) -> None:
         assert name in str(caught.value)
 
 
-def test_shrinking_is_pillows() -> None:
+def test_resize_matrices_are_pillows() -> None:
     from PIL import Image
 
     pixels = np.random.default_rng(0).uniform(0, 255, (11, 17)).astype("float32")
     picture = Image.fromarray(pixels).resize((24, 5), Image.Resampling.BILINEAR)
-    ours = shrinking(11, 5) @ pixels @ shrinking(17, 24).T
+    ours = resize_matrix(11, 5) @ pixels @ resize_matrix(17, 24).T
     np.testing.assert_allclose(np.asarray(picture), ours, atol=1e-3)

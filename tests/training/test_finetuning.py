@@ -130,17 +130,20 @@ def test_pixels_are_those_of_the_application(run: RunDirectory) -> None:
 
 
 def test_the_export_computes_what_was_trained(run: RunDirectory, tmp_path: Path) -> None:
-    from cnnsearch.exporters import export
+    from cnnsearch.exporters.pipeline import export
 
     (trial,) = run.db.trials()
     result = export(run, "best", tmp_path / "out")
     assert result.largest_difference < 1e-4
     assert result.compared > 0
 
-    from cnnsearch.exporters import trained_model
+    from cnnsearch.exporters.inputs import ExportRequest, build_job
+    from cnnsearch.exporters.serving_model import build_network
 
     split = validation(run)
-    answers = trained_model(run, trial).predict(split.images(), verbose=0).argmax(axis=1)
+    size = tuple(run.manifest["dataset"]["image"])
+    job = build_job(run, trial, ExportRequest((), None, None), size, tmp_path)
+    answers = build_network(job, size).predict(split.images(), verbose=0).argmax(axis=1)
     assert float((answers == split.labels()).mean()) == pytest.approx(trial.score)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from cnnsearch.exporters.reload import wilson
+from cnnsearch.exporters.verify import wilson
 from cnnsearch.training.metrics import class_scores
 
 BINS = 15

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnsearch.exporters.reload import wilson
+from cnnsearch.exporters.verify import wilson
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.studies.final.metrics import Estimate
 from cnnsearch.studies.final.results import Row

@@ -13,7 +13,7 @@ from sklearn.metrics import (
     top_k_accuracy_score,
 )
 
-from cnnsearch.exporters.reload import wilson
+from cnnsearch.exporters.verify import wilson
 from cnnsearch.studies.final import metrics
 
 

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cnnsearch.data import Dataset, load
 from cnnsearch.errors import RunError
-from cnnsearch.exporters import choose
+from cnnsearch.exporters.source import choose_trial
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.lookup import find_candidate
 from cnnsearch.studies.final.artifacts import get_result_data
@@ -99,7 +99,7 @@ def test_the_list_of_runs_tells_test_accuracy(run: RunDirectory) -> None:
 
 
 def test_what_is_exported_is_the_winner_and_not_by_test_accuracy(run: RunDirectory) -> None:
-    chosen = choose(run, "best")
+    chosen = choose_trial(run, "best")
     assert (chosen.values["role"], chosen.values["seed"]) == ("winner", 0)
     found = find_candidate(run.name, run.path.parent)
     assert found.architecture.to_data()["stem"] == chosen.architecture["stem"]
@@ -107,7 +107,7 @@ def test_what_is_exported_is_the_winner_and_not_by_test_accuracy(run: RunDirecto
 
 def test_held_out_validation_chooses_the_seed(runs: Path, data: Dataset) -> None:
     with closing(made_run(runs, data, SHARES, name="held", hold_out=True)) as held:
-        assert choose(held, "best").values["seed"] == 2
+        assert choose_trial(held, "best").values["seed"] == 2
 
 
 def test_what_failed_is_said_and_the_rest_is_judged(runs: Path, data: Dataset) -> None:
