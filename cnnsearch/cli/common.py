@@ -79,9 +79,9 @@ def open_run(runs: Path, name: str | None) -> "RunDirectory":
     return RunDirectory.open(runs, name)
 
 
-def watcher_of(json_: bool, quiet: bool, plain: bool) -> Any:
+def make_display(json_: bool, quiet: bool, plain: bool) -> Any:
     """Returns the display that the options ask for."""
-    from cnnsearch.engine.display import choose
+    from cnnsearch.engine.display import create_display
 
     modes = {"json": json_, "quiet": quiet, "plain": plain}
-    return choose(next((mode for mode, asked in modes.items() if asked), "auto"))
+    return create_display(next((mode for mode, asked in modes.items() if asked), "auto"))

@@ -81,7 +81,7 @@ def fidelity(
         name=name,
         plot=plot,
         runs=runs,
-        watcher=None if json_ else ProgressLines(),
+        callback=None if json_ else ProgressLines(),
         **{**settings, "workers": 1 if settings["workers"] is None else settings["workers"]},
     )
     if json_:

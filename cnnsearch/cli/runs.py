@@ -17,9 +17,9 @@ from cnnsearch.cli.common import (
     Space,
     app,
     console,
+    make_display,
     open_run,
     print_json,
-    watcher_of,
 )
 from cnnsearch.cli.options import add_settings, list_keys
 
@@ -42,9 +42,9 @@ def search(
     from cnnsearch.engine.search import search as run_search
 
     settings["changes"] = settings["changes"] or ()
-    watcher = watcher_of(json_, quiet, plain)
+    callback = make_display(json_, quiet, plain)
     result = run_search(
-        space, settings.pop("data"), name=name, runs=runs, watcher=watcher, **settings
+        space, settings.pop("data"), name=name, runs=runs, callback=callback, **settings
     )
     _leave(result.reason)
 
@@ -69,14 +69,14 @@ def resume(
     from cnnsearch.engine.search import resume as resume_search
     from cnnsearch.studies.final.run import exists_final, resume_final
 
-    watcher = watcher_of(json_, quiet, plain)
+    callback = make_display(json_, quiet, plain)
     if not exists_final(runs, run):
-        _leave(resume_search(run, runs=runs, watcher=watcher, **changes).reason)
+        _leave(resume_search(run, runs=runs, callback=callback, **changes).reason)
         return
     from cnnsearch.cli.train import show_final
 
     del changes["trials"]
-    final = resume_final(runs, run, watcher, changes.pop("max_time"), **changes)
+    final = resume_final(runs, run, callback, changes.pop("max_time"), **changes)
     if not quiet:
         show_final(final.run, json_, final.reason)
     _leave(final.reason)

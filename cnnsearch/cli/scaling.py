@@ -113,7 +113,7 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
     """Trains the grid and prints what came of it; returns the best proportion."""
     from dataclasses import replace
 
-    from cnnsearch.engine.display import choose
+    from cnnsearch.engine.display import create_display
     from cnnsearch.errors import RunError
     from cnnsearch.runs.lookup import find_candidate
     from cnnsearch.studies.coefficient_search import (
@@ -129,8 +129,8 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
     )
     options = {**inherited(network, runs), **{k: v for k, v in asked.items() if v is not None}}
     options.setdefault("name", f"{network.replace(':', '-').split('/')[-1]}-scaling")
-    watcher = choose("json" if json_ else "auto")
-    tried = search_scaling(baseline, runs=runs, watcher=watcher, **options)
+    callback = create_display("json" if json_ else "auto")
+    tried = search_scaling(baseline, runs=runs, callback=callback, **options)
     if not tried:
         raise RunError(f"run {options['name']!r}: no candidate was trained to its end")
     best = tried[0].scaling

@@ -18,7 +18,7 @@ from cnnsearch.cli.common import (
     Runs,
     app,
     console,
-    watcher_of,
+    make_display,
 )
 from cnnsearch.cli.options import add_settings, list_keys
 
@@ -80,7 +80,7 @@ def train(
         references=references,
         name=name,
         runs=runs,
-        watcher=watcher_of(json_, quiet, plain),
+        callback=make_display(json_, quiet, plain),
         **settings,
     )
     if not quiet:

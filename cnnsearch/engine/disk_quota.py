@@ -15,7 +15,7 @@ MAX_DISK = 20 * 10**9
 """Bytes that a run's checkpoints may take where nothing else is said."""
 
 
-class Housekeeping:
+class DiskQuota:
     """Looks after the room that one run takes.
 
     A candidate's state is worth keeping only while it may be gone on with, its best weights only

@@ -12,8 +12,8 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any
 
-from cnnsearch.engine.disk_quota import Housekeeping
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.disk_quota import DiskQuota
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.executors import (
     Completed,
     EpochEnd,
@@ -23,8 +23,8 @@ from cnnsearch.engine.executors import (
     TrialEnd,
     TrialTask,
 )
-from cnnsearch.engine.retries import RETRIED, Attempts
-from cnnsearch.engine.trial_plan import Assignment
+from cnnsearch.engine.retries import RETRIED, Retries
+from cnnsearch.engine.trial_plan import TrialPlan
 from cnnsearch.errors import RunError
 from cnnsearch.oracles.protocol import DONE, WAIT, Oracle, Proposal
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
@@ -47,7 +47,7 @@ class Driver:
         oracle: proposes and learns.
         executor: trains.
         assignment: what is searched.
-        watcher: is shown what happens.
+        callback: is shown what happens.
         tracker: projects the journal into MLflow.
         disk: looks after the room on the disk; None: nobody does.
     """
@@ -57,15 +57,15 @@ class Driver:
         run: RunDirectory,
         oracle: Oracle,
         executor: Executor,
-        assignment: Assignment,
-        watcher: Watcher,
+        assignment: TrialPlan,
+        callback: SearchCallback,
         tracker: Tracker,
-        disk: Housekeeping | None = None,
+        disk: DiskQuota | None = None,
     ) -> None:
         self._run, self._oracle, self._executor = run, oracle, executor
-        self._do, self._watcher, self._tracker = assignment, watcher, tracker
-        self._disk = disk or Housekeeping(run)
-        self._attempts = Attempts(run.db)
+        self._do, self._callback, self._tracker = assignment, callback, tracker
+        self._disk = disk or DiskQuota(run)
+        self._attempts = Retries(run.db)
         self._slots: dict[str, str] = {}
         self._trials: dict[str, TrialRecord] = {}
         self._tasks: dict[str, TrialTask] = {}
@@ -93,7 +93,7 @@ class Driver:
                     return self._oracle.reason or "schedule"
                 for event in self._executor.poll(0.1):
                     self._handle(event)
-                self._watcher.tick()
+                self._callback.on_tick()
                 self._look_at_the_clock()
             return self._stop
 
@@ -105,7 +105,9 @@ class Driver:
             if self._stop:
                 raise KeyboardInterrupt
             self._stop = INTERRUPTED
-            self._watcher.note("Stopping: what is finished is kept. Ctrl-C again ends at once.")
+            self._callback.on_message(
+                "Stopping: what is finished is kept. Ctrl-C again ends at once."
+            )
 
         signals = (signal.SIGINT, signal.SIGTERM)
         try:
@@ -136,7 +138,7 @@ class Driver:
         full = self._disk.full()
         if full:
             self._tell_once(full)
-            self._watcher.tick()
+            self._callback.on_tick()
             time.sleep(1.0)
             self._look_at_the_clock()
         return not full
@@ -144,7 +146,7 @@ class Driver:
     def _tell_once(self, why: str) -> None:
         """Says why it waits, until the next epoch shows that it goes on."""
         if not self._told:
-            self._watcher.note(why)
+            self._callback.on_message(why)
         self._told = True
 
     def _look_at_the_clock(self) -> None:
@@ -161,7 +163,7 @@ class Driver:
         self._tasks[trial_id] = task
         self._executor.submit(task)
         self._tracker.notify()
-        self._watcher.started(trial)
+        self._callback.on_trial_begin(trial)
 
     def _handle(self, event: Event) -> None:
         trial = self._trials[event.trial_id]
@@ -184,7 +186,7 @@ class Driver:
         if new:
             self._known[trial.id].add(event.epoch)
             self._attempts.progressed(trial.id)
-        self._watcher.epoch(trial, event.epoch, dict(event.metrics))
+        self._callback.on_epoch_end(trial, event.epoch, dict(event.metrics))
 
     def _end(self, trial: TrialRecord, event: TrialEnd) -> None:
         outcome = event.outcome
@@ -197,7 +199,7 @@ class Driver:
         else:
             raise RunError(f"run {self._run.name!r}, trial {trial.id}: {outcome.message}")
         del self._slots[trial.id], self._tasks[trial.id]
-        self._watcher.ended(self._run.db.trial(trial.id))
+        self._callback.on_trial_end(self._run.db.trial(trial.id))
         self._disk.tidy()
         self._check_deaths(trial)
 
@@ -214,7 +216,7 @@ class Driver:
         again = replace(task, accumulate=attempt.accumulate, attempt=attempt.number)
         self._tasks[trial.id] = again
         self._executor.submit(again)
-        self._watcher.note(f"Trial {trial.id}: {why}. {attempt.words}")
+        self._callback.on_message(f"Trial {trial.id}: {why}. {attempt.words}")
         return True
 
     def _completed(self, trial: TrialRecord, outcome: Completed) -> None:

@@ -27,7 +27,7 @@ IMAGENET = "imagenet"
 FILE = "pretrained.npz"
 
 
-def starting_space(space: SearchSpace, settings: Settings) -> SearchSpace:
+def prepare_space(space: SearchSpace, settings: Settings) -> SearchSpace:
     """Returns the space as ``--image`` and ``--weights`` change it.
 
     Raises:
@@ -36,8 +36,8 @@ def starting_space(space: SearchSpace, settings: Settings) -> SearchSpace:
     """
     _check_trained(space, settings)
     if settings.training.weights is not None:
-        space = _in_style(space, network_of(space))
-    return space if settings.data.size is None else resized(space, settings.data.size)
+        space = _in_style(space, find_network_name(space))
+    return space if settings.data.size is None else resize_space(space, settings.data.size)
 
 
 def _check_trained(space: SearchSpace, settings: Settings) -> None:
@@ -54,7 +54,7 @@ def _check_trained(space: SearchSpace, settings: Settings) -> None:
         )
 
 
-def resized(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:
+def resize_space(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:
     """Returns the space with every candidate reading images of height and width ``image``.
 
     Raises:
@@ -73,7 +73,7 @@ def resized(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:
     return changed
 
 
-def network_of(space: SearchSpace) -> str:
+def find_network_name(space: SearchSpace) -> str:
     """Returns the name of the published network that a space is, its recipe apart.
 
     Raises:
@@ -114,7 +114,7 @@ class Fetched:
 
 
 @contextmanager
-def fetched(
+def fetch_weights(
     space: SearchSpace, settings: Settings, folder: Path, note: Callable[[str], None]
 ) -> Iterator[Fetched | None]:
     """Loads the weights that a search starts from into a file that is gone afterwards.
@@ -131,7 +131,7 @@ def fetched(
     if settings.training.weights is None:
         yield None
         return
-    network = network_of(space)
+    network = find_network_name(space)
     note(f"Loading the weights of {network}: {settings.training.weights}")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".weights-", dir=folder) as temporary:
@@ -151,13 +151,13 @@ def _loaded(network: str, weights: str, out: Path) -> dict[str, Any]:
     return pixels
 
 
-def keep(weights: Fetched | None, run: RunDirectory) -> None:
+def keep_weights(weights: Fetched | None, run: RunDirectory) -> None:
     """Moves fetched weights into a run's folder."""
     if weights is not None:
         replace_file(weights.path, run.path / FILE)
 
 
-def check_weights(settings: Settings) -> None:
+def check_weights_file(settings: Settings) -> None:
     """Refuses a file of weights that is not there, before anything takes time.
 
     Raises:
@@ -199,7 +199,7 @@ def digest(weights: str) -> str | None:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def pretrained_of(run: RunDirectory) -> Pretrained | None:
+def find_pretrained(run: RunDirectory) -> Pretrained | None:
     """Returns what a run's trials start from; None: random weights.
 
     Raises:

@@ -44,7 +44,7 @@ class Attempt:
         return f"{how}{part} (attempt {self.number})."
 
 
-class Attempts:
+class Retries:
     """The attempts at each trial, those of earlier sessions included.
 
     Out of memory is tried once more with half the batch at a time, the gradients added up; a crash

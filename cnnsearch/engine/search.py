@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from cnnsearch.data import Dataset, save_source
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import (
     check_same_weights,
-    check_weights,
-    fetched,
-    keep,
-    starting_space,
+    check_weights_file,
+    fetch_weights,
+    keep_weights,
+    prepare_space,
 )
 from cnnsearch.engine.options import Options
 from cnnsearch.engine.placement import find_gpus, make_executor
@@ -43,7 +43,7 @@ def search(
     *,
     name: str | None = None,
     runs: str | Path = RUNS,
-    watcher: Watcher | None = None,
+    callback: SearchCallback | None = None,
     **settings: Any,
 ) -> "SearchResult":
     """Searches a space on a data set; the same name again resumes the run.
@@ -57,7 +57,7 @@ def search(
             ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a dict of splits; or `DataOptions`.
         name: of the run, a folder in ``runs``; None: the space's name and a number.
         runs: the folder that holds all runs.
-        watcher: is called on the search's events.
+        callback: is called on the search's events.
         **settings: each setting of `SearchOptions`, `TrainingOptions`, `DataOptions` and
             `Placement` by its name, with the defaults and meanings documented there. Most used:
             strategy, trials, max_time, max_params, max_macs, epochs, seed, objective, image,
@@ -74,18 +74,18 @@ def search(
     images = data if isinstance(data, Options) else save_source(data, root / ".cache")
     made = Settings.create(loaded.text, loaded.source, data=images, **settings)
     chosen = free_name(root, loaded.name) if name is None else name
-    return run_search(made, loaded, root, chosen, watcher)
+    return run_search(made, loaded, root, chosen, callback)
 
 
 def resume(
-    name: str, *, runs: str | Path = RUNS, watcher: Watcher | None = None, **changes: Any
+    name: str, *, runs: str | Path = RUNS, callback: SearchCallback | None = None, **changes: Any
 ) -> "SearchResult":
     """Resumes a run with the settings that it was started with.
 
     Args:
         name: of the run.
         runs: the folder that holds all runs.
-        watcher: is called on the search's events.
+        callback: is called on the search's events.
         **changes: settings that do not affect what is found: trials, max_time, and those of
             `Placement`. ``gpus="none"`` lets every candidate see all GPUs again, ``ray="none"``
             trains on this machine.
@@ -99,7 +99,7 @@ def resume(
         space = SearchSpace.from_text(run.space_text, began.source)
     time_limit = changes.pop("max_time", None)  # the former session's is over
     settings = began.move(**changes).replace(max_time=time_limit)
-    return run_search(settings, space, root, name, watcher)
+    return run_search(settings, space, root, name, callback)
 
 
 def free_name(root: Path, base: str) -> str:
@@ -111,33 +111,37 @@ def free_name(root: Path, base: str) -> str:
 
 
 def run_search(
-    settings: Settings, space: SearchSpace, root: Path, name: str, watcher: Watcher | None = None
+    settings: Settings,
+    space: SearchSpace,
+    root: Path,
+    name: str,
+    callback: SearchCallback | None = None,
 ) -> "SearchResult":
     """Runs one session of a search: creates or reopens the run, and holds its lock meanwhile."""
     find_gpus(settings.placement.gpus)
-    space = starting_space(space, settings)
+    space = prepare_space(space, settings)
     started = time.monotonic()
     reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
     if reopened:
         check_same_settings(reopened, settings)
         check_same_weights(reopened, settings)
     else:
-        check_weights(settings)
+        check_weights_file(settings)
     environment.settle_backend()
     dataset = load_data(settings, space, root)
     executor = make_executor(settings.placement)
     if reopened is None:
         _import_while_warming(executor)
-        from cnnsearch.engine.session import rehearse
+        from cnnsearch.engine.session import check_first_proposal
 
-        rehearse(settings, space, dataset)
-    run = reopened or _created(root, name, settings, space, dataset, watcher)
+        check_first_proposal(settings, space, dataset)
+    run = reopened or _created(root, name, settings, space, dataset, callback)
     with run.lock():
         check_same_data(run, dataset)
         _import_while_warming(executor)
         from cnnsearch.engine.session import Session
 
-        session = Session(run, settings, space, dataset, watcher, executor, started)
+        session = Session(run, settings, space, dataset, callback, executor, started)
         return session.search()
 
 
@@ -147,14 +151,14 @@ def _created(
     settings: Settings,
     space: SearchSpace,
     dataset: Dataset,
-    watcher: Watcher | None,
+    callback: SearchCallback | None,
 ) -> RunDirectory:
     """Makes a run; the weights it starts from are had first, or nothing is left behind."""
-    note = watcher.note if watcher else _silent
-    with fetched(space, settings, root, note) as weights:
+    note = callback.on_message if callback else _silent
+    with fetch_weights(space, settings, root, note) as weights:
         record = create_manifest(space.name, settings, dataset, weights.record if weights else None)
         run = RunDirectory.create(root, name, record, settings.space)
-        keep(weights, run)
+        keep_weights(weights, run)
     return run
 
 

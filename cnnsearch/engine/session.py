@@ -7,16 +7,16 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from cnnsearch.data import Dataset
-from cnnsearch.engine.disk_quota import MAX_DISK, Housekeeping
+from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display import Quiet
-from cnnsearch.engine.display.callback import Overview, Summary, Watcher
+from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.executors import Executor
-from cnnsearch.engine.initial_weights import pretrained_of
+from cnnsearch.engine.initial_weights import find_pretrained
 from cnnsearch.engine.placement import count_slots
 from cnnsearch.engine.run_data import compute_class_weights
 from cnnsearch.engine.settings import Settings
-from cnnsearch.engine.trial_plan import Assignment
+from cnnsearch.engine.trial_plan import TrialPlan
 from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import Draws, Store
@@ -65,13 +65,13 @@ class Session:
         settings: Settings,
         space: SearchSpace,
         dataset: Dataset,
-        watcher: Watcher | None,
+        callback: SearchCallback | None,
         executor: Executor,
         started: float,
     ) -> None:
         self._run, self._settings, self._dataset = run, settings, dataset
         self._space = fitted(space, dataset)
-        self._watcher = watcher or Quiet()
+        self._callback = callback or Quiet()
         self._executor, self._started = executor, started
 
     def search(self) -> SearchResult:
@@ -79,11 +79,11 @@ class Session:
         try:
             return self._search()
         finally:
-            self._watcher.stop()
+            self._callback.close()
 
     def _search(self) -> SearchResult:
         settings, run = self._settings, self._run
-        tracker = Tracker(run, settings.placement.mlflow_uri, on_message=self._watcher.note)
+        tracker = Tracker(run, settings.placement.mlflow_uri, on_message=self._callback.on_message)
         try:
             oracle = make_oracle(settings, self._space, run.db)
             self._begin()
@@ -95,7 +95,7 @@ class Session:
         tracker.notify()
         tracker.close(HURRY if reason == INTERRUPTED else PATIENCE)
         seconds = time.monotonic() - self._started
-        self._watcher.end(summarize(run, reason, oracle.draws, seconds))
+        self._callback.on_search_end(summarize(run, reason, oracle.draws, seconds))
         trials = tuple(run.db.trials())
         return SearchResult(run, reason, best_of(trials), trials, oracle.draws)
 
@@ -103,12 +103,12 @@ class Session:
         resumed = self._run.db.last("run_") is not None
         self._run.db.append("run_started", {"resumed": resumed, "environment": environment()})
         view = overview(self._run, self._settings, self._space, self._dataset)
-        self._watcher.begin(replace(view, workers=self._executor.free))
+        self._callback.on_search_begin(replace(view, workers=self._executor.free))
         for text in (unbalanced(self._settings, self._dataset),):
             if text:
-                self._watcher.note(text)
+                self._callback.on_message(text)
         for skipped in self._dataset.skipped:
-            self._watcher.note(f"Left out: {skipped}")
+            self._callback.on_message(f"Left out: {skipped}")
 
     def _drive(self, oracle: SearchOracle, tracker: Tracker) -> str:
         driver = Driver(
@@ -116,9 +116,9 @@ class Session:
             oracle,
             self._executor,
             self._assignment(),
-            self._watcher,
+            self._callback,
             tracker,
-            Housekeeping(
+            DiskQuota(
                 self._run,
                 self._settings.placement.max_disk or MAX_DISK,
                 promotes=find_strategy(self._settings.search.strategy).multi_fidelity,
@@ -132,17 +132,17 @@ class Session:
             tracker.close(HURRY)
             raise
 
-    def _assignment(self) -> Assignment:
+    def _assignment(self) -> TrialPlan:
         settings = self._settings
         limit = settings.search.max_time
-        return Assignment(
+        return TrialPlan(
             space=self._space,
             dataset=self._dataset,
             seed=settings.search.seed,
             epochs=settings.training.epochs,
             rungs=find_strategy(settings.search.strategy).multi_fidelity,
             deadline=None if limit is None else self._started + limit,
-            pretrained=pretrained_of(self._run),
+            pretrained=find_pretrained(self._run),
             objective=settings.training.objective,
             class_weights=compute_class_weights(settings, self._dataset),
             changes=settings.training.changes,
@@ -193,7 +193,7 @@ def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> SearchO
     )
 
 
-def rehearse(settings: Settings, space: SearchSpace, dataset: Dataset) -> None:
+def check_first_proposal(settings: Settings, space: SearchSpace, dataset: Dataset) -> None:
     """Draws the search's first candidate before anything of the run is written.
 
     Raises:

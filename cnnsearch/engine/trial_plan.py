@@ -15,7 +15,7 @@ from cnnsearch.training.messages import Pretrained, TrialTask
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedTrial:
     """One training that is decided beforehand."""
 
     candidate: Candidate
@@ -23,7 +23,7 @@ class Planned:
 
 
 @dataclass(frozen=True)
-class Assignment:
+class TrialPlan:
     """What stays the same throughout a search.
 
     Attributes:
@@ -50,7 +50,7 @@ class Assignment:
     objective: str = "accuracy"
     class_weights: tuple[float, ...] = ()
     changes: tuple[str, ...] = ()
-    plan: Mapping[str, Planned] | None = None
+    plan: Mapping[str, PlannedTrial] | None = None
 
     def candidate(self, proposal: Proposal) -> Candidate:
         """Returns what a proposal stands for."""
@@ -59,11 +59,11 @@ class Assignment:
         found = self.space.decode(proposal.values)
         return replace(found, recipe=found.recipe.changed(self.changes)) if self.changes else found
 
-    def seed_of(self, proposal: Proposal, candidate: Candidate) -> int:
+    def derive_seed(self, proposal: Proposal, candidate: Candidate) -> int:
         """Returns the seed of a trial."""
         if self.plan is not None:
             return self.plan[proposal.trial_id].seed
-        return seed_of(self.seed, candidate.fingerprint)
+        return derive_seed(self.seed, candidate.fingerprint)
 
     def epochs_of(self, proposal: Proposal, candidate: Candidate) -> int:
         """Returns the last epoch of a trial, counted from 1."""
@@ -82,7 +82,7 @@ class Assignment:
             recipe=candidate.recipe.model_copy(update={"epochs": epochs}),
             epochs=epochs,
             initial_epoch=proposal.initial_epoch,
-            seed=self.seed_of(proposal, candidate),
+            seed=self.derive_seed(proposal, candidate),
             dataset=self.dataset,
             directory=run.trial_dir(proposal.trial_id),
             continues=run.trial_dir(before) if before else None,
@@ -113,7 +113,7 @@ class Assignment:
         }
 
 
-def seed_of(seed: int, fingerprint: str) -> int:
+def derive_seed(seed: int, fingerprint: str) -> int:
     """Returns the seed of one candidate's training: it depends on nothing but these two."""
     digest = hashlib.sha256(f"{seed}/{fingerprint}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling
 from cnnsearch.architecture.cost import count
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.grid import GridSearch
 from cnnsearch.report import leaderboard
@@ -87,7 +87,7 @@ def search_scaling(
     name: str,
     runs: Path,
     step: float = 0.1,
-    watcher: Watcher | None = None,
+    callback: SearchCallback | None = None,
     **options: Any,
 ) -> list[Tried]:
     """Trains ``baseline`` scaled by every proportion of the grid, as a run of its own.
@@ -98,7 +98,7 @@ def search_scaling(
         name: of the run; the same name again goes on with it.
         runs: the folder that holds all runs.
         step: of the grid.
-        watcher: is told what happens.
+        callback: is told what happens.
         **options: more for :func:`cnnsearch.search`: epochs, seed, workers …
 
     Returns:
@@ -116,7 +116,7 @@ def search_scaling(
     space = scaling_space(baseline, choices)
     result = search(
         space, data, strategy=GridSearch.name, trials=len(choices), name=name, runs=runs,
-        watcher=watcher, **options,
+        callback=callback, **options,
     )  # fmt: skip
     return ranked(baseline.architecture, space, choices, result.trials)
 

@@ -170,8 +170,10 @@ def test_a_resumed_search_remembers_the_best_so_far(tmp_path: Path) -> None:
     trial = RunDirectory.open(tmp_path / "runs", "r").db.trials()[0]
     text = io.StringIO()
     lines = Plain(Console(file=text, width=200))
-    lines.begin(Overview("r", "tiny", "digits", 9, 3, "random", 2, 1, "", 1, 0.75, None, "CPU", 1))
-    lines.ended(trial)
+    lines.on_search_begin(
+        Overview("r", "tiny", "digits", 9, 3, "random", 2, 1, "", 1, 0.75, None, "CPU", 1)
+    )
+    lines.on_trial_end(trial)
     assert "val 50.00%  best 75.00%" in text.getvalue()
 
 

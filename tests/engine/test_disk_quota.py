@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from cnnsearch.engine.disk_quota import RESERVE, Housekeeping
+from cnnsearch.engine.disk_quota import RESERVE, DiskQuota
 from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.training import checkpoint
@@ -38,7 +38,7 @@ def left(run: RunDirectory) -> set[str]:
 
 def test_states_that_nothing_goes_on_with_are_removed(tmp_path: Path) -> None:
     run = run_with(tmp_path, {"a": 0.5, "b": None}, running=("c",))
-    Housekeeping(run, 10**9, promotes=False).tidy()
+    DiskQuota(run, 10**9, promotes=False).tidy()
     assert left(run) == {"a/best.npz", "b/best.npz", "c/best.npz", "c/state.npz"}
 
 
@@ -47,7 +47,7 @@ def test_what_a_killed_process_left_half_written_is_swept(tmp_path: Path) -> Non
     half = [run.trial_dir(trial) / "state.npz.77.tmp" for trial in ("a", "c")]
     for path in half:
         path.write_bytes(b"PK")
-    Housekeeping(run).tidy()
+    DiskQuota(run).tidy()
     assert [path.exists() for path in half] == [False, True]  # the one that runs may be writing
     checkpoint.sweep(run.trial_dir("c"))
     assert not half[1].exists()
@@ -55,18 +55,18 @@ def test_what_a_killed_process_left_half_written_is_swept(tmp_path: Path) -> Non
 
 def test_without_a_limit_nothing_that_may_be_promoted_goes(tmp_path: Path) -> None:
     run = run_with(tmp_path, {"a": 0.5, "b": 0.7})
-    Housekeeping(run).tidy()
+    DiskQuota(run).tidy()
     assert len(left(run)) == 4
 
 
 def test_the_worst_go_first_states_before_weights(tmp_path: Path) -> None:
     run = run_with(tmp_path, {"a": 0.5, "b": 0.9, "c": 0.7, "d": None}, running=("e",))
-    Housekeeping(run, 18 * KB).tidy()  # of 25: two states too many
+    DiskQuota(run, 18 * KB).tidy()  # of 25: two states too many
     assert left(run) == {
         *("a/best.npz", "b/best.npz", "b/state.npz", "c/best.npz", "c/state.npz", "d/best.npz"),
         *("e/best.npz", "e/state.npz"),
     }
-    Housekeeping(run, 8 * KB).tidy()  # the other states, and the weights of the one that failed
+    DiskQuota(run, 8 * KB).tidy()  # the other states, and the weights of the one that failed
     assert left(run) == {
         *("a/best.npz", "b/best.npz", "c/best.npz", "e/best.npz", "e/state.npz"),
     }
@@ -74,14 +74,14 @@ def test_the_worst_go_first_states_before_weights(tmp_path: Path) -> None:
 
 def test_the_best_weights_and_what_runs_are_never_touched(tmp_path: Path) -> None:
     run = run_with(tmp_path, {"a": 0.5, "b": 0.9}, running=("e",))
-    Housekeeping(run, 1).tidy()
+    DiskQuota(run, 1).tidy()
     assert left(run) == {"b/best.npz", "e/best.npz", "e/state.npz"}
 
 
 def test_a_disk_without_room_for_the_journal_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    keeper = Housekeeping(run_with(tmp_path, {}))
+    keeper = DiskQuota(run_with(tmp_path, {}))
     assert keeper.full() == ""
     usage = type("Usage", (), {"free": RESERVE - 1})
     monkeypatch.setattr("cnnsearch.engine.disk_quota.shutil.disk_usage", lambda path: usage)

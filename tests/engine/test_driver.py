@@ -14,7 +14,7 @@ import pytest
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.driver import Driver
-from cnnsearch.engine.trial_plan import Assignment
+from cnnsearch.engine.trial_plan import TrialPlan
 from cnnsearch.errors import BudgetError, RunError
 from cnnsearch.oracles import STRATEGIES, create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
@@ -120,7 +120,7 @@ class Search:
             )
             tracker: Any = SimpleNamespace(notify=lambda: None)
             dataset: Any = SimpleNamespace(train=SimpleNamespace(count=500))
-            assignment = Assignment(
+            assignment = TrialPlan(
                 space, dataset, self.seed, None, find_strategy(self.strategy).multi_fidelity
             )
             driver = Driver(run, oracle, executor, assignment, Quiet(), tracker)

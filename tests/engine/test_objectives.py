@@ -89,7 +89,7 @@ def test_a_search_ranks_by_its_objective(
     result = search(
         space_file(tmp_path), f"npz:{file}", trials=2, strategy="random", workers=0,
         runs=tmp_path / "runs", name="r", objective="balanced_accuracy",
-        class_weights="balanced", watcher=Plain(Console(soft_wrap=True)),
+        class_weights="balanced", callback=Plain(Console(soft_wrap=True)),
     )  # fmt: skip
     for trial in result.trials:
         assert trial.score == trial.metrics["val_balanced_accuracy"]

@@ -38,7 +38,7 @@ from cnnsearch.engine.executors import (
     TrialTask,
     child,
 )
-from cnnsearch.engine.trial_plan import Assignment
+from cnnsearch.engine.trial_plan import TrialPlan
 from cnnsearch.oracles import STRATEGIES, create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.runs.directory import RunDirectory
@@ -65,7 +65,7 @@ class ResourceExhaustedError(Exception):
     """What TensorFlow raises when a device has no memory left, by name and text."""
 
 
-def main_of_trial(pipe: Connection, orders: child.Orders, *, share: float, seed: int) -> None:
+def main_of_trial(pipe: Connection, orders: child.ChildTask, *, share: float, seed: int) -> None:
     """Runs in a trial's own process, in place of ``child.main``."""
     child.run_trial = partial(faulty, share=share, seed=seed)
     child._prepare = lambda orders: None  # no backend is needed
@@ -167,7 +167,7 @@ def search(root: Path, strategy: str, trials: int | None, share: float, seed: in
     )  # fmt: skip
     data: Any = SimpleNamespace(train=SimpleNamespace(count=500))
     tracker: Any = SimpleNamespace(notify=lambda: None)
-    assignment = Assignment(space, data, seed, None, find_strategy(strategy).multi_fidelity)
+    assignment = TrialPlan(space, data, seed, None, find_strategy(strategy).multi_fidelity)
     target = partial(main_of_trial, share=share, seed=seed)
     executor = ProcessExecutor(2, timeout=TIMEOUT, target=target)
     since = time.monotonic()

@@ -14,11 +14,11 @@ import pytest
 from cnnsearch.engine.initial_weights import (
     FILE,
     check_same_weights,
-    check_weights,
-    network_of,
-    pretrained_of,
-    resized,
-    starting_space,
+    check_weights_file,
+    find_network_name,
+    find_pretrained,
+    prepare_space,
+    resize_space,
 )
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import check_same_settings, read_pixel_statistics, read_settings
@@ -177,13 +177,13 @@ def test_the_run_keeps_to_its_weights(run: RunDirectory, saved: Path, tmp_path: 
 
 
 def test_a_run_without_its_weights_is_told(run: RunDirectory) -> None:
-    before = pretrained_of(run)
+    before = find_pretrained(run)
     assert before is not None
     assert before.freeze
     away = (run.path / FILE).rename(run.path / "elsewhere.npz")
     try:
         with pytest.raises(RunError, match=r"pretrained\.npz is gone"):
-            pretrained_of(run)
+            find_pretrained(run)
     finally:
         away.rename(run.path / FILE)
 
@@ -269,26 +269,26 @@ def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", [n.name for n in published() if n.keras_applications])
 def test_every_application_is_told_by_its_wiring(name: str) -> None:
     space = SearchSpace.load(name)
-    assert network_of(space) == name
-    styled = starting_space(space, Settings.create(space.text, name, weights="imagenet"))
+    assert find_network_name(space) == name
+    styled = prepare_space(space, Settings.create(space.text, name, weights="imagenet"))
     assert styled.first().architecture.fingerprint == application_architecture(name).fingerprint
-    assert network_of(styled) == name
+    assert find_network_name(styled) == name
 
 
 def test_only_published_networks_have_weights() -> None:
     with pytest.raises(SpaceError, match=r"no weights for 'resnet-18', did you mean .*it has vgg"):
-        network_of(SearchSpace.load("resnet-18"))
+        find_network_name(SearchSpace.load("resnet-18"))
     with pytest.raises(SpaceError, match=r"'residual' leaves .* open, but trained weights"):
-        network_of(SearchSpace.load("residual"))
+        find_network_name(SearchSpace.load("residual"))
     text = published_files()[NETWORK].read_text("utf-8")
     with pytest.raises(SpaceError, match="no weights for"):
-        network_of(SearchSpace.from_text(re.sub("filters: 8", "filters: 16", text)))
+        find_network_name(SearchSpace.from_text(re.sub("filters: 8", "filters: 16", text)))
 
 
 def test_images_of_another_size() -> None:
-    assert resized(SearchSpace.load("efficientnet"), (96, 64)).input == (96, 64, 3)
+    assert resize_space(SearchSpace.load("efficientnet"), (96, 64)).input == (96, 64, 3)
     with pytest.raises(SpaceError, match=r"--image 16x16: vgg-11\.yaml: no candidate can be"):
-        resized(SearchSpace.load("vgg-11"), (16, 16))
+        resize_space(SearchSpace.load("vgg-11"), (16, 16))
 
 
 @pytest.mark.parametrize(
@@ -302,7 +302,7 @@ def test_images_of_another_size() -> None:
 def test_a_space_that_chooses_sizes_is_not_resized(changed: str, said: str) -> None:
     space = SearchSpace.from_text(f"{changed}\nclasses: 3\nstages: [{{block: basic, width: 8}}]")
     with pytest.raises(SpaceError, match=f"--image: .*{said}"):
-        resized(space, (32, 32))
+        resize_space(space, (32, 32))
 
 
 def test_what_is_asked_is_checked_first(tmp_path: Path) -> None:
@@ -313,8 +313,8 @@ def test_what_is_asked_is_checked_first(tmp_path: Path) -> None:
         base.replace(image="big")
     (tmp_path / "mine.weights.h5").touch()
     with pytest.raises(DataError, match=r"no such file, did you mean 'mine\.weights\.h5'"):
-        check_weights(base.replace(weights=str(tmp_path / "mine.weight.h5")))
-    check_weights(base.replace(weights="imagenet"))
+        check_weights_file(base.replace(weights=str(tmp_path / "mine.weight.h5")))
+    check_weights_file(base.replace(weights="imagenet"))
 
 
 @pytest.mark.parametrize(
@@ -336,10 +336,10 @@ def test_what_is_trained_does_not_contradict_itself(
     space = SearchSpace.from_text(text, "s.yaml")
     settings = Settings.create(text, "s.yaml", **asked)
     if said is None:
-        assert starting_space(space, settings) is space
+        assert prepare_space(space, settings) is space
         return
     with pytest.raises(SpaceError, match=re.escape(said)):
-        starting_space(space, settings)
+        prepare_space(space, settings)
 
 
 def test_a_run_of_before_knows_no_weights(run: RunDirectory) -> None:

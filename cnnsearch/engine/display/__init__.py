@@ -1,13 +1,13 @@
 """What a person, a log file or a program sees of a search."""
 
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.display.lines import JsonLines, Plain, Quiet
 from cnnsearch.engine.display.text import closing, headline, trial_data
 
-__all__ = ["JsonLines", "Plain", "Quiet", "choose", "closing", "headline", "trial_data"]
+__all__ = ["JsonLines", "Plain", "Quiet", "closing", "create_display", "headline", "trial_data"]
 
 
-def choose(mode: str) -> Watcher:
+def create_display(mode: str) -> SearchCallback:
     """Returns the display of a mode: ``auto``, ``live``, ``plain``, ``json`` or ``quiet``."""
     if mode == "quiet":
         return Quiet()

@@ -75,29 +75,29 @@ class Summary:
     measured: str = "val accuracy"
 
 
-class Watcher(Protocol):
+class SearchCallback(Protocol):
     """Is told what happens, in the driver's thread; must not take long."""
 
-    def begin(self, overview: Overview) -> None:
+    def on_search_begin(self, overview: Overview) -> None:
         """The search begins, or goes on."""
 
-    def started(self, trial: TrialRecord) -> None:
+    def on_trial_begin(self, trial: TrialRecord) -> None:
         """A candidate starts to train."""
 
-    def epoch(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
+    def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
         """A candidate has finished epoch number ``epoch``, from 1."""
 
-    def ended(self, trial: TrialRecord) -> None:
+    def on_trial_end(self, trial: TrialRecord) -> None:
         """A candidate has ended, with a score or without."""
 
-    def tick(self) -> None:
+    def on_tick(self) -> None:
         """Time has passed."""
 
-    def note(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         """Something worth knowing happened beside the search."""
 
-    def end(self, summary: Summary) -> None:
+    def on_search_end(self, summary: Summary) -> None:
         """The search is over."""
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """The session is over, well or badly: always the last call."""

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 class Quiet:
     """Shows nothing."""
 
-    def begin(self, overview: Overview) -> None: ...
-    def started(self, trial: TrialRecord) -> None: ...
-    def epoch(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None: ...
-    def ended(self, trial: TrialRecord) -> None: ...
-    def tick(self) -> None: ...
-    def note(self, text: str) -> None: ...
-    def end(self, summary: Summary) -> None: ...
-    def stop(self) -> None: ...
+    def on_search_begin(self, overview: Overview) -> None: ...
+    def on_trial_begin(self, trial: TrialRecord) -> None: ...
+    def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None: ...
+    def on_trial_end(self, trial: TrialRecord) -> None: ...
+    def on_tick(self) -> None: ...
+    def on_message(self, text: str) -> None: ...
+    def on_search_end(self, summary: Summary) -> None: ...
+    def close(self) -> None: ...
 
 
 class JsonLines(Quiet):
@@ -35,22 +35,22 @@ class JsonLines(Quiet):
     def _say(self, kind: str, **data: Any) -> None:
         print(json.dumps({"event": kind, **data}), file=self._stream, flush=True)
 
-    def begin(self, overview: Overview) -> None:
+    def on_search_begin(self, overview: Overview) -> None:
         self._say("begin", **asdict(overview))
 
-    def started(self, trial: TrialRecord) -> None:
+    def on_trial_begin(self, trial: TrialRecord) -> None:
         self._say("started", **trial_data(trial))
 
-    def epoch(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
+    def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
         self._say("epoch", id=trial.id, epoch=epoch, **metrics)
 
-    def ended(self, trial: TrialRecord) -> None:
+    def on_trial_end(self, trial: TrialRecord) -> None:
         self._say("ended", **trial_data(trial))
 
-    def note(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         self._say("note", text=text)
 
-    def end(self, summary: Summary) -> None:
+    def on_search_end(self, summary: Summary) -> None:
         best = trial_data(summary.best) if summary.best else None
         self._say("end", **{**vars(summary), "draws": asdict(summary.draws), "best": best})
 
@@ -64,18 +64,18 @@ class Plain(Quiet):
         self._best = 0.0
         self._measured = "val accuracy"
 
-    def begin(self, overview: Overview) -> None:
+    def on_search_begin(self, overview: Overview) -> None:
         self._measured = overview.measured
         self._trials, self._best = overview.trials, overview.best or 0.0
         self._console.print(headline(overview))
 
-    def ended(self, trial: TrialRecord) -> None:
+    def on_trial_end(self, trial: TrialRecord) -> None:
         self._best = max(self._best, trial.score or 0.0)
         line = trial_line(trial, self._trials, self._best, self._measured)
         self._console.print(line, highlight=False)
 
-    def note(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         self._console.print(text, highlight=False)
 
-    def end(self, summary: Summary) -> None:
+    def on_search_end(self, summary: Summary) -> None:
         self._console.print(closing(summary), highlight=False)

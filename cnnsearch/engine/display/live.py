@@ -34,22 +34,22 @@ class Live(Plain):
 
         return RichLive(console=self._console, refresh_per_second=4, transient=False)
 
-    def begin(self, overview: Overview) -> None:
+    def on_search_begin(self, overview: Overview) -> None:
         """A table of its own: a final training follows its random search."""
-        super().begin(overview)
+        super().on_search_begin(overview)
         self._overview, self._since = overview, time.monotonic()
         self._rows.clear()
         self._ended = 0
         self._live = self._new()
         self._live.start()
 
-    def started(self, trial: TrialRecord) -> None:
+    def on_trial_begin(self, trial: TrialRecord) -> None:
         self._put(trial, trial.initial_epoch, None)
 
-    def epoch(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
+    def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
         self._put(trial, epoch, metrics.get("val_accuracy", metrics.get("accuracy")))
 
-    def ended(self, trial: TrialRecord) -> None:
+    def on_trial_end(self, trial: TrialRecord) -> None:
         self._ended += 1
         self._best = max(self._best, trial.score or 0.0)
         row = self._rows.get(trial.id)
@@ -59,20 +59,20 @@ class Live(Plain):
         self._rows[trial.id] = (trial, epoch, accuracy)
         while len(self._rows) > ROWS:
             self._rows.popitem(last=False)
-        self.tick()
+        self.on_tick()
 
-    def tick(self) -> None:
+    def on_tick(self) -> None:
         if self._live.is_started:
             self._live.update(self._table())
 
-    def note(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         self._live.console.print(text, highlight=False)
 
-    def end(self, summary: Summary) -> None:
-        self.stop()
-        super().end(summary)
+    def on_search_end(self, summary: Summary) -> None:
+        self.close()
+        super().on_search_end(summary)
 
-    def stop(self) -> None:
+    def close(self) -> None:
         """Leaves the table as it stands."""
         if self._live.is_started:
             self._live.update(self._table(), refresh=True)

@@ -14,7 +14,7 @@ from cnnsearch.training.trial import LOG, outcome_of, run_trial
 
 
 @dataclass(frozen=True)
-class Orders:
+class ChildTask:
     """What a trial's process is told.
 
     Attributes:
@@ -32,7 +32,7 @@ class Orders:
     gpu: str | None = None
 
 
-def main(pipe: Connection, orders: Orders) -> None:
+def main(pipe: Connection, orders: ChildTask) -> None:
     """Runs a trial and sends its events; never returns.
 
     Args:
@@ -51,7 +51,7 @@ def main(pipe: Connection, orders: Orders) -> None:
     os._exit(0)  # nothing to tidy up; the frameworks' own teardown takes long and may hang
 
 
-def _send_all(pipe: Connection, orders: Orders) -> None:
+def _send_all(pipe: Connection, orders: ChildTask) -> None:
     try:
         task: TrialTask = pickle.loads(orders.task)
         _prepare(orders)
@@ -63,7 +63,7 @@ def _send_all(pipe: Connection, orders: Orders) -> None:
         pipe.send(event)
 
 
-def _prepare(orders: Orders) -> None:
+def _prepare(orders: ChildTask) -> None:
     from cnnsearch.utils.hardware import limit_threads, use_gpu
 
     if orders.gpu is not None:

@@ -17,13 +17,13 @@ from types import ModuleType
 from typing import Any
 
 from cnnsearch.engine.executors import child
-from cnnsearch.engine.executors.child import Orders
+from cnnsearch.engine.executors.child import ChildTask
 from cnnsearch.engine.options import StartMethod
 from cnnsearch.errors import RunError
 from cnnsearch.training.messages import Event, Failed, TrialEnd, TrialTask, Waiting
 from cnnsearch.utils.hardware import cores, oom_kills
 
-Target = Callable[[Connection, Orders], None]
+Target = Callable[[Connection, ChildTask], None]
 
 GRACE = 10.0
 """Seconds that a process has to end after its last message, or after it was killed."""
@@ -99,11 +99,11 @@ class ProcessExecutor:
         if not self.free:
             raise RuntimeError("no slot is free")
         gpu, kills = self._free_gpu(), oom_kills()
-        orders = Orders(task.trial_id, task.directory, pickle.dumps(task), self._threads, gpu)
+        orders = ChildTask(task.trial_id, task.directory, pickle.dumps(task), self._threads, gpu)
         process, pipe = self._started(orders)
         self._running[pipe] = _Running(task.trial_id, process, pipe, self._deadline(), gpu, kills)
 
-    def _started(self, orders: Orders) -> tuple[BaseProcess, Connection]:
+    def _started(self, orders: ChildTask) -> tuple[BaseProcess, Connection]:
         """Starts a trial's process; the fork server may have been killed, and is made anew then."""
         for attempt in range(1, STARTS + 1):
             ours, theirs = self._context.Pipe()

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnsearch.engine.trial_plan import Planned, seed_of
+from cnnsearch.engine.trial_plan import PlannedTrial, derive_seed
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.lookup import parse_image
@@ -81,9 +81,9 @@ class Training:
         return f"{self.sampled.number:04d}-{self.variant.slug}"
 
     @property
-    def planned(self) -> Planned:
+    def planned(self) -> PlannedTrial:
         """The candidate and the seed as the driver takes them."""
-        return Planned(self.variant.apply(self.sampled.candidate), self.seed)
+        return PlannedTrial(self.variant.apply(self.sampled.candidate), self.seed)
 
     def to_proposal(self, number: int) -> Proposal:
         """Returns the training as a proposal; ``number`` is its place in the run."""
@@ -193,7 +193,7 @@ def plan_trainings(
         for variant in variants:
             if variant.label != AGAIN or one.number <= repeat:
                 text = f"{one.candidate.fingerprint}/{variant.slug}"
-                yield Training(one, variant, seed_of(seed, text))
+                yield Training(one, variant, derive_seed(seed, text))
 
 
 def list_open_proposals(

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 
 from cnnsearch.data import Dataset
 from cnnsearch.engine.display import Quiet
-from cnnsearch.engine.display.callback import Overview, Watcher
+from cnnsearch.engine.display.callback import Overview, SearchCallback
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.placement import count_slots
 from cnnsearch.engine.session import fitted
 from cnnsearch.engine.settings import Settings
-from cnnsearch.engine.trial_plan import Assignment
+from cnnsearch.engine.trial_plan import TrialPlan
 from cnnsearch.oracles.fixed_list import FixedList
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
@@ -29,7 +29,7 @@ class Session:
         space: that its candidates are of.
         dataset: gives the data that a way to train sees.
         executor: trains.
-        watcher: is told what happens; None: nobody is.
+        callback: is told what happens; None: nobody is.
     """
 
     def __init__(
@@ -39,20 +39,22 @@ class Session:
         space: SearchSpace,
         dataset: Callable[[Variant], Dataset],
         executor: Executor,
-        watcher: Watcher | None,
+        callback: SearchCallback | None,
     ) -> None:
         self._run, self._settings, self._space = run, settings, space
         self._dataset, self._executor = dataset, executor
-        self._watcher: Watcher = watcher or Quiet()
+        self._callback: SearchCallback = callback or Quiet()
 
     def train(self, planned: Sequence[Training]) -> str:
         """Trains what is not done yet; returns ``trials`` or ``interrupted``."""
         run = self._run
         known = {trial.id: trial for trial in run.db.trials()}
         left = {one.trial_id: one for one in list_open_proposals(planned, known, run.name)}
-        tracker = Tracker(run, self._settings.placement.mlflow_uri, on_message=self._watcher.note)
+        tracker = Tracker(
+            run, self._settings.placement.mlflow_uri, on_message=self._callback.on_message
+        )
         run.db.append("run_started", {"resumed": bool(known), "environment": environment()})
-        self._watcher.begin(self._overview(planned, len(planned) - len(left)))
+        self._callback.on_search_begin(self._overview(planned, len(planned) - len(left)))
         tracker.start()
         reason = "error"
         try:
@@ -65,7 +67,7 @@ class Session:
             run.db.append("run_ended", {"reason": reason})
             tracker.notify()
             tracker.close()
-            self._watcher.stop()
+            self._callback.close()
         return reason
 
     def _passes(
@@ -79,7 +81,7 @@ class Session:
                 continue
             oracle = FixedList(left[one.trial_id] for one in todo)
             driver = Driver(
-                self._run, oracle, self._executor, self._assignment(todo), self._watcher,
+                self._run, oracle, self._executor, self._assignment(todo), self._callback,
                 tracker,
             )  # fmt: skip
             reason = driver.search()
@@ -87,9 +89,9 @@ class Session:
                 break
         return reason
 
-    def _assignment(self, todo: Sequence[Training]) -> Assignment:
+    def _assignment(self, todo: Sequence[Training]) -> TrialPlan:
         dataset = self._dataset(todo[0].variant)
-        return Assignment(
+        return TrialPlan(
             space=fitted(self._space, dataset),
             dataset=dataset,
             seed=self._settings.search.seed,

@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from cnnsearch.data import Dataset
 from cnnsearch.data.views import take_share
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.executors import Executor
-from cnnsearch.engine.initial_weights import resized
+from cnnsearch.engine.initial_weights import resize_space
 from cnnsearch.engine.placement import find_gpus, make_executor
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import check_same_data, check_same_settings, create_manifest
@@ -72,7 +72,7 @@ def fidelity(
     data_dir: str | None = None,
     mlflow_uri: str | None = None,
     trial_timeout: str | float | None = None,
-    watcher: Watcher | None = None,
+    callback: SearchCallback | None = None,
 ) -> FidelityReport:
     """Trains a sample of a space's candidates short and long and compares the rankings.
 
@@ -102,7 +102,7 @@ def fidelity(
         data_dir: where TensorFlow Datasets keeps what it prepared.
         mlflow_uri: where MLflow tracks; None: an SQLite store in ``runs``.
         trial_timeout: how long one training may take.
-        watcher: is told what happens; None: nobody is.
+        callback: is told what happens; None: nobody is.
 
     Returns:
         What was found; of an interrupted study, what can be told by then.
@@ -131,7 +131,7 @@ def fidelity(
     study.check(repeat)
     root = Path(runs)
     chosen = free_name(root, f"{loaded.name}-fidelity") if name is None else name
-    return study.run(root, chosen, repeat, None if plot is None else Path(plot), watcher)
+    return study.run(root, chosen, repeat, None if plot is None else Path(plot), callback)
 
 
 def _ways(
@@ -182,11 +182,11 @@ class Study:
         first = self.space.first()
         for way in self.ways:
             if way.image is not None:
-                resized(self.space, way.image)
+                resize_space(self.space, way.image)
             way.apply(first)
 
     def run(
-        self, root: Path, name: str, repeat: int, plot: Path | None, watcher: Watcher | None
+        self, root: Path, name: str, repeat: int, plot: Path | None, callback: SearchCallback | None
     ) -> FidelityReport:
         """Makes or reopens the run, trains what is missing, and compares."""
         settings = self.settings
@@ -203,7 +203,7 @@ class Study:
         planned = list(plan_trainings(drawn, self.ways, settings.search.seed, repeat))
         with closing(run), run.lock():
             check_same_data(run, dataset)
-            session = self._session(run, dataset, executor, watcher)
+            session = self._session(run, dataset, executor, callback)
             reason = session.train(planned)
             return self._report(run, reason, plot, planned)
 
@@ -212,11 +212,11 @@ class Study:
         return RunDirectory.create(root, name, {**record, "kind": KIND}, self.space.text)
 
     def _session(
-        self, run: RunDirectory, data: Dataset, executor: Executor, watcher: Watcher | None
+        self, run: RunDirectory, data: Dataset, executor: Executor, callback: SearchCallback | None
     ) -> "Session":
         from cnnsearch.studies.fidelity.session import Session
 
-        return Session(run, self.settings, self.space, self._dataset(data, run), executor, watcher)
+        return Session(run, self.settings, self.space, self._dataset(data, run), executor, callback)
 
     def _dataset(self, full: Dataset, run: RunDirectory) -> Any:
         """Returns what gives the data set that a way of training sees."""

@@ -30,18 +30,18 @@ class ProgressLines(Quiet):
         self._total, self._before, self._done = 0, 0, 0
         self._since = time.monotonic()
 
-    def begin(self, overview: Overview) -> None:
+    def on_search_begin(self, overview: Overview) -> None:
         self._total, self._before = overview.trials or 0, overview.finished
         self._since = time.monotonic()
-        self.note(
+        self.on_message(
             f"Fidelity of {overview.space} on {overview.data} ({overview.images:,} training "
             f"images): {many(self._total, 'training')}, the longest of "
             f"{many(overview.epochs, 'epoch')}, on {overview.device}. Run {overview.run}."
         )
         if self._before:
-            self.note(f"Resumed after {many(self._before, 'finished training')}.")
+            self.on_message(f"Resumed after {many(self._before, 'finished training')}.")
 
-    def ended(self, trial: TrialRecord) -> None:
+    def on_trial_end(self, trial: TrialRecord) -> None:
         self._done += 1
         number = self._before + self._done
         what = f"{trial.values.get(TRAINED, ''):<12}  {short_amount(trial.macs):>6} MACs"
@@ -49,9 +49,9 @@ class ProgressLines(Quiet):
         took = short_time(trial.seconds or 0.0)
         left = (time.monotonic() - self._since) / self._done * (self._total - number)
         line = f"{number:>3}/{self._total}  {trial.id:<14}  {what}  {trial.family:<18}  {score}"
-        self.note(f"{line}  {took:>8}  about {short_time(left)} left")
+        self.on_message(f"{line}  {took:>8}  about {short_time(left)} left")
 
-    def note(self, text: str) -> None:
+    def on_message(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
 
 

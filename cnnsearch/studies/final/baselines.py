@@ -5,7 +5,7 @@ from typing import Final
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.placement import count_slots
 from cnnsearch.engine.run_manifest import read_settings
 from cnnsearch.engine.search import run_search
@@ -45,7 +45,7 @@ class Beside:
 
 def of_search(
     asked: str | None, search: RunDirectory, space: SearchSpace, winner: Entrant, data: Dataset,
-    watcher: Watcher,
+    callback: SearchCallback,
 ) -> Beside:  # fmt: skip
     """Returns the references of a search's winner; trains the random candidates.
 
@@ -55,7 +55,7 @@ def of_search(
         space: of the search.
         winner: gives recipe, size of images and MACs.
         data: of the final training.
-        watcher: is told what it costs.
+        callback: is told what it costs.
 
     Raises:
         CnnsearchError: one was asked for that there cannot be.
@@ -68,14 +68,14 @@ def of_search(
         if search.manifest["settings"]["strategy"] == RandomSearch.name:
             notes.append("The search was itself a random one: no other is compared with it.")
         else:
-            found.append(_random(search, space, winner, data, watcher))
+            found.append(_random(search, space, winner, data, callback))
     if asked in (None, "all", "published"):
         found.append(_published(winner, data))
     return Beside(tuple(found), tuple(notes))
 
 
 def of_file(
-    asked: str | None, which: str, winner: Entrant, data: Dataset, watcher: Watcher
+    asked: str | None, which: str, winner: Entrant, data: Dataset, callback: SearchCallback
 ) -> Beside:
     """Returns the references of a network that is no search's.
 
@@ -104,16 +104,20 @@ def _published(winner: Entrant, data: Dataset) -> Entrant:
 
 
 def _random(
-    search: RunDirectory, space: SearchSpace, winner: Entrant, data: Dataset, watcher: Watcher
+    search: RunDirectory,
+    space: SearchSpace,
+    winner: Entrant,
+    data: Dataset,
+    callback: SearchCallback,
 ) -> Entrant:
     """The best of a random search of the same size, settings and splits, with another seed."""
     name = f"{search.name}-random"
     before = read_settings(search)
     settings = as_random(before, search.db.trials())
-    watcher.note(_cost(settings, search.db.trials(), name))
-    done = run_search(settings, space, search.path.parent, name, watcher)
+    callback.on_message(_cost(settings, search.db.trials(), name))
+    done = run_search(settings, space, search.path.parent, name, callback)
     if done.reason == INTERRUPTED:
-        watcher.note("The same command goes on; --references published does without.")
+        callback.on_message("The same command goes on; --references published does without.")
         raise KeyboardInterrupt
     best = best_of(done.trials)
     if best is None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.placement import find_gpus
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import check_same_data, read_settings
@@ -69,20 +69,20 @@ class Request:
         return FinalPlan(**options, entrants=tuple(entrants), notes=tuple(notes))
 
 
-def prepared(request: Request, name: str, watcher: Watcher) -> RunDirectory:
+def prepared(request: Request, name: str, callback: SearchCallback) -> RunDirectory:
     """Finds the winners, has the random search done, and makes the run.
 
     Args:
         request: located: with its search, or the name of a network.
         name: of the run to make.
-        watcher: is told.
+        callback: is told.
 
     Raises:
         CnnsearchError: there is no such search, trial or network, or it does not fit the data.
         KeyboardInterrupt: the random search was interrupted.
     """
     if request.run is None:
-        return _of_file(request, name, watcher)
+        return _of_file(request, name, callback)
     with closing(RunDirectory.open(request.root, request.run)) as search:
         _check_search(search)
         before = read_settings(search)
@@ -97,7 +97,7 @@ def prepared(request: Request, name: str, watcher: Watcher) -> RunDirectory:
             Entrant.create(WINNER, f"{search.name}:{t.id}", _candidate(t, data, request, epochs))
             for t in trials
         ]
-        beside = of_search(request.references, search, space, entrants[0], data, watcher)
+        beside = of_search(request.references, search, space, entrants[0], data, callback)
         plan = request.plan(epochs, [*entrants, *beside.entrants], beside.notes)
         return create(request.root, name, settings, data, plan, search)
 
@@ -109,7 +109,7 @@ def _check_search(run: RunDirectory) -> None:
         raise RunError(f"--run {run.name}: is {what}; name the search whose winners are meant")
 
 
-def _of_file(request: Request, name: str, watcher: Watcher) -> RunDirectory:
+def _of_file(request: Request, name: str, callback: SearchCallback) -> RunDirectory:
     found = find_candidate(request.which, request.root)
     space = SearchSpace.load(request.which)
     settings = _settings(
@@ -121,7 +121,7 @@ def _of_file(request: Request, name: str, watcher: Watcher) -> RunDirectory:
     title = found.architecture.name or Path(request.which).stem
     candidate = fit_candidate(Candidate(found.architecture, recipe), data)
     entrant = Entrant.create(WINNER, title, candidate)
-    beside = of_file(request.references, request.which, entrant, data, watcher)
+    beside = of_file(request.references, request.which, entrant, data, callback)
     plan = request.plan(epochs, [entrant, *beside.entrants], beside.notes)
     return create(request.root, name, settings, data, plan)
 

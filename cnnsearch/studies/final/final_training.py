@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnsearch.data import save_source
 from cnnsearch.engine.display import Quiet
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.search import RUNS, free_name
 from cnnsearch.errors import CnnsearchError, RunError, nearest
 from cnnsearch.runs.directory import RunDirectory, list_runs
@@ -34,7 +34,7 @@ def train_final(
     name: str | None = None,
     runs: str | Path = RUNS,
     max_time: str | float | None = None,
-    watcher: Watcher | None = None,
+    callback: SearchCallback | None = None,
     **placement: Any,
 ) -> FinalResult:
     """Trains the winners of a search in full and judges them once on the untouched test split.
@@ -61,7 +61,7 @@ def train_final(
         runs: the folder that holds all runs.
         max_time: how long this session may train; what is finished then is evaluated, and the same
             call goes on with the rest. None: as long as it takes.
-        watcher: is told what happens.
+        callback: is told what happens.
         **placement: settings of :class:`~cnnsearch.engine.options.Placement`; None: as in the
             search, except for ``trial_timeout``, which has no default.
 
@@ -92,11 +92,11 @@ def train_final(
     base = f"{request.run or Path(request.which).stem}-final"
     chosen = name or free_name(root, base)
     if not RunDirectory.exists(root, chosen):
-        made = prepared(request, chosen, watcher or Quiet())
-        return run_final(made, watcher, seconds=seconds)
+        made = prepared(request, chosen, callback or Quiet())
+        return run_final(made, callback, seconds=seconds)
     opened = RunDirectory.open(root, chosen)
     request.options.check_same(opened)
-    return run_final(opened, watcher, seconds, **placement)
+    return run_final(opened, callback, seconds, **placement)
 
 
 def _check(request: Request) -> None:

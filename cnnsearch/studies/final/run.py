@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnsearch.data import Dataset
 from cnnsearch.engine.display import Quiet
-from cnnsearch.engine.display.callback import Watcher
+from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.initial_weights import FILE as WEIGHTS
 from cnnsearch.engine.placement import find_gpus
 from cnnsearch.engine.run_data import load_data
@@ -69,7 +69,7 @@ def create(
 
 def run_final(
     run: RunDirectory,
-    watcher: Watcher | None = None,
+    callback: SearchCallback | None = None,
     seconds: float | None = None,
     **placement: Any,
 ) -> FinalResult:
@@ -83,13 +83,13 @@ def run_final(
         return FinalResult(run, "trials", tuple(compute_rows(run)))
     settings = read_settings(run).move(**placement)
     find_gpus(settings.placement.gpus)
-    watcher = watcher or Quiet()
+    callback = callback or Quiet()
     environment.settle_backend()
     space = SearchSpace.from_text(run.space_text, settings.source)
     data = load_data(settings, space, run.path.parent)
     with run.lock():
         check_same_data(run, data)
-        reason = Session(run, settings, space, data, watcher, seconds).run()
+        reason = Session(run, settings, space, data, callback, seconds).run()
     return FinalResult(run, reason, tuple(compute_rows(run)))
 
 
@@ -101,13 +101,13 @@ def is_final(run: RunDirectory) -> bool:
 def resume_final(
     root: Path,
     name: str,
-    watcher: Watcher | None = None,
+    callback: SearchCallback | None = None,
     max_time: str | float | None = None,
     **placement: Any,
 ) -> FinalResult:
     """Goes on with a final training as it was asked for, ``placement`` apart."""
     seconds = None if max_time is None else parse_time(max_time, "--max-time")
-    return run_final(RunDirectory.open(root, name), watcher, seconds, **placement)
+    return run_final(RunDirectory.open(root, name), callback, seconds, **placement)
 
 
 def exists_final(root: Path, name: str) -> bool:

@@ -7,14 +7,14 @@ from typing import Any
 
 from cnnsearch.data import Dataset
 from cnnsearch.data.views import join_validation
-from cnnsearch.engine.display.callback import Overview, Watcher
+from cnnsearch.engine.display.callback import Overview, SearchCallback
 from cnnsearch.engine.driver import TIME_IS_UP, Driver
-from cnnsearch.engine.initial_weights import pretrained_of
+from cnnsearch.engine.initial_weights import find_pretrained
 from cnnsearch.engine.placement import count_slots, make_executor
 from cnnsearch.engine.run_data import compute_class_weights
 from cnnsearch.engine.run_manifest import read_pixel_statistics
 from cnnsearch.engine.settings import Settings
-from cnnsearch.engine.trial_plan import Assignment, Planned
+from cnnsearch.engine.trial_plan import PlannedTrial, TrialPlan
 from cnnsearch.errors import RunError
 from cnnsearch.oracles.fixed_list import FixedList
 from cnnsearch.oracles.protocol import Proposal
@@ -47,15 +47,15 @@ class Session:
         settings: Settings,
         space: SearchSpace,
         data: Dataset,
-        watcher: Watcher,
+        callback: SearchCallback,
         seconds: float | None = None,
     ) -> None:
         self._deadline = None if seconds is None else time.monotonic() + seconds
         self._run, self._settings, self._space, self._data = run, settings, space, data
-        self._watcher = watcher
+        self._callback = callback
         self._plan = FinalPlan.read(run)
         self._train_on = data if self._plan.hold_out else join_validation(data)
-        self._tracker = Tracker(run, settings.placement.mlflow_uri, on_message=watcher.note)
+        self._tracker = Tracker(run, settings.placement.mlflow_uri, on_message=callback.on_message)
 
     def run(self) -> str:
         """Trains and evaluates what is left; whatever happens, the journal says how it ended."""
@@ -81,13 +81,13 @@ class Session:
             executor.warm()
             environment.import_frameworks()
             driver = Driver(
-                self._run, FixedList(left), executor, self._assignment(), self._watcher,
+                self._run, FixedList(left), executor, self._assignment(), self._callback,
                 self._tracker,
             )  # fmt: skip
             return driver.search()
         finally:
             executor.close()
-            self._watcher.stop()
+            self._callback.close()
 
     def _begin(self) -> None:
         resumed = self._run.db.last("run_") is not None
@@ -95,7 +95,7 @@ class Session:
         self._run.db.append("run_started", {"resumed": resumed, "environment": facts})
         self._tracker.start()
         if self._left():
-            self._watcher.begin(self._overview())
+            self._callback.on_search_begin(self._overview())
 
     def _left(self) -> list[Proposal]:
         """The trainings that have no end yet, those that were running among them."""
@@ -110,19 +110,21 @@ class Session:
         entrant = self._plan.entrants[index]
         return {"role": entrant.role, "network": entrant.label, "seed": seed, "entrant": index}
 
-    def _assignment(self) -> Assignment:
+    def _assignment(self) -> TrialPlan:
         plan = {
-            trial: Planned(self._plan.entrants[index].candidate, self._settings.search.seed + seed)
+            trial: PlannedTrial(
+                self._plan.entrants[index].candidate, self._settings.search.seed + seed
+            )
             for trial, index, seed in self._plan.list_slots()
         }
-        return Assignment(
+        return TrialPlan(
             space=self._space,
             dataset=self._train_on,
             seed=self._settings.search.seed,
             epochs=self._plan.epochs,
             rungs=False,
             deadline=self._deadline,
-            pretrained=pretrained_of(self._run),
+            pretrained=find_pretrained(self._run),
             objective=self._settings.training.objective,
             class_weights=compute_class_weights(self._settings, self._train_on),
             plan=plan,
@@ -155,7 +157,9 @@ class Session:
         finished = [t for t in self._run.db.trials() if t.status == "completed"]
         waiting = {t.id: t for t in finished if t.id not in done}
         if waiting:
-            self._watcher.note(f"Evaluating {many(len(waiting), 'model')} on the test split, once.")
+            self._callback.on_message(
+                f"Evaluating {many(len(waiting), 'model')} on the test split, once."
+            )
             asked = [t for t in waiting if load_predictions(self._run.trial_dir(t)) is None]
             for trial in [t for t in waiting if t not in asked]:
                 self._record(trial)  # killed between the answers and the journal

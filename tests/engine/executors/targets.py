@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 
 from cnnsearch.data.dataset import Split
-from cnnsearch.engine.executors.child import Orders
+from cnnsearch.engine.executors.child import ChildTask
 from cnnsearch.training.messages import EpochEnd, Failed, TrialEnd
 from cnnsearch.utils.hardware import use_gpu
 
 
-def tell_gpu(pipe: Connection, orders: Orders) -> None:
+def tell_gpu(pipe: Connection, orders: ChildTask) -> None:
     """Says which GPU it was given, and waits to be told to go."""
     use_gpu(orders.gpu or "none")
     pipe.send(EpochEnd(orders.trial_id, 1, {"gpu": float(os.environ["CUDA_VISIBLE_DEVICES"])}))

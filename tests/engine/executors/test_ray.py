@@ -323,20 +323,20 @@ NODES = """
     class Saboteur(Quiet):
         notes, begun, cut = [], set(), False
 
-        def note(self, text):
+        def on_message(self, text):
             self.notes.append(text)
 
-        def epoch(self, trial, epoch, metrics):
+        def on_epoch_end(self, trial, epoch, metrics):
             self.begun.add(trial.id)
             if len(self.begun) == 3 and not self.cut:
                 self.cut = True
                 cluster.remove_node(nodes[0], allow_graceful=False)
 
-    watcher = Saboteur()
+    callback = Saboteur()
     result = cnnsearch.search("tiny", trials=5, epochs=6, seed=1, name="cut", ray=cluster.address,
-                              watcher=watcher)
+                              callback=callback)
     print("REASON", result.reason)
-    print("NOTES", watcher.notes)
+    print("NOTES", callback.notes)
     print("TRIALS", sorted((t.id, t.status) for t in result.trials))
     cluster.shutdown()
 """

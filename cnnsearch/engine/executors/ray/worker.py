@@ -17,7 +17,7 @@ from typing import Any, cast
 
 from cnnsearch.data.transport import is_here, unpack
 from cnnsearch.engine.executors import child
-from cnnsearch.engine.executors.child import Orders
+from cnnsearch.engine.executors.child import ChildTask
 from cnnsearch.engine.executors.processes import ProcessExecutor
 from cnnsearch.engine.executors.ray.scratch import Scratch
 from cnnsearch.engine.options import StartMethod
@@ -116,7 +116,7 @@ class Courier:
         return found.st_ino, found.st_mtime_ns
 
 
-def train(threads: int, pipe: Connection, orders: Orders) -> None:
+def train(threads: int, pipe: Connection, orders: ChildTask) -> None:
     """Is what a trial's process runs: as elsewhere, but files travel with events."""
     courier = Courier(pipe, orders.folder)
     child.main(cast(Connection, courier), replace(orders, threads=threads))
