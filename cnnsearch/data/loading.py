@@ -1,6 +1,7 @@
 """`load` and `from_arrays`: the two ways to a `Dataset`."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +77,7 @@ def from_arrays(
     """Returns a data set of arrays, as `load` does of a source.
 
     Args:
-        images: (N, H, W) or (N, H, W, 1, 3 or 4); uint8, or float within 0..1.
+        images: (N, H, W) or (N, H, W, 1, 3 or 4); uint8, or float within 0..1 or 0..255.
         labels: (N,) or (N, 1) integers.
         image: Height and width; those of the images if None.
         channels: As for `load`.
@@ -93,14 +94,18 @@ def from_arrays(
     Raises:
         DataError: As for `load`.
     """
-    from cnnsearch.data.pipeline import build
-    from cnnsearch.data.sources.memory import MemorySource
-
-    pairs = {"train": (images, labels), "validation": validation_data, "test": test_data}
-    source = MemorySource(pairs, class_names, name, flip)
-    size = source.image_size() if image is None else image
-    options = _check_options(size, channels, seed, validation, test, False)
-    return build(source, options, cache.expanduser().absolute())
+    parts = {"train": (images, labels), "validation": validation_data, "test": test_data}
+    source = save_source({**parts, "class_names": class_names}, cache)
+    data = load(
+        source,
+        image=images.shape[1:3] if image is None else image,
+        channels=channels,
+        cache=cache,
+        seed=seed,
+        validation=validation,
+        test=test,
+    )
+    return replace(data, source=name, flip=data.flip if flip is None else flip)
 
 
 def save_source(data: object, cache: Path) -> str:

@@ -38,7 +38,10 @@ def ensure_decoded(
         if plan is None:
             raise _gone(directory)
         with cache.staging(directory.parent) as stage:
-            decode_whole(stage, reopen_plan(plan), shape, skip_bad_images)
+            decoded = decode_split(stage, reopen_plan(plan), shape, lambda: None)
+            if decoded.skipped and not skip_bad_images:
+                raise unreadable_error(decoded.skipped, count)
+            cache.write_json(stage / "skipped.json", {"skipped": decoded.skipped})
             cache.publish(stage, directory, replace=False)
     if plan is None:
         return ()
@@ -59,14 +62,6 @@ def reopen_plan(path: Path) -> Examples:
     if plan is None:
         raise _gone(path)
     return reopen(plan, path.parent)
-
-
-def decode_whole(directory: Path, examples: Examples, shape: Shape, skip_bad: bool) -> None:
-    """Decodes a split with the list of its unreadable images, which are refused unless skipped."""
-    decoded = decode_split(directory, examples, shape, lambda: None)
-    if decoded.skipped and not skip_bad:
-        raise unreadable_error(decoded.skipped, len(examples))
-    cache.write_json(directory / "skipped.json", {"skipped": decoded.skipped})
 
 
 def decode_split(

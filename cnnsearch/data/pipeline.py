@@ -13,12 +13,11 @@ from cnnsearch.data.materialize import (
     Progress,
     Shape,
     decode_split,
-    decode_whole,
     unreadable_error,
 )
 from cnnsearch.data.sources import cache
 from cnnsearch.data.sources.decode import native_channels
-from cnnsearch.data.sources.protocol import Examples, Openable, digest
+from cnnsearch.data.sources.protocol import Examples, Source, digest
 from cnnsearch.data.sources.split import split
 from cnnsearch.errors import DataError
 
@@ -39,7 +38,7 @@ class Options:
 
 
 def build(
-    source: Openable, options: Options, root: Path, progress: Progress | None = None
+    source: Source, options: Options, root: Path, progress: Progress | None = None
 ) -> Dataset:
     """Returns the data set, from the cache if this very source has been decoded before."""
     entry = root / "index" / f"{digest(_VERSION, source.witness(), options)}.json"
@@ -52,7 +51,7 @@ def build(
 
 
 def _decode_source(
-    source: Openable, options: Options, root: Path, progress: Progress | None
+    source: Source, options: Options, root: Path, progress: Progress | None
 ) -> dict[str, Any]:
     """Decodes train and validation, plans test, and returns the entry for the index."""
     listed = source.open()
@@ -82,7 +81,7 @@ def _decode_source(
             "flip": listed.flip,
             "skipped": skipped,
             "skip_bad_images": options.skip_bad_images,
-            "test": _plan_test(stage, test, shape),
+            "test": _plan_test(stage, test),
         }
         _publish(stage, root / fingerprint, record, test)
     return record
@@ -108,19 +107,13 @@ def _publish(stage: Path, target: Path, record: Mapping[str, Any], test: Example
     """Moves the decoded splits to their place; those of an intact twin stay, with a new plan."""
     whole = _has_arrays(record, target)
     if whole:
-        _plan_test(target, test, record["shape"])
+        _plan_test(target, test)
     cache.publish(stage, target, replace=not whole)
 
 
-def _plan_test(directory: Path, test: Examples, shape: Shape) -> str:
-    """Writes how to read the test split later; one that lives in memory is decoded at once."""
+def _plan_test(directory: Path, test: Examples) -> str:
+    """Writes how to read the test split when it is first needed; returns its name."""
     plan = test.plan()
-    if plan is None:
-        if not (directory / "test").exists():
-            with cache.staging(directory) as stage:
-                decode_whole(stage, test, shape, False)
-                cache.publish(stage, directory / "test", replace=False)
-        return "test"
     name = f"test-{digest(*plan.items())}"
     cache.write_json(directory / f"{name}.json", plan)
     return name
@@ -158,7 +151,7 @@ def _is_intact(record: Mapping[str, Any], root: Path) -> bool:
     try:
         directory = root / record["fingerprint"]
         test = directory / record["test"]
-        planned = test.with_name(f"{test.name}.json").is_file() or test.is_dir()
+        planned = test.with_name(f"{test.name}.json").is_file()
         return planned and _has_arrays(record, directory) and bool(_make_dataset(record, "", root))
     except (KeyError, TypeError):
         return False
@@ -172,7 +165,7 @@ def _has_arrays(record: Mapping[str, Any], directory: Path) -> bool:
 def _make_dataset(record: Mapping[str, Any], name: str, root: Path) -> Dataset:
     directory, shape, counts = root / record["fingerprint"], record["shape"], record["counts"]
     height, width, channels = shape
-    plan = None if record["test"] == "test" else directory / f"{record['test']}.json"
+    plan = directory / f"{record['test']}.json"
     train, validation, test = (
         Split(part, counts[part], (height, width, channels), directory / place)
         for part, place in {**{n: n for n in _DECODED}, "test": record["test"]}.items()

@@ -1,9 +1,10 @@
 """Images in arrays: their examples, and the checks on what an array may hold."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import cached_property, partial
-from typing import Any, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -19,16 +20,35 @@ class Rows(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class RowExamples:
-    """Examples without names: rows of a split, ``None`` for all of them; see `Examples`."""
+class RowExamples(ABC):
+    """Rows of a split; the fields of a subclass are its plan, except those with ``repr=False``.
 
-    name: str
+    Attributes:
+        length: Of the whole split.
+        rows: Of the split; None: all.
+    """
+
+    kind: ClassVar[str]
     length: int
     rows: Sequence[int] | None = None
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """Of the split, which starts the keys."""
+
+    @abstractmethod
+    def read_classes(self) -> Sequence[int]:
+        """Returns the class indices of the whole split."""
 
     @cached_property
     def keys(self) -> Sequence[str]:
         return [f"{self.name}[{row}]" for row in self.numbers]
+
+    @cached_property
+    def labels(self) -> Sequence[int]:
+        classes = self.read_classes()
+        return [classes[row] for row in self.numbers]
 
     @property
     def numbers(self) -> Sequence[int]:
@@ -41,63 +61,49 @@ class RowExamples:
     def take(self, rows: Sequence[int]) -> Self:
         return replace(self, rows=[self.numbers[row] for row in rows])
 
+    @classmethod
+    def from_plan(cls, plan: Mapping[str, Any], **more: Any) -> Self:
+        """Returns the examples of a plan, with the fields that it lacks."""
+        return cls(**{key: value for key, value in plan.items() if key != "kind"}, **more)
+
+    def plan(self) -> Mapping[str, Any]:
+        planned = (each.name for each in fields(self) if each.repr)
+        return {"kind": self.kind, **{name: getattr(self, name) for name in planned}}
+
 
 @dataclass(frozen=True, kw_only=True)
 class ArrayExamples(RowExamples):
-    """Rows of an array that is loaded when the first of them is read.
+    """Rows of an array that is read when the first of them is.
 
     Attributes:
-        pixels: Loads the images.
-        classes: Loads the class indices of all rows.
         ident: Known of the content without reading it; part of the fingerprint.
-        origin: Of the plan, all but the rows; None: the arrays live in memory.
     """
 
-    pixels: Callable[[], Rows]
-    classes: Callable[[], Sequence[int]]
-    ident: str
-    origin: Mapping[str, Any] | None = None
+    ident: str = ""
 
-    @cached_property
-    def labels(self) -> Sequence[int]:
-        classes = self.classes()
-        return [classes[row] for row in self.numbers]
+    @abstractmethod
+    def read_images(self) -> Rows:
+        """Returns the images of the whole split, to be indexed by row."""
 
     def items(self) -> Iterator[Item]:
-        pixels = self.pixels()  # here, not by each of the threads that decode
-        return (partial(pixels.__getitem__, row) for row in self.numbers)
+        images = self.read_images()  # here, not by each of the threads that decode
+        return (partial(images.__getitem__, row) for row in self.numbers)
 
     def stamp(self) -> str:
         return digest(self.name, self.ident, list(self.numbers))
 
-    def plan(self) -> Mapping[str, Any] | None:
-        rows = None if self.rows is None else [int(row) for row in self.rows]
-        return None if self.origin is None else {**self.origin, "rows": rows}
-
 
 def collect_splits(
-    parts: Mapping[str, ArrayExamples],
-    names: tuple[str, ...],
-    where: str,
-    depth: int,
-    flip: bool | None = None,
+    parts: Mapping[str, ArrayExamples], names: tuple[str, ...], where: str, depth: int
 ) -> Collection:
-    """Puts the splits of an array source together.
-
-    Args:
-        parts: By the name of their split.
-        names: Of the classes.
-        where: For messages.
-        depth: Channels of the arrays.
-        flip: Whether a mirrored image keeps its label; None: unless grey classes look like digits.
-    """
+    """Returns the collection of these splits, of arrays with so many channels."""
     check_classes(parts["train"].labels, names, where)
     return Collection(
         names,
         parts["train"],
         parts.get("validation"),
         parts.get("test"),
-        flip=depth != 1 or not are_characters(names) if flip is None else flip,
+        flip=depth != 1 or not are_characters(names),
         channels=1 if depth == 1 else None,
     )
 

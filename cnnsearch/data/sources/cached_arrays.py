@@ -1,8 +1,8 @@
 """Arrays that `python_objects` wrote to the cache: images of one size, named by their content."""
 
 import re
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,10 +23,30 @@ FOLDER = "python"
 ABOUT = "about.json"
 
 
+@dataclass(frozen=True, kw_only=True)
+class CachedArrayExamples(ArrayExamples):
+    """Rows of a split that was written to the cache."""
+
+    kind = "stored"
+    directory: str
+    role: str
+    values: list[int]
+
+    @property
+    def name(self) -> str:
+        return self.role
+
+    def read_classes(self) -> Sequence[int]:
+        return index_labels(_map(self.directory, self.role, "labels"), self.values, self.role)
+
+    def read_images(self) -> FileRows:
+        return FileRows(Path(self.directory, self.role, "images.npy"))
+
+
 class CachedArraysSource(Source):
     """What a Python object held, found again by its content."""
 
-    kind = "stored"
+    kind = CachedArrayExamples.kind
     prefix = "python:"
 
     def __init__(self, content: str, cache_root: Path) -> None:
@@ -55,16 +75,21 @@ class CachedArraysSource(Source):
         seen = [found for role, found in labels.items() if role != "test"]
         values, names = find_classes(seen, about["class_names"], self.name)
         parts = {
-            role: _list_examples(self._directory, role, values, len(found), idents[role])
+            role: CachedArrayExamples(
+                directory=str(self._directory),
+                role=role,
+                values=values,
+                length=len(found),
+                ident=idents[role],
+            )
             for role, found in labels.items()
         }
         depth = count_channels(_map(self._directory, "train", "images").shape)
         return collect_splits(parts, names, self.name, depth)
 
     @classmethod
-    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> ArrayExamples:
-        keys = ("role", "values", "length", "ident", "rows")
-        return _list_examples(Path(plan["directory"]), *(plan[key] for key in keys))
+    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> CachedArrayExamples:
+        return CachedArrayExamples.from_plan(plan)
 
 
 def check_digest(name: str, content: str) -> None:
@@ -73,20 +98,5 @@ def check_digest(name: str, content: str) -> None:
         raise DataError(f"{name}: expected hexadecimal digits behind the colon")
 
 
-def _list_examples(
-    directory: Path, role: str, values: list[int], length: int, ident: str, rows: Any = None
-) -> ArrayExamples:
-    origin = {"kind": CachedArraysSource.kind, "directory": str(directory), "role": role}
-    return ArrayExamples(
-        name=role,
-        length=length,
-        rows=rows,
-        pixels=lambda: FileRows(directory / role / "images.npy"),
-        classes=cache(lambda: index_labels(_map(directory, role, "labels"), values, role)),
-        ident=ident,
-        origin={**origin, "values": values, "length": length, "ident": ident},
-    )
-
-
-def _map(directory: Path, role: str, what: str) -> Any:
-    return map_array(directory / role / f"{what}.npy")
+def _map(directory: Path | str, role: str, what: str) -> Any:
+    return map_array(Path(directory, role, f"{what}.npy"))

@@ -1,19 +1,36 @@
 """scikit-learn's handwritten digits."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from cnnsearch.data.sources.arrays import ArrayExamples
-from cnnsearch.data.sources.protocol import Collection, Folders, Source
+from cnnsearch.data.sources.protocol import Collection, Folders, Pixels, Source
 from cnnsearch.errors import DataError
 
 
+@dataclass(frozen=True, kw_only=True)
+class DigitsExamples(ArrayExamples):
+    """Rows of the digits."""
+
+    kind = name = "digits"
+    length: int = 1797
+
+    def read_classes(self) -> Sequence[int]:
+        return list(_load().target)
+
+    def read_images(self) -> Pixels:
+        levels: Pixels = _load().images  # of 0 to 16
+        return np.rint(levels * (255.0 / 16.0)).astype(np.uint8)
+
+
 class DigitsSource(Source):
-    """The 1,797 handwritten digits of 8x8 pixels that come with scikit-learn."""
+    """The 1,797 handwritten digits of 8x8 grey pixels that come with scikit-learn."""
 
     kind = name = form = "digits"
     suggestions = ("digits",)
@@ -27,30 +44,18 @@ class DigitsSource(Source):
 
     def open(self) -> Collection:
         names = tuple("0123456789")
-        return Collection(names, list_digits(), None, None, flip=False, channels=1)
+        return Collection(names, DigitsExamples(), None, None, flip=False, channels=1)
 
     @classmethod
-    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> ArrayExamples:
-        return list_digits(plan["rows"])
+    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> DigitsExamples:
+        return DigitsExamples.from_plan(plan)
 
 
-def list_digits(rows: list[int] | None = None) -> ArrayExamples:
-    """Returns these rows of the digits, or all; 8-bit grey, from levels of 0 to 16."""
+@cache
+def _load() -> Any:
     try:
-        datasets: Any = importlib.import_module("sklearn.datasets")
+        return importlib.import_module("sklearn.datasets").load_digits()
     except ImportError as error:
         raise DataError(
             "digits: scikit-learn is not installed (pip install scikit-learn)"
         ) from error
-    bunch = datasets.load_digits()
-    pixels = np.rint(bunch.images * (255.0 / 16.0)).astype(np.uint8)
-    labels = bunch.target.tolist()
-    return ArrayExamples(
-        name="digits",
-        length=len(pixels),
-        rows=rows,
-        pixels=lambda: pixels,
-        classes=lambda: labels,
-        ident="",
-        origin={"kind": "digits"},
-    )

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.data.sources.digits import list_digits
+from cnnsearch.data.sources.digits import DigitsExamples
 
 
 @cache
@@ -44,7 +44,7 @@ def register() -> Any:
             return {"train": self._generate_examples()}
 
         def _generate_examples(self) -> Iterator[tuple[int, dict[str, Any]]]:
-            digits = list_digits()
+            digits = DigitsExamples()
             for row, (item, label) in enumerate(zip(digits.items(), digits.labels, strict=True)):
                 yield row, {"image": np.asarray(item())[..., np.newaxis], "label": label}
 

@@ -7,8 +7,9 @@ import tempfile
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
@@ -35,6 +36,43 @@ _UNREADABLE = (
 )
 
 
+@dataclass(frozen=True, kw_only=True)
+class NpzExamples(ArrayExamples):
+    """Rows of a pair of arrays of a file, neither of which is read yet.
+
+    Attributes:
+        file: Its path.
+        status: Its size and time of modification.
+        x: Name of the images.
+        y: Name of the labels.
+        values: The labels that stand for class 0, 1, ...
+        folder: Of the images that are unpacked while they are read.
+        unpacked: Images by the name of their array, shared by all parts of a split.
+    """
+
+    kind = "npz"
+    file: str
+    status: tuple[int, int]
+    x: str
+    y: str
+    values: list[int]
+    folder: Path = field(repr=False)
+    unpacked: dict[str, UnpackedRows] = field(default_factory=dict, repr=False)
+
+    @property
+    def name(self) -> str:
+        return self.x
+
+    def read_classes(self) -> Sequence[int]:
+        where = f"{NpzSource.prefix}{self.file}, {self.y}"
+        return index_labels(read_array(self.file, self.y), self.values, where)
+
+    def read_images(self) -> UnpackedRows:
+        if self.x not in self.unpacked:
+            self.unpacked[self.x] = unpack_images(self.file, self.x, self.folder)
+        return self.unpacked[self.x]
+
+
 class NpzSource(Source):
     """An .npz file with x and y, or x_train and y_train; x_val, y_val, x_test, y_test beside.
 
@@ -43,7 +81,7 @@ class NpzSource(Source):
         folder: Of the images that are unpacked while they are read.
     """
 
-    kind = "npz"
+    kind = NpzExamples.kind
     prefix = "npz:"
     form = "npz:FILE"
 
@@ -54,36 +92,35 @@ class NpzSource(Source):
     @classmethod
     def recognize(cls, text: str, folders: Folders) -> Self | None:
         path = Path(text.removeprefix(cls.prefix)).expanduser()
-        is_meant = text.startswith(cls.prefix)
-        if not is_meant and path.suffix != ".npz":
+        if not text.startswith(cls.prefix) and not (path.suffix == ".npz" and path.is_file()):
             return None
-        if path.is_file():
-            return cls(path, folders.cache or Path(tempfile.gettempdir()))
-        if not is_meant:
-            return None
-        names = os.listdir(path.parent) if path.parent.is_dir() else []
-        raise DataError(f"npz:{path}: no such file{nearest(path.name, names)}")
+        if not path.is_file():
+            names = os.listdir(path.parent) if path.parent.is_dir() else []
+            raise DataError(f"{cls.prefix}{path}: no such file{nearest(path.name, names)}")
+        return cls(path, folders.cache or Path(tempfile.gettempdir()))
 
     def witness(self) -> str:
-        return digest("npz", self.path, *self._stat(), self.path.stat().st_ctime_ns)
-
-    def _stat(self) -> tuple[int, int]:
-        status = self.path.stat()
-        return status.st_size, status.st_mtime_ns
+        return digest("npz", self.path, *_stat(self.path), self.path.stat().st_ctime_ns)
 
     def open(self) -> Collection:
         headers = _read_headers(self.path, self.name)
         pairs = _pair_arrays(headers, self.name)
         for x, y in pairs.values():
             check_shapes(f"{self.name}, {x} and {y}", headers[x][:2], headers[y][:2])
-        seen = [self.read_array(y) for role, (_, y) in pairs.items() if role != "test"]
-        given = None
-        if "class_names" in headers:
-            given = self.read_array("class_names").reshape(-1).tolist()
+        seen = [read_array(self.path, y) for role, (_, y) in pairs.items() if role != "test"]
+        has_names = "class_names" in headers
+        given = read_array(self.path, "class_names").reshape(-1).tolist() if has_names else None
         values, names = find_classes(seen, given, self.name)
         parts = {
-            role: self._examples(
-                x, y, values, headers[x][0][0], digest(headers[x], headers[y], values)
+            role: NpzExamples(
+                file=str(self.path),
+                status=_stat(self.path),
+                x=x,
+                y=y,
+                values=values,
+                length=headers[x][0][0],
+                ident=digest(headers[x], headers[y], values),
+                folder=self._folder,
             )
             for role, (x, y) in pairs.items()
         }
@@ -91,57 +128,43 @@ class NpzSource(Source):
         return collect_splits(parts, names, self.name, depth)
 
     @classmethod
-    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> ArrayExamples:
-        source = cls(Path(plan["file"]), folder)
+    def reopen(cls, plan: Mapping[str, Any], folder: Path) -> NpzExamples:
+        name = f"{cls.prefix}{plan['file']}"
         try:
-            status = source._stat()
+            status = _stat(Path(plan["file"]))
         except OSError as error:
-            raise DataError(f"{source.name} cannot be read: {error.strerror}") from error
+            raise DataError(f"{name} cannot be read: {error.strerror}") from error
         if list(status) != list(plan["status"]):
-            raise DataError(f"{source.name} changed since the data set was loaded; load it again")
-        keys = ("x", "y", "values", "length", "ident", "rows")
-        return source._examples(*(plan[key] for key in keys))
+            raise DataError(f"{name} changed since the data set was loaded; load it again")
+        return NpzExamples.from_plan(plan, folder=folder)
 
-    def _examples(
-        self,
-        x: str,
-        y: str,
-        values: Sequence[int],
-        length: int,
-        ident: str,
-        rows: Sequence[int] | None = None,
-    ) -> ArrayExamples:
-        """Returns the examples of a pair of arrays of the file, neither of which is read yet."""
-        origin = {"kind": self.kind, "file": str(self.path), "status": self._stat(), "x": x, "y": y}
-        return ArrayExamples(
-            name=x,
-            length=length,
-            rows=rows,
-            pixels=cache(lambda: self.unpack_images(x)),
-            classes=cache(lambda: index_labels(self.read_array(y), values, f"{self.name}, {y}")),
-            ident=ident,
-            origin={**origin, "values": list(values), "length": length, "ident": ident},
-        )
 
-    def read_array(self, name: str) -> Pixels:
-        """Reads an array of labels or names."""
-        try:
-            with np.load(self.path, allow_pickle=False) as file:
-                return np.asarray(file[name])
-        except _UNREADABLE as error:
-            raise self._unreadable_error(name, error) from error
+def read_array(path: Path | str, name: str) -> Pixels:
+    """Reads an array of labels or names."""
+    with _reading(path, name), np.load(path, allow_pickle=False) as file:
+        return np.asarray(file[name])
 
-    def unpack_images(self, name: str) -> UnpackedRows:
-        """Unpacks an array of images, and checks the range of its values."""
-        try:
-            rows = UnpackedRows(self.path, name, self._folder)
-            check_range(rows.kind, rows.span, f"{self.name}, {name}")
-        except _UNREADABLE as error:
-            raise self._unreadable_error(name, error) from error
+
+def unpack_images(path: Path | str, name: str, folder: Path) -> UnpackedRows:
+    """Unpacks an array of images, and checks the range of its values."""
+    with _reading(path, name):
+        rows = UnpackedRows(Path(path), name, folder)
+        check_range(rows.kind, rows.span, f"{NpzSource.prefix}{path}, {name}")
         return rows
 
-    def _unreadable_error(self, name: str, error: Exception) -> DataError:
-        return DataError(f"{self.name}: array {name!r} cannot be read ({error})")
+
+@contextmanager
+def _reading(path: Path | str, name: str) -> Iterator[None]:
+    try:
+        yield
+    except _UNREADABLE as error:
+        where = f"{NpzSource.prefix}{path}"
+        raise DataError(f"{where}: array {name!r} cannot be read ({error})") from error
+
+
+def _stat(path: Path) -> tuple[int, int]:
+    status = path.stat()
+    return status.st_size, status.st_mtime_ns
 
 
 def _read_headers(

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,8 +41,8 @@ class Examples(Protocol):
     def stamp(self) -> str:
         """A digest of what is known without reading an image; part of the fingerprint."""
 
-    def plan(self) -> Mapping[str, Any] | None:
-        """JSON that the `Source.reopen` of ``plan["kind"]`` reads; None for arrays in memory."""
+    def plan(self) -> Mapping[str, Any]:
+        """JSON from which `Source.reopen` of the same ``kind`` lists the same examples again."""
 
 
 @dataclass(frozen=True)
@@ -70,36 +70,20 @@ class Folders:
     cache: Path | None = None
 
 
-class Openable(Protocol):
-    """Anything that lists examples: a `Source`, or arrays in memory, which no text names.
-
-    Attributes:
-        name: As it was given, for messages.
-    """
-
-    name: str
-
-    @abstractmethod
-    def witness(self) -> str:
-        """Returns a string that changes whenever the source may have changed; reads no image."""
-
-    @abstractmethod
-    def open(self) -> Collection:
-        """Lists the examples."""
-
-
-class Source(Openable):
+class Source(ABC):
     """One kind of data source; `SOURCES` lists them all.
 
     Attributes:
         kind: What the plans of its examples carry as ``kind``.
         form: How it is written on the command line, for help texts and error messages.
         suggestions: Names to suggest for a misspelt one.
+        name: Of this source, as it was given.
     """
 
     kind: ClassVar[str]
     form: ClassVar[str] = ""
     suggestions: ClassVar[tuple[str, ...]] = ()
+    name: str
 
     @classmethod
     @abstractmethod
@@ -109,6 +93,14 @@ class Source(Openable):
         Raises:
             DataError: The text is of this kind, and names nothing that exists.
         """
+
+    @abstractmethod
+    def witness(self) -> str:
+        """Returns a string that changes whenever the source may have changed; reads no image."""
+
+    @abstractmethod
+    def open(self) -> Collection:
+        """Lists the examples."""
 
     @classmethod
     @abstractmethod

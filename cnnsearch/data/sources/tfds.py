@@ -12,7 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Self
@@ -41,44 +41,44 @@ _ROLES = {"validation": ("validation", "val", "valid"), "test": ("test",)}
 
 @dataclass(frozen=True, kw_only=True)
 class TfdsExamples(RowExamples):
-    """Rows of a TFDS split, read one after the other; see `Examples`."""
+    """Rows of a TFDS split, read one after the other; see `Examples`.
 
-    directory: Path
+    Attributes:
+        directory: Of the prepared data.
+        split: As TFDS calls it.
+        classes: The class index of each row; None: they are listed when needed.
+        reader: The process that reads.
+    """
+
+    kind = "tfds"
+    directory: str
+    split: str
     classes: Sequence[int] | None
-    reader: "Reader"
+    reader: "Reader" = field(repr=False)
 
-    @cached_property
-    def labels(self) -> Sequence[int]:
-        classes = self.classes
-        if classes is None:
-            answer = self.reader.ask_one("list", str(self.directory), self.name)
-            classes = answer["labels"][self.name]
-        return [classes[row] for row in self.numbers]
+    @property
+    def name(self) -> str:
+        return self.split
+
+    def read_classes(self) -> Sequence[int]:
+        if self.classes is not None:
+            return self.classes
+        answer = self.reader.ask_one("list", self.directory, self.split)
+        return list(answer["labels"][self.split])
 
     def items(self) -> Iterator[Item]:
-        question = ("images", str(self.directory), self.name, self.rows)
+        question = ("images", self.directory, self.split, self.rows)
         for data in self.reader.ask(len(self), *question):
             yield partial(bytes, data)
 
     def stamp(self) -> str:
-        info = (self.directory / _INFO).read_bytes()
-        return digest(info, self.name, list(self.numbers))
-
-    def plan(self) -> Mapping[str, Any]:
-        return {
-            "kind": TfdsSource.kind,
-            "directory": str(self.directory),
-            "split": self.name,
-            "classes": self.classes,
-            "length": self.length,
-            "rows": self.rows,
-        }
+        return digest(Path(self.directory, _INFO).read_bytes(), self.split, list(self.numbers))
 
 
 class TfdsSource(Source):
     """A data set of TFDS; it is downloaded and prepared first where that has not been done."""
 
-    kind = "tfds"
+    kind = TfdsExamples.kind
     prefix = "tfds:"
     form = "tfds:NAME[:config][/version]"
     suggestions = ("tfds:cifar10", "tfds:cifar100", "tfds:fashion_mnist", "tfds:mnist")
@@ -101,19 +101,10 @@ class TfdsSource(Source):
 
     @classmethod
     def reopen(cls, plan: Mapping[str, Any], folder: Path) -> TfdsExamples:
-        directory = Path(plan["directory"])
-        if not (directory / _INFO).is_file():
-            raise DataError(
-                f"the prepared TFDS data in {directory} is gone; load the data set again"
-            )
-        return TfdsExamples(
-            name=plan["split"],
-            length=plan["length"],
-            rows=plan["rows"],
-            directory=directory,
-            classes=plan["classes"],
-            reader=Reader(),
-        )
+        if not Path(plan["directory"], _INFO).is_file():
+            where = plan["directory"]
+            raise DataError(f"the prepared TFDS data in {where} is gone; load the data set again")
+        return TfdsExamples.from_plan(plan, reader=Reader())
 
     def _find_directory(self, path: Path) -> None:
         """Takes the directory of a prepared data set, or the newest version in it."""
@@ -154,9 +145,9 @@ class TfdsSource(Source):
 
     def _examples(self, split: str, classes: Sequence[int] | None, count: int) -> TfdsExamples:
         return TfdsExamples(
-            name=split,
+            split=split,
             length=count,
-            directory=self._directory,
+            directory=str(self._directory),
             classes=classes,
             reader=self._reader,
         )

@@ -1,4 +1,5 @@
 import random
+from dataclasses import dataclass
 
 import pytest
 
@@ -6,14 +7,20 @@ from cnnsearch.data.sources.arrays import ArrayExamples
 from cnnsearch.data.sources.split import assign_rows, count_held_out, sort_naturally
 
 
-def examples(labels: list[int]) -> ArrayExamples:
-    return ArrayExamples(
-        name="x",
-        length=len(labels),
-        pixels=lambda: None,  # type: ignore[arg-type, return-value]
-        classes=lambda: labels,
-        ident="",
-    )
+@dataclass(frozen=True, kw_only=True)
+class Numbered(ArrayExamples):
+    kind = name = "x"
+    classes: list[int]
+
+    def read_classes(self) -> list[int]:
+        return self.classes
+
+    def read_images(self) -> None:  # type: ignore[override]
+        raise NotImplementedError
+
+
+def examples(labels: list[int]) -> Numbered:
+    return Numbered(length=len(labels), classes=labels)
 
 
 @pytest.mark.parametrize(
