@@ -20,6 +20,7 @@ from mkdocs.structure.pages import Page
 
 import cnnsearch
 from cnnsearch.cli import app
+from cnnsearch.cli.common import DataCommand
 
 ROOT = Path(__file__).parents[1]
 MARKERS = re.compile(r"<!-- /?[a-z]+(?::[^>]*)? -->")
@@ -109,6 +110,8 @@ def command_line() -> str:
         ),
     ]
     for name, command in sorted(commands.items()):
+        if isinstance(command, DataCommand):
+            command.complete_help()
         parts += section(name, command)
     return "\n\n".join(parts)
 

@@ -62,3 +62,39 @@ def test_a_strategy_is_one_file_and_one_line(tmp_path: Path) -> None:
     passed = int(contract.stdout.rpartition(" passed")[0].split()[-1])
     assert passed > 40, contract.stdout
     run(STRATEGY, environment, tmp_path)
+
+
+SOURCE = """
+import struct
+from pathlib import Path
+import numpy as np
+from cnnsearch.cli import main
+from cnnsearch.data import load
+from cnnsearch.errors import DataError
+
+rng = np.random.default_rng(0)
+for what, array in {
+    "images-idx3": rng.integers(0, 256, (60, 6, 5), np.uint8),
+    "labels-idx1": (np.arange(60) % 3).astype(np.uint8),
+}.items():
+    head = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}i", *array.shape)
+    Path(f"train-{what}-ubyte").write_bytes(head + array.tobytes())
+settings = {"image": (6, 5), "channels": None, "cache": Path("cache")}
+first = load("idx:.", **settings)
+assert (first.train.count, first.class_names, first.channels) == (36, ("0", "1", "2"), 1)
+again = load("idx:.", **settings)
+assert again == first and again.test.images().shape == (12, 6, 5, 1)
+try:
+    load("idx:nowhere", **settings)
+except DataError as error:
+    print(error)
+import sys
+sys.argv = ["cnnsearch", "search", "--help"]
+main()
+"""
+
+
+def test_a_data_source_is_one_file_and_one_line(tmp_path: Path) -> None:
+    printed = run(SOURCE, apply_recipe("Adding a data source", tmp_path), tmp_path)
+    assert "idx:nowhere: there is no such folder" in printed
+    assert "or idx:FOLDER." in " ".join(printed.split())

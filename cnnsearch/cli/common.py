@@ -11,7 +11,8 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cnnsearch.runs.directory import RunDirectory
+    from cnnsearch.data.loading import DATA_FORMS
+from cnnsearch.runs.directory import RunDirectory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -34,7 +35,26 @@ INTERRUPTED = 130
 """The exit code of what Ctrl-C ended, as shells have it."""
 
 
-class PlacedCommand(TyperCommand):
+class DataCommand(TyperCommand):
+    """A command with a data source, whose help lists the kinds there are.
+
+    They are imported when the help is printed, not whenever the program starts.
+    """
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        self.complete_help()
+        super().format_help(ctx, formatter)
+
+    def complete_help(self) -> None:
+        """Replaces `DATA_FORMS` in the help texts."""
+        from cnnsearch.data.sources import describe_forms
+
+        parameters: Any = self.params
+        for parameter in parameters:
+            parameter.help = (parameter.help or "").replace(DATA_FORMS, describe_forms())
+
+
+class PlacedCommand(DataCommand):
     """A command whose ``--ray`` may stand alone, for a cluster of this machine's own."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

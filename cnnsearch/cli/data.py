@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import Json, app, console, print_json
+from cnnsearch.cli.common import DataCommand, Json, app, console, print_json
 from cnnsearch.cli.options import add_settings
+from cnnsearch.data.loading import DATA_FORMS
 
 if TYPE_CHECKING:
     from cnnsearch.data.inspection.scan import Progress
@@ -19,13 +20,13 @@ SECONDS = 10.0
 """Between two lines of progress in a log."""
 
 
-@app.command()
+@app.command(cls=DataCommand)
 @add_settings(
     ["image", "skip_bad_images", "seed", "max_memory", "data_dir"],
     seed="Seed of the splits.",
 )
 def data(
-    source: Annotated[str, typer.Argument(help="Whatever search takes as --data.")],
+    source: Annotated[str, typer.Argument(help=f"{DATA_FORMS}.")],
     sheet: Annotated[
         Path | None, typer.Option("--sheet", help="Write a contact sheet: a .png file.")
     ] = None,

@@ -10,6 +10,7 @@ import typer
 from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
+    DataCommand,
     Json,
     Name,
     Runs,
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from cnnsearch.studies.fidelity import FidelityReport
 
 
-@app.command()
+@app.command(cls=DataCommand)
 @add_settings(
     ["data", "train_share", "image", "max_params", "max_macs", "seed", "workers",
      "trial_timeout", "skip_bad_images", "data_dir", "mlflow_uri"],

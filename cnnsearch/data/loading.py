@@ -11,6 +11,9 @@ from cnnsearch.errors import DataError
 if TYPE_CHECKING:
     from cnnsearch.data.pipeline import Options
 
+DATA_FORMS = "DATA_FORMS"
+"""Stands for `sources.describe_forms()` in help texts: importing the sources takes 0.15 s."""
+
 
 def load(
     source: str,

@@ -20,6 +20,7 @@ from pydantic import (
 )
 
 from cnnsearch.architecture.cost import Budget
+from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.errors import CnnsearchError, nearest
 from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies, find_strategy
 from cnnsearch.runs.lookup import parse_image
@@ -97,8 +98,7 @@ class DataOptions(Options):
     source: Annotated[
         Text,
         Option(
-            "digits, a folder of class folders, a .zip or .tar of one, a .csv or .parquet of "
-            "path,label, npz:FILE or tfds:NAME.",
+            f"{DATA_FORMS}.",
             key="data",
             identity=True,
         ),
