@@ -11,8 +11,7 @@ from typer.core import TyperCommand
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from cnnsearch.data.loading import DATA_FORMS
-from cnnsearch.runs.directory import RunDirectory
+    from cnnsearch.runs.directory import RunDirectory
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -47,6 +46,7 @@ class DataCommand(TyperCommand):
 
     def complete_help(self) -> None:
         """Replaces `DATA_FORMS` in the help texts."""
+        from cnnsearch.data.loading import DATA_FORMS
         from cnnsearch.data.sources import describe_forms
 
         parameters: Any = self.params
