@@ -32,11 +32,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def steps_of(recipe: TrainingRecipe) -> Any:
     from cnnsearch.training.model import build
     from cnnsearch.training.optimizers import FusedOptimizer
-    from cnnsearch.training.steps import Objective, compile_steps
+    from cnnsearch.training.steps import TrainingLoss, compile_steps
 
     model = build(SearchSpace.load("resnet-20-cifar").first().architecture)
     optimizer = FusedOptimizer(recipe, 1000, model.trainable_variables)
-    return compile_steps(model, optimizer, Objective([1.0], 0.0))
+    return compile_steps(model, optimizer, TrainingLoss([1.0], 0.0))
 
 
 def batch_of(recipe: TrainingRecipe, rng: np.random.Generator) -> Batch:

@@ -117,7 +117,7 @@ def results(
     The front holds the candidates that no other one beats in both accuracy and MACs.
     """
     from cnnsearch.report import leaderboard, longest, pareto_front, pareto_plot, results_table
-    from cnnsearch.training.metrics import measured
+    from cnnsearch.training.objectives import objective_of
 
     opened = open_run(runs, run)
     if opened.manifest.get("kind") == "final":
@@ -136,7 +136,7 @@ def results(
     terminal = console()
     finished = sum(trial.score is not None for trial in trials)
     title = f"Run {opened.name}: {finished} finished candidates, best first"
-    what = measured(opened.manifest["settings"].get("objective", "accuracy"))
+    what = objective_of(opened.manifest["settings"]).heading
     terminal.print(results_table(trials, title, limit, what))
     plot = pareto_plot(trials)
     if plot:

@@ -24,6 +24,11 @@ from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.errors import CnnsearchError, nearest
 from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies, find_strategy
 from cnnsearch.runs.lookup import parse_image
+from cnnsearch.training.objectives import (
+    DEFAULT_OBJECTIVE,
+    describe_objectives,
+    find_objective,
+)
 from cnnsearch.utils.units import parse_amount, parse_time
 from cnnsearch.utils.validation_errors import explain
 
@@ -151,8 +156,8 @@ class TrainingOptions(Options):
     freeze: Annotated[bool, Option("With --weights: train only the head.", identity=True)] = False
     objective: Annotated[
         str,
-        Option("Rank candidates by accuracy, balanced_accuracy or macro_f1.", identity=True),
-    ] = "accuracy"
+        Option(f"Rank candidates by {describe_objectives()}.", identity=True),
+    ] = DEFAULT_OBJECTIVE
     class_weights: Annotated[
         str,
         Option("balanced: weight all classes equally in the loss; or none.", identity=True),
@@ -165,12 +170,11 @@ class TrainingOptions(Options):
     @model_validator(mode="after")
     def _check(self) -> Self:
         from cnnsearch.space.recipe import TrainingRecipe
-        from cnnsearch.training.metrics import OBJECTIVES
 
         _check_positive("--epochs", self.epochs)
         if self.freeze and self.weights is None:
             raise CnnsearchError("--freeze: needs --weights; without it every weight is random")
-        _check_choice("--objective", self.objective, OBJECTIVES)
+        find_objective(self.objective)
         _check_choice("--class-weights", self.class_weights, ("none", "balanced"))
         TrainingRecipe().changed(self.changes)
         return self

@@ -8,7 +8,7 @@ from cnnsearch.data.views import take_share
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.metrics import balanced_weights
+from cnnsearch.training.metrics import balance_class_weights
 from cnnsearch.utils import environment
 
 
@@ -64,4 +64,4 @@ def compute_class_weights(settings: Settings, data: Dataset) -> tuple[float, ...
     """Returns the weight of each class in the loss; empty where all are equal."""
     if settings.training.class_weights == "none":
         return ()
-    return balanced_weights(data.train.labels(), data.classes)
+    return balance_class_weights(data.train.labels(), data.classes)

@@ -25,7 +25,7 @@ from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
 from cnnsearch.runs.records import TrialRecord, best_of
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.metrics import measured
+from cnnsearch.training.objectives import find_objective, objective_of
 from cnnsearch.utils.environment import device, environment
 from cnnsearch.utils.units import short_amount
 
@@ -153,8 +153,8 @@ def unbalanced(settings: Settings, data: Dataset) -> str:
     """Returns a warning where one class has many more images than another, and what to do."""
     counts = np.bincount(data.train.labels(), minlength=data.classes)
     most, least = int(counts.max()), int(max(1, counts.min()))
-    chosen = (settings.training.objective, settings.training.class_weights)
-    if most < IMBALANCED * least or chosen != ("accuracy", "none"):
+    balanced = find_objective(settings.training.objective).balanced
+    if most < IMBALANCED * least or balanced or settings.training.class_weights != "none":
         return ""
     names = (data.class_names[int(counts.argmax())], data.class_names[int(counts.argmin())])
     return (
@@ -206,7 +206,7 @@ def check_first_proposal(settings: Settings, space: SearchSpace, dataset: Datase
 def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Dataset) -> Overview:
     """Returns what the display says at the start."""
     trials = run.db.trials()
-    best = best_of(trials)
+    best, objective = best_of(trials), find_objective(settings.training.objective)
     bounds = (("parameters", settings.search.max_params), ("MACs", settings.search.max_macs))
     budget = [f"{short_amount(bound)} {what}" for what, bound in bounds if bound is not None]
     return Overview(
@@ -224,7 +224,8 @@ def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Da
         seconds=settings.search.max_time,
         device=device(),
         workers=count_slots(settings.placement),
-        measured=measured(settings.training.objective),
+        measured=objective.heading,
+        metric=objective.metric,
     )
 
 
@@ -240,5 +241,5 @@ def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> S
         draws=draws,
         seconds=seconds,
         path=str(run.path),
-        measured=measured(run.manifest["settings"].get("objective", "accuracy")),
+        measured=objective_of(run.manifest["settings"]).title,
     )

@@ -12,6 +12,7 @@ from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import Candidate, SearchSpace
 from cnnsearch.training.messages import Pretrained, TrialTask
+from cnnsearch.training.objectives import DEFAULT_OBJECTIVE
 
 
 @dataclass(frozen=True)
@@ -47,7 +48,7 @@ class TrialPlan:
     rungs: bool
     deadline: float | None = None
     pretrained: Pretrained | None = None
-    objective: str = "accuracy"
+    objective: str = DEFAULT_OBJECTIVE
     class_weights: tuple[float, ...] = ()
     changes: tuple[str, ...] = ()
     plan: Mapping[str, PlannedTrial] | None = None

@@ -7,6 +7,7 @@ from cnnsearch.architecture.architecture import Architecture, Stage
 from cnnsearch.exporters.formats import find_format
 from cnnsearch.exporters.results import COLUMNS, ExportResult, table_rows
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.training.objectives import Objective, objective_of
 from cnnsearch.utils.units import short_amount
 
 MAX_NAMES = 40
@@ -69,18 +70,18 @@ def _search(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
         f"Trial {facts['trial']} of run `{run.name}` ({facts['kind']}, strategy "
         f"{manifest.get('strategy')}, seed {manifest.get('seed')}): {done} of {len(trials)} "
         "trials completed.",
-        _selection(manifest, facts["objective"].replace("_", " ")),
+        _selection(manifest, objective_of(facts)),
     ]
     return lines + [f"MLflow run `{facts['mlflow_run_id']}`."] * bool(facts["mlflow_run_id"])
 
 
-def _selection(manifest: Mapping[str, Any], objective: str) -> str:
+def _selection(manifest: Mapping[str, Any], objective: Objective) -> str:
     """Says which metric selected the model, and what it was trained on."""
     if manifest.get("kind") != "final":
-        return f"Ranked by {objective} on the validation split."
+        return f"Ranked by {objective.label} on the validation split."
     final = manifest["final"]
     if final["hold-out"]:
-        return f"A final training of `{final['from']}`; its best epoch by validation {objective}."
+        return f"A final training of `{final['from']}`; its best epoch by {objective.title}."
     return f"A final training of `{final['from']}`, on training and validation images together."
 
 

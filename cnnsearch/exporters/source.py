@@ -14,6 +14,7 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training import checkpoint
 from cnnsearch.training.checkpoint import BEST
+from cnnsearch.training.objectives import objective_of
 from cnnsearch.utils import environment
 
 PACKAGES = ("cnnsearch", "keras", "tensorflow", "jax", "numpy", "onnx", "onnxruntime",
@@ -124,7 +125,7 @@ def collect_facts(
         "output": "class probabilities (batch, classes), in the order of class_names",
         "architecture": dict(trial.architecture),
         "recipe": dict(trial.recipe),
-        "objective": settings.get("objective", "accuracy"),
+        "objective": objective_of(settings).name,
         "score": trial.score,
         "metrics": {k: v for k, v in trial.metrics.items() if isinstance(v, int | float)},
         "params": trial.params,

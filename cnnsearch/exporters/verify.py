@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 from cnnsearch.errors import ExportError
 from cnnsearch.exporters.formats import Target
 from cnnsearch.exporters.results import VerifiedFormat
-from cnnsearch.training.metrics import class_scores
+from cnnsearch.training.metrics import compute_class_metrics, compute_wilson_interval
 from cnnsearch.utils import environment
 from cnnsearch.utils.subprocesses import run_module
 
@@ -106,12 +106,9 @@ def compute_test_metrics(probabilities: Any, labels: "npt.NDArray[np.int32]") ->
     """Returns accuracy with its 95 % interval, balanced accuracy and macro F1."""
     predicted = probabilities.argmax(axis=1)
     correct = int((predicted == labels).sum())
-    balanced, f1 = class_scores(labels, predicted)
     return {
-        "test_accuracy": correct / len(labels),
-        "test_accuracy_interval": list(wilson(correct, len(labels))),
-        "test_balanced_accuracy": balanced,
-        "test_macro_f1": f1,
+        **compute_class_metrics(labels, predicted, "test_"),
+        "test_accuracy_interval": list(compute_wilson_interval(correct, len(labels))),
         "test_images": len(labels),
     }
 
@@ -120,12 +117,3 @@ def measure_size(path: Path) -> int:
     """Returns the bytes of a file, or of all files in a folder."""
     files = [path] if path.is_file() else path.rglob("*")
     return sum(file.stat().st_size for file in files if file.is_file())
-
-
-def wilson(correct: int, total: int, z: float = 1.96) -> tuple[float, float]:
-    """Returns the Wilson score interval of a proportion, 95 % by default (Wilson, 1927)."""
-    share = correct / total
-    centre = share + z * z / (2 * total)
-    spread = z * (share * (1 - share) / total + z * z / (4 * total * total)) ** 0.5
-    scale = 1 + z * z / total
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

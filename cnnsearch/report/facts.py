@@ -14,7 +14,7 @@ from cnnsearch.report.leaderboard import leaderboard, longest, pareto_front
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.records import Event, TrialRecord, best_of
 from cnnsearch.space.search_space import SearchSpace, published_files, shipped
-from cnnsearch.training.metrics import measured
+from cnnsearch.training.objectives import objective_of
 
 FLAGS = {
     "trials": "--trials",
@@ -154,7 +154,7 @@ def _collected(run: RunDirectory, curves: int) -> Facts:
     return Facts(
         name=run.name,
         state=run.state,
-        measured=measured(settings.get("objective", "accuracy")),
+        measured=objective_of(settings).heading,
         manifest=run.manifest,
         space=SearchSpace.from_text(run.space_text, settings["source"]),
         ranked=tuple(ranked),

@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, find_objective
+
 Metrics = dict[str, float]
 
 
@@ -18,7 +20,7 @@ class Progress:
             the last one where nothing is held out for validation; 0: none yet.
         seconds: spent so far.
         history: metrics of each epoch of this trial.
-        objective: of :data:`cnnsearch.training.metrics.OBJECTIVES`.
+        objective: name of one of :data:`cnnsearch.training.objectives.OBJECTIVES`.
         begun: epoch at which the schedule in force began: later than 1 once all weights move.
     """
 
@@ -27,19 +29,20 @@ class Progress:
     best_epoch: int = 0
     seconds: float = 0.0
     history: dict[int, Metrics] = field(default_factory=dict)
-    objective: str = "accuracy"
+    objective: str = DEFAULT_OBJECTIVE
     begun: int = 1
 
     def note(self, epoch: int, metrics: Metrics) -> None:
         """Adds an epoch."""
         self.history[epoch], self.epoch = metrics, epoch
         best = self.history.get(self.best_epoch)
-        held_out = f"val_{self.objective}" in metrics
-        if best is None or not held_out or self._rank(metrics) > self._rank(best):
-            self.best_epoch = epoch
+        objective = find_objective(self.objective)
 
-    def _rank(self, metrics: Metrics) -> tuple[float, float]:
-        return metrics[f"val_{self.objective}"], -metrics["val_loss"]
+        def rank(metrics: Metrics) -> tuple[float, float]:
+            return objective.score(metrics[objective.metric]), -metrics["val_loss"]
+
+        if best is None or objective.metric not in metrics or rank(metrics) > rank(best):
+            self.best_epoch = epoch
 
     def to_data(self) -> dict[str, Any]:
         """Returns plain data for JSON."""

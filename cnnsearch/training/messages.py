@@ -1,12 +1,14 @@
 """What the driver and a trial's process say to each other: plain picklable data."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data.dataset import Dataset
 from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, find_objective
 
 FailureKind = Literal["nan", "out_of_memory", "crash", "timeout"]
 
@@ -29,27 +31,24 @@ class CandidateFailure(Exception):
 
 @dataclass(frozen=True)
 class Measurement:
-    """What a training came to. Values are those of the best epoch, whose weights are kept.
+    """The result of a training. Metrics are those of the best epoch, whose weights are kept.
 
     Attributes:
-        val_accuracy: on the whole validation split, in [0, 1]; None: nothing was held out.
-        val_loss: mean cross-entropy on the whole validation split, in nats.
-        val_balanced_accuracy: mean recall of the classes.
-        val_macro_f1: mean F1 of the classes.
-        params_trained: weights that moved from the first epoch on.
+        validation: metrics of the whole validation split by key: ``val_loss``, the mean
+            cross-entropy in nats, and that of each objective; empty: nothing was held out.
         accuracy: on the augmented training batches of that epoch, while the weights moved.
         loss: what was minimized, in that epoch: smoothing and auxiliary heads included.
-        epochs: the last epoch trained; fewer than asked for where training was stopped early.
+        epochs: the last epoch trained; early stopping makes it smaller than requested.
         initial_epoch: epochs that an earlier trial had already trained.
         best_epoch: counted from 1.
-        steps: steps an epoch.
-        batch_norm_momentum: that was used.
-        seconds: building, tracing, training and measuring; of all sessions if interrupted.
+        steps: steps per epoch.
+        batch_norm_momentum: of the moving statistics.
+        seconds: building, tracing, training and evaluating, in all sessions.
         peak_memory_mb: largest resident memory of the process, in MiB.
+        params_trained: weights that were trainable in the first epoch.
     """
 
-    val_accuracy: float | None
-    val_loss: float | None
+    validation: Mapping[str, float]
     accuracy: float
     loss: float
     epochs: int
@@ -59,23 +58,24 @@ class Measurement:
     batch_norm_momentum: float
     seconds: float
     peak_memory_mb: float
-    val_balanced_accuracy: float | None = None
-    val_macro_f1: float | None = None
     params_trained: int | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
-        """What is known by name, as the journal and the tracking store it."""
-        return {name: value for name, value in asdict(self).items() if value is not None}
+        """All metrics by key, as the run's database and MLflow store them."""
+        own = {name: value for name, value in vars(self).items() if value is not None}
+        return {**own.pop("validation"), **own}
 
-    def score(self, objective: str = "accuracy") -> float:
-        """Returns what a search ranks by; the training accuracy where nothing was held out.
+    @property
+    def val_accuracy(self) -> float | None:
+        """Accuracy on the validation split, in [0, 1]; None: nothing was held out."""
+        return self.validation.get("val_accuracy")
 
-        Args:
-            objective: of :data:`cnnsearch.training.metrics.OBJECTIVES`.
-        """
-        found = getattr(self, f"val_{objective}")
-        return self.accuracy if found is None else float(found)
+    def score(self, objective: str = DEFAULT_OBJECTIVE) -> float:
+        """Returns what a search ranks by; the training accuracy if nothing was held out."""
+        chosen = find_objective(objective)
+        value = self.validation.get(chosen.metric)
+        return self.accuracy if value is None else chosen.score(value)
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ class TrialTask:
     seed: int = 0
     continues: Path | None = None
     pretrained: Pretrained | None = None
-    objective: str = "accuracy"
+    objective: str = DEFAULT_OBJECTIVE
     class_weights: tuple[float, ...] = ()
     accumulate: int = 1
     attempt: int = 1

@@ -26,7 +26,7 @@ class Steps(Protocol):
         ...
 
     def measure(self, batch: Batch) -> Tensor:
-        """Returns each example's cross-entropy and right answer, times its weight, and answer."""
+        """Returns each example's cross-entropy times its weight, and predicted class, (2, N)."""
         ...
 
     def settle(self) -> None:
@@ -34,8 +34,8 @@ class Steps(Protocol):
         ...
 
 
-class Objective:
-    """What both backends compute: losses from a model's outputs.
+class TrainingLoss:
+    """Computes the loss from a model's outputs, on either backend.
 
     Args:
         heads: weight of each output's loss, the main one's first.
@@ -49,8 +49,8 @@ class Objective:
         self._heads, self._smoothing = tuple(heads), smoothing
         self._classes = tuple(classes)
 
-    def training(self, targets: Targets, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the loss to minimize, and loss and share of right answers, (2,)."""
+    def compute(self, targets: Targets, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the loss to minimize, and a report of loss and accuracy, (2,)."""
         outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
         parts = [
             weight * keras.ops.mean(self._losses(targets, logits))
@@ -60,18 +60,14 @@ class Objective:
         right = keras.ops.mean(correct(targets.labels, outputs[0]))
         return loss, keras.ops.stack([loss, right])
 
-    def measuring(self, labels: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
-        """Returns cross-entropy and right answers of the main head, times weight, and its answers.
+    def evaluate(self, labels: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
+        """Returns each example's cross-entropy times its weight, and its predicted class, (2, N).
 
-        Not their sums: the order in which threads add up would show in the last digits.
-
-        Returns:
-            float32 (3, N).
+        Not their sums: the order in which threads add would change the last digits.
         """
         logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
-        answers = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "float32")
-        found = [cross_entropy(labels, logits), correct(labels, logits)]
-        return keras.ops.stack([*(weights * each for each in found), answers])
+        predictions = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "float32")
+        return keras.ops.stack([weights * cross_entropy(labels, logits), predictions])
 
     def _losses(self, targets: Targets, logits: Tensor) -> Tensor:
         losses = target_entropy(targets, logits, self._smoothing)
@@ -112,18 +108,18 @@ class TensorFlowSteps:
     Args:
         model: to be trained.
         optimizer: of its trainable variables.
-        objective: losses from outputs.
+        loss: from outputs.
         accumulate: parts in which a batch is trained one after the other, so that activations of
             one part alone are in memory; their gradients are averaged.
     """
 
     def __init__(
-        self, model: Any, optimizer: FusedOptimizer, objective: Objective, accumulate: int = 1
+        self, model: Any, optimizer: FusedOptimizer, loss: TrainingLoss, accumulate: int = 1
     ) -> None:
         import tensorflow as tf
 
         self._tf, self._model, self._optimizer = tf, model, optimizer
-        self._objective = objective
+        self._loss = loss
         self._weights = [v.value for v in model.trainable_variables]
         self._train = tf.function(self._train_step, autograph=False, jit_compile=False)
         self._measure = tf.function(self._measure_step, autograph=False, jit_compile=False)
@@ -163,13 +159,13 @@ class TensorFlowSteps:
     def _gradients(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
         with self._tf.GradientTape() as tape:
             outputs = self._model(images, training=True)
-            loss, report = self._objective.training(targets, outputs)
+            loss, report = self._loss.compute(targets, outputs)
         zero = self._tf.UnconnectedGradients.ZERO
         return tape.gradient(loss, self._weights, unconnected_gradients=zero), report
 
     def _measure_step(self, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         outputs = self._model(images, training=False)
-        return self._objective.measuring(labels, outputs, weights)
+        return self._loss.evaluate(labels, outputs, weights)
 
 
 class JaxSteps:
@@ -179,12 +175,12 @@ class JaxSteps:
     """
 
     def __init__(
-        self, model: Any, optimizer: FusedOptimizer, objective: Objective, accumulate: int = 1
+        self, model: Any, optimizer: FusedOptimizer, loss: TrainingLoss, accumulate: int = 1
     ) -> None:
         import jax
 
         self._jax, self._model, self._optimizer = jax, model, optimizer
-        self._objective = objective
+        self._loss = loss
         self._groups = (
             model.trainable_variables,
             model.non_trainable_variables,
@@ -247,7 +243,7 @@ class JaxSteps:
 
         def loss(weights: Any) -> tuple[Tensor, Any]:
             outputs, after = self._model.stateless_call(weights, others, images, training=True)
-            value, report = self._objective.training(targets, outputs)
+            value, report = self._loss.compute(targets, outputs)
             return value, (after, report)
 
         return self._jax.grad(loss, has_aux=True)(weights)
@@ -262,12 +258,12 @@ class JaxSteps:
 
     def _measure_step(self, state: Any, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
         outputs, _ = self._model.stateless_call(*state, images, training=False)
-        return self._objective.measuring(labels, outputs, weights)
+        return self._loss.evaluate(labels, outputs, weights)
 
 
 def compile_steps(
-    model: Any, optimizer: FusedOptimizer, objective: Objective, accumulate: int = 1
+    model: Any, optimizer: FusedOptimizer, loss: TrainingLoss, accumulate: int = 1
 ) -> Steps:
     """Returns the steps for the backend in use."""
     kind = TensorFlowSteps if keras.backend.backend() == "tensorflow" else JaxSteps
-    return kind(model, optimizer, objective, accumulate)
+    return kind(model, optimizer, loss, accumulate)

@@ -18,13 +18,12 @@ from cnnsearch.training.finetuning import start_from, train_only
 from cnnsearch.training.history import Metrics, Progress
 from cnnsearch.training.keras_fit import batch_norm_momentum
 from cnnsearch.training.messages import CandidateFailure, Measurement, TrialTask
-from cnnsearch.training.metrics import validation_metrics
+from cnnsearch.training.metrics import compute_validation_metrics
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.training.phases import Phase, phases
-from cnnsearch.training.steps import Objective, compile_steps
+from cnnsearch.training.steps import TrainingLoss, compile_steps
 from cnnsearch.utils.hardware import peak_memory_mb
 
-VALIDATED = ("val_accuracy", "val_loss", "val_balanced_accuracy", "val_macro_f1")
 LOOK_EVERY = 32
 """Steps after which the loss is looked at: reading it waits for the device."""
 PATIENCE = 1.0
@@ -85,8 +84,8 @@ class Training:
             optimizer.take_over(self._optimizer)
         self._optimizer = optimizer
         heads = _head_weights(task.architecture)
-        objective = Objective(heads, recipe.label_smoothing, task.class_weights)
-        self._steps = compile_steps(self.model, self._optimizer, objective, task.accumulate)
+        loss = TrainingLoss(heads, recipe.label_smoothing, task.class_weights)
+        self._steps = compile_steps(self.model, self._optimizer, loss, task.accumulate)
 
     def _assembled(self, scale: float) -> Any:
         return assemble(self._task, self._momentum, scale)
@@ -128,7 +127,7 @@ class Training:
         progress = self._progress
         best = progress.history[progress.best_epoch]
         return Measurement(
-            **{name: best.get(name) for name in VALIDATED},
+            validation={k: v for k, v in best.items() if k.startswith("val_")},
             accuracy=best["accuracy"],
             loss=best["loss"],
             epochs=progress.epoch,
@@ -172,7 +171,7 @@ class Training:
             return {}
         batches = validation_batches(split, MEASURING_BATCH * self._batches.size)
         found = [np.asarray(self._steps.measure(batch)) for batch in batches]
-        metrics = validation_metrics(np.concatenate(found, axis=1), split.labels())
+        metrics = compute_validation_metrics(np.concatenate(found, axis=1), split.labels())
         _check(metrics["val_loss"], "validation loss", epoch)
         return metrics
 

@@ -43,7 +43,7 @@ recipe: {epochs: 3}
 
 
 def measurement(score: float) -> Measurement:
-    return Measurement(score, 0.5, score, 0.5, 3, 0, 3, 10, 0.9, 1.0, 100.0)
+    return Measurement({"val_accuracy": score}, score, 0.5, 3, 0, 3, 10, 0.9, 1.0, 100.0)
 
 
 def by_size(task: TrialTask) -> Outcome:

@@ -17,8 +17,9 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.mlflow import entries, pages
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.messages import TrialTask
-from cnnsearch.training.metrics import balanced_weights
-from cnnsearch.training.steps import Objective
+from cnnsearch.training.metrics import balance_class_weights
+from cnnsearch.training.objectives import find_objective
+from cnnsearch.training.steps import TrainingLoss
 from cnnsearch.training.trainer import Training
 from cnnsearch.training.transforms import Targets
 from tests.conftest import architecture
@@ -65,7 +66,7 @@ def test_balanced_classes_are_not(digits: Dataset) -> None:
 def test_class_weights_are_those_of_the_training_split(file: Path) -> None:
     data = rare(file)
     found = compute_class_weights(settings(class_weights="balanced"), data)
-    assert found == balanced_weights(data.train.labels(), 2)
+    assert found == balance_class_weights(data.train.labels(), 2)
     assert found[1] > 4 * found[0]
     assert compute_class_weights(settings(), data) == ()
 
@@ -142,7 +143,7 @@ def test_a_share_of_train_is_what_candidates_learn_from(tmp_path: Path) -> None:
 def test_the_loss_weighs_each_example_by_its_class() -> None:
     labels, logits = np.array([0, 1, 1]), np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 3.0]], "float32")
     plain, weighted = (
-        float(np.asarray(Objective([1.0], 0.0, classes).training(Targets(labels), logits)[0]))
+        float(np.asarray(TrainingLoss([1.0], 0.0, classes).compute(Targets(labels), logits)[0]))
         for classes in ((), (2.0, 0.5))
     )
     each = np.log1p(np.exp([-2.0, 1.0, -3.0]))
@@ -151,12 +152,12 @@ def test_the_loss_weighs_each_example_by_its_class() -> None:
 
 
 def test_mlflow_shows_and_sorts_by_the_objective() -> None:
-    tags = pages.experiment_tags("r", "parent", objective="macro_f1")
+    tags = pages.experiment_tags("r", "parent", objective=find_objective("macro_f1"))
     view = json.loads(tags["mlflow.sharedViewState.search-r"])
     assert view["orderByKey"] == "metrics.`best_val_macro_f1`"
     assert view["selectedColumns"][1:3] == [view["orderByKey"], "metrics.`best_val_accuracy`"]
     manifest = {"space": "s", "settings": {"objective": "macro_f1"}}
-    assert "best **macro f1**" in pages.note("r", manifest, [], {})
+    assert "best **macro F1**" in pages.note("r", manifest, [], {})
     assert "best **" not in pages.note("r", {"space": "s"}, [], {})  # a run of before
     history = [{"val_accuracy": 0.5, "val_macro_f1": 0.4}, {"val_accuracy": 0.6}]
     found = entries.outcome({"score": 0.4}, history)

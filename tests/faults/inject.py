@@ -98,7 +98,9 @@ def trained(task: TrialTask) -> Iterator[Event]:
     score = random.Random(task.architecture.to_json()).random()
     yield TrialEnd(
         task.trial_id,
-        Completed(Measurement(score, 0.5, score, 0.5, task.epochs, 0, 1, 10, 0.9, 1.0, 100.0)),
+        Completed(
+            Measurement({"val_accuracy": score}, score, 0.5, task.epochs, 0, 1, 10, 0.9, 1.0, 100.0)
+        ),
     )
 
 

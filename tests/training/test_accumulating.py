@@ -22,7 +22,7 @@ from cnnsearch.training.augmentation import draw
 from cnnsearch.training.model import build
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.steps import Objective, compile_steps
+from cnnsearch.training.steps import TrainingLoss, compile_steps
 
 network = Architecture.from_data({
     "input": [8, 8, 1], "classes": 3, "style": {"norm": "none"},
@@ -40,7 +40,7 @@ def trained(parts):
     keras.utils.set_random_seed(3)
     model = build(network, mean=[0.5], std=[0.2])
     optimizer = FusedOptimizer(recipe, 10, model.trainable_variables)
-    objective = Objective([1.0], 0.1, (1.0, 2.0, 0.5))
+    objective = TrainingLoss([1.0], 0.1, (1.0, 2.0, 0.5))
     steps = compile_steps(model, optimizer, objective, parts)
     report = np.asarray(steps.train(batch))
     steps.settle()

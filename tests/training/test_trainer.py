@@ -80,14 +80,14 @@ def test_digits_are_learnt_in_a_few_epochs_and_measured_exactly(
     assert list(told) == [1, 2, 3, 4, 5, 6]
     best = told[found.best_epoch]
     assert found.val_accuracy == max(m["val_accuracy"] for m in told.values())
-    assert (found.val_loss, found.loss) == (best["val_loss"], best["loss"])
+    assert (found.validation["val_loss"], found.loss) == (best["val_loss"], best["loss"])
     assert told[1]["learning_rate"] > told[6]["learning_rate"] >= 0
     assert found.seconds > sum(m["seconds"] for m in told.values()) > 0
     said = logits(small, digits, tmp_path)
     labels = digits.validation.labels()
     assert found.val_accuracy == pytest.approx(np.mean(said.argmax(-1) == labels), abs=1e-9)
     own = keras.losses.sparse_categorical_crossentropy(labels, said, from_logits=True)
-    assert found.val_loss == pytest.approx(float(np.mean(own)), rel=1e-4)
+    assert found.validation["val_loss"] == pytest.approx(float(np.mean(own)), rel=1e-4)
 
 
 def test_the_seed_determines_every_number(

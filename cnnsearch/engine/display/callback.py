@@ -5,6 +5,7 @@ from typing import Protocol
 
 from cnnsearch.oracles.protocol import Draws
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.training.objectives import OBJECTIVES
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,8 @@ class Overview:
         device: what trains.
         workers: candidates trained side by side.
         title: what to say at the start, where it is no search.
-        measured: what a trial's score is.
+        measured: heading of the column of scores.
+        metric: key of the score among the metrics of an epoch.
     """
 
     run: str
@@ -45,7 +47,8 @@ class Overview:
     device: str
     workers: int
     title: str = ""
-    measured: str = "val accuracy"
+    measured: str = OBJECTIVES[0].heading
+    metric: str = OBJECTIVES[0].metric
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,7 @@ class Summary:
         draws: what was drawn and why it was not trained.
         seconds: of this session.
         path: the run's folder.
-        measured: what a trial's score is.
+        measured: the score in words.
     """
 
     run: str
@@ -72,7 +75,7 @@ class Summary:
     draws: Draws
     seconds: float
     path: str
-    measured: str = "val accuracy"
+    measured: str = OBJECTIVES[0].title
 
 
 class SearchCallback(Protocol):

@@ -1,6 +1,7 @@
 """Displays without a terminal: nothing at all, JSON for programs, a line a candidate for logs."""
 
 import json
+import math
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
@@ -61,16 +62,16 @@ class Plain(Quiet):
     def __init__(self, console: "Console") -> None:
         self._console = console
         self._trials: int | None = None
-        self._best = 0.0
-        self._measured = "val accuracy"
+        self._best, self._measured, self._metric = -math.inf, "", ""
 
     def on_search_begin(self, overview: Overview) -> None:
-        self._measured = overview.measured
-        self._trials, self._best = overview.trials, overview.best or 0.0
+        self._measured, self._metric = overview.measured, overview.metric
+        self._trials = overview.trials
+        self._best = -math.inf if overview.best is None else overview.best
         self._console.print(headline(overview))
 
     def on_trial_end(self, trial: TrialRecord) -> None:
-        self._best = max(self._best, trial.score or 0.0)
+        self._best = max(self._best, -math.inf if trial.score is None else trial.score)
         line = trial_line(trial, self._trials, self._best, self._measured)
         self._console.print(line, highlight=False)
 

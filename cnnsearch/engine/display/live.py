@@ -1,5 +1,6 @@
 """A table that follows a search in the terminal."""
 
+import math
 import time
 from collections import OrderedDict
 from typing import TYPE_CHECKING
@@ -47,11 +48,11 @@ class Live(Plain):
         self._put(trial, trial.initial_epoch, None)
 
     def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
-        self._put(trial, epoch, metrics.get("val_accuracy", metrics.get("accuracy")))
+        self._put(trial, epoch, metrics.get(self._metric, metrics.get("accuracy")))
 
     def on_trial_end(self, trial: TrialRecord) -> None:
         self._ended += 1
-        self._best = max(self._best, trial.score or 0.0)
+        self._best = max(self._best, -math.inf if trial.score is None else trial.score)
         row = self._rows.get(trial.id)
         self._put(trial, row[1] if row else trial.epochs, trial.score)
 
@@ -114,7 +115,7 @@ class Live(Plain):
         overview = self._overview
         done = self._ended + (overview.finished if overview else 0)
         of = f" of {overview.trials}" if overview and overview.trials else ""
-        best = f"best {self._best:.2%}" if self._best else "best -"
+        best = f"best {self._best:.2%}" if math.isfinite(self._best) else "best -"
         return f"{done}{of} done · {best} · {self._left()}"
 
     def _left(self) -> str:

@@ -6,6 +6,7 @@ from typing import Any
 
 from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.training.objectives import OBJECTIVES
 from cnnsearch.utils.units import many, short_amount, short_time
 
 WHY = {
@@ -64,7 +65,7 @@ def called(trial: TrialRecord) -> str:
 
 
 def trial_line(
-    trial: TrialRecord, trials: int | None, best: float, measured: str = "val accuracy"
+    trial: TrialRecord, trials: int | None, best: float, measured: str = OBJECTIVES[0].heading
 ) -> str:
     """Returns one finished candidate as a line of text."""
     of = f"/{trials}" if trials and trial.number <= trials else ""  # more: some are replacements
@@ -106,8 +107,7 @@ def closing(summary: Summary) -> str:
     return "\n".join(lines)
 
 
-def best_line(best: TrialRecord, measured: str = "val accuracy") -> str:
+def best_line(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
     """Returns the best candidate in one line."""
-    what = measured.replace("val ", "validation ")
     cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
-    return f"trial {best.id} ({best.family}), {what} {best.score:.2%}, {cost}"
+    return f"trial {best.id} ({best.family}), {measured} {best.score:.2%}, {cost}"

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.training.metrics import OBJECTIVES
+from cnnsearch.training.objectives import OBJECTIVES
 
 LONGEST_PARAM, LONGEST_TAG, LONGEST_KEY = 6000, 8000, 250
 _RENAMED = {"seconds": "epoch_seconds"}  # ``seconds`` is the whole candidate's
@@ -56,9 +56,10 @@ def outcome(data: Mapping[str, Any], history: list[dict[str, Any]]) -> dict[str,
     curves = {key for epoch in history for key in epoch} - {"seconds"}
     found = {key: value for key, value in (data.get("metrics") or {}).items() if key not in curves}
     best = {}
-    for name in (f"val_{objective}" for objective in OBJECTIVES):
+    for objective in OBJECTIVES:
+        name = objective.metric
         if reached := [epoch[name] for epoch in history if _finite(epoch.get(name))]:
-            best[f"best_{name}"] = float(f"{max(reached):.6g}")
+            best[f"best_{name}"] = float(f"{max(reached, key=objective.score):.6g}")
     return {**found, **best, "score": data.get("score"), "seconds": data.get("seconds")}
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.training.metrics import measured
+from cnnsearch.training.objectives import OBJECTIVES, Objective, objective_of
 
 _COLUMNS = (
     "metrics.`best_val_accuracy`",
@@ -33,20 +33,20 @@ _MODE = "workflowType=machine_learning"  # MLflow's pages are else those for lan
 
 
 def experiment_tags(
-    name: str, parent: str, final: bool = False, objective: str = "accuracy"
+    name: str, parent: str, final: bool = False, objective: Objective = OBJECTIVES[0]
 ) -> dict[str, str]:
     """The tags that give an experiment its views: one of all searches, and one of this search.
 
     MLflow keeps the views that people share of its table of runs in such tags. That of a search is
     sorted by its objective; that of a final training shows what its models did on the test split.
     """
-    ranked = tuple(dict.fromkeys((f"metrics.`best_val_{objective}`", *_COLUMNS)))
+    ranked = tuple(dict.fromkeys((f"metrics.`best_{objective.metric}`", *_COLUMNS)))
     shown = _TESTED if final else ranked
     search = {
         **_view(shown),
         "searchFilter": f"tags.`mlflow.parentRunId` = '{parent}'",
         "orderByKey": shown[0],
-        "orderByAsc": False,
+        "orderByAsc": not final and objective.direction == "min",
     }
     return {
         "mlflow.experimentKind": "custom_model_development",
@@ -119,7 +119,7 @@ def note(
         lines += ["```", f"cnnsearch results {name}"]
         lines += [f"cnnsearch export best --run {name} --out exports/{name}"]
         lines += [f"cnnsearch register {name} --run {name} --alias champion", "```", ""]
-        what = measured(objective_of(manifest)).replace("val ", "val. ")
+        what = objective_of(manifest.get("settings")).heading.replace("val ", "val. ")
         lines += [f"| | candidate | {what} | params | multiply-adds | FLOPs |"]
         lines += ["|--:|---|--:|--:|--:|--:|"]
         lines += [_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
@@ -185,11 +185,6 @@ def pareto(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
     return front
 
 
-def objective_of(manifest: Mapping[str, Any]) -> str:
-    """Returns what ranks a run's candidates; those of before could only be by accuracy."""
-    return str((manifest.get("settings") or {}).get("objective", "accuracy"))
-
-
 def _asked(manifest: Mapping[str, Any]) -> str:
     words = [f"Search of **{manifest.get('space', 'a space')}**"]
     for key, before in (("data", "on"), ("strategy", "by")):
@@ -198,8 +193,8 @@ def _asked(manifest: Mapping[str, Any]) -> str:
     if manifest.get("seed") is not None:
         words.append(f"(seed {manifest['seed']})")
     words += _limits(manifest)
-    if (objective := objective_of(manifest)) != "accuracy":
-        words.append(f"for the best **{measured(objective).removeprefix('val ')}**")
+    if (objective := objective_of(manifest.get("settings"))) != OBJECTIVES[0]:
+        words.append(f"for the best **{objective.label}**")
     return " ".join(words) + "."
 
 

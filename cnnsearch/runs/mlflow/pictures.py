@@ -11,7 +11,7 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.mlflow import pages
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.training.metrics import measured
+from cnnsearch.training.objectives import Objective, objective_of
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -42,11 +42,11 @@ def of_search(
         front: Those on the Pareto front.
         curves: The epochs of each of the front, by trial id.
     """
-    objective = pages.objective_of(run.manifest)
+    objective = objective_of(run.manifest.get("settings"))
     best = sorted(front, key=lambda t: -(t.score or 0))[: len(_CURVES)]
     shown = {pages.name_of(t): curves[t.id] for t in best}
     return [
-        _save(_pareto(run.name, trials, front, measured(objective)), folder / "pareto.png"),
+        _save(_pareto(run.name, trials, front, objective.heading), folder / "pareto.png"),
         _save(_learning(run.name, shown, objective), folder / "curves.png"),
     ]
 
@@ -93,12 +93,12 @@ def _apart(front: Sequence[TrialRecord]) -> list[TrialRecord]:
     return chosen
 
 
-def _learning(name: str, curves: Mapping[str, History], objective: str) -> "Figure":
+def _learning(name: str, curves: Mapping[str, History], objective: Objective) -> "Figure":
     title = f"{name}: learning curves of the Pareto front's best"
-    figure, axes = _sheet(title, "epoch", f"{measured(objective)} (%)")
+    figure, axes = _sheet(title, "epoch", f"{objective.heading} (%)")
     for place, (label, history) in enumerate(curves.items()):
-        epochs = [e for e in history if isinstance(e.get(f"val_{objective}"), float | int)]
-        values = [100 * e[f"val_{objective}"] for e in epochs]
+        epochs = [e for e in history if isinstance(e.get(objective.metric), float | int)]
+        values = [100 * e[objective.metric] for e in epochs]
         style: dict[str, Any] = {
             "color": _CURVES[place],
             "linestyle": _DASHES[place % len(_DASHES)],

@@ -15,6 +15,7 @@ from cnnsearch.runs.mlflow.entries import Point
 from cnnsearch.runs.mlflow.store import Refused, Store
 from cnnsearch.runs.mlflow.summary import Summary
 from cnnsearch.runs.records import Event
+from cnnsearch.training.objectives import objective_of
 
 STATUS = {"completed": "FINISHED", "finished": "FINISHED", "failed": "FAILED"}
 
@@ -116,7 +117,7 @@ class Projection:
         texts = {"space.yaml": self._run.space_text, "run.json": manifest}
         self._attempt(self._store.texts, parent, texts)
         final = "final" in self._run.manifest
-        objective = pages.objective_of(self._run.manifest)
+        objective = objective_of(self._run.manifest.get("settings"))
         tags = pages.experiment_tags(self._run.name, parent, final, objective)
         for key, value in tags.items():
             self._store.tag_experiment(self._experiment, key, value)

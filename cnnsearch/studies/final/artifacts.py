@@ -14,9 +14,9 @@ from cnnsearch.data import Dataset
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.studies.final.entrants import WINNER
 from cnnsearch.studies.final.figures import draw_confusion, draw_worst
-from cnnsearch.studies.final.metrics import class_table, confusion
 from cnnsearch.studies.final.predict import Predictions, load_predictions
 from cnnsearch.studies.final.results import Row, compute_rows, explain_results
+from cnnsearch.training.metrics import count_confusions, tabulate_classes
 from cnnsearch.utils.atomic_files import write_bytes, write_text
 
 RESULTS = "results.json"
@@ -67,8 +67,8 @@ class _Details:
         self._names = data.class_names
         probabilities = np.concatenate([each.probabilities for each in found])
         labels = np.concatenate([each.labels for each in found])
-        self._counts = confusion(probabilities, labels, len(self._names))
-        self._scores = class_table(probabilities, labels, self._names)
+        self._counts = count_confusions(probabilities, labels, len(self._names))
+        self._scores = tabulate_classes(probabilities, labels, self._names)
 
     def write(self, root: Path, number: int) -> list[Path]:
         """Writes confusion matrix, scores of each class, and the worst-classified images."""

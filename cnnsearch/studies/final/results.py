@@ -10,10 +10,10 @@ from cnnsearch.architecture.cost import count
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.studies.final.entrants import PUBLISHED, RANDOM, Entrant
-from cnnsearch.studies.final.metrics import Estimate, estimate
 from cnnsearch.studies.final.plan import FinalPlan
 from cnnsearch.studies.final.predict import load_predictions
 from cnnsearch.studies.final.significance import Difference, compare_accuracy
+from cnnsearch.training.metrics import Estimate, estimate_accuracy
 from cnnsearch.utils.units import many
 
 ENDED = ("completed", "failed")
@@ -90,7 +90,7 @@ def _make_row(
         entrant.label,
         cost.params,
         cost.macs,
-        estimate([one["test_accuracy"] for one in each], images),
+        estimate_accuracy([one["test_accuracy"] for one in each], images),
         {key: float(np.mean([one[key] for one in each])) for key in each[0]},
         tuple(t.id for t in trials),
         tuple({"seed": t.values["seed"], **one} for t, one in zip(trials, each, strict=True)),

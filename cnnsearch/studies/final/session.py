@@ -24,7 +24,6 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.artifacts import RESULTS, write_details, write_results
 from cnnsearch.studies.final.entrants import WINNER
-from cnnsearch.studies.final.metrics import test_metrics
 from cnnsearch.studies.final.plan import KIND, FinalPlan
 from cnnsearch.studies.final.predict import PredictionTask, load_predictions, predict_test_split
 from cnnsearch.studies.final.results import (
@@ -34,6 +33,8 @@ from cnnsearch.studies.final.results import (
     compute_rows,
     read_test_metrics,
 )
+from cnnsearch.training.metrics import compute_test_metrics
+from cnnsearch.training.objectives import find_objective
 from cnnsearch.utils import environment
 from cnnsearch.utils.units import many
 
@@ -131,6 +132,7 @@ class Session:
         )
 
     def _overview(self) -> Overview:
+        objective = find_objective(self._settings.training.objective)
         seeds, data = self._plan.seeds, self._train_on
         total = len(self._plan.list_slots())
         held = "validation held out" if data.validation.count else "validation included"
@@ -146,7 +148,8 @@ class Session:
             epochs=self._plan.epochs, budget="", finished=total - len(self._left()), best=None,
             seconds=None, device=environment.device(),
             workers=count_slots(self._settings.placement), title=title,
-            measured="val accuracy" if data.validation.count else "train accuracy",
+            measured=objective.heading if data.validation.count else "train accuracy",
+            metric=objective.metric,
         )  # fmt: skip
 
     def _evaluate(self) -> None:
@@ -173,7 +176,7 @@ class Session:
         found = load_predictions(self._run.trial_dir(trial))
         if found is None:
             raise RunError(f"{self._run.trial_dir(trial)}: the model's answers are gone")
-        metrics = {**test_metrics(found.probabilities, found.labels), **found.latency}
+        metrics = {**compute_test_metrics(found.probabilities, found.labels), **found.latency}
         metrics["test_images"] = len(found.labels)
         self._run.db.append("evaluated", metrics, trial)
 

@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnsearch.exporters.verify import wilson
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.studies.final.metrics import Estimate
 from cnnsearch.studies.final.results import Row
+from cnnsearch.training.metrics import Estimate, compute_wilson_interval
 from cnnsearch.utils.units import short_amount, short_time
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def _format_interval(accuracy: Estimate) -> str:
 
 
 def _format_wilson(row: Row, images: int) -> str:
-    low, high = wilson(round(row.accuracy.mean * images), images)
+    low, high = compute_wilson_interval(round(row.accuracy.mean * images), images)
     return f"{100 * low:.2f} to {100 * high:.2f}"
 
 

@@ -34,7 +34,9 @@ Answer = Callable[[TrialTask], Outcome]
 
 
 def scored(score: float, seconds: float = 1.0) -> Completed:
-    return Completed(Measurement(score, 0.5, score, 0.5, 3, 0, 3, 10, 0.9, seconds, 100.0))
+    return Completed(
+        Measurement({"val_accuracy": score}, score, 0.5, 3, 0, 3, 10, 0.9, seconds, 100.0)
+    )
 
 
 def by_size(task: TrialTask) -> Outcome:
