@@ -16,7 +16,7 @@ from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.augmentation import draw
 from cnnsearch.training.batches import Batch
-from cnnsearch.utils.environment import device, import_frameworks, settle_backend
+from cnnsearch.utils.environment import configure_backend, describe_device, import_frameworks
 
 BATCH, STEPS, ROUNDS, SIZE = 128, 6, 5, (32, 32)
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -54,7 +54,7 @@ def seconds(steps: Any, recipe: TrainingRecipe, rng: np.random.Generator) -> flo
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    settle_backend()
+    configure_backend()
     import_frameworks()
     rng = np.random.default_rng(0)
     recipes = {name: TrainingRecipe.from_data(asked) for name, asked in VARIANTS.items()}
@@ -63,7 +63,7 @@ def main() -> None:
     for _ in range(ROUNDS + 1):
         for name, recipe in recipes.items():
             taken[name].append(seconds(made[name], recipe, rng))
-    print(f"{device()}; ResNet-20, 32x32, batches of {BATCH}, median of {ROUNDS} rounds")
+    print(f"{describe_device()}; ResNet-20, 32x32, batches of {BATCH}, median of {ROUNDS} rounds")
     for name, values in taken.items():
         ratios = [mine / plain for mine, plain in zip(values, taken["nothing"], strict=True)][1:]
         rate = BATCH * STEPS / statistics.median(values[1:])

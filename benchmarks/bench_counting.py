@@ -18,7 +18,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError
 from cnnsearch.space.search_space import SearchSpace, shipped
-from cnnsearch.utils.environment import device, import_frameworks, settle_backend
+from cnnsearch.utils.environment import configure_backend, describe_device, import_frameworks
 
 ROUNDS = 7
 
@@ -53,11 +53,11 @@ def main() -> None:
     parser.add_argument("--candidates", type=int, default=200)
     parser.add_argument("--built", type=int, default=5, help="candidates built with Keras")
     asked = parser.parse_args()
-    settle_backend()
+    configure_backend()
     import_frameworks()
     from cnnsearch.training.model import build
 
-    print(f"{device()}, median of {ROUNDS} rounds of {asked.candidates} candidates")
+    print(f"{describe_device()}, median of {ROUNDS} rounds of {asked.candidates} candidates")
     print(f"{'space':<14}{'counted/s':>12}{'decoded+counted/s':>20}{'built/s':>10}{'ratio':>9}")
     everything = []
     for name in shipped():

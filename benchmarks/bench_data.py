@@ -25,7 +25,7 @@ from cnnsearch.data import Dataset, load
 from cnnsearch.data.sources.decode import decode_all
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.batches import TrainingBatches
-from cnnsearch.utils.environment import device, import_frameworks, settle_backend
+from cnnsearch.utils.environment import configure_backend, describe_device, import_frameworks
 
 BATCH, ROUNDS = 64, 5
 
@@ -126,8 +126,8 @@ def compare(name: str, folder: Path, image: tuple[int, int], cache: Path) -> Non
 
 def main() -> None:
     argparse.ArgumentParser(description=__doc__).parse_args()
-    print(f"{device()}, median of {ROUNDS} rounds, batches of {BATCH}")
-    settle_backend()
+    print(f"{describe_device()}, median of {ROUNDS} rounds, batches of {BATCH}")
+    configure_backend()
     import_frameworks()
     with tempfile.TemporaryDirectory() as temporary:
         root = Path(temporary)

@@ -22,7 +22,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from cnnsearch.utils.environment import device
+from cnnsearch.utils.environment import describe_device
 
 SIDE = 96
 SPACE = """
@@ -104,7 +104,7 @@ def main() -> None:
         count = asked.mb * 10**6 // (SIDE * SIDE * 3)
         make_images(root / "few", count // 100)
         make_images(root / "many", count)
-        print(f"{device()}: {count:,} images of {SIDE}x{SIDE}x3, {asked.mb:,} MB decoded")
+        print(f"{describe_device()}: {count:,} images of {SIDE}x{SIDE}x3, {asked.mb:,} MB decoded")
         print(f"{'MiB resident':34}{''.join(f'{n:>10}' for n in FIELDS.values())}{'data':>12}")
         bases: tuple[Memory, Memory] | None = None
         for words, data, limit in (

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from cnnsearch.runs import mlflow
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.utils.environment import device, settle_backend
+from cnnsearch.utils.environment import configure_backend, describe_device
 
 WAYS = ("without MLflow", "SQLite beside the runs", "server refuses", "server never answers")
 
@@ -81,7 +81,7 @@ def searched(root: Path, name: str, way: str, uri: str | None, asked: argparse.N
     command += ["--mlflow-uri", uri] if uri else []
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     run = RunDirectory.open(root, name)
-    found = run.db.trials()
+    found = run.db.get_trials()
     run.close()
     if any(trial.status != "completed" for trial in found):
         raise SystemExit(f"{name}: not all candidates were completed")
@@ -98,7 +98,8 @@ def compare(asked: argparse.Namespace) -> None:
             for index, (way, uri) in enumerate(zip(WAYS, uris, strict=True)):
                 found = searched(Path(folder), f"r{number}-{index}", way, uri, asked)
                 took[way].append(found)
-    print(f"{asked.trials} candidates of {asked.epochs} epochs, {asked.rounds} rounds, {device()}")
+    what = f"{asked.trials} candidates of {asked.epochs} epochs, {asked.rounds} rounds"
+    print(f"{what}, {describe_device()}")
     for way in WAYS:
         for place, what in enumerate(("seconds", "processor seconds")):
             values = [found[place] for found in took[way]]
@@ -133,7 +134,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--candidates", type=int, default=1000)
     asked = parser.parse_args()
-    settle_backend()
+    configure_backend()
     if asked.rounds:
         compare(asked)
     if asked.candidates:

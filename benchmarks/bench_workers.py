@@ -22,7 +22,7 @@ import tempfile
 from pathlib import Path
 
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.utils.environment import device, settle_backend
+from cnnsearch.utils.environment import configure_backend, describe_device
 
 WAYS = {
     "one process": (2, 0),
@@ -46,7 +46,7 @@ def seconds(root: Path, name: str, cores: int, workers: int, trials: int, epochs
         preexec_fn=lambda: os.sched_setaffinity(0, there[:cores]),
     )
     run = RunDirectory.open(root, name)
-    found = run.db.trials()
+    found = run.db.get_trials()
     if len(found) != trials or any(trial.status != "completed" for trial in found):
         raise SystemExit(f"{name}: not all candidates were completed")
     return max(t.ended or 0.0 for t in found) - min(t.started for t in found)
@@ -61,7 +61,7 @@ def main() -> None:
     asked = parser.parse_args()
     if len(os.sched_getaffinity(0)) < 2:
         raise SystemExit("needs two cores")
-    settle_backend()
+    configure_backend()
     took: dict[str, list[float]] = {way: [] for way in WAYS}
     with tempfile.TemporaryDirectory() as folder:
         for number in range(asked.rounds):
@@ -69,7 +69,8 @@ def main() -> None:
                 name = f"r{number}-{index}"
                 found = seconds(Path(folder), name, cores, workers, asked.trials, asked.epochs)
                 took[way].append(found)
-    print(f"{asked.trials} candidates of {asked.epochs} epochs, {asked.rounds} rounds, {device()}")
+    what = f"{asked.trials} candidates of {asked.epochs} epochs, {asked.rounds} rounds"
+    print(f"{what}, {describe_device()}")
     for way, times in took.items():
         hourly = 3600 * asked.trials / statistics.median(times)
         each = " ".join(f"{time:.1f}" for time in times)

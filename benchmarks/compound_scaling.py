@@ -34,8 +34,8 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.lookup import find_candidate, parse_image
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate
-from cnnsearch.utils.environment import device, environment
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.environment import describe_device, describe_environment
+from cnnsearch.utils.units import format_amount
 
 RESULTS = Path(__file__).parent / "results" / "compound_scaling.json"
 ALONE = {
@@ -107,7 +107,7 @@ def show(results: dict[str, Any]) -> None:
     for name, net in results["networks"].items():
         scores = [run["val_accuracy"] for run in results["trained"] if run["scaled"] == name]
         size = "x".join(map(str, net["input"]))
-        costs = f"{short_amount(net['params']):>7} {short_amount(net['macs']):>7}"
+        costs = f"{format_amount(net['params']):>7} {format_amount(net['macs']):>7}"
         print(f"{name:12} {net['phi']:6.3f} {size:>10} {net['depth']:5} {costs}", end="   ")
         if scores:
             s = summary(scores)
@@ -132,8 +132,8 @@ def begin(out: Path, asked: dict[str, Any], nets: dict[str, Any]) -> dict[str, A
     networks = {
         name: {"phi": one["phi"], **described(one["architecture"])} for name, one in nets.items()
     }
-    machine = {"machine": platform.machine(), **environment()}
-    head = {"date": date.today().isoformat(), "device": device(), "environment": machine}
+    machine = {"machine": platform.machine(), **describe_environment()}
+    head = {"date": date.today().isoformat(), "device": describe_device(), "environment": machine}
     return {**head, "settings": asked, "networks": networks, "trained": []}
 
 
@@ -205,7 +205,7 @@ def main() -> None:
     recipe = candidate.recipe.model_copy(update={"epochs": epochs, "early_stopping": None})
     data, nets = prepared(asked, candidate)
     results = begin(asked.out, settings(asked, recipe), nets)
-    print(f"{device()}, {data.train.count:,} training images, {recipe.epochs} epochs each")
+    print(f"{describe_device()}, {data.train.count:,} training images, {recipe.epochs} epochs each")
     show(results)
     asked.out.parent.mkdir(parents=True, exist_ok=True)
     train_missing(results, nets, recipe, data, asked)

@@ -19,7 +19,7 @@ class CnnsearchError(Exception):
     """
 
     def __init__(self, message: object = "") -> None:
-        super().__init__(one_line(str(message)))
+        super().__init__(to_one_line(str(message)))
 
 
 class SpaceError(CnnsearchError):
@@ -54,7 +54,7 @@ class ExportError(CnnsearchError):
     """An export that cannot be made or that does not compute what its model computes."""
 
 
-def one_line(text: str) -> str:
+def to_one_line(text: str) -> str:
     """Returns text on one line, cut where it is long; what cannot be printed is spelt out."""
     words = text if "\n" not in text else " ".join(text.split())
     if not words.isprintable():
@@ -62,7 +62,7 @@ def one_line(text: str) -> str:
     return words if len(words) <= LONGEST else f"{words[: LONGEST - 1]}…"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest(name: str, known: Iterable[str]) -> str:
     """Returns a hint such as ``", did you mean 'dense'?"``, or nothing if nothing is close."""
     close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
     return f", did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -17,8 +17,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from cnnsearch.architecture.architecture import Architecture, Stage
 from cnnsearch.architecture.cost import count
 from cnnsearch.blocks import Rounding
-from cnnsearch.errors import ArchitectureError, BudgetError, nearest
-from cnnsearch.utils.units import short_amount
+from cnnsearch.errors import ArchitectureError, BudgetError, suggest
+from cnnsearch.utils.units import format_amount
 from cnnsearch.utils.validation_errors import explain
 
 LARGEST_PHI = 20.0
@@ -214,7 +214,7 @@ def efficientnet(baseline: Architecture, model: str) -> Architecture:
     """
     if model not in EFFICIENTNET:
         raise ArchitectureError(
-            f"there is no EfficientNet {model!r}{nearest(model, EFFICIENTNET) or ', only b0 to b7'}"
+            f"there is no EfficientNet {model!r}{suggest(model, EFFICIENTNET) or ', only b0 to b7'}"
         )
     width, depth, side, dropout = EFFICIENTNET[model]
     resolution = side / EFFICIENTNET["b0"].side
@@ -230,8 +230,8 @@ def check_budget(architecture: Architecture, phi: float, max_macs: int) -> None:
     macs = count(architecture).macs
     if macs > max_macs:
         raise BudgetError(
-            f"the network at phi = {phi:g} costs {short_amount(macs)} MACs, "
-            f"over the budget of {short_amount(max_macs)}"
+            f"the network at phi = {phi:g} costs {format_amount(macs)} MACs, "
+            f"over the budget of {format_amount(max_macs)}"
         )
 
 

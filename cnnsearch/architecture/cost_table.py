@@ -10,7 +10,7 @@ from cnnsearch.architecture.cost import Cost, count
 from cnnsearch.architecture.drawing.graph import Step, trace
 from cnnsearch.architecture.labels import say_place
 from cnnsearch.blocks import Shape
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -114,9 +114,9 @@ def cost_lines(architecture: Architecture) -> str:
     cost = count(architecture)
     extra = "; auxiliary heads included" if architecture.auxiliary else ""
     lines = [
-        f"params        {cost.params:>16,}  ({short_amount(cost.params)}, trainable{extra})",
+        f"params        {cost.params:>16,}  ({format_amount(cost.params)}, trainable{extra})",
         f"params_total  {cost.params_total:>16,}  (with BatchNorm's moving statistics)",
-        f"MACs          {cost.macs:>16,}  ({short_amount(cost.macs)} multiply-accumulates)",
-        f"FLOPs         {cost.flops:>16,}  ({short_amount(cost.flops)}: 2 x MACs)",
+        f"MACs          {cost.macs:>16,}  ({format_amount(cost.macs)} multiply-accumulates)",
+        f"FLOPs         {cost.flops:>16,}  ({format_amount(cost.flops)}: 2 x MACs)",
     ]
     return "\n".join(lines)

@@ -12,7 +12,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.architecture.cost_table import Row, item_of, row_data, rows_at, totals
 from cnnsearch.blocks import Shape
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -125,7 +125,7 @@ def diff_table(left: Architecture, right: Architecture, by: By) -> "Table":
 def _cells(row: Row | None) -> list[str]:
     if row is None:
         return ["", "", "", ""]
-    costs = (short_amount(n) if n else "" for n in (row.params, row.macs))
+    costs = (format_amount(n) if n else "" for n in (row.params, row.macs))
     return [row.kind, str(row.output), *costs]
 
 

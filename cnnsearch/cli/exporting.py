@@ -8,7 +8,7 @@ import typer
 
 from cnnsearch.cli.common import RUNS, Json, Runs, app, console, open_run, print_json
 from cnnsearch.exporters.formats import FORMATS, quantizations
-from cnnsearch.utils.units import many
+from cnnsearch.utils.units import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -131,9 +131,12 @@ def predict(
 def _report_problems(bad: "Sequence[Prediction]", others: "Sequence[Path]") -> None:
     if others:
         shown = ", ".join(map(str, others[:5])) + (", ..." if len(others) > 5 else "")
-        print(f"Left out {many(len(others), 'file')} that are not images: {shown}", file=sys.stderr)
+        print(
+            f"Left out {pluralize(len(others), 'file')} that are not images: {shown}",
+            file=sys.stderr,
+        )
     for each in bad:
         print(f"{each.image}: {each.error}", file=sys.stderr)
     if bad:
-        print(f"{many(len(bad), 'file')} could not be classified.", file=sys.stderr)
+        print(f"{pluralize(len(bad), 'file')} could not be classified.", file=sys.stderr)
         raise typer.Exit(1)

@@ -45,12 +45,12 @@ def delete(
 
     from cnnsearch.runs.directory import RunDirectory
     from cnnsearch.runs.manage import delete as delete_run
-    from cnnsearch.runs.manage import size_of
-    from cnnsearch.utils.units import many
+    from cnnsearch.runs.manage import measure_size
+    from cnnsearch.utils.units import pluralize
 
     with closing(RunDirectory.open(runs, run)) as opened:
-        trials, size = len(opened.db.trials()), size_of(opened.path)
-    what = f"run {run} ({many(trials, 'candidate')}, {size / 1e6:,.1f} MB)"
+        trials, size = len(opened.db.get_trials()), measure_size(opened.path)
+    what = f"run {run} ({pluralize(trials, 'candidate')}, {size / 1e6:,.1f} MB)"
     if not yes and not typer.confirm(f"Delete {what}?"):
         print("Nothing was deleted.")
         return

@@ -21,12 +21,12 @@ def ui(
 
     All runs are in it; it listens on the loopback address only.
     """
-    from cnnsearch.runs.mlflow import behind, show
+    from cnnsearch.runs.mlflow import count_missing, open_browser
+    from cnnsearch.runs.mlflow import serve_ui as serve
     from cnnsearch.runs.mlflow import sync as synchronize
-    from cnnsearch.runs.mlflow import ui as serve
 
     opened = open_run(runs, run)
-    lacking = not (runs / "mlflow.db").is_file() or behind(opened)
+    lacking = not (runs / "mlflow.db").is_file() or count_missing(opened)
     lacking = lacking or (opened.path / "report.html").is_file()
     if opened.owner is None and lacking:
         synchronize(opened)
@@ -36,7 +36,7 @@ def ui(
         print(f"Run {opened.name}: {server.page(opened)}")
         print("Ctrl-C ends it.", flush=True)
         if browser and sys.stdout.isatty():
-            show(server.page(opened))
+            open_browser(server.page(opened))
         try:
             server.process.wait()
         except KeyboardInterrupt:

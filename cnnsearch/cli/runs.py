@@ -125,7 +125,7 @@ def results(
 
         show_final(opened, json_)
         return
-    trials = longest(opened.db.trials())
+    trials = longest(opened.db.get_trials())
     if json_:
         from cnnsearch.engine.display import trial_data
 

@@ -49,7 +49,7 @@ class DiskQuota:
 
     def tidy(self) -> None:
         """Removes what is not needed any more, and what is over the limit."""
-        ended = [t for t in self._run.db.trials() if t.status in ("completed", "failed")]
+        ended = [t for t in self._run.db.get_trials() if t.status in ("completed", "failed")]
         for trial in ended:
             sweep(self._run.path / "trials" / trial.id)
         ended.sort(key=lambda trial: (trial.score is not None, trial.score or 0.0))

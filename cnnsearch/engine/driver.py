@@ -156,8 +156,8 @@ class Driver:
     def _start(self, proposal: Proposal) -> None:
         trial_id, candidate = proposal.trial_id, self._do.candidate(proposal)
         self._run.db.append("trial_started", self._do.record(proposal, candidate), trial_id)
-        trial = self._trials[trial_id] = self._run.db.trial(trial_id)
-        self._known[trial_id] = {each["epoch"] for each in self._run.db.history(trial_id)}
+        trial = self._trials[trial_id] = self._run.db.get_trial(trial_id)
+        self._known[trial_id] = {each["epoch"] for each in self._run.db.get_history(trial_id)}
         self._since[trial_id] = time.monotonic()
         task = self._do.task(proposal, candidate, self._attempts.of(trial_id), self._run)
         self._tasks[trial_id] = task
@@ -199,7 +199,7 @@ class Driver:
         else:
             raise RunError(f"run {self._run.name!r}, trial {trial.id}: {outcome.message}")
         del self._slots[trial.id], self._tasks[trial.id]
-        self._callback.on_trial_end(self._run.db.trial(trial.id))
+        self._callback.on_trial_end(self._run.db.get_trial(trial.id))
         self._disk.tidy()
         self._check_deaths(trial)
 

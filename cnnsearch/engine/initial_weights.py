@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.engine.settings import Settings
-from cnnsearch.errors import DataError, RunError, SpaceError, nearest
+from cnnsearch.errors import DataError, RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.published import application_architecture, load, published
 from cnnsearch.space.search_space import SearchSpace
@@ -94,7 +94,7 @@ def find_network_name(space: SearchSpace) -> str:
             return name
     raise SpaceError(
         f"--weights: keras.applications has no weights for {space.name!r}"
-        f"{nearest(space.name, names)} (it has {', '.join(names)})"
+        f"{suggest(space.name, names)} (it has {', '.join(names)})"
     )
 
 
@@ -168,7 +168,7 @@ def check_weights_file(settings: Settings) -> None:
     path = Path(str(settings.training.weights))
     if not path.is_file():
         beside = [p.name for p in path.parent.glob("*.h5")] if path.parent.is_dir() else []
-        hint = nearest(path.name, [IMAGENET, *beside])
+        hint = suggest(path.name, [IMAGENET, *beside])
         raise DataError(
             f"--weights {path}: there is no such file{hint} (expected imagenet, or a .weights.h5 "
             "or .h5 file of a keras.applications network)"

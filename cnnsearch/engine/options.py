@@ -21,7 +21,7 @@ from pydantic import (
 
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.data.loading import DATA_FORMS
-from cnnsearch.errors import CnnsearchError, nearest
+from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies, find_strategy
 from cnnsearch.runs.lookup import parse_image
 from cnnsearch.training.objectives import (
@@ -296,4 +296,4 @@ def _check_positive(flag: str, number: int | None) -> None:
 def _check_choice(flag: str, name: str, known: Collection[str]) -> None:
     if name not in known:
         rule = " or ".join(known) if len(known) == 2 else ", ".join(known)
-        raise CnnsearchError(f"{flag}: expected {rule}, got {name!r}{nearest(name, known)}")
+        raise CnnsearchError(f"{flag}: expected {rule}, got {name!r}{suggest(name, known)}")

@@ -16,7 +16,7 @@ def find_gpus(text: str | None) -> tuple[str, ...]:
     """
     if text is None:
         return ()
-    there = environment.gpu_ids()
+    there = environment.list_gpu_ids()
     numbers = list(range(len(there))) if text.strip() == "all" else _parse_numbers(text)
     if not there:
         raise CnnsearchError(f"--gpus {text}: this machine shows no GPU (nvidia-smi lists none)")

@@ -56,7 +56,7 @@ class Retries:
     """
 
     def __init__(self, db: RunDatabase) -> None:
-        self._of = {str(e.trial_id): _read(e.data) for e in db.of_kind(RETRIED)}
+        self._of = {str(e.trial_id): _read(e.data) for e in db.get_events_of(RETRIED)}
 
     def of(self, trial_id: str) -> Attempt:
         """Returns a trial's latest attempt."""

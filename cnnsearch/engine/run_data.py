@@ -34,7 +34,7 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
         data_dir=Path(options.data_dir) if options.data_dir else None,
     )
     _check_batches(settings, space, data)
-    memory = options.max_memory or environment.available_memory()
+    memory = options.max_memory or environment.get_available_memory()
     return take_share(data.within(memory), options.train_share, seed)
 
 

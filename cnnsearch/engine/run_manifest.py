@@ -34,7 +34,7 @@ def create_manifest(
             "std": list(dataset.std),
             "skipped": list(dataset.skipped),
         },
-        "environment": environment.environment(),
+        "environment": environment.describe_environment(),
         **({"pretrained": dict(pretrained)} if pretrained else {}),
     }
 

@@ -127,7 +127,7 @@ def run_search(
         check_same_weights(reopened, settings)
     else:
         check_weights_file(settings)
-    environment.settle_backend()
+    environment.configure_backend()
     dataset = load_data(settings, space, root)
     executor = make_executor(settings.placement)
     if reopened is None:

@@ -23,11 +23,11 @@ from cnnsearch.oracles.protocol import Draws, Store
 from cnnsearch.oracles.search_oracle import SearchOracle
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
-from cnnsearch.runs.records import TrialRecord, best_of
+from cnnsearch.runs.records import TrialRecord, find_best
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective, objective_of
-from cnnsearch.utils.environment import device, environment
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.environment import describe_device, describe_environment
+from cnnsearch.utils.units import format_amount
 
 PATIENCE = 30.0
 """Seconds that MLflow is given at the end to catch up."""
@@ -96,12 +96,14 @@ class Session:
         tracker.close(HURRY if reason == INTERRUPTED else PATIENCE)
         seconds = time.monotonic() - self._started
         self._callback.on_search_end(summarize(run, reason, oracle.draws, seconds))
-        trials = tuple(run.db.trials())
-        return SearchResult(run, reason, best_of(trials), trials, oracle.draws)
+        trials = tuple(run.db.get_trials())
+        return SearchResult(run, reason, find_best(trials), trials, oracle.draws)
 
     def _begin(self) -> None:
-        resumed = self._run.db.last("run_") is not None
-        self._run.db.append("run_started", {"resumed": resumed, "environment": environment()})
+        resumed = self._run.db.get_last_event("run_") is not None
+        self._run.db.append(
+            "run_started", {"resumed": resumed, "environment": describe_environment()}
+        )
         view = overview(self._run, self._settings, self._space, self._dataset)
         self._callback.on_search_begin(replace(view, workers=self._executor.free))
         for text in (unbalanced(self._settings, self._dataset),):
@@ -205,10 +207,10 @@ def check_first_proposal(settings: Settings, space: SearchSpace, dataset: Datase
 
 def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Dataset) -> Overview:
     """Returns what the display says at the start."""
-    trials = run.db.trials()
-    best, objective = best_of(trials), find_objective(settings.training.objective)
+    trials = run.db.get_trials()
+    best, objective = find_best(trials), find_objective(settings.training.objective)
     bounds = (("parameters", settings.search.max_params), ("MACs", settings.search.max_macs))
-    budget = [f"{short_amount(bound)} {what}" for what, bound in bounds if bound is not None]
+    budget = [f"{format_amount(bound)} {what}" for what, bound in bounds if bound is not None]
     return Overview(
         run=run.name,
         space=space.name,
@@ -222,7 +224,7 @@ def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Da
         finished=sum(trial.status in ("completed", "failed") for trial in trials),
         best=best.score if best else None,
         seconds=settings.search.max_time,
-        device=device(),
+        device=describe_device(),
         workers=count_slots(settings.placement),
         measured=objective.heading,
         metric=objective.metric,
@@ -231,11 +233,11 @@ def overview(run: RunDirectory, settings: Settings, space: SearchSpace, data: Da
 
 def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> Summary:
     """Returns what the display says at the end."""
-    trials = run.db.trials()
+    trials = run.db.get_trials()
     return Summary(
         run=run.name,
         reason=reason,
-        best=best_of(trials),
+        best=find_best(trials),
         completed=sum(trial.status == "completed" for trial in trials),
         failed=sum(trial.status == "failed" for trial in trials),
         draws=draws,

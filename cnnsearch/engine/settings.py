@@ -19,7 +19,7 @@ from cnnsearch.engine.options import (
     find_flag,
     make_flag,
 )
-from cnnsearch.errors import CnnsearchError, nearest
+from cnnsearch.errors import CnnsearchError, suggest
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -182,4 +182,4 @@ def _spread(given: Mapping[str, Any]) -> Iterator[tuple[Setting, Any]]:
         elif key in SETTINGS:
             yield SETTINGS[key], value
         else:
-            raise CnnsearchError(f"{key}: no such setting{nearest(key, SETTINGS)}")
+            raise CnnsearchError(f"{key}: no such setting{suggest(key, SETTINGS)}")

@@ -64,7 +64,7 @@ def write_exports(
     compared with what JAX computes; formats that need another backend are written in a second
     process.
     """
-    ours = environment.backend()
+    ours = environment.get_backend()
     by_backend: dict[str, list[Target]] = {ours: []}
     for target in targets:
         by_backend.setdefault(target.format.backend or ours, []).append(target)

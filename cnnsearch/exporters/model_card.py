@@ -8,7 +8,7 @@ from cnnsearch.exporters.formats import find_format
 from cnnsearch.exporters.results import COLUMNS, ExportResult, table_rows
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.training.objectives import Objective, objective_of
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.units import format_amount
 
 MAX_NAMES = 40
 
@@ -64,7 +64,7 @@ def _data(run: RunDirectory) -> list[str]:
 
 
 def _search(run: RunDirectory, facts: Mapping[str, Any]) -> list[str]:
-    manifest, trials = run.manifest, run.db.trials()
+    manifest, trials = run.manifest, run.db.get_trials()
     done = sum(trial.status == "completed" for trial in trials)
     lines = [
         f"Trial {facts['trial']} of run `{run.name}` ({facts['kind']}, strategy "
@@ -134,7 +134,7 @@ def _architecture(facts: Mapping[str, Any]) -> list[str]:
     ]
     size = "x".join(str(side) for side in architecture.input)
     return [
-        f"{short_amount(facts['params'] or 0)} parameters, {short_amount(facts['macs'] or 0)} "
+        f"{format_amount(facts['params'] or 0)} parameters, {format_amount(facts['macs'] or 0)} "
         "multiply-accumulates per image (FLOPs are twice that).",
         f"Input {size}, activation {architecture.style.activation}; the whole architecture is in "
         "`architecture.json`.",

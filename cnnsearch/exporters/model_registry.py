@@ -11,9 +11,9 @@ from cnnsearch.exporters.pipeline import export
 from cnnsearch.exporters.source import open_dataset, select_verification_split
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_trial
-from cnnsearch.runs.mlflow import behind, default_uri, sync
-from cnnsearch.runs.mlflow.environment import settle
-from cnnsearch.runs.mlflow.tracker import EXPERIMENT, cursor_name
+from cnnsearch.runs.mlflow import count_missing, get_default_uri, sync
+from cnnsearch.runs.mlflow.environment import configure_mlflow
+from cnnsearch.runs.mlflow.tracker import EXPERIMENT, name_cursor
 from cnnsearch.runs.records import TrialRecord
 
 _ALIAS = re.compile(r"[A-Za-z0-9_-]{1,255}")
@@ -78,7 +78,7 @@ def register(
     from cnnsearch.runs.mlflow import models
 
     before = models.version_of(store, name, child)
-    experiment = run.db.mapping(cursor_name(uri, EXPERIMENT))["experiment"]
+    experiment = run.db.open_mapping(name_cursor(uri, EXPERIMENT))["experiment"]
     version = before or _register_version(run, trial, store, (experiment, child), name)
     if alias:
         models.point(store, name, alias, version)
@@ -89,7 +89,7 @@ def register(
         run=run.name,
         trial=trial.id,
         mlflow_run=child,
-        tracking_uri=uri or default_uri(run.path.parent),
+        tracking_uri=uri or get_default_uri(run.path.parent),
         uri=f"models:/{name}@{alias}" if alias else f"models:/{name}/{version}",
         new=before is None,
     )
@@ -113,15 +113,17 @@ def _check_names(name: str, alias: str | None) -> None:
 
 def _track(run: RunDirectory, trial: TrialRecord, uri: str | None) -> tuple[Any, str]:
     """Returns the MLflow store and the candidate's MLflow run, after a sync if it is missing."""
-    runs = run.db.mapping(cursor_name(uri, EXPERIMENT))
-    if run.owner is None and (behind(run, uri) or f"trial {trial.id}" not in runs or not uri):
+    runs = run.db.open_mapping(name_cursor(uri, EXPERIMENT))
+    if run.owner is None and (
+        count_missing(run, uri) or f"trial {trial.id}" not in runs or not uri
+    ):
         sync(run, uri)
     if f"trial {trial.id}" not in runs:
         raise TrackingError(f"trial {trial.id} of run {run.name!r} is not in MLflow yet")
-    settle()
+    configure_mlflow()
     from cnnsearch.runs.mlflow.store import Store
 
-    return Store(uri or default_uri(run.path.parent)), runs[f"trial {trial.id}"]
+    return Store(uri or get_default_uri(run.path.parent)), runs[f"trial {trial.id}"]
 
 
 def _register_version(

@@ -7,9 +7,9 @@ from typing import Any
 from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import read_settings
-from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, nearest
+from cnnsearch.errors import CnnsearchError, DataError, ExportError, RunError, suggest
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.runs.lookup import best_trial
+from cnnsearch.runs.lookup import find_best_trial
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training import checkpoint
@@ -38,7 +38,7 @@ def choose_trial(run: RunDirectory, which: str) -> TrialRecord:
             f"{which}: belongs to run {name!r}, not {run.name!r}: choose it with --run"
         )
     which = rest if colon else which
-    trials, best = run.db.trials(), best_trial(run)
+    trials, best = run.db.get_trials(), find_best_trial(run)
     if best is None:
         raise ExportError(f"run {run.name!r} has no finished trial to export")
     if which == "best":
@@ -46,7 +46,7 @@ def choose_trial(run: RunDirectory, which: str) -> TrialRecord:
     found = {t.id: t for t in trials if t.score is not None}
     wanted = which if which in found else which.zfill(len(best.id))
     if wanted not in found:
-        hint = nearest(wanted, found) or f" (the best is {best.id})"
+        hint = suggest(wanted, found) or f" (the best is {best.id})"
         if _MLFLOW_ID.fullmatch(which):
             hint = f": that is an MLflow run's id, not a trial's{hint}"
         raise ExportError(f"run {run.name!r} has no finished trial {which!r}{hint}")
@@ -62,7 +62,7 @@ def check_weights(run: RunDirectory, trial: TrialRecord) -> None:
     why = _explain_unreadable(run, trial)
     if why is None:
         return
-    others = [t for t in run.db.trials() if t.score is not None and t.id != trial.id]
+    others = [t for t in run.db.get_trials() if t.score is not None and t.id != trial.id]
     others.sort(key=lambda t: -(t.score or 0.0))
     other = next((t for t in others if _explain_unreadable(run, t) is None), None)
     advice = "no other trial's weights can be read either"
@@ -113,7 +113,7 @@ def collect_facts(
     """Returns the facts that every export carries: plain data from the run's own records."""
     data = run.manifest["dataset"]
     settings = run.manifest.get("settings", {})
-    versions = {name: environment.version(name) for name in PACKAGES}
+    versions = {name: environment.get_version(name) for name in PACKAGES}
     return {
         "run": run.name,
         "trial": trial.id,
@@ -134,13 +134,13 @@ def collect_facts(
         "flops": None if trial.macs is None else 2 * trial.macs,
         "mlflow_run_id": find_mlflow_run(run, trial),
         "versions": {name: found for name, found in versions.items() if found},
-        "environment": environment.environment(),
+        "environment": environment.describe_environment(),
     }
 
 
 def find_mlflow_run(run: RunDirectory, trial: TrialRecord) -> str | None:
     """Returns the id of the trial's MLflow run, or None."""
-    from cnnsearch.runs.mlflow.tracker import EXPERIMENT, cursor_name
+    from cnnsearch.runs.mlflow.tracker import EXPERIMENT, name_cursor
 
     uri = run.manifest.get("settings", {}).get("mlflow_uri")
-    return run.db.mapping(cursor_name(uri, EXPERIMENT)).get(f"trial {trial.id}")
+    return run.db.open_mapping(name_cursor(uri, EXPERIMENT)).get(f"trial {trial.id}")

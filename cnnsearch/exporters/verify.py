@@ -41,7 +41,7 @@ def reload(target: Target, model: Path, images: Path) -> tuple["npt.NDArray[np.f
     measured = run_module(
         *("cnnsearch.exporters.reload", target.format.name, model, images, out),
         fail=lambda why: ExportError(f"the export {model.name} cannot be loaded again: {why}"),
-        environment={"KERAS_BACKEND": target.format.backend or environment.backend()},
+        environment={"KERAS_BACKEND": target.format.backend or environment.get_backend()},
     )
     return np.load(out, allow_pickle=False), measured["latency_ms"]
 

@@ -52,7 +52,7 @@ def answer(job: ExportJob, images: str, out: str) -> None:
 
 def main(path: str) -> int:
     """Carries out a task; an error is the last line on standard error."""
-    environment.settle_backend()
+    environment.configure_backend()
     environment.import_frameworks()
     task = json.loads(Path(path).read_text("utf-8"))
     job = ExportJob(**task["job"])

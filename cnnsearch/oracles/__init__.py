@@ -7,7 +7,7 @@ is made.
 
 from typing import TYPE_CHECKING
 
-from cnnsearch.errors import CnnsearchError, nearest
+from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.oracles.bayesian import BayesianOptimization
 from cnnsearch.oracles.evolution import RegularizedEvolution
 from cnnsearch.oracles.grid import GridSearch
@@ -59,7 +59,7 @@ def find_strategy(name: str, label: str = "strategy") -> type[Strategy]:
     known = {strategy.name: strategy for strategy in STRATEGIES}
     if name not in known:
         expected = ", ".join(known)
-        raise CnnsearchError(f"{label}: expected {expected}, got {name!r}{nearest(name, known)}")
+        raise CnnsearchError(f"{label}: expected {expected}, got {name!r}{suggest(name, known)}")
     return known[name]
 
 

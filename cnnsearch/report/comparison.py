@@ -11,7 +11,7 @@ from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.report.facts import facts_of
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.utils.units import short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -147,14 +147,14 @@ def comparison_table(found: Sequence[Compared]) -> "Table":
         table.add_row(key.replace("_", " "), *(one.asked[key] for one in found))
     rows = {
         f"best {found[0].measured}": [_share(one.best) for one in found],
-        "its parameters": [short_amount(one.params) for one in found],
-        "its MACs": [short_amount(one.macs) for one in found],
+        "its parameters": [format_amount(one.params) for one in found],
+        "its MACs": [format_amount(one.macs) for one in found],
         "area under the front": [_share(one.volume) for one in found],
         "on the front": [str(one.front) for one in found],
         "of those beaten by another run": [str(one.beaten) for one in found],
         "candidates finished": [str(one.finished) for one in found],
         "failed": [str(one.failed) for one in found],
-        "time": [short_time(one.seconds) for one in found],
+        "time": [format_time(one.seconds) for one in found],
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)

@@ -12,7 +12,7 @@ from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
 from cnnsearch.report.leaderboard import leaderboard, longest, pareto_front
 from cnnsearch.runs.directory import RunDirectory, list_runs
-from cnnsearch.runs.records import Event, TrialRecord, best_of
+from cnnsearch.runs.records import Event, TrialRecord, find_best
 from cnnsearch.space.search_space import SearchSpace, published_files, shipped
 from cnnsearch.training.objectives import objective_of
 
@@ -101,7 +101,7 @@ class Facts:
     @property
     def best(self) -> TrialRecord | None:
         """The candidate with the highest score."""
-        return best_of(self.trials)
+        return find_best(self.trials)
 
     @property
     def training_seconds(self) -> float:
@@ -145,12 +145,12 @@ def facts_of(run: RunDirectory, curves: int = 8) -> Facts:
 
 def _collected(run: RunDirectory, curves: int) -> Facts:
     settings = dict(run.manifest["settings"])
-    trials, events = run.db.trials(), _all_events(run)
+    trials, events = run.db.get_trials(), _all_events(run)
     last_rungs = longest(trials)
     ranked = leaderboard(last_rungs)
     seconds, moments, sessions = activity(events)
     failures = Counter(str(t.reason).split(":")[0] for t in trials if t.status == "failed")
-    last = run.db.last("run_ended")
+    last = run.db.get_last_event("run_ended")
     return Facts(
         name=run.name,
         state=run.state,
@@ -160,7 +160,7 @@ def _collected(run: RunDirectory, curves: int) -> Facts:
         ranked=tuple(ranked),
         front=tuple(pareto_front(last_rungs)),
         trials=tuple(trials),
-        curves={trial.id: run.db.history(trial.id) for trial in ranked[:curves]},
+        curves={trial.id: run.db.get_history(trial.id) for trial in ranked[:curves]},
         seconds=seconds,
         moments=moments,
         draws=_draws(run),
@@ -177,7 +177,7 @@ def _collected(run: RunDirectory, curves: int) -> Facts:
 
 def _all_events(run: RunDirectory) -> list[Event]:
     found: list[Event] = []
-    while batch := run.db.events(after=found[-1].seq if found else 0):
+    while batch := run.db.get_events(after=found[-1].seq if found else 0):
         found += batch
     return found
 
@@ -207,7 +207,7 @@ def _studied(run: RunDirectory) -> str:
         if summary.kind != "fidelity":
             continue
         with closing(RunDirectory.open(run.path.parent, summary.name)) as study:
-            event = study.db.last("fidelity")
+            event = study.db.get_last_event("fidelity")
             if event is not None and study.space_text == run.space_text:
                 found = event.data
                 return (
@@ -251,7 +251,7 @@ def _finals(run: RunDirectory) -> list[Tested]:
         if summary.kind != "final":
             continue
         with closing(RunDirectory.open(run.path.parent, summary.name)) as final:
-            event = final.db.last("results")
+            event = final.db.get_last_event("results")
             if event is None or final.manifest["final"].get("run") != run.name:
                 continue
             data, seeds = event.data["metrics"], final.manifest["final"]["seeds"]

@@ -12,7 +12,7 @@ from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import Importances, encoded
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.choices import Parameter
-from cnnsearch.utils.units import many, short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time, pluralize
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -79,7 +79,7 @@ def told(trial: TrialRecord, measured: str) -> str:
     lines = [
         f"trial {trial.id}, {trial.family}",
         f"{measured} {trial.score or 0.0:.2%}",
-        f"{short_amount(trial.params)} parameters, {short_amount(trial.macs)} MACs",
+        f"{format_amount(trial.params)} parameters, {format_amount(trial.macs)} MACs",
         *(f"{name} = {_plain(value)}" for name, value in list(trial.values.items())[:14]),
     ]
     return "\n".join(lines)
@@ -136,7 +136,7 @@ def progress_figure(facts: Facts) -> str:
     axes.set_ylabel(f"{facts.measured}, %", color=INK, fontsize=9)
     _legend(axes, 2)
     tips = [
-        f"candidate {n} of {len(ended)}, after {short_time(facts.moments[t.id])}\n"
+        f"candidate {n} of {len(ended)}, after {format_time(facts.moments[t.id])}\n"
         + told(t, facts.measured)
         for n, t in enumerate(ended, start=1)
     ]
@@ -247,7 +247,7 @@ def rungs_figure(facts: Facts) -> str:
         return ""
     promoted = {trial.continues for trial in facts.trials}
     figure, axes = _figure(7.4, 2.6)
-    names = [many(length, "epoch") for length in lengths]
+    names = [pluralize(length, "epoch") for length in lengths]
     below = [0] * len(lengths)
     for kind, colour, hatch in (
         ("went on or in full", 0, ""),

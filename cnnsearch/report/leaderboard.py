@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal
 
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.utils.units import short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -62,11 +62,11 @@ def _cells(trial: TrialRecord) -> list[str]:
         trial.id,
         trial.family,
         f"{trial.score or 0.0:.2%}",
-        short_amount(trial.params),
-        short_amount(trial.macs),
-        short_amount(None if trial.macs is None else 2 * trial.macs),
+        format_amount(trial.params),
+        format_amount(trial.macs),
+        format_amount(None if trial.macs is None else 2 * trial.macs),
         str(trial.epochs),
-        short_time(trial.seconds or 0.0),
+        format_time(trial.seconds or 0.0),
     ]
 
 
@@ -87,6 +87,6 @@ def pareto_plot(trials: Sequence[TrialRecord], width: int = 64, height: int = 14
         grid[row][column] = "●" if trial.id in front else "·"
     edges = {0: f"{max(ys):7.2%}", height - 1: f"{min(ys):7.2%}"}
     lines = [f"{edges.get(i, ''):>7} │{''.join(row)}" for i, row in enumerate(grid)]
-    low, high = (short_amount(round(10**v)) for v in (min(xs), max(xs)))
+    low, high = (format_amount(round(10**v)) for v in (min(xs), max(xs)))
     axis = f"{low} MACs{high + ' MACs':>{width - len(low) - 5}}"
     return "\n".join([*lines, f"{'':7} └{'─' * width}", f"{'':9}{axis}"])

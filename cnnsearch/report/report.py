@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.errors import CnnsearchError, RunError, nearest
+from cnnsearch.errors import CnnsearchError, RunError, suggest
 from cnnsearch.report import figures
 from cnnsearch.report.facts import Facts, facts_of
 from cnnsearch.report.html import page
@@ -14,7 +14,7 @@ from cnnsearch.report.markdown import document
 from cnnsearch.report.sections import sections
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.utils.atomic_files import write_text
-from cnnsearch.utils.units import many, short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time, pluralize
 
 FORMATS = ("html", "md", "both")
 FILE = "report"
@@ -40,7 +40,7 @@ def write_report(
             run is no search.
     """
     if form not in FORMATS:
-        known, hint = ", ".join(FORMATS), nearest(form, FORMATS)
+        known, hint = ", ".join(FORMATS), suggest(form, FORMATS)
         raise CnnsearchError(f"--format: expected {known}, got {form!r}{hint}")
     base = run.path / FILE if out is None else Path(out)
     base = base.with_suffix("") if base.suffix in (".html", ".md") else base
@@ -82,7 +82,9 @@ def _title(facts: Facts) -> str:
 
 def _lead(facts: Facts) -> str:
     source = facts.manifest["dataset"]["source"]
-    return f"{facts.space.name} on {source}: {many(len(facts.trials), 'trial')}, {facts.state}."
+    return (
+        f"{facts.space.name} on {source}: {pluralize(len(facts.trials), 'trial')}, {facts.state}."
+    )
 
 
 def _key(facts: Facts) -> Sequence[tuple[str, str]]:
@@ -93,10 +95,10 @@ def _key(facts: Facts) -> Sequence[tuple[str, str]]:
     found += [(f"test accuracy, {one.what}", f"{one.accuracy:.2%}") for one in facts.tested[-1:]]
     return [
         *found,
-        ("parameters", short_amount(best.params)),
-        ("multiply-accumulates", short_amount(best.macs)),
+        ("parameters", format_amount(best.params)),
+        ("multiply-accumulates", format_amount(best.macs)),
         ("candidates finished", f"{len(facts.ranked):,}"),
-        ("of searching", short_time(facts.seconds)),
+        ("of searching", format_time(facts.seconds)),
     ]
 
 

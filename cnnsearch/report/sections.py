@@ -7,7 +7,7 @@ from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import FEWEST, Importances
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.utils.units import many, short_amount, short_count, short_time
+from cnnsearch.utils.units import format_amount, format_count, format_time, pluralize
 
 SHOWN, SHOWN_FRONT = 25, 15
 """Candidates in the tables."""
@@ -59,7 +59,7 @@ def sections(facts: Facts, mattered: Importances | None) -> list[Section]:
 def _question(facts: Facts) -> Section:
     data, asked = facts.manifest["dataset"], facts.settings
     bounds = [("parameters", asked.get("max_params")), ("multiply-accumulates", asked["max_macs"])]
-    within = [f"at most {short_amount(bound)} {what}" for what, bound in bounds if bound]
+    within = [f"at most {format_amount(bound)} {what}" for what, bound in bounds if bound]
     budget = f" within {' and '.join(within)}" if within else ""
     images = ", ".join(f"{data[split]:,} {split}" for split in ("train", "validation", "test"))
     size = f"{data['image'][0]}x{data['image'][1]}"
@@ -72,8 +72,8 @@ def _question(facts: Facts) -> Section:
             f"{data['source']}{budget}?",
             f"{data['source']}: {len(data['class_names'])} classes, images of {size} pixels "
             f"({images}). The search never read the test images.",
-            f"The space: {many(len(facts.space.parameters), 'hyperparameter')}, "
-            f"{short_count(facts.space.size)} discrete points"
+            f"The space: {pluralize(len(facts.space.parameters), 'hyperparameter')}, "
+            f"{format_count(facts.space.size)} discrete points"
             f"{continuous}. {facts.space.description}",
             f"Strategy {asked['strategy']}, seed {asked['seed']}; {_drawn(facts)}",
         ),
@@ -83,7 +83,7 @@ def _question(facts: Facts) -> Section:
 def _drawn(facts: Facts) -> str:
     draws = facts.draws
     if not draws:
-        return f"{many(len(facts.trials), 'trial')}."
+        return f"{pluralize(len(facts.trials), 'trial')}."
     return (
         f"{draws['drawn']:,} drawn, {draws['over_budget']:,} over the budget and redrawn, "
         f"{draws['invalid']:,} could not be wired, {draws['duplicates']:,} drawn before."
@@ -130,7 +130,7 @@ def _front(facts: Facts) -> Section:
     rest = f" Below, the {SHOWN_FRONT} most accurate." if len(facts.front) > SHOWN_FRONT else ""
     return Section(
         "Accuracy against cost",
-        (f"{many(len(facts.front), 'candidate')} that no other one beats in both.{rest}",),
+        (f"{pluralize(len(facts.front), 'candidate')} that no other one beats in both.{rest}",),
         figure="front",
         table=Table(
             ("trial", "family", facts.measured, "parameters", "MACs"),
@@ -145,10 +145,10 @@ def _row(trial: TrialRecord, facts: Facts) -> tuple[str, ...]:
         trial.id,
         trial.family,
         f"{trial.score or 0:.2%}",
-        short_amount(trial.params),
-        short_amount(trial.macs),
+        format_amount(trial.params),
+        format_amount(trial.macs),
         str(trial.epochs),
-        short_time(trial.seconds or 0.0),
+        format_time(trial.seconds or 0.0),
     )
 
 
@@ -156,8 +156,8 @@ def _progress(facts: Facts) -> Section:
     if len(facts.ranked) < 2:
         return Section("Over time")
     first = next(t for t in facts.trials if t.score == facts.ranked[0].score)
-    when = short_time(facts.moments.get(first.id, 0.0))
-    text = f"The best score came after {when} of {short_time(facts.seconds)}."
+    when = format_time(facts.moments.get(first.id, 0.0))
+    text = f"The best score came after {when} of {format_time(facts.seconds)}."
     return Section("Over time", (text,), figure="progress")
 
 
@@ -213,7 +213,7 @@ def _fidelity(facts: Facts) -> Section:
 
 
 def _failures(facts: Facts) -> Section:
-    retried = f"{many(facts.retried, 'time')} a trial was run again from its last epoch. "
+    retried = f"{pluralize(facts.retried, 'time')} a trial was run again from its last epoch. "
     text = retried if facts.retried else ""
     if not facts.failures:
         return Section("Failures", (f"{text}No candidate failed.",))
@@ -257,8 +257,8 @@ def _cost(facts: Facts) -> Section:
     sessions = f" in {facts.sessions} sessions" if facts.sessions > 1 else ""
     hours = facts.training_seconds / 3600
     text = (
-        f"{short_time(facts.seconds)} of searching{sessions}; "
-        f"{short_time(facts.training_seconds)} of training, all candidates together "
+        f"{format_time(facts.seconds)} of searching{sessions}; "
+        f"{format_time(facts.training_seconds)} of training, all candidates together "
         f"({hours:.2f} hours), on {device}. Energy was not measured."
     )
     return Section("What it took", (text,))

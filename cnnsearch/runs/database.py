@@ -89,7 +89,7 @@ class RunDatabase:
     @property
     def identity(self) -> str:
         """What tells this run from any other, also from an earlier one of the same name."""
-        return self.mapping("run")["identity"]
+        return self.open_mapping("run")["identity"]
 
     def close(self) -> None:
         """Closes every thread's connection; a later use opens a new one."""
@@ -143,36 +143,36 @@ class RunDatabase:
                 self._end(trial_id, data, moment, text)
         return int(cursor.lastrowid or 0)
 
-    def events(self, after: int = 0, limit: int = 1000) -> list[Event]:
+    def get_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
         """Returns at most ``limit`` events that follow the one numbered ``after``, in order."""
         rows = self._rows(f"{EVENT} where seq > ? order by seq limit ?", (after, limit))
         return [read_event(row, str(self.path)) for row in rows]
 
-    def last(self, kind: str) -> Event | None:
+    def get_last_event(self, kind: str) -> Event | None:
         """Returns the latest event whose kind starts with ``kind``, such as ``run_``."""
         query = f"{EVENT} where substr(kind, 1, ?) = ? order by seq desc limit 1"
         rows = self._rows(query, (len(kind), kind))
         return read_event(rows[0], str(self.path)) if rows else None
 
-    def of_kind(self, kind: str) -> list[Event]:
+    def get_events_of(self, kind: str) -> list[Event]:
         """Returns all events of exactly this kind, in order."""
         rows = self._rows(f"{EVENT} where kind = ? order by seq", (kind,))
         return [read_event(row, str(self.path)) for row in rows]
 
-    def last_seq(self) -> int:
+    def get_last_seq(self) -> int:
         """Returns the number of the latest event, 0 if there is none."""
         return int(self._rows("select coalesce(max(seq), 0) from event")[0][0])
 
-    def repeated(self, done: Event) -> bool:
+    def is_repeated(self, done: Event) -> bool:
         """Says whether an ``epoch`` event's epoch was there before (resumed trials do it again)."""
         query = "select 1 from event where trial_id=? and kind='epoch' and epoch=? and seq<?"
         return bool(self._rows(query, (done.trial_id, done.data["epoch"], done.seq)))
 
-    def trials(self) -> list[TrialRecord]:
+    def get_trials(self) -> list[TrialRecord]:
         """Returns all trials in the order of their numbers."""
         return [read_trial(row, str(self.path)) for row in self._rows(f"{TRIAL} order by number")]
 
-    def trial(self, trial_id: str) -> TrialRecord:
+    def get_trial(self, trial_id: str) -> TrialRecord:
         """Returns one trial.
 
         Raises:
@@ -183,7 +183,7 @@ class RunDatabase:
             raise RunError(f"{self.path.parent.name}: no trial {trial_id!r} in this run")
         return read_trial(rows[0], str(self.path))
 
-    def history(self, trial_id: str) -> list[dict[str, Any]]:
+    def get_history(self, trial_id: str) -> list[dict[str, Any]]:
         """Returns a trial's metrics by epoch, with its ``epoch``; one done again counts last."""
         rows = self._rows(
             "select epoch, data from event where trial_id = ? and kind = 'epoch' order by seq",
@@ -196,7 +196,7 @@ class RunDatabase:
             epochs[epoch] = {"epoch": epoch, **done.metrics}
         return [epochs[epoch] for epoch in sorted(epochs)]
 
-    def cursor(self, name: str) -> int:
+    def get_cursor(self, name: str) -> int:
         """Returns the ``seq`` up to which the projection ``name`` has come, 0 at first."""
         rows = self._rows("select seq from projection where name = ?", (name,))
         return int(rows[0][0]) if rows else 0
@@ -205,9 +205,9 @@ class RunDatabase:
         """Notes how far a projection has come, and ``extra`` in its mapping, both or neither."""
         with self.transaction():
             self._execute("insert or replace into projection values (?, ?)", (name, seq))
-            self.mapping(name).update(extra or {})
+            self.open_mapping(name).update(extra or {})
 
-    def mapping(self, name: str) -> MutableMapping[str, str]:
+    def open_mapping(self, name: str) -> MutableMapping[str, str]:
         """Returns a persistent dictionary of strings, such as the MLflow run of each trial."""
         return _Mapping(self, name)
 

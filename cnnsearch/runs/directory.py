@@ -17,9 +17,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from cnnsearch.errors import RunError, nearest
+from cnnsearch.errors import RunError, suggest
 from cnnsearch.runs.database import RunDatabase
-from cnnsearch.runs.lock import Owner, owner_of, take
+from cnnsearch.runs.lock import Owner, hold_lock, read_owner
 from cnnsearch.runs.manifest import Manifest, check_own, read_own
 from cnnsearch.runs.records import Finite, to_json, validate
 from cnnsearch.utils.atomic_files import atomic_folder
@@ -110,7 +110,7 @@ class RunDirectory:
         """
         path = _path(root, name)
         if not (path / "run.json").is_file():
-            raise RunError(f"no run {name!r} in {root}{nearest(name, _names(root))}")
+            raise RunError(f"no run {name!r} in {root}{suggest(name, _names(root))}")
         try:
             for file in path.iterdir():
                 check_own(file)
@@ -138,28 +138,28 @@ class RunDirectory:
         Raises:
             RunError: If another process holds it, naming that process.
         """
-        with take(self.path / "lock", f"run {self.name!r}"):
+        with hold_lock(self.path / "lock", f"run {self.name!r}"):
             yield
 
     @property
     def owner(self) -> Owner | None:
         """The process that is writing this run, or None."""
-        return owner_of(self.path / "lock")
+        return read_owner(self.path / "lock")
 
     @property
     def state(self) -> str:
         """One of running, finished, interrupted (ended early: it can be resumed)."""
         if self.owner:
             return "running"
-        event = self.db.last("run_")
+        event = self.db.get_last_event("run_")
         ended = event is not None and event.kind == "run_ended"
         return "finished" if event and ended and _final(event.data) else "interrupted"
 
     def summary(self) -> RunSummary:
         """Returns this run's line of the list of runs."""
-        trials = self.db.trials()
+        trials = self.db.get_trials()
         scores = [t.score for t in trials if t.status == "completed" and t.score is not None]
-        first = self.db.events(limit=1)
+        first = self.db.get_events(limit=1)
         return RunSummary(
             self.name,
             self.state,
@@ -175,7 +175,7 @@ class RunDirectory:
         return str(self.manifest.get("kind", "search"))
 
     def _tested(self) -> float | None:
-        event = self.db.last("results")
+        event = self.db.get_last_event("results")
         if event is None:
             return None
         where = f"{self.db.path}: results"

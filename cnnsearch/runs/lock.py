@@ -28,7 +28,7 @@ class Owner:
 
 
 @contextmanager
-def take(path: Path, what: str) -> Iterator[None]:
+def hold_lock(path: Path, what: str) -> Iterator[None]:
     """Holds the lock file ``path`` for this process; one whose process is gone is taken over.
 
     Raises:
@@ -48,7 +48,7 @@ def take(path: Path, what: str) -> Iterator[None]:
                 _write(file, "")
 
 
-def owner_of(path: Path) -> Owner | None:
+def read_owner(path: Path) -> Owner | None:
     """Returns the living process that holds the lock file, or None."""
     try:
         with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "r") as file:

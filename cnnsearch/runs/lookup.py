@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.errors import CnnsearchError, RunError, SpaceError, nearest
+from cnnsearch.errors import CnnsearchError, RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
-from cnnsearch.runs.records import TrialRecord, best_of
+from cnnsearch.runs.records import TrialRecord, find_best
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace, published_files, shipped
 
@@ -69,20 +69,20 @@ def is_space(name: str) -> bool:
 
 def _hint(name: str, runs: Path) -> str:
     known = [*published_files(), *shipped(), *(run.name for run in list_runs(runs))]
-    return nearest(name, known) or " (cnnsearch published lists the networks, runs the runs)"
+    return suggest(name, known) or " (cnnsearch published lists the networks, runs the runs)"
 
 
-def best_trial(run: RunDirectory) -> TrialRecord | None:
+def find_best_trial(run: RunDirectory) -> TrialRecord | None:
     """Returns a run's best finished trial; None: there is none.
 
     Of a final training, the first winner's: with a validation split the best by it, else the first
     seed's. Neither its references nor the test split have a say.
     """
-    trials = run.db.trials()
+    trials = run.db.get_trials()
     if run.manifest.get("kind") != "final":
-        return best_of(trials)
+        return find_best(trials)
     winner = [t for t in trials if t.values.get("entrant") == 0 and t.score is not None]
-    return best_of(winner) if run.manifest["final"]["hold-out"] else next(iter(winner), None)
+    return find_best(winner) if run.manifest["final"]["hold-out"] else next(iter(winner), None)
 
 
 def find_trial(run: RunDirectory, which: str) -> TrialRecord:
@@ -91,9 +91,9 @@ def find_trial(run: RunDirectory, which: str) -> TrialRecord:
     Raises:
         RunError: there is none; says which are near.
     """
-    trials = run.db.trials()
+    trials = run.db.get_trials()
     if which == "best":
-        best = best_trial(run)
+        best = find_best_trial(run)
         if best is None:
             raise RunError(f"run {run.name!r} has no finished trial yet")
         return best
@@ -101,7 +101,7 @@ def find_trial(run: RunDirectory, which: str) -> TrialRecord:
     wanted = which if which in found else which.zfill(len(trials[0].id) if trials else 1)
     if wanted not in found:
         many = f" (it has {len(found)})" if found else " (it has none)"
-        raise RunError(f"run {run.name!r} has no trial {which!r}{nearest(wanted, found) or many}")
+        raise RunError(f"run {run.name!r} has no trial {which!r}{suggest(wanted, found) or many}")
     return found[wanted]
 
 

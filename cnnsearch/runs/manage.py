@@ -74,7 +74,7 @@ def delete(root: Path, name: str) -> int:
         RunError: there is no such run, it is being written, or the folder cannot be removed.
     """
     with closing(RunDirectory.open(root, name)) as run:
-        path, size = run.path, size_of(run.path)
+        path, size = run.path, measure_size(run.path)
         with run.lock():
             pass  # refused while somebody writes it
     try:
@@ -84,6 +84,6 @@ def delete(root: Path, name: str) -> int:
     return size
 
 
-def size_of(path: Path) -> int:
+def measure_size(path: Path) -> int:
     """Returns the bytes of all files in a folder."""
     return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())

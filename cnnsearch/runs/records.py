@@ -13,7 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter
 from pydantic import ValidationError as Invalid
 
-from cnnsearch.errors import RunError, one_line
+from cnnsearch.errors import RunError, to_one_line
 from cnnsearch.utils.validation_errors import explain
 
 Record = TypeVar("Record")
@@ -24,7 +24,7 @@ _Count = Annotated[StrictInt, Field(ge=0, lt=_LARGEST)]
 _Object = dict[StrictStr, Any]
 _Id = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
 _Line = Annotated[
-    StrictStr, BeforeValidator(lambda text: one_line(text) if isinstance(text, str) else text)
+    StrictStr, BeforeValidator(lambda text: to_one_line(text) if isinstance(text, str) else text)
 ]
 
 
@@ -134,7 +134,7 @@ def read_trial(row: tuple[Any, ...], where: str = "run.db") -> TrialRecord:
     return validate(_validate_trial, fields, where)
 
 
-def best_of(trials: Sequence[TrialRecord]) -> TrialRecord | None:
+def find_best(trials: Sequence[TrialRecord]) -> TrialRecord | None:
     """Returns the finished trial with the highest score; of equals, the one with fewer MACs."""
     scored = [trial for trial in trials if trial.score is not None]
     return max(scored, key=lambda t: (t.score or 0.0, -(t.macs or 0)), default=None)

@@ -8,7 +8,7 @@ from cnnsearch.architecture.cost import Budget, Cost
 from cnnsearch.errors import SpaceError
 from cnnsearch.space.choices import Parameter
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.utils.units import many, short_amount, short_count
+from cnnsearch.utils.units import format_amount, format_count, pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -37,7 +37,7 @@ def check_space(
     reasons = Counter(str(cost) for cost in found if not isinstance(cost, Cost))
     if not costs:
         raise SpaceError(
-            f"{space.source}: none of {many(len(found), 'random candidate')} can be wired, "
+            f"{space.source}: none of {pluralize(len(found), 'random candidate')} can be wired, "
             f"for one: {reasons.most_common(1)[0][0]}"
         )
     within = [cost for cost in costs if Budget(max_params, max_macs).allows(cost)]
@@ -91,7 +91,7 @@ def _when(parameter: Parameter) -> str:
 
 def _verdict(space: SearchSpace, report: dict[str, Any]) -> str:
     size = report["candidates"]
-    points = short_count(size)
+    points = format_count(size)
     lines = ["Sound: every option reads, and candidates can be wired."]
     if space.parameters:
         times = f", times {report['continuous']} continuous" if report["continuous"] else ""
@@ -100,7 +100,7 @@ def _verdict(space: SearchSpace, report: dict[str, Any]) -> str:
         )
     for key, name in (("params", "Parameters"), ("macs", "MACs")):
         spread = report[key]
-        low, mid, high = (short_amount(spread[k]) for k in ("smallest", "median", "largest"))
+        low, mid, high = (format_amount(spread[k]) for k in ("smallest", "median", "largest"))
         drawn = f" of {report['samples']} random candidates" if report["samples"] > 1 else ""
         lines.append(
             f"{name}: {low} to {high}, median {mid}{drawn}." if drawn else f"{name}: {mid}."

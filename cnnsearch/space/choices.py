@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from cnnsearch.errors import SpaceError
-from cnnsearch.utils.validation_errors import short
+from cnnsearch.utils.validation_errors import shorten
 
 Value = str | int | float | bool
 Conditions = tuple[tuple[str, Value], ...]
@@ -134,7 +134,7 @@ class Chosen(Node):
             raise SpaceError(f"{parameter.name}: no value is given for this hyperparameter")
         value = values[parameter.name]
         if not parameter.holds(value):
-            raise SpaceError(f"{parameter.name}: {short(value)} is not one of its values")
+            raise SpaceError(f"{parameter.name}: {shorten(value)} is not one of its values")
         if parameter.kind != "choice":
             return value
         return self.options[parameter.options.index(value)].decode(values, variables)
@@ -158,7 +158,7 @@ class Reference(Node):
         if self.factor is None:
             return value
         if isinstance(value, bool) or not isinstance(value, int | float):
-            raise SpaceError(f"{self.path}: ${self.name} is no number, got {short(value)}")
+            raise SpaceError(f"{self.path}: ${self.name} is no number, got {shorten(value)}")
         product = value * self.factor
         return max(1, round(product)) if isinstance(value, int) else product
 

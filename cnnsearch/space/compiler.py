@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from cnnsearch.errors import SpaceError, nearest
+from cnnsearch.errors import SpaceError, suggest
 from cnnsearch.space.choices import (
     Chosen,
     Conditions,
@@ -18,7 +18,7 @@ from cnnsearch.space.choices import (
     Reference,
     Value,
 )
-from cnnsearch.utils.validation_errors import short
+from cnnsearch.utils.validation_errors import shorten
 
 KINDS = ("choice", "int", "float", "log")
 MAX_DEPTH = 40
@@ -85,7 +85,7 @@ class Compiler:
 
     def error(self, path: str, rule: str, value: object) -> SpaceError:
         """Returns the error that ``rule`` is broken at ``path``."""
-        got = f", got {short(value)}" if value != "" else ""
+        got = f", got {shorten(value)}" if value != "" else ""
         return SpaceError(f"{self.source}: {path}: {rule}{got}")
 
     def _mapping(self, data: Mapping[Any, Any], path: str, when: Conditions, depth: int) -> Node:
@@ -159,7 +159,7 @@ class Compiler:
         if match is None:
             raise self.error(path, "expected $name or $name * number", text)
         if match[1] not in self.variables:
-            hint = nearest(match[1], self.variables) or " (variables see those above them)"
+            hint = suggest(match[1], self.variables) or " (variables see those above them)"
             raise SpaceError(f"{self.source}: {path}: variable ${match[1]} is not defined{hint}")
         self.used.add(match[1])
         return Reference(path, match[1], float(match[2]) if match[2] else None)

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from cnnsearch.errors import SpaceError, nearest
+from cnnsearch.errors import SpaceError, suggest
 
 
 def folders() -> list[Path]:
@@ -35,5 +35,5 @@ def find(space: str) -> Path:
         return Path(space)
     if space in (named := {**published_files(), **shipped()}):
         return named[space]
-    hint = nearest(space, named) or f" (there are {', '.join(shipped())})"
+    hint = suggest(space, named) or f" (there are {', '.join(shipped())})"
     raise SpaceError(f"there is no space named {space!r}{hint}")

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.blocks.ops import Style
-from cnnsearch.errors import SpaceError, nearest
+from cnnsearch.errors import SpaceError, suggest
 from cnnsearch.space.search_space import folders, published_files
 from cnnsearch.utils.safe_yaml import read_yaml
 
@@ -108,7 +108,7 @@ def load(name: str) -> Architecture:
     """
     files = published_files()
     if name not in files:
-        hint = nearest(name, files) or " (cnnsearch published lists them)"
+        hint = suggest(name, files) or " (cnnsearch published lists them)"
         raise SpaceError(f"there is no published network named {name!r}{hint}")
     return Architecture.from_data(read_yaml(files[name].read_text("utf-8"), name), name)
 

@@ -13,7 +13,7 @@ from cnnsearch.architecture.cost_table import totals
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -120,7 +120,7 @@ def family_table(relatives: Sequence[Scaled], scaling: CompoundScaling, base: Co
             f"{one.phi:g}",
             "x".join(map(str, one.architecture.input)),
             str(one.architecture.depth),
-            *map(short_amount, (cost.params, cost.macs, cost.flops)),
+            *map(format_amount, (cost.params, cost.macs, cost.flops)),
             f"{cost.macs / base.macs:.2f}" if base.macs else "-",
             f"{scaling.growth**one.phi:.2f}",
         )

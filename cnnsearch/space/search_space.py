@@ -12,7 +12,7 @@ import yaml
 from cnnsearch.architecture.architecture import Architecture, fingerprint_of
 from cnnsearch.architecture.compound_scaling import Scaling
 from cnnsearch.architecture.cost import Cost, count, try_count
-from cnnsearch.errors import ArchitectureError, SpaceError, nearest
+from cnnsearch.errors import ArchitectureError, SpaceError, suggest
 from cnnsearch.space.choices import Constant, Node, Parameter, Value, active, corners
 from cnnsearch.space.compiler import Compiler
 from cnnsearch.space.files import find, folders, published_files, shipped
@@ -109,7 +109,7 @@ class SearchSpace:
         known = [*Architecture.model_fields, *own]
         for key in data:
             if key not in known:
-                raise SpaceError(f"{source}: {key}: unknown key{nearest(str(key), known)}")
+                raise SpaceError(f"{source}: {key}: unknown key{suggest(str(key), known)}")
         described = data.get("variables", {})
         if not isinstance(described, dict):
             raise SpaceError(f"{source}: variables: expected a mapping of names to values")

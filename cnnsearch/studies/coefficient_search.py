@@ -23,7 +23,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import is_space
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import Candidate, SearchSpace
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -184,8 +184,8 @@ def tried_table(tried: Sequence[Tried]) -> "Table":
             *(f"{number:g}" for number in (scaling.alpha, scaling.beta, scaling.gamma)),
             f"{scaling.growth:.2f}",
             f"{one.growth:.2f}",
-            short_amount(trial.params),
-            short_amount(trial.macs),
+            format_amount(trial.params),
+            format_amount(trial.macs),
             f"{trial.score or 0.0:.2%}",
             "" if one.fair else "rounded well beyond 2",
         )

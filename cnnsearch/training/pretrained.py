@@ -18,7 +18,7 @@ import h5py  # type: ignore[import-untyped]
 import keras
 import numpy as np
 
-from cnnsearch.errors import CnnsearchError, DataError, nearest
+from cnnsearch.errors import CnnsearchError, DataError, suggest
 from cnnsearch.space.published import application_architecture, load, published
 from cnnsearch.training.checkpoint import save_weights
 from cnnsearch.training.finetuning import freeze_body
@@ -217,7 +217,7 @@ def _application_name(name: str) -> str:
     if name in known:
         return str(known[name])
     load(name)
-    hint = nearest(name, known) or f" (it has {', '.join(known)})"
+    hint = suggest(name, known) or f" (it has {', '.join(known)})"
     raise DataError(f"keras.applications has no weights for {name!r}{hint}")
 
 

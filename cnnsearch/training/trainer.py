@@ -22,7 +22,7 @@ from cnnsearch.training.metrics import compute_validation_metrics
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.training.phases import Phase, phases
 from cnnsearch.training.steps import TrainingLoss, compile_steps
-from cnnsearch.utils.hardware import peak_memory_mb
+from cnnsearch.utils.hardware import get_peak_memory_mb
 
 LOOK_EVERY = 32
 """Steps after which the loss is looked at: reading it waits for the device."""
@@ -136,7 +136,7 @@ class Training:
             steps=len(self._batches),
             batch_norm_momentum=self._momentum,
             seconds=self._seconds(),
-            peak_memory_mb=peak_memory_mb(),
+            peak_memory_mb=get_peak_memory_mb(),
             params_trained=self._trained,
         )
 

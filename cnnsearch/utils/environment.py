@@ -9,13 +9,13 @@ from importlib import import_module, metadata, util
 from pathlib import Path
 from typing import Any
 
-from cnnsearch.utils.hardware import cores
-from cnnsearch.utils.units import many
+from cnnsearch.utils.hardware import count_cores
+from cnnsearch.utils.units import pluralize
 
 PACKAGES = ("cnnsearch", "keras", "tensorflow", "jax", "keras-tuner", "mlflow", "numpy")
 
 
-def backend() -> str:
+def get_backend() -> str:
     """Returns Keras's backend: ``KERAS_BACKEND``, else TensorFlow if it is installed, else JAX."""
     chosen = os.environ.get("KERAS_BACKEND", "")
     if chosen:
@@ -23,9 +23,9 @@ def backend() -> str:
     return "tensorflow" if util.find_spec("tensorflow") or not util.find_spec("jax") else "jax"
 
 
-def settle_backend() -> str:
+def configure_backend() -> str:
     """Fixes the backend and hushes its C++ log, before anything imports Keras; returns its name."""
-    os.environ["KERAS_BACKEND"] = backend()
+    os.environ["KERAS_BACKEND"] = get_backend()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     return os.environ["KERAS_BACKEND"]
@@ -48,7 +48,7 @@ def import_frameworks() -> None:
         os.close(nowhere)
 
 
-def gpus() -> list[str]:
+def list_gpus() -> list[str]:
     """Returns the names of the NVIDIA GPUs that ``CUDA_VISIBLE_DEVICES`` does not hide."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     if visible in ("", "-1") or shutil.which("nvidia-smi") is None:
@@ -64,22 +64,22 @@ def gpus() -> list[str]:
     return [names[int(i)] for i in visible.split(",") if i.isdigit() and int(i) < len(names)]
 
 
-def gpu_ids() -> list[str]:
+def list_gpu_ids() -> list[str]:
     """Returns the GPUs that this process sees, as ``CUDA_VISIBLE_DEVICES`` names them."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    found = gpus()
+    found = list_gpus()
     if visible is None:
         return [str(number) for number in range(len(found))]
     return [name.strip() for name in visible.split(",") if name.strip()][: len(found)]
 
 
-def device() -> str:
+def describe_device() -> str:
     """Returns the training device in words."""
-    found = gpus()
-    return ", ".join(found) if found else f"CPU ({many(cores(), 'core')})"
+    found = list_gpus()
+    return ", ".join(found) if found else f"CPU ({pluralize(count_cores(), 'core')})"
 
 
-def available_memory() -> int:
+def get_available_memory() -> int:
     """Returns the bytes of memory that processes may still take, as well as can be told."""
     try:
         text = Path("/proc/meminfo").read_text("ascii")
@@ -88,20 +88,20 @@ def available_memory() -> int:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
 
 
-def environment() -> dict[str, Any]:
+def describe_environment() -> dict[str, Any]:
     """Returns versions, backend, device, platform and the git revision, for the record."""
     return {
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "backend": backend(),
-        "device": device(),
-        "cores": cores(),
-        "git_revision": revision(),
-        **{name.replace("-", "_"): version(name) for name in PACKAGES if version(name)},
+        "backend": get_backend(),
+        "device": describe_device(),
+        "cores": count_cores(),
+        "git_revision": get_git_revision(),
+        **{name.replace("-", "_"): get_version(name) for name in PACKAGES if get_version(name)},
     }
 
 
-def version(package: str) -> str | None:
+def get_version(package: str) -> str | None:
     """Returns an installed package's version, or None."""
     try:
         return metadata.version(package)
@@ -109,7 +109,7 @@ def version(package: str) -> str | None:
         return None
 
 
-def revision() -> str | None:
+def get_git_revision() -> str | None:
     """Returns the working directory's git revision, ``-dirty`` behind it if changed, or None."""
     if shutil.which("git") is None:
         return None

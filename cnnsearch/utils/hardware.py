@@ -5,14 +5,14 @@ import sys
 from pathlib import Path
 
 
-def cores() -> int:
+def count_cores() -> int:
     """Returns how many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def peak_memory_mb() -> float:
+def get_peak_memory_mb() -> float:
     """Returns the largest resident memory this process has had, in MiB."""
     import resource
 
@@ -20,7 +20,7 @@ def peak_memory_mb() -> float:
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
-def oom_kills() -> int:
+def count_oom_kills() -> int:
     """Returns how many processes the system has killed for want of memory, as far as it tells."""
     for path, key in (*_memory_events(), (Path("/proc/vmstat"), "oom_kill")):
         try:

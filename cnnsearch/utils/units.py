@@ -45,7 +45,7 @@ def parse_time(text: str | int | float, what: str) -> float:
     return seconds
 
 
-def short_amount(amount: int | None) -> str:
+def format_amount(amount: int | None) -> str:
     """Returns ``82.1K``, ``1.50M``; a dash for None."""
     if amount is None:
         return "-"
@@ -57,7 +57,7 @@ def short_amount(amount: int | None) -> str:
     return str(amount)
 
 
-def short_count(number: int) -> str:
+def format_count(number: int) -> str:
     """Returns ``12,345``, or ``1.23e+45`` of a number however large."""
     if number < 10**9:
         return f"{number:,}"
@@ -67,12 +67,12 @@ def short_count(number: int) -> str:
     return f"{'1.00' if mantissa == '10.00' else mantissa}e+{exponent:02d}"
 
 
-def many(number: int, thing: str) -> str:
+def pluralize(number: int, thing: str) -> str:
     """Returns ``1 candidate``, ``1,200 candidates``."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
-def short_time(seconds: float) -> str:
+def format_time(seconds: float) -> str:
     """Returns ``0.4 s``, ``12 s``, ``3:05 min``, ``2:14 h``."""
     if seconds < 10:
         return f"{seconds:.1f} s"

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from cnnsearch.errors import nearest
+from cnnsearch.errors import suggest
 
 
 def explain(error: ValidationError, data: object, model: type[BaseModel] | None = None) -> str:
@@ -23,7 +23,7 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
     key = place.rsplit(".", 1)[-1]
     if first["type"] == "extra_forbidden":
         known = sorted(_known_keys(model, first["loc"], parent))
-        return f"{place}: unknown key{nearest(key, known)}"
+        return f"{place}: unknown key{suggest(key, known)}"
     if first["type"] == "missing" and isinstance(first["loc"][-1], int):
         return f"{place}: only {first['loc'][-1]} values, more are needed"
     if first["type"] == "missing":
@@ -33,10 +33,10 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
     if first["type"] == "union_tag_invalid":
         return f"{place}: {_tag_rule(first)}"
     rule = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {rule[:1].lower()}{rule[1:]}, got {short(first['input'])}"
+    return f"{place}: {rule[:1].lower()}{rule[1:]}, got {shorten(first['input'])}"
 
 
-def short(value: object, limit: int = 60) -> str:
+def shorten(value: object, limit: int = 60) -> str:
     """Returns ``repr(value)``, cut to ``limit`` characters."""
     try:
         text = repr(value)
@@ -97,4 +97,4 @@ def _tag_rule(first: Any) -> str:
     expected = [tag.strip(" '") for tag in str(context.get("expected_tags", "")).split(",")]
     tag = context.get("tag")
     known = f" (known: {', '.join(expected)})"
-    return f"unknown type {tag!r}{nearest(str(tag), expected) or known}"
+    return f"unknown type {tag!r}{suggest(str(tag), expected) or known}"

@@ -92,7 +92,7 @@ def trial(db, number, rng, clock, *, epochs=8, failed=False):
     for step in range(1, 3 if failed else epochs + 1):
         clock += 1.3
         db.append("epoch", epoch(step, epochs, reach), key, clock)
-    end = {"status": "completed", "score": db.history(key)[-1]["val_accuracy"], "reason": None}
+    end = {"status": "completed", "score": db.get_history(key)[-1]["val_accuracy"], "reason": None}
     if failed:
         end = {"status": "failed", "score": None, "reason": "nan: the loss is not a number"}
     db.append("trial_ended", {**end, "metrics": {}, "seconds": clock - started}, key, clock)

@@ -42,7 +42,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunDirectory]:
 
 @pytest.fixture(scope="module")
 def server(run: RunDirectory) -> Iterator[mlflow.TrackingUI]:
-    with mlflow.ui(run.path.parent) as serving:
+    with mlflow.serve_ui(run.path.parent) as serving:
         yield serving
 
 
@@ -116,7 +116,7 @@ def settled(page: Any, key: str, descending: bool) -> list[float]:
 
 
 def best(run: RunDirectory, count: int) -> list[float]:
-    finals = [t.score for t in run.db.trials() if t.score is not None]
+    finals = [t.score for t in run.db.get_trials() if t.score is not None]
     return sorted(finals, reverse=True)[:count]
 
 
@@ -152,11 +152,11 @@ def test_a_filter_on_multiply_adds_keeps_what_is_below(
     page: Any, server: Any, run: RunDirectory
 ) -> None:
     opened(page, server.page(run))
-    limit = sorted(t.macs or 0 for t in run.db.trials())[len(run.db.trials()) // 20]
+    limit = sorted(t.macs or 0 for t in run.db.get_trials())[len(run.db.get_trials()) // 20]
     box = page.get_by_test_id("search-box").first
     box.fill(f"metrics.macs < {limit} and tags.status = 'completed'")
     box.press("Enter")
-    expected = sum((t.macs or 0) < limit and t.status == "completed" for t in run.db.trials())
+    expected = sum((t.macs or 0) < limit and t.status == "completed" for t in run.db.get_trials())
     page.get_by_text(re.compile(rf"^{expected} matching runs?")).wait_for()
     shown = numbers(page, "metrics.`macs`")
     assert shown and max(shown) < limit

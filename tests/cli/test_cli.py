@@ -167,7 +167,7 @@ def test_results_shows_leaderboard_front_and_failures(capsys: Capture, tmp_path:
 
 def test_a_resumed_search_remembers_the_best_so_far(tmp_path: Path) -> None:
     finished_run(tmp_path / "runs", [0.5])
-    trial = RunDirectory.open(tmp_path / "runs", "r").db.trials()[0]
+    trial = RunDirectory.open(tmp_path / "runs", "r").db.get_trials()[0]
     text = io.StringIO()
     lines = Plain(Console(file=text, width=200))
     lines.on_search_begin(
@@ -179,7 +179,7 @@ def test_a_resumed_search_remembers_the_best_so_far(tmp_path: Path) -> None:
 
 def test_what_to_do_next_names_the_folder_of_the_runs(tmp_path: Path) -> None:
     finished_run(tmp_path / "my runs", [0.5])
-    best = RunDirectory.open(tmp_path / "my runs", "r").db.trials()[0]
+    best = RunDirectory.open(tmp_path / "my runs", "r").db.get_trials()[0]
     elsewhere = closing(Summary("r", "interrupted", best, 1, 0, Draws(), 2.0, "my runs/r"))
     assert "cnnsearch resume r --runs 'my runs'\n" in elsewhere
     assert "cnnsearch export best --run r --runs 'my runs' --out" in elsewhere

@@ -188,7 +188,7 @@ def test_the_search_of_a_runs_winner_is_a_run_of_its_own(runs: Path) -> None:
     assert "Best: --alpha" in output
     with RunDirectory.open(runs, "mine-scaling").lock():
         pass
-    trials = RunDirectory.open(runs, "mine-scaling").db.trials()
+    trials = RunDirectory.open(runs, "mine-scaling").db.get_trials()
     assert {trial.status for trial in trials} == {"completed"}
     assert len(trials) == len(proportions(0.5))
     *_, last = cnnsearch(*arguments, "--json", "--runs", runs).splitlines()

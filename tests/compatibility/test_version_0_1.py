@@ -73,7 +73,7 @@ def test_the_trial_that_was_killed_keeps_its_first_epochs(resumed: Path) -> None
 
     old, new = HERE / "before" / "run.db", resumed / "runs" / "before" / "run.db"
     copy = shutil.copy(old, resumed / "old.db")
-    histories = [RunDatabase(Path(path)).history("0003") for path in (copy, new)]
+    histories = [RunDatabase(Path(path)).get_history("0003") for path in (copy, new)]
     assert len(histories[0]) == 4 and len(histories[1]) == 8
     assert histories[1][:4] == histories[0]
 

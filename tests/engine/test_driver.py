@@ -130,7 +130,7 @@ class Search:
 
     def trials_of(self) -> Sequence[Any]:
         with self.run() as run:
-            return run.db.trials()
+            return run.db.get_trials()
 
 
 def proposals(executor: FakeExecutor) -> list[str]:
@@ -146,7 +146,7 @@ def test_every_candidate_is_journalled_with_its_cost_and_score(tmp_path: Path) -
     assert all(t.status == "completed" and t.params > 0 and t.macs > 0 for t in trials)
     assert all(t.recipe["epochs"] == 3 for t in trials)
     with search.run() as run:
-        assert run.db.history(trials[0].id)[0]["val_accuracy"] == 0.5
+        assert run.db.get_history(trials[0].id)[0]["val_accuracy"] == 0.5
 
 
 @pytest.mark.parametrize("strategy", [s.name for s in STRATEGIES])
@@ -217,10 +217,10 @@ def test_a_crash_is_tried_again_and_teaches_nothing(tmp_path: Path) -> None:
     assert proposals(crashing)[::3] == proposals(undisturbed)
     assert {trial.status for trial in search.trials_of()} == {"completed"}
     with search.run() as run:
-        retried = run.db.of_kind("trial_retried")
+        retried = run.db.get_events_of("trial_retried")
         assert len(retried) == 24
         assert retried[0].data["reason"] == "crash: killed by signal 9"
-        assert len(run.db.of_kind("epoch")) == 36  # the fake trains epoch 1 each time
+        assert len(run.db.get_events_of("epoch")) == 36  # the fake trains epoch 1 each time
 
 
 def test_out_of_memory_is_tried_once_more_at_half_the_batch(tmp_path: Path) -> None:
@@ -340,5 +340,5 @@ def test_a_clock_that_jumps_changes_nothing_but_the_times_of_day(
     assert shown[0] == shown[1]
     assert all((trial.seconds or 0) >= 0 for trial in jumping.trials_of())
     with jumping.run() as run:
-        kinds = [event.kind for event in run.db.events()]
+        kinds = [event.kind for event in run.db.get_events()]
         assert kinds[:3] == ["trial_started", "epoch", "trial_ended"]

@@ -14,7 +14,7 @@ GIVEN = Settings.create("", "space.yaml")
 @pytest.fixture
 def eight(monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine with eight GPUs, of which this process sees four."""
-    monkeypatch.setattr("cnnsearch.utils.environment.gpu_ids", lambda: ["4", "5", "6", "7"])
+    monkeypatch.setattr("cnnsearch.utils.environment.list_gpu_ids", lambda: ["4", "5", "6", "7"])
 
 
 @pytest.mark.usefixtures("eight")
@@ -47,7 +47,7 @@ def test_what_names_no_gpus_is_refused(text: str, words: str) -> None:
 
 
 def test_a_machine_without_gpus_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnnsearch.utils.environment.gpu_ids", list)
+    monkeypatch.setattr("cnnsearch.utils.environment.list_gpu_ids", list)
     for text in ("0", "all"):
         with pytest.raises(CnnsearchError, match=f"--gpus {text}: this machine shows no GPU"):
             count_slots(Placement(gpus=text))

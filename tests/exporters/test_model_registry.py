@@ -127,7 +127,7 @@ def test_the_winner_is_registered_and_answers_http_with_probabilities(
 
     from mlflow import MlflowClient
 
-    uri = mlflow.default_uri(Path("runs"))
+    uri = mlflow.get_default_uri(Path("runs"))
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     version = client.get_model_version_by_alias("digits", "champion")
     assert version.run_id == done["mlflow_run"]

@@ -185,14 +185,14 @@ def search(root: Path, strategy: str, trials: int | None, share: float, seed: in
 
 def counted(run: RunDirectory) -> Found:
     """Reads what happened in a run from its journal."""
-    trials = run.db.trials()
-    ends = Counter(event.trial_id for event in run.db.of_kind("trial_ended"))
-    epochs = Counter((e.trial_id, e.data["epoch"]) for e in run.db.of_kind("epoch"))
+    trials = run.db.get_trials()
+    ends = Counter(event.trial_id for event in run.db.get_events_of("trial_ended"))
+    epochs = Counter((e.trial_id, e.data["epoch"]) for e in run.db.get_events_of("epoch"))
     return Found(
         full=sum(t.status == "completed" and t.epochs == EPOCHS for t in trials),
         drawn=len({trial.fingerprint for trial in trials}),
         failed=Counter(str(t.reason).split(":")[0] for t in trials if t.status == "failed"),
-        retried=len(run.db.of_kind("trial_retried")),
+        retried=len(run.db.get_events_of("trial_retried")),
         doubled=sum(n - 1 for n in ends.values()) + sum(n - 1 for n in epochs.values()),
         lost=sum(trial.status == "running" for trial in trials),
     )

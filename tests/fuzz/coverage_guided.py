@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 # The C libraries are not instrumented, and pydantic needs its modules as they are.
 with atheris.instrument_imports(include=["cnnsearch"]):
     from cnnsearch.data.sources.decode import decode_item
-    from cnnsearch.errors import CnnsearchError, one_line
+    from cnnsearch.errors import CnnsearchError, to_one_line
     from cnnsearch.space.search_space import SearchSpace
     from cnnsearch.utils.safe_yaml import read_yaml
 
@@ -41,7 +41,7 @@ def try_space(data: bytes) -> None:
 def try_image(data: bytes) -> None:
     """An image is decoded, or there is a reason in one line."""
     found = decode_item(lambda: data, (8, 8), 3)
-    if found.pixels is None and not one_line(found.reason):
+    if found.pixels is None and not to_one_line(found.reason):
         raise ValueError("no reason")
 
 

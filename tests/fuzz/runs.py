@@ -214,11 +214,11 @@ def shown(root: Path, name: str) -> None:
     from rich.console import Console
 
     with closing(RunDirectory.open(root, name)) as run:
-        trials = run.db.trials()
+        trials = run.db.get_trials()
         run.summary()
         for trial in trials:
-            run.db.history(trial.id)
-        run.db.events()
+            run.db.get_history(trial.id)
+        run.db.get_events()
         leaderboard(trials), pareto_front(trials)
         console = Console(width=120, file=io.StringIO())
         console.print(results_table(trials, f"Run {run.name}", 20, "val accuracy"))

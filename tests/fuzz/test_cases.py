@@ -21,7 +21,7 @@ from cnnsearch.engine.run_manifest import read_settings
 from cnnsearch.errors import CnnsearchError, DataError, RunError, SpaceError
 from cnnsearch.runs import manage
 from cnnsearch.runs.directory import RunDirectory, list_runs
-from cnnsearch.runs.lock import owner_of
+from cnnsearch.runs.lock import read_owner
 from cnnsearch.space.search_space import SearchSpace
 from tests.fuzz.corpora import corpus_named
 from tests.fuzz.harness import try_one
@@ -209,7 +209,7 @@ def test_a_lock_names_one_process_or_none(run: Path, pid: object) -> None:
     owner = {"pid": pid, "host": socket.gethostname(), "started": None, "since": 0}
     for started in (None, "", "x"):
         (run / "lock").write_text(json.dumps({**owner, "started": started}))
-        assert owner_of(run / "lock") is None
+        assert read_owner(run / "lock") is None
     assert manage.stop(run.parent, run.name) is None
 
 

@@ -38,7 +38,7 @@ def test_what_cannot_be_compared_is_refused(make: Make, tmp_path: Path) -> None:
 def test_a_better_front_dominates_more(make: Make) -> None:
     from cnnsearch.report.leaderboard import pareto_front
 
-    front = pareto_front(make().db.trials())
+    front = pareto_front(make().db.get_trials())
     low, high = front[0].macs or 1, 2 * (front[-1].macs or 1)
     whole = dominated(front, low, high)
     assert dominated(front[:1], low, high) < whole < (front[-1].score or 0)
@@ -49,7 +49,7 @@ def test_a_front_is_not_beaten_by_itself_but_by_a_better_one(make: Make) -> None
 
     from cnnsearch.report.leaderboard import pareto_front
 
-    front = pareto_front(make().db.trials())
+    front = pareto_front(make().db.get_trials())
     better = [replace(trial, score=(trial.score or 0) + 0.001) for trial in front]
     assert beaten(front, [front]) == 0 and beaten(better, [front]) == 0
     assert beaten(front, [better]) == len(front) > 1

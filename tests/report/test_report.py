@@ -52,8 +52,8 @@ def test_a_report_has_its_sections_and_loads_nothing(make: Make) -> None:
     assert page.tags.count("figure") == 6
     assert page.tags.count("script") == 1
     assert "innerHTML" not in text and "→" in text
-    best = run.db.trials()[0]
-    best = max((t for t in run.db.trials() if t.score), key=lambda t: t.score or 0)
+    best = run.db.get_trials()[0]
+    best = max((t for t in run.db.get_trials() if t.score), key=lambda t: t.score or 0)
     assert f"Trial {best.id}" in text and f"{best.params:,} parameters" in text
     assert list(run.path.glob(".*tmp")) == []
 
@@ -69,7 +69,7 @@ def test_what_is_quoted_cannot_write_the_page(make: Make) -> None:
 def test_every_point_tells_its_candidate(make: Make) -> None:
     run = make()
     text = write_report(run)[0].read_text("utf-8")
-    for trial in run.db.trials():
+    for trial in run.db.get_trials():
         if trial.status == "completed":
             assert f"<title>trial {trial.id}, {trial.family}\n" in text
 

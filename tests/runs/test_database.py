@@ -53,16 +53,16 @@ def epoch(number, value):
 def test_events_come_back_in_order_and_in_pages(db):
     seqs = [db.append("epoch", epoch(n, n / 10), "a", time=100.0 + n) for n in (1, 2, 3)]
     assert seqs == sorted(seqs)
-    assert [e.data["epoch"] for e in db.events(limit=2)] == [1, 2]
-    (third,) = db.events(after=seqs[1])
+    assert [e.data["epoch"] for e in db.get_events(limit=2)] == [1, 2]
+    (third,) = db.get_events(after=seqs[1])
     assert (third.seq, third.time, third.kind, third.trial_id) == (seqs[2], 103.0, "epoch", "a")
-    assert db.events(after=seqs[2]) == []
-    assert db.last_seq() == seqs[2]
+    assert db.get_events(after=seqs[2]) == []
+    assert db.get_last_seq() == seqs[2]
 
 
 def test_a_trial_is_followed_from_start_to_end(db):
     db.append("trial_started", START, "a", time=10.0)
-    running = db.trial("a")
+    running = db.get_trial("a")
     assert (running.status, running.number, running.score, running.ended) == (
         "running",
         1,
@@ -70,7 +70,7 @@ def test_a_trial_is_followed_from_start_to_end(db):
         None,
     )
     db.append("trial_ended", END, "a", time=14.0)
-    (done,) = db.trials()
+    (done,) = db.get_trials()
     assert (done.status, done.score, done.seconds, done.started, done.ended) == (
         "completed",
         0.75,
@@ -85,39 +85,39 @@ def test_a_trial_is_followed_from_start_to_end(db):
 def test_a_trial_started_again_is_running_again(db):
     db.append("trial_started", START, "a")
     db.append("trial_ended", {**END, "status": "failed", "score": None, "reason": "nan"}, "a")
-    assert db.trial("a").reason == "nan"
+    assert db.get_trial("a").reason == "nan"
     db.append("trial_started", {**START, "initial_epoch": 1}, "a")
-    again = db.trial("a")
+    again = db.get_trial("a")
     assert (again.status, again.reason, again.ended, again.initial_epoch) == (
         "running",
         None,
         None,
         1,
     )
-    assert len(db.trials()) == 1
+    assert len(db.get_trials()) == 1
 
 
 def test_trials_are_in_the_order_of_their_numbers(db):
     for number, name in ((3, "c"), (1, "b"), (2, "a")):
         db.append("trial_started", {**START, "number": number}, name)
-    assert [t.id for t in db.trials()] == ["b", "a", "c"]
+    assert [t.id for t in db.get_trials()] == ["b", "a", "c"]
 
 
 def test_history_keeps_the_last_of_an_epoch_done_twice(db):
     for number, value in ((1, 0.1), (2, 0.2), (2, 0.25), (3, 0.3)):
         db.append("epoch", epoch(number, value), "a")
     db.append("epoch", epoch(1, 0.9), "b")
-    assert [(h["epoch"], h["val_accuracy"]) for h in db.history("a")] == [
+    assert [(h["epoch"], h["val_accuracy"]) for h in db.get_history("a")] == [
         (1, 0.1),
         (2, 0.25),
         (3, 0.3),
     ]
-    assert [db.repeated(e) for e in db.events()] == [False, False, True, False, False]
+    assert [db.is_repeated(e) for e in db.get_events()] == [False, False, True, False, False]
 
 
 def test_numpy_numbers_paths_and_nan_survive(db):
     db.append("note", {"a": np.float32(0.5), "b": np.int64(3), "c": Path("x/y"), "d": math.nan})
-    (event,) = db.events()
+    (event,) = db.get_events()
     assert (event.data["a"], event.data["b"], event.data["c"]) == (0.5, 3, "x/y")
     assert math.isnan(event.data["d"])
 
@@ -125,7 +125,7 @@ def test_numpy_numbers_paths_and_nan_survive(db):
 def test_what_json_cannot_hold_leaves_nothing(db):
     with pytest.raises(TypeError, match="cannot hold a set"):
         db.append("note", {"a": {1, 2}})
-    assert db.events() == []
+    assert db.get_events() == []
 
 
 def test_a_transaction_is_all_or_nothing(db):
@@ -133,7 +133,7 @@ def test_a_transaction_is_all_or_nothing(db):
         db.append("trial_started", START, "a")
         db.save_oracle("{}", {"a": "{}"}, {"a": 0})
         1 / 0  # noqa: B018
-    assert (db.events(), db.trials(), db.load_oracle()) == ([], [], (None, []))
+    assert (db.get_events(), db.get_trials(), db.load_oracle()) == ([], [], (None, []))
 
 
 def test_an_inner_transaction_joins_the_outer(db):
@@ -141,7 +141,7 @@ def test_an_inner_transaction_joins_the_outer(db):
         with db.transaction():
             db.append("note", {})
         1 / 0  # noqa: B018
-    assert db.events() == []
+    assert db.get_events() == []
 
 
 def test_a_failed_inner_transaction_undoes_only_itself(db):
@@ -150,20 +150,20 @@ def test_a_failed_inner_transaction_undoes_only_itself(db):
         with pytest.raises(ValueError, match="never started"):
             db.append("trial_ended", END, "ghost")
         db.append("kept", {})
-    assert [e.kind for e in db.events()] == ["kept", "kept"]
+    assert [e.kind for e in db.get_events()] == ["kept", "kept"]
 
 
 def test_cursor_and_mapping_are_saved_together(db):
-    assert db.cursor("mlflow") == 0
+    assert db.get_cursor("mlflow") == 0
     db.set_cursor("mlflow", 7, {"a": "run1"})
-    db.mapping("mlflow")["b"] = "run2"
-    assert db.cursor("mlflow") == 7
-    assert dict(db.mapping("mlflow")) == {"a": "run1", "b": "run2"}
-    assert dict(db.mapping("other")) == {}
-    del db.mapping("mlflow")["a"]
-    assert "a" not in db.mapping("mlflow")
+    db.open_mapping("mlflow")["b"] = "run2"
+    assert db.get_cursor("mlflow") == 7
+    assert dict(db.open_mapping("mlflow")) == {"a": "run1", "b": "run2"}
+    assert dict(db.open_mapping("other")) == {}
+    del db.open_mapping("mlflow")["a"]
+    assert "a" not in db.open_mapping("mlflow")
     with pytest.raises(KeyError):
-        del db.mapping("mlflow")["a"]
+        del db.open_mapping("mlflow")["a"]
 
 
 def test_the_oracle_comes_back_in_its_order(db):
@@ -174,7 +174,7 @@ def test_the_oracle_comes_back_in_its_order(db):
 
 def test_an_unknown_trial_is_named(db):
     with pytest.raises(RunError, match="no trial 'zzz'"):
-        db.trial("zzz")
+        db.get_trial("zzz")
 
 
 def test_a_newer_format_is_refused(tmp_path):
@@ -205,7 +205,7 @@ def test_an_existing_database_is_not_overwritten(db, tmp_path):
     db.append("note", {})
     with pytest.raises(RunError, match="cannot make"):
         RunDatabase.create(tmp_path / "run.db")
-    assert len(db.events()) == 1
+    assert len(db.get_events()) == 1
 
 
 def test_threads_write_and_read_at_once(db):
@@ -213,7 +213,7 @@ def test_threads_write_and_read_at_once(db):
 
     def read():
         while len(seen) < 200:
-            seen.extend(e.seq for e in db.events(after=seen[-1] if seen else 0))
+            seen.extend(e.seq for e in db.get_events(after=seen[-1] if seen else 0))
             db.set_cursor("reader", seen[-1] if seen else 0)
 
     reader = threading.Thread(target=read)
@@ -230,7 +230,7 @@ def test_a_thread_does_not_see_anothers_open_transaction(db):
     seen = []
     with db.transaction():
         db.append("note", {})
-        thread = threading.Thread(target=lambda: seen.append(len(db.events())))
+        thread = threading.Thread(target=lambda: seen.append(len(db.get_events())))
         thread.start()
         thread.join()
     assert seen == [0]
@@ -248,7 +248,7 @@ from pathlib import Path
 from cnnsearch.runs.database import RunDatabase
 
 db, start = RunDatabase(Path(sys.argv[1])), eval(sys.argv[2])
-number = db.last_seq()
+number = db.get_last_seq()
 while True:
     number += 1
     with db.transaction():
@@ -272,7 +272,7 @@ def test_kill_9_loses_no_acknowledged_event(tmp_path):
         lines = [first, *writer.communicate()[0].splitlines()]
         acknowledged = max(acknowledged, *(int(line) for line in lines if line.strip()))
         database = RunDatabase(path)
-        events, trials = database.events(limit=10**6), database.trials()
+        events, trials = database.get_events(limit=10**6), database.get_trials()
         assert [e.seq for e in events] == list(range(1, len(events) + 1))
         assert acknowledged <= len(events) <= acknowledged + 1
         assert [t.number for t in trials] == [e.data["number"] for e in events]

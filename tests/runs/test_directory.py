@@ -29,7 +29,7 @@ def test_what_was_asked_comes_back(run, tmp_path):
     again = RunDirectory.open(tmp_path / "runs", "first")
     assert (again.name, again.manifest, again.space_text) == ("first", {"seed": 3}, SPACE)
     assert again.path == tmp_path / "runs" / "first"
-    assert again.db.trials() == []
+    assert again.db.get_trials() == []
     again.close()
 
 
@@ -105,7 +105,7 @@ def test_a_name_that_is_taken_is_refused_and_the_run_is_left_alone(run, tmp_path
     run.db.append("note", {})
     with pytest.raises(RunError, match="'first' already exists"):
         RunDirectory.create(tmp_path / "runs", "first", {}, SPACE)
-    assert len(run.db.events()) == 1
+    assert len(run.db.get_events()) == 1
 
 
 def test_an_unknown_run_is_answered_with_the_nearest_names(run, tmp_path):

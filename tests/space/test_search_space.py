@@ -284,7 +284,7 @@ def test_a_space_without_bounds_is_refused_at_once(text: str, words: str) -> Non
 
 def test_a_space_larger_than_any_float_is_counted() -> None:
     from cnnsearch.space.check import check_space, check_table
-    from cnnsearch.utils.units import short_count
+    from cnnsearch.utils.units import format_count
 
     space = SearchSpace.from_text(HOSTILE_HEAD + STAGE.replace("100]", "3]") * 120, "large.yaml")
     assert space.size == 3000**120
@@ -292,5 +292,5 @@ def test_a_space_larger_than_any_float_is_counted() -> None:
     console = Console(width=100, record=True, file=io.StringIO())
     check_table(space, report, console)
     assert "1.80e+417 discrete points" in console.export_text()
-    assert short_count(10**9) == "1.00e+09" and short_count(999) == "999"
-    assert short_count(99999 * 10**10) == "1.00e+15"
+    assert format_count(10**9) == "1.00e+09" and format_count(999) == "999"
+    assert format_count(99999 * 10**10) == "1.00e+15"

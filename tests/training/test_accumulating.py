@@ -11,7 +11,7 @@ import pytest
 
 from cnnsearch.training.messages import TrialTask, failure
 from cnnsearch.training.trainer import Training
-from cnnsearch.utils.hardware import oom_kills
+from cnnsearch.utils.hardware import count_oom_kills
 
 STEP = """
 import keras
@@ -101,5 +101,5 @@ def test_what_frameworks_raise_without_memory_is_out_of_memory() -> None:
 
 
 def test_kills_for_want_of_memory_are_counted() -> None:
-    assert oom_kills() >= 0
-    assert np.isscalar(oom_kills())
+    assert count_oom_kills() >= 0
+    assert np.isscalar(count_oom_kills())

@@ -90,7 +90,7 @@ def command(*arguments: object, **environment: str) -> "subprocess.CompletedProc
 
 
 def trained(run: RunDirectory) -> dict[str, Any]:
-    (trial,) = run.db.trials()
+    (trial,) = run.db.get_trials()
     best = checkpoint.read(run.trial_dir(trial.id) / checkpoint.BEST)
     assert best is not None
     return dict(zip(best.header["paths"], best.arrays, strict=True))
@@ -116,7 +116,7 @@ def test_the_head_is_new_and_of_the_datas_classes(run: RunDirectory) -> None:
     found = {path: a for path, a in trained(run).items() if path.startswith("head")}
     assert [array.shape for array in found.values()] == [(256, 2), (2,)]
     assert np.abs(found["head.dense/bias"]).min() > 0, "a bias begins at zero and is trained"
-    (trial,) = run.db.trials()
+    (trial,) = run.db.get_trials()
     assert trial.architecture["input"] == [32, 32, 3]
     assert trial.architecture["classes"] == 2
     assert 1e-4 <= trial.recipe["learning_rate"] <= 1e-2
@@ -132,7 +132,7 @@ def test_pixels_are_those_of_the_application(run: RunDirectory) -> None:
 def test_the_export_computes_what_was_trained(run: RunDirectory, tmp_path: Path) -> None:
     from cnnsearch.exporters.pipeline import export
 
-    (trial,) = run.db.trials()
+    (trial,) = run.db.get_trials()
     result = export(run, "best", tmp_path / "out")
     assert result.largest_difference < 1e-4
     assert result.compared > 0
@@ -160,7 +160,7 @@ def test_the_run_goes_on_without_the_file(run: RunDirectory, saved: Path, tmp_pa
     finally:
         away.rename(saved)
     assert done.returncode == 0, done.stderr
-    assert [t.status for t in run.db.trials()] == ["completed", "completed"]
+    assert [t.status for t in run.db.get_trials()] == ["completed", "completed"]
 
 
 def test_the_run_keeps_to_its_weights(run: RunDirectory, saved: Path, tmp_path: Path) -> None:

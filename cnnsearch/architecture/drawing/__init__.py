@@ -10,7 +10,7 @@ from cnnsearch.architecture.drawing.page import Page, lay_out
 from cnnsearch.architecture.drawing.parts import parts
 from cnnsearch.architecture.drawing.words import TIMES
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.units import format_amount
 
 __all__ = ["FORMATS", "DrawingOps", "Step", "draw", "page_of", "trace"]
 
@@ -50,8 +50,8 @@ def draw(architecture: Architecture, out: str | Path) -> Path:
 
     size = TIMES.join(map(str, architecture.input))
     subline = (
-        f"{size} to {architecture.classes} classes, {short_amount(cost.params)} params, "
-        f"{short_amount(cost.macs)} MACs"
+        f"{size} to {architecture.classes} classes, {format_amount(cost.params)} params, "
+        f"{format_amount(cost.macs)} MACs"
     )
     picture = encode(paint(page, architecture.name or "network", subline), form)
     try:

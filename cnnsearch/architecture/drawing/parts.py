@@ -8,7 +8,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.drawing.graph import Step, trace
 from cnnsearch.architecture.labels import say_place
 from cnnsearch.blocks import Shape
-from cnnsearch.utils.units import short_amount
+from cnnsearch.utils.units import format_amount
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _part(architecture: Architecture, copies: Sequence[Sequence[Step]]) -> Part:
     return Part(
         name=name,
         title=_title(architecture, first),
-        cost=f"{short_amount(params)} params, {short_amount(macs)} MACs" if params else "",
+        cost=f"{format_amount(params)} params, {format_amount(macs)} MACs" if params else "",
         repeats=len(copies),
         steps=tuple(block),
         shapes=tuple(_shapes([copy[i].output for copy in copies]) for i in range(len(block))),

@@ -24,7 +24,7 @@ from cnnsearch.data.loading import save_source
 from cnnsearch.data.sources import find_source
 from cnnsearch.data.sources.protocol import Collection, Folders, printable
 from cnnsearch.errors import DataError
-from cnnsearch.utils.environment import available_memory
+from cnnsearch.utils.environment import get_available_memory
 
 __all__ = ["DataReport", "describe"]
 CACHE = Path("runs/.cache")
@@ -78,7 +78,7 @@ def describe(
     found = find_source(save_source(source, cache), Folders(data_dir, cache))
     listed = found.open()
     parts = scan(listed, validation, test, seed, progress)
-    report = _report(found.name, listed, parts, seed, image, max_memory or available_memory())
+    report = _report(found.name, listed, parts, seed, image, max_memory or get_available_memory())
     report = replace(report, findings=findings(report, skip_bad_images))
     if sheet is None:
         return report

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from cnnsearch.data.inspection.copies import MOST_PAIRS, Leak, Place
 from cnnsearch.data.inspection.report import DataReport, Finding, SplitCount
-from cnnsearch.utils.units import many
+from cnnsearch.utils.units import pluralize
 
 IMBALANCED = 3.0
 """Largest class to smallest, above which classes should be weighed."""
@@ -69,16 +69,16 @@ def _copies(report: DataReport) -> Iterator[Finding]:
     if conflicts:
         yield Finding(
             "warning",
-            f"{many(sum(map(len, conflicts)), 'image')} with identical pixels carry different "
-            f"labels ({many(len(conflicts), 'group')}): at most one label can be right.",
+            f"{pluralize(sum(map(len, conflicts)), 'image')} with identical pixels carry different "
+            f"labels ({pluralize(len(conflicts), 'group')}): at most one label can be right.",
         )
     train = [[p for p in group if p.split == "train"] for group in report.copies.same_pixels]
     repeated = redundant(train)
     if repeated:
         yield Finding(
             "note",
-            f"{many(repeated, 'training image')} {'repeats' if repeated == 1 else 'repeat'} the "
-            "pixels of another one: such images weigh twice, and tell nothing new.",
+            f"{pluralize(repeated, 'training image')} {'repeats' if repeated == 1 else 'repeat'} "
+            "the pixels of another one: such images weigh twice, and tell nothing new.",
         )
 
 
@@ -121,7 +121,7 @@ def _cure(split: SplitCount) -> str:
 
 def _notes(report: DataReport) -> Iterator[Finding]:
     if report.animated:
-        files = f"{many(report.animated, 'image')} {_have(report.animated)}"
+        files = f"{pluralize(report.animated, 'image')} {_have(report.animated)}"
         yield Finding("note", f"{files} several frames, of which only the first is used.")
     if 0 < report.colourless < report.images and report.plan.channels == 3:
         yield Finding(

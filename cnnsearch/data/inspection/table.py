@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cnnsearch.data.inspection.copies import Leak, Place
 from cnnsearch.data.inspection.findings import redundant
 from cnnsearch.data.inspection.report import DataReport, Spread
-from cnnsearch.utils.units import many
+from cnnsearch.utils.units import pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -51,7 +51,7 @@ def print_report(report: DataReport, console: "Console") -> None:
 def _headline(report: DataReport) -> str:
     classes = f"{len(report.class_names):,} classes"
     total = report.images + len(report.unreadable)
-    return f"{report.source}: {many(total, 'image')} of {classes}, {size_text(report.bytes)}"
+    return f"{report.source}: {pluralize(total, 'image')} of {classes}, {size_text(report.bytes)}"
 
 
 def size_text(number: float) -> str:
@@ -181,9 +181,9 @@ def _balance(report: DataReport) -> str:
 def _groups(groups: Sequence[Sequence[Place]]) -> str:
     if not groups:
         return "no two images"
-    more = many(redundant(groups), "image")
+    more = pluralize(redundant(groups), "image")
     repeats = "repeats" if redundant(groups) == 1 else "repeat"
-    return f"{more} {repeats} another ({many(len(groups), 'group')})"
+    return f"{more} {repeats} another ({pluralize(len(groups), 'group')})"
 
 
 def _details(report: DataReport) -> Iterator[tuple[str, list[str]]]:

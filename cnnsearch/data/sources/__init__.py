@@ -17,7 +17,7 @@ from cnnsearch.data.sources.npz import NpzSource
 from cnnsearch.data.sources.protocol import Examples, Folders, Source
 from cnnsearch.data.sources.table import TableSource
 from cnnsearch.data.sources.tfds import TfdsSource
-from cnnsearch.errors import DataError, nearest
+from cnnsearch.errors import DataError, suggest
 
 # The first that recognizes a text opens it: a folder of train.zip and test.zip is an archive.
 SOURCES: tuple[type[Source], ...] = (
@@ -44,10 +44,10 @@ def find_source(text: str, folders: Folders) -> Source:
     if path.is_file():
         raise DataError(f"{text!r} is a file; a data source is {describe_forms()}")
     if os.sep in text or text.startswith(("~", ".")):
-        hint = nearest(path.name, list_names(path.parent))
+        hint = suggest(path.name, list_names(path.parent))
         raise DataError(f"data folder {text!r} does not exist{hint}")
     known = [name for kind in SOURCES for name in kind.suggestions]
-    hint = nearest(text, [*known, *list_names(Path())])
+    hint = suggest(text, [*known, *list_names(Path())])
     raise DataError(f"unknown data set {text!r}{hint}; a data source is {describe_forms()}")
 
 

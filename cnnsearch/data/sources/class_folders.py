@@ -9,7 +9,7 @@ from cnnsearch.data.sources.decode import SUFFIXES
 from cnnsearch.data.sources.protocol import Collection, Examples, are_characters, digest
 from cnnsearch.data.sources.split import check_classes, sort_naturally
 from cnnsearch.errors import DataError
-from cnnsearch.utils.units import many
+from cnnsearch.utils.units import pluralize
 
 ROLES = {
     "train": "train",
@@ -107,8 +107,8 @@ def find_layout(root: Tree[F]) -> Layout[F]:
     where = trees["train"].where
     if len(names) == 1 and (inside := classes[names[0]].folders()):
         raise DataError(
-            f"{where}: holds one class, {names[0]!r}, which holds {many(len(inside), 'folder')}; "
-            f"did you mean {classes[names[0]].where}?"
+            f"{where}: holds one class, {names[0]!r}, which holds "
+            f"{pluralize(len(inside), 'folder')}; did you mean {classes[names[0]].where}?"
         )
     check_classes([file.label for file in parts["train"]], names, where)
     return Layout(names, parts)
@@ -162,6 +162,6 @@ def _find_classes(tree: Tree[F]) -> Mapping[str, Tree[F]]:
     folders = tree.folders()
     if not folders:
         loose = tree.count_loose()
-        what = f"{many(loose, 'image')} directly in it" if loose else "it holds no images"
+        what = f"{pluralize(loose, 'image')} directly in it" if loose else "it holds no images"
         raise DataError(f"{tree.where}: no class folders, {what}; each class needs a folder")
     return folders

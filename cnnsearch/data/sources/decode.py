@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from cnnsearch.data.sources.protocol import Examples, Item, Pixels, Raw, digest_raw
 from cnnsearch.errors import DataError
-from cnnsearch.utils.hardware import cores
+from cnnsearch.utils.hardware import count_cores
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -99,7 +99,7 @@ def map_in_threads(function: Callable[[Item], T], items: Iterator[Item]) -> Iter
     def run(batch: list[Item]) -> list[T]:
         return [function(item) for item in batch]
 
-    workers = min(32, cores())
+    workers = min(32, count_cores())
     pending: deque[Future[list[T]]] = deque()
     with ThreadPoolExecutor(workers, thread_name_prefix="decode") as pool:
         try:

@@ -27,7 +27,7 @@ from cnnsearch.data.sources.arrays import (
 from cnnsearch.data.sources.class_folders import ROLES
 from cnnsearch.data.sources.npy_rows import UnpackedRows, read_header
 from cnnsearch.data.sources.protocol import Collection, Folders, Pixels, Source, digest
-from cnnsearch.errors import DataError, nearest
+from cnnsearch.errors import DataError, suggest
 
 _UNREADABLE = (
     *(OSError, ValueError, EOFError, zlib.error, lzma.LZMAError, zipfile.BadZipFile),
@@ -96,7 +96,7 @@ class NpzSource(Source):
             return None
         if not path.is_file():
             names = os.listdir(path.parent) if path.parent.is_dir() else []
-            raise DataError(f"{cls.prefix}{path}: no such file{nearest(path.name, names)}")
+            raise DataError(f"{cls.prefix}{path}: no such file{suggest(path.name, names)}")
         return cls(path, folders.cache or Path(tempfile.gettempdir()))
 
     def witness(self) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from cnnsearch.data.sources import digits_builder
-from cnnsearch.errors import DataError, nearest
+from cnnsearch.errors import DataError, suggest
 
 _HELD_OUT = ("test",)
 
@@ -28,7 +28,7 @@ def prepare(name: str, data_dir: str) -> Iterator[bytes]:
         builder = tfds.builder(name, data_dir=data_dir)
     except tfds.core.DatasetNotFoundError as error:
         known = tfds.list_builders(with_community_datasets=False)
-        raise DataError(f"TFDS knows no data set {name!r}{nearest(name, known)}") from error
+        raise DataError(f"TFDS knows no data set {name!r}{suggest(name, known)}") from error
     except Exception as error:
         raise DataError(f"TFDS cannot open {name!r} ({_one_line(error)})") from error
     _limit_retries()

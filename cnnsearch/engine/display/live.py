@@ -9,7 +9,7 @@ from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.engine.display.lines import Plain
 from cnnsearch.engine.display.text import called
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.utils.units import short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -104,11 +104,11 @@ class Live(Plain):
         return [
             trial.id,
             called(trial),
-            short_amount(trial.params),
-            short_amount(trial.macs),
+            format_amount(trial.params),
+            format_amount(trial.macs),
             f"{epoch}/{trial.epochs}" if running else str(epoch),
             shown,
-            short_time(seconds),
+            format_time(seconds),
         ]
 
     def _caption(self) -> str:
@@ -125,5 +125,5 @@ class Live(Plain):
         if overview and overview.trials and self._ended:
             todo = max(0, overview.trials - overview.finished - self._ended)
             limits.append(todo * passed / self._ended)
-        left = f"about {short_time(min(limits))} left" if limits else "time left unknown yet"
-        return f"{short_time(passed)} so far, {left}"
+        left = f"about {format_time(min(limits))} left" if limits else "time left unknown yet"
+        return f"{format_time(passed)} so far, {left}"

@@ -7,7 +7,7 @@ from typing import Any
 from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import OBJECTIVES
-from cnnsearch.utils.units import many, short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time, pluralize
 
 WHY = {
     "trials": "all that were asked for are done",
@@ -40,20 +40,20 @@ def headline(overview: Overview) -> str:
     """Says in one paragraph what is searched."""
     if overview.title:
         return overview.title
-    wanted = many(overview.trials, "candidate") if overview.trials else "candidates"
+    wanted = pluralize(overview.trials, "candidate") if overview.trials else "candidates"
     parts = [
         f"Searching {overview.space} on {overview.data}"
         f" ({overview.images:,} training images, {overview.classes} classes):"
-        f" {wanted} by {overview.strategy}, {many(overview.epochs, 'epoch')} each"
+        f" {wanted} by {overview.strategy}, {pluralize(overview.epochs, 'epoch')} each"
     ]
     if overview.budget:
         parts.append(f"within {overview.budget}")
     if overview.seconds:
-        parts.append(f"for at most {short_time(overview.seconds)}")
+        parts.append(f"for at most {format_time(overview.seconds)}")
     workers = f"{overview.workers} at a time on " if overview.workers > 1 else ""
     text = ", ".join(parts) + f". Run {overview.run}, {workers}{overview.device}."
     if overview.finished:
-        text += f" Goes on after {many(overview.finished, 'finished candidate')}."
+        text += f" Goes on after {pluralize(overview.finished, 'finished candidate')}."
     return text
 
 
@@ -69,26 +69,26 @@ def trial_line(
 ) -> str:
     """Returns one finished candidate as a line of text."""
     of = f"/{trials}" if trials and trial.number <= trials else ""  # more: some are replacements
-    cost = f"{short_amount(trial.params)} params  {short_amount(trial.macs)} MACs"
+    cost = f"{format_amount(trial.params)} params  {format_amount(trial.macs)} MACs"
     start = f"{trial.number:>3}{of}  {called(trial):<22}  {cost:<28}"
     if trial.score is None:
         return f"{start}  {trial.status}: {trial.reason}"
     return (
         f"{start}  {measured.split()[0]} {trial.score:6.2%}  best {best:6.2%}  "
-        f"{short_time(trial.seconds or 0.0):>6}"
+        f"{format_time(trial.seconds or 0.0):>6}"
     )
 
 
 def closing(summary: Summary) -> str:
     """Says how a search ended and what to do next."""
     draws = summary.draws
-    trained = f"{many(summary.completed, 'candidate')} trained"
+    trained = f"{pluralize(summary.completed, 'candidate')} trained"
     failed = f", {summary.failed} failed" if summary.failed else ""
     refused = [f"{draws.over_budget:,} over the budget"]
     refused += [f"{draws.invalid:,} could not be wired"] if draws.invalid else []
     refused += [f"{draws.duplicates:,} seen before"] if draws.duplicates else []
     lines = [
-        f"Done in {short_time(summary.seconds)}: {WHY.get(summary.reason, summary.reason)}.",
+        f"Done in {format_time(summary.seconds)}: {WHY.get(summary.reason, summary.reason)}.",
         f"{trained}{failed}; {draws.drawn:,} drawn, {', '.join(refused)}.",
     ]
     if summary.best:

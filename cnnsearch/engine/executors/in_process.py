@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from cnnsearch.training.messages import Event, TrialEnd, TrialTask
-from cnnsearch.utils.hardware import cores, limit_threads
+from cnnsearch.utils.hardware import count_cores, limit_threads
 
 
 class InProcessExecutor:
@@ -26,7 +26,7 @@ class InProcessExecutor:
         if self._running:
             raise RuntimeError("no slot is free")
         if not self._prepared:
-            limit_threads(cores())
+            limit_threads(count_cores())
             self._prepared = True
         from cnnsearch.training.trial import (
             run_trial,  # Keras, which a driver of processes may do without

@@ -21,7 +21,7 @@ from cnnsearch.engine.executors.child import ChildTask
 from cnnsearch.engine.options import StartMethod
 from cnnsearch.errors import RunError
 from cnnsearch.training.messages import Event, Failed, TrialEnd, TrialTask, Waiting
-from cnnsearch.utils.hardware import cores, oom_kills
+from cnnsearch.utils.hardware import count_cores, count_oom_kills
 
 Target = Callable[[Connection, ChildTask], None]
 
@@ -77,7 +77,7 @@ class ProcessExecutor:
             raise ValueError(f"a process executor has at least 1 slot, got {slots}")
         self._slots, self._timeout = slots, timeout
         self._gpus, self._target = tuple(gpus), target
-        self._threads = max(1, cores() // slots)
+        self._threads = max(1, count_cores() // slots)
         self._context: Any = multiprocessing.get_context(_method(start_method))
         if self._context.get_start_method() == "forkserver":
             self._context.set_forkserver_preload(["cnnsearch.engine.executors.preload"])
@@ -98,7 +98,7 @@ class ProcessExecutor:
         """Starts the trial's process."""
         if not self.free:
             raise RuntimeError("no slot is free")
-        gpu, kills = self._free_gpu(), oom_kills()
+        gpu, kills = self._free_gpu(), count_oom_kills()
         orders = ChildTask(task.trial_id, task.directory, pickle.dumps(task), self._threads, gpu)
         process, pipe = self._started(orders)
         self._running[pipe] = _Running(task.trial_id, process, pipe, self._deadline(), gpu, kills)
@@ -182,7 +182,7 @@ class ProcessExecutor:
         except (EOFError, OSError, pickle.UnpicklingError):
             code = self._drop(trial)
             if not trial.ended:
-                yield TrialEnd(trial.trial_id, _died(code, oom_kills() > trial.oom_kills))
+                yield TrialEnd(trial.trial_id, _died(code, count_oom_kills() > trial.oom_kills))
             return
         if trial.ended:
             self._drop(trial)

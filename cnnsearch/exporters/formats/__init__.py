@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from cnnsearch.errors import ExportError, nearest
+from cnnsearch.errors import ExportError, suggest
 from cnnsearch.exporters.formats.base import ExportFormat
 from cnnsearch.exporters.formats.keras import Keras
 from cnnsearch.exporters.formats.litert import LiteRT
@@ -102,4 +102,4 @@ def _split(text: str, known: tuple[str, ...], flag: str) -> list[str]:
 
 
 def _hint(word: str, known: tuple[str, ...]) -> str:
-    return nearest(word, known) or f": it is one of {', '.join(known)}"
+    return suggest(word, known) or f": it is one of {', '.join(known)}"

@@ -4,7 +4,9 @@ MLflow itself is imported by ``store`` only, and not before something is written
 does not wait for that import, and what never tracks never pays for it.
 """
 
-from cnnsearch.runs.mlflow.tracker import Tracker, behind, default_uri, sync
-from cnnsearch.runs.mlflow.ui import TrackingUI, show, ui
+from cnnsearch.runs.mlflow.tracker import Tracker, count_missing, get_default_uri, sync
+from cnnsearch.runs.mlflow.ui import TrackingUI, open_browser, serve_ui
 
-__all__ = ["Tracker", "TrackingUI", "behind", "default_uri", "show", "sync", "ui"]
+__all__ = [
+    "Tracker", "TrackingUI", "count_missing", "get_default_uri", "open_browser", "serve_ui", "sync",
+]  # fmt: skip

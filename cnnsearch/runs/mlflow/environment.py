@@ -16,7 +16,7 @@ _SETTINGS = {
 }
 
 
-def settle() -> None:
+def configure_mlflow() -> None:
     """Makes MLflow quiet, private and quick to give up; it has no other switch for these."""
     for name, value in _SETTINGS.items():
         os.environ.setdefault(name, value)

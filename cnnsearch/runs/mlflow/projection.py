@@ -43,7 +43,7 @@ class Projection:
         self._said: set[str] = set()
         self._anew = False
         self._experiment = store.experiment(experiment)
-        self._runs = run.db.mapping(cursor)
+        self._runs = run.db.open_mapping(cursor)
         if not ("parent" in self._runs and store.alive(self._runs["parent"])):
             with run.db.transaction():
                 self._runs.clear()
@@ -52,7 +52,7 @@ class Projection:
 
     def step(self, limit: int = 500) -> bool:
         """Projects the next events; False says that there were none."""
-        events = self._run.db.events(after=self._run.db.cursor(self._cursor), limit=limit)
+        events = self._run.db.get_events(after=self._run.db.get_cursor(self._cursor), limit=limit)
         for event in events:
             self._attempt(self._project, event)
         for run in list(self._curves):
@@ -64,7 +64,7 @@ class Projection:
 
     def interrupted(self) -> None:
         """Shows a search whose process is gone as ended, with the candidates it was at."""
-        last = self._run.db.events(after=self._run.db.last_seq() - 1)
+        last = self._run.db.get_events(after=self._run.db.get_last_seq() - 1)
         if last and last[0].kind != "run_ended":
             self._attempt(self._end_run, _event(last[0], "run_ended", {"reason": INTERRUPTED}))
 
@@ -194,7 +194,7 @@ class Projection:
 
     def _epoch(self, event: Event) -> None:
         child = self._runs.get(f"trial {event.trial_id}")
-        if child and not self._run.db.repeated(event):
+        if child and not self._run.db.is_repeated(event):
             points = entries.curve(event.data["metrics"], _ms(event), event.data["epoch"])
             self._curves.setdefault(child, []).extend(points)
 
@@ -206,7 +206,7 @@ class Projection:
         child = self._runs.get(f"trial {event.trial_id}")
         if not child:
             return
-        outcome = entries.outcome(event.data, self._run.db.history(str(event.trial_id)))
+        outcome = entries.outcome(event.data, self._run.db.get_history(str(event.trial_id)))
         tags = {"status": str(event.data["status"])}
         if event.data.get("reason"):
             tags["reason"] = entries.cut(str(event.data["reason"]), entries.LONGEST_TAG)
@@ -241,7 +241,7 @@ class Projection:
                 self._attempt(self._store.file, parent, self._run.path / name)
 
     def _end_run(self, event: Event) -> None:
-        for trial in self._run.db.trials():
+        for trial in self._run.db.get_trials():
             child = self._runs.get(f"trial {trial.id}")
             if child and trial.status == "running":
                 self._store.write(child, tags={"status": "stopped"})

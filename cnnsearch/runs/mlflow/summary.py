@@ -28,7 +28,7 @@ class Summary:
         ended = {e.trial_id for e in events if e.kind == "trial_ended"}
         if not ended and not any(e.kind.startswith("run_") for e in events):
             return
-        trials = self._run.db.trials()
+        trials = self._run.db.get_trials()
         tags = {"mlflow.note.content": entries.cut(self._note(trials), entries.LONGEST_TAG)}
         self._store.write(parent, entries.progress(trials, ended), tags=tags)
         self._mark(trials, ended)
@@ -48,7 +48,7 @@ class Summary:
 
     def illustrate(self, parent: str, attempt: Callable[..., None]) -> None:
         """Draws the front, its curves and its networks; ``attempt`` makes each of the writes."""
-        trials = self._run.db.trials()
+        trials = self._run.db.get_trials()
         front = pages.pareto(trials)
         if not front or "final" in self._run.manifest:
             return
@@ -63,9 +63,9 @@ class Summary:
 
     def _history(self, trial: TrialRecord) -> list[dict[str, Any]]:
         """A candidate's epochs, those before its promotions first."""
-        before = self._run.db.trial(trial.continues) if trial.continues else None
+        before = self._run.db.get_trial(trial.continues) if trial.continues else None
         earlier = self._history(before) if before else []
-        return [*earlier, *self._run.db.history(trial.id)]
+        return [*earlier, *self._run.db.get_history(trial.id)]
 
     def _note(self, trials: list[TrialRecord]) -> str:
         name, manifest = self._run.name, self._run.manifest
@@ -75,7 +75,7 @@ class Summary:
         return pages.final_note(name, manifest, trials, links, self._tests())
 
     def _tests(self) -> Mapping[str, float]:
-        events: list[Any] = self._run.db.of_kind("evaluated")
+        events: list[Any] = self._run.db.get_events_of("evaluated")
         return {str(e.trial_id): float(e.data["test_accuracy"]) for e in events}
 
     def _link(self, trial: TrialRecord) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from cnnsearch.errors import RunError, TrackingError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.mlflow import load
-from cnnsearch.runs.mlflow.environment import settle
+from cnnsearch.runs.mlflow.environment import configure_mlflow
 
 if TYPE_CHECKING:
     from cnnsearch.runs.mlflow.projection import Projection
@@ -22,7 +22,7 @@ _LONGEST_PAUSE = 60.0
 _BREATH = 0.5  # what happens within so many seconds is written together
 
 
-def default_uri(runs_root: Path) -> str:
+def get_default_uri(runs_root: Path) -> str:
     """Returns the URI of the MLflow store that lies beside the runs."""
     return f"sqlite:///{runs_root.resolve() / 'mlflow.db'}"
 
@@ -66,7 +66,7 @@ class Tracker:
         self._wake.set()
         if self._thread.ident is not None:
             self._thread.join(timeout)
-        left = behind(self._run, self._uri, self._experiment)
+        left = count_missing(self._run, self._uri, self._experiment)
         if left:
             self._say(
                 f"MLflow lacks the last {left} events of run {self._run.name!r};"
@@ -105,7 +105,7 @@ class Tracker:
                 self._run.db.append("system", monitors.sample())
 
     def _monitors(self) -> load.Monitors | None:
-        settle()
+        configure_mlflow()
         try:
             return load.Monitors() if load.asked() else None
         except TrackingError as error:
@@ -144,7 +144,7 @@ def sync(
     """
     with _writing(run):
         projection = _projection(run, uri, experiment, on_message)
-        missing = behind(run, uri, experiment)
+        missing = count_missing(run, uri, experiment)
         while projection.step():
             pass
         if run.state == "interrupted":
@@ -153,12 +153,12 @@ def sync(
     return missing
 
 
-def behind(run: RunDirectory, uri: str | None = None, experiment: str = EXPERIMENT) -> int:
+def count_missing(run: RunDirectory, uri: str | None = None, experiment: str = EXPERIMENT) -> int:
     """Returns how many events of a run MLflow has not got yet; asks only the run's database."""
-    return run.db.last_seq() - run.db.cursor(cursor_name(uri, experiment))
+    return run.db.get_last_seq() - run.db.get_cursor(name_cursor(uri, experiment))
 
 
-def cursor_name(uri: str | None, experiment: str) -> str:
+def name_cursor(uri: str | None, experiment: str) -> str:
     """Names the cursor of a store; the one beside the runs stays the same when the runs move."""
     return f"mlflow {uri or 'local'} {experiment}"
 
@@ -166,16 +166,16 @@ def cursor_name(uri: str | None, experiment: str) -> str:
 def _projection(
     run: RunDirectory, uri: str | None, experiment: str, on_message: Callable[[str], None]
 ) -> "Projection":
-    settle()
+    configure_mlflow()
     from cnnsearch.runs.mlflow.projection import Projection
     from cnnsearch.runs.mlflow.store import Store
 
     root = run.path.parent
-    store = Store(uri or default_uri(root), None if uri else root / "mlartifacts")
+    store = Store(uri or get_default_uri(root), None if uri else root / "mlartifacts")
     return Projection(
         run,
         store,
-        cursor=cursor_name(uri, experiment),
+        cursor=name_cursor(uri, experiment),
         experiment=experiment,
         on_message=on_message,
     )

@@ -19,8 +19,8 @@ from typing import IO
 from cnnsearch.errors import TrackingError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.mlflow import pages
-from cnnsearch.runs.mlflow.environment import settle
-from cnnsearch.runs.mlflow.tracker import EXPERIMENT, cursor_name, default_uri
+from cnnsearch.runs.mlflow.environment import configure_mlflow
+from cnnsearch.runs.mlflow.tracker import EXPERIMENT, get_default_uri, name_cursor
 
 _PATIENCE = 60.0  # seconds until the server must have answered; it takes 5 to 10 on two cores
 
@@ -53,7 +53,7 @@ class TrackingUI:
 
 
 @contextmanager
-def ui(runs_root: Path, port: int | None = None) -> Iterator[TrackingUI]:
+def serve_ui(runs_root: Path, port: int | None = None) -> Iterator[TrackingUI]:
     """Serves the MLflow store beside the runs on 127.0.0.1 for as long as the context lasts.
 
     Args:
@@ -77,14 +77,14 @@ def ui(runs_root: Path, port: int | None = None) -> Iterator[TrackingUI]:
 
 
 def _number(run: RunDirectory, experiment: str) -> str | None:
-    return run.db.mapping(cursor_name(None, experiment)).get("experiment")
+    return run.db.open_mapping(name_cursor(None, experiment)).get("experiment")
 
 
 def _launch(runs_root: Path, port: int, log: IO[bytes]) -> subprocess.Popen[bytes]:
-    settle()
+    configure_mlflow()
     command = [sys.executable, "-c", _KEEPER, "server", "--host", "127.0.0.1"]
     command += ["--port", str(port), "--workers", "1"]
-    command += ["--backend-store-uri", default_uri(runs_root)]
+    command += ["--backend-store-uri", get_default_uri(runs_root)]
     command += ["--default-artifact-root", (runs_root / "mlartifacts").resolve().as_uri()]
     # A session of its own: Ctrl-C reaches us, and we end the server and its workers.
     return subprocess.Popen(
@@ -138,13 +138,13 @@ def _port(wanted: int | None) -> int:
         return int(probe.getsockname()[1])
 
 
-def show(url: str) -> bool:
+def open_browser(url: str) -> bool:
     """Opens a page in the user's browser; not over SSH, where it would open far from the user.
 
     Returns:
         Whether a browser was asked to.
     """
-    if remote() or not (sys.platform == "darwin" or _has_screen()):
+    if is_remote() or not (sys.platform == "darwin" or _has_screen()):
         return False
     try:
         return webbrowser.open(url)
@@ -152,7 +152,7 @@ def show(url: str) -> bool:
         return False
 
 
-def remote() -> bool:
+def is_remote() -> bool:
     """Whether the user came over SSH."""
     return any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
 

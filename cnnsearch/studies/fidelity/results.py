@@ -8,7 +8,7 @@ from typing import Any
 
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import INTERRUPTED
-from cnnsearch.runs.records import TrialRecord, best_of
+from cnnsearch.runs.records import TrialRecord, find_best
 from cnnsearch.studies.fidelity.plan import AGAIN, LONG, TRAINED, Variant
 from cnnsearch.studies.fidelity.statistics import (
     Interval,
@@ -20,8 +20,8 @@ from cnnsearch.studies.fidelity.statistics import (
     estimate_noise,
     select_top,
 )
-from cnnsearch.utils.environment import device
-from cnnsearch.utils.units import many
+from cnnsearch.utils.environment import describe_device
+from cnnsearch.utils.units import pluralize
 
 WANTED = 0.8
 """Rank correlation from which on short trials are worth a search's budget."""
@@ -155,7 +155,7 @@ def summarize(
         run=run,
         space=space,
         data=data,
-        device=device(),
+        device=describe_device(),
         epochs=next(variant.epochs for variant in variants if variant.label == LONG),
         seconds=_mean_seconds(longs),
         reason=reason,
@@ -191,12 +191,12 @@ def compare_to_long(label: str, trials: TrialsByVariant) -> Comparison:
     numbers = _pair_numbers(label, LONG, trials)
     if len(numbers) < FEWEST:
         raise RunError(
-            f"{label}: {many(len(numbers), 'candidate')} trained both short and long, "
+            f"{label}: {pluralize(len(numbers), 'candidate')} trained both short and long, "
             f"a rank correlation needs {FEWEST}"
         )
     shorts, longs = ([trials[name][number] for number in numbers] for name in (label, LONG))
     short, long = ([trial.score or 0.0 for trial in side] for side in (shorts, longs))
-    chosen = best_of(shorts)
+    chosen = find_best(shorts)
     winner = next(i for i, trial in enumerate(shorts) if trial is chosen)
     best, top = long.index(max(long)), max(1, round(len(numbers) / 5))
     upper = sorted(select_top(long, (len(long) + 1) // 2))

@@ -17,7 +17,7 @@ from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.fidelity.plan import Training, Variant, list_open_proposals
-from cnnsearch.utils.environment import device, environment
+from cnnsearch.utils.environment import describe_device, describe_environment
 
 
 class Session:
@@ -48,12 +48,14 @@ class Session:
     def train(self, planned: Sequence[Training]) -> str:
         """Trains what is not done yet; returns ``trials`` or ``interrupted``."""
         run = self._run
-        known = {trial.id: trial for trial in run.db.trials()}
+        known = {trial.id: trial for trial in run.db.get_trials()}
         left = {one.trial_id: one for one in list_open_proposals(planned, known, run.name)}
         tracker = Tracker(
             run, self._settings.placement.mlflow_uri, on_message=self._callback.on_message
         )
-        run.db.append("run_started", {"resumed": bool(known), "environment": environment()})
+        run.db.append(
+            "run_started", {"resumed": bool(known), "environment": describe_environment()}
+        )
         self._callback.on_search_begin(self._overview(planned, len(planned) - len(left)))
         tracker.start()
         reason = "error"
@@ -117,6 +119,6 @@ class Session:
             finished=finished,
             best=None,
             seconds=None,
-            device=device(),
+            device=describe_device(),
             workers=count_slots(settings.placement),
         )

@@ -193,7 +193,7 @@ class Study:
         reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
         if reopened is not None:
             check_same_settings(reopened, settings, KIND)
-        environment.settle_backend()
+        environment.configure_backend()
         dataset = load_data(settings, self.space, root)
         executor = make_executor(settings.placement)
         executor.warm()
@@ -233,7 +233,7 @@ class Study:
     def _report(
         self, run: RunDirectory, reason: str, plot: Path | None, planned: Sequence[Training]
     ) -> FidelityReport:
-        trials = {trial.id: trial for trial in run.db.trials()}
+        trials = {trial.id: trial for trial in run.db.get_trials()}
         mine = [trials[one.trial_id] for one in planned if one.trial_id in trials]
         report = summarize(
             mine,

@@ -10,7 +10,7 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.studies.fidelity.plan import TRAINED
 from cnnsearch.studies.fidelity.results import WANTED, Comparison, FidelityReport
 from cnnsearch.studies.fidelity.statistics import Interval, Noise
-from cnnsearch.utils.units import many, short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time, pluralize
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -35,21 +35,21 @@ class ProgressLines(Quiet):
         self._since = time.monotonic()
         self.on_message(
             f"Fidelity of {overview.space} on {overview.data} ({overview.images:,} training "
-            f"images): {many(self._total, 'training')}, the longest of "
-            f"{many(overview.epochs, 'epoch')}, on {overview.device}. Run {overview.run}."
+            f"images): {pluralize(self._total, 'training')}, the longest of "
+            f"{pluralize(overview.epochs, 'epoch')}, on {overview.device}. Run {overview.run}."
         )
         if self._before:
-            self.on_message(f"Resumed after {many(self._before, 'finished training')}.")
+            self.on_message(f"Resumed after {pluralize(self._before, 'finished training')}.")
 
     def on_trial_end(self, trial: TrialRecord) -> None:
         self._done += 1
         number = self._before + self._done
-        what = f"{trial.values.get(TRAINED, ''):<12}  {short_amount(trial.macs):>6} MACs"
+        what = f"{trial.values.get(TRAINED, ''):<12}  {format_amount(trial.macs):>6} MACs"
         score = f"val {trial.score:6.2%}" if trial.score is not None else f"failed: {trial.reason}"
-        took = short_time(trial.seconds or 0.0)
+        took = format_time(trial.seconds or 0.0)
         left = (time.monotonic() - self._since) / self._done * (self._total - number)
         line = f"{number:>3}/{self._total}  {trial.id:<14}  {what}  {trial.family:<18}  {score}"
-        self.on_message(f"{line}  {took:>8}  about {short_time(left)} left")
+        self.on_message(f"{line}  {took:>8}  about {format_time(left)} left")
 
     def on_message(self, text: str) -> None:
         print(text, file=self._stream, flush=True)
@@ -59,7 +59,7 @@ def make_table(report: FidelityReport) -> "Table":
     """Returns a table with a row for each kind of short training, in the requested order."""
     from rich.table import Table
 
-    title = f"Short trainings against {many(report.epochs, 'epoch')} ({report.run.name})"
+    title = f"Short trainings against {pluralize(report.epochs, 'epoch')} ({report.run.name})"
     table = Table(title=title, title_justify="left", caption=CAPTION, caption_justify="left")
     table.add_column("short")
     numbers = ("Spearman (95 %)", "Kendall (95 %)", "better half")
@@ -74,7 +74,7 @@ def make_table(report: FidelityReport) -> "Table":
             f"{100 * one.regret:.1f}",
             f"{one.overlap}/{one.top}",
             str(one.needed),
-            short_time(one.seconds),
+            format_time(one.seconds),
             f"{one.speedup:.1f}x",
         )
     return table
@@ -91,7 +91,7 @@ def explain_report(report: FidelityReport) -> list[str]:
     if report.noise is not None:
         lines.append(_explain_noise(report.noise))
     if report.failed:
-        lines.append(f"{many(report.failed, 'candidate')} failed and could not be compared.")
+        lines.append(f"{pluralize(report.failed, 'candidate')} failed and could not be compared.")
     return lines
 
 
@@ -120,7 +120,7 @@ def _explain_regret(one: Comparison, report: FidelityReport) -> str:
     return (
         f"Trained long, the best by short trials is {regret:.1f} points below the best long one "
         f"(one drawn at random {random:.1f}); {rank}. A short trial takes "
-        f"{short_time(one.seconds)}, a long one {short_time(report.seconds)}, on {report.device}."
+        f"{format_time(one.seconds)}, a long one {format_time(report.seconds)}, on {report.device}."
     )
 
 

@@ -25,7 +25,7 @@ RESULTS = "results.json"
 def get_result_data(run: RunDirectory) -> dict[str, Any]:
     """Returns the results as plain data for JSON."""
     rows = compute_rows(run)
-    event = run.db.last("results")
+    event = run.db.get_last_event("results")
     return {
         "run": run.name,
         "results": [

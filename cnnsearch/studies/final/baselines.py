@@ -14,7 +14,7 @@ from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
-from cnnsearch.runs.records import TrialRecord, best_of
+from cnnsearch.runs.records import TrialRecord, find_best
 from cnnsearch.space.search_space import Candidate, SearchSpace, published_files
 from cnnsearch.studies.final.entrants import (
     PUBLISHED,
@@ -23,7 +23,7 @@ from cnnsearch.studies.final.entrants import (
     find_nearest_published,
     fit_candidate,
 )
-from cnnsearch.utils.units import many, short_time
+from cnnsearch.utils.units import format_time, pluralize
 
 REFERENCES: Final = ("all", "random", "published", "none")
 OTHER_SEED = 1
@@ -113,13 +113,13 @@ def _random(
     """The best of a random search of the same size, settings and splits, with another seed."""
     name = f"{search.name}-random"
     before = read_settings(search)
-    settings = as_random(before, search.db.trials())
-    callback.on_message(_cost(settings, search.db.trials(), name))
+    settings = as_random(before, search.db.get_trials())
+    callback.on_message(_cost(settings, search.db.get_trials(), name))
     done = run_search(settings, space, search.path.parent, name, callback)
     if done.reason == INTERRUPTED:
         callback.on_message("The same command goes on; --references published does without.")
         raise KeyboardInterrupt
-    best = best_of(done.trials)
+    best = find_best(done.trials)
     if best is None:
         raise RunError(f"run {name!r}: no random candidate could be trained; try --references none")
     architecture = Architecture.from_data(dict(best.architecture), f"{name}:{best.id}")
@@ -150,7 +150,7 @@ def _cost(settings: Settings, trials: list[TrialRecord], name: str) -> str:
     slots = max(1, count_slots(settings.placement))
     seconds = sum(trial.seconds or 0.0 for trial in trials) / slots
     return (
-        f"Reference: {many(settings.search.trials or 0, 'random candidate')}, trained as "
-        f"the search's were: about {short_time(seconds)} (run {name}; "
+        f"Reference: {pluralize(settings.search.trials or 0, 'random candidate')}, trained as "
+        f"the search's were: about {format_time(seconds)} (run {name}; "
         "--references published does without)."
     )

@@ -152,7 +152,7 @@ def _winners(search: RunDirectory, request: Request) -> list[TrialRecord]:
                 f"run {search.name!r}: trial {trial.id} has no score, {trial.status}{why}"
             )
         return [trial]
-    board = leaderboard(search.db.trials())
+    board = leaderboard(search.db.get_trials())
     if not board:
         raise RunError(f"run {search.name!r} has no finished trial yet")
     distinct = {trial.fingerprint: trial for trial in reversed(board)}

@@ -10,7 +10,7 @@ from cnnsearch.data import save_source
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.search import RUNS, free_name
-from cnnsearch.errors import CnnsearchError, RunError, nearest
+from cnnsearch.errors import CnnsearchError, RunError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.lookup import is_space
 from cnnsearch.space.search_space import published_files, shipped
@@ -106,7 +106,7 @@ def _check(request: Request) -> None:
             raise CnnsearchError(f"--{flag}: expected at least 1, got {value}")
     if request.references not in (None, *REFERENCES):
         known = ", ".join(REFERENCES)
-        hint = nearest(str(request.references), REFERENCES)
+        hint = suggest(str(request.references), REFERENCES)
         raise CnnsearchError(f"--references: expected {known}, got {request.references!r}{hint}")
     if request.top > 1 and request.which != "best":
         raise CnnsearchError(f"--top {request.top}: goes with best, not with {request.which!r}")
@@ -127,7 +127,7 @@ def _located(request: Request) -> Request:
         return request
     if request.which != "best" and not request.which.isdigit():
         known = ["best", *published_files(), *shipped()]
-        hint = nearest(request.which, known) or " (cnnsearch published lists the networks)"
+        hint = suggest(request.which, known) or " (cnnsearch published lists the networks)"
         raise CnnsearchError(
             f"there is no network named {request.which!r}{hint}; of a search, name best or a trial"
         )

@@ -139,7 +139,7 @@ def main() -> None:
     """Evaluates every task and prints a line of JSON for each."""
     from cnnsearch.utils import environment
 
-    environment.settle_backend()
+    environment.configure_backend()
     tasks = pickle.load(sys.stdin.buffer)
     out = os.fdopen(os.dup(1), "w")  # the frameworks' own output must not mix with the answers
     os.dup2(2, 1)

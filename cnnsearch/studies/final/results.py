@@ -14,7 +14,7 @@ from cnnsearch.studies.final.plan import FinalPlan
 from cnnsearch.studies.final.predict import load_predictions
 from cnnsearch.studies.final.significance import Difference, compare_accuracy
 from cnnsearch.training.metrics import Estimate, estimate_accuracy
-from cnnsearch.utils.units import many
+from cnnsearch.utils.units import pluralize
 
 ENDED = ("completed", "failed")
 BASELINES: Mapping[str, str] = {
@@ -52,7 +52,7 @@ class Row:
 
 def read_test_metrics(run: RunDirectory) -> dict[str, Mapping[str, Any]]:
     """Returns the recorded test metrics by trial."""
-    return {str(event.trial_id): event.data for event in run.db.of_kind("evaluated")}
+    return {str(event.trial_id): event.data for event in run.db.get_events_of("evaluated")}
 
 
 def compute_rows(run: RunDirectory) -> list[Row]:
@@ -61,7 +61,9 @@ def compute_rows(run: RunDirectory) -> list[Row]:
     differences = _read_differences(run)
     rows = []
     for index, entrant in enumerate(FinalPlan.read(run).entrants):
-        trials = [t for t in run.db.trials() if t.id in metrics and t.values["entrant"] == index]
+        trials = [
+            t for t in run.db.get_trials() if t.id in metrics and t.values["entrant"] == index
+        ]
         if trials:
             each = [{**metrics[t.id], **_training_metrics(t)} for t in trials]
             images = int(each[0].get("test_images", run.manifest["dataset"]["test"]))
@@ -71,7 +73,7 @@ def compute_rows(run: RunDirectory) -> list[Row]:
 
 def _read_differences(run: RunDirectory) -> dict[str, Difference]:
     """Returns the differences that were recorded with the results, by entrant."""
-    event = run.db.last("results")
+    event = run.db.get_last_event("results")
     recorded = event.data.get("differences") if event else None
     found = compute_differences(run) if recorded is None else recorded
     return {index: Difference(**values) for index, values in found.items()}
@@ -112,7 +114,7 @@ def compute_differences(run: RunDirectory) -> dict[str, dict[str, Any]]:
     It needs the predictions in the trials' folders; without them there is nothing to compare.
     """
     correct: dict[int, list[Any]] = {}
-    for trial in run.db.trials():
+    for trial in run.db.get_trials():
         if trial.status == "completed" and (found := load_predictions(run.trial_dir(trial.id))):
             correct.setdefault(int(trial.values["entrant"]), []).append(found.correct)
     return {
@@ -124,7 +126,7 @@ def compute_differences(run: RunDirectory) -> dict[str, dict[str, Any]]:
 
 def explain_results(run: RunDirectory, rows: Sequence[Row]) -> list[str]:
     """States whether the winner beat its baselines, which trainings failed, and what is missing."""
-    plan, trials = FinalPlan.read(run), run.db.trials()
+    plan, trials = FinalPlan.read(run), run.db.get_trials()
     subject = "The search" if ":" in plan.source else rows[0].label if rows else ""
     lines = [_explain_difference(subject, row, row.difference) for row in rows if row.difference]
     winner, *others = plan.entrants
@@ -136,7 +138,7 @@ def explain_results(run: RunDirectory, rows: Sequence[Row]) -> list[str]:
     lines += [f"Training {t.id} failed: {t.reason}" for t in trials if t.reason]
     lines += plan.notes
     total, ended = len(plan.list_slots()), sum(trial.status in ENDED for trial in trials)
-    unfinished = f"Not finished: {ended} of {many(total, 'training')} done."
+    unfinished = f"Not finished: {ended} of {pluralize(total, 'training')} done."
     return [*lines, unfinished] if ended < total else lines
 
 

@@ -84,7 +84,7 @@ def run_final(
     settings = read_settings(run).move(**placement)
     find_gpus(settings.placement.gpus)
     callback = callback or Quiet()
-    environment.settle_backend()
+    environment.configure_backend()
     space = SearchSpace.from_text(run.space_text, settings.source)
     data = load_data(settings, space, run.path.parent)
     with run.lock():

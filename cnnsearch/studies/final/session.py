@@ -36,7 +36,7 @@ from cnnsearch.studies.final.results import (
 from cnnsearch.training.metrics import compute_test_metrics
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.utils import environment
-from cnnsearch.utils.units import many
+from cnnsearch.utils.units import pluralize
 
 
 class Session:
@@ -91,8 +91,8 @@ class Session:
             self._callback.close()
 
     def _begin(self) -> None:
-        resumed = self._run.db.last("run_") is not None
-        facts = environment.environment()
+        resumed = self._run.db.get_last_event("run_") is not None
+        facts = environment.describe_environment()
         self._run.db.append("run_started", {"resumed": resumed, "environment": facts})
         self._tracker.start()
         if self._left():
@@ -100,7 +100,7 @@ class Session:
 
     def _left(self) -> list[Proposal]:
         """The trainings that have no end yet, those that were running among them."""
-        ended = {t.id for t in self._run.db.trials() if t.status in ENDED}
+        ended = {t.id for t in self._run.db.get_trials() if t.status in ENDED}
         return [
             Proposal(trial, number, self._values(index, seed), self._plan.epochs)
             for number, (trial, index, seed) in enumerate(self._plan.list_slots(), start=1)
@@ -140,13 +140,13 @@ class Session:
         title = (
             f"Training {names} on {data.source} ({data.train.count:,} images, {held}): "
             f"{self._plan.epochs} epochs, {seeds} seed{'s' * (seeds != 1)} each. "
-            f"Run {self._run.name}, on {environment.device()}."
+            f"Run {self._run.name}, on {environment.describe_device()}."
         )
         return Overview(
             run=self._run.name, space=self._plan.source, data=data.source,
             images=data.train.count, classes=data.classes, strategy=KIND, trials=total,
             epochs=self._plan.epochs, budget="", finished=total - len(self._left()), best=None,
-            seconds=None, device=environment.device(),
+            seconds=None, device=environment.describe_device(),
             workers=count_slots(self._settings.placement), title=title,
             measured=objective.heading if data.validation.count else "train accuracy",
             metric=objective.metric,
@@ -157,18 +157,18 @@ class Session:
         if not self._data.test.count:
             raise RunError(f"{self._data.source} has no test split to judge by")
         done = read_test_metrics(self._run)
-        finished = [t for t in self._run.db.trials() if t.status == "completed"]
+        finished = [t for t in self._run.db.get_trials() if t.status == "completed"]
         waiting = {t.id: t for t in finished if t.id not in done}
         if waiting:
             self._callback.on_message(
-                f"Evaluating {many(len(waiting), 'model')} on the test split, once."
+                f"Evaluating {pluralize(len(waiting), 'model')} on the test split, once."
             )
             asked = [t for t in waiting if load_predictions(self._run.trial_dir(t)) is None]
             for trial in [t for t in waiting if t not in asked]:
                 self._record(trial)  # killed between the answers and the journal
             for trial in predict_test_split([self._task(waiting[t]) for t in asked]):
                 self._record(trial)
-        if finished and (waiting or self._run.db.last("results") is None):
+        if finished and (waiting or self._run.db.get_last_event("results") is None):
             self._conclude()
 
     def _record(self, trial: str) -> None:
@@ -220,8 +220,8 @@ def _summary(found: Sequence[Row]) -> dict[str, float]:
 
 def complete(run: RunDirectory) -> bool:
     """Whether everything is trained, evaluated and written down."""
-    trials = {t.id: t.status for t in run.db.trials()}
+    trials = {t.id: t.status for t in run.db.get_trials()}
     if any(trials.get(slot.trial_id) not in ENDED for slot in FinalPlan.read(run).list_slots()):
         return False
     finished = {trial for trial, status in trials.items() if status == "completed"}
-    return finished <= set(read_test_metrics(run)) and run.db.last("results") is not None
+    return finished <= set(read_test_metrics(run)) and run.db.get_last_event("results") is not None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.studies.final.results import Row
 from cnnsearch.training.metrics import Estimate, compute_wilson_interval
-from cnnsearch.utils.units import short_amount, short_time
+from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -39,12 +39,12 @@ def make_table(run: RunDirectory, rows: Sequence[Row]) -> "Table":
         table.add_row("95 %, other seeds", *(_format_interval(row.accuracy) for row in rows))
     table.add_row("95 %, other images", *(_format_wilson(row, images) for row in rows))
     table.add_row("seeds", *(_format_seeds(row.accuracy) for row in rows))
-    table.add_row("parameters", *(short_amount(row.params) for row in rows))
-    table.add_row("MACs", *(short_amount(row.macs) for row in rows))
+    table.add_row("parameters", *(format_amount(row.params) for row in rows))
+    table.add_row("MACs", *(format_amount(row.macs) for row in rows))
     for key, (name, form) in METRICS.items():
         if all(key in row.metrics for row in rows):
             table.add_row(name, *(form.format(row.metrics[key]) for row in rows))
-    table.add_row("training time", *(short_time(row.metrics["seconds"]) for row in rows))
+    table.add_row("training time", *(format_time(row.metrics["seconds"]) for row in rows))
     return table
 
 
@@ -69,10 +69,10 @@ def list_notes(run: RunDirectory, rows: Sequence[Row]) -> list[str]:
     """Explains how the numbers were computed, and where the files are."""
     is_single = rows[0].accuracy.std is None
     seeds = "One seed: variation between seeds is unknown." if is_single else "Seeds: Student's t."
-    first = run.db.events()[0]
-    device = (run.db.last("run_started") or first).data["environment"]["device"]
+    first = run.db.get_events()[0]
+    device = (run.db.get_last_event("run_started") or first).data["environment"]["device"]
     return [
-        *(run.db.last("results") or first).data.get("hardest", []),
+        *(run.db.get_last_event("results") or first).data.get("hardest", []),
         f"{seeds} Test images: Wilson's interval of the mean accuracy.",
         f"Latency: median of 50 calls, float32, on {device}.",
         f"Per class, confusion matrix, worst-classified images: {run.path}",

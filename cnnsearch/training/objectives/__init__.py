@@ -7,7 +7,7 @@ Importing this is cheap: NumPy and scikit-learn are imported when a metric is co
 from collections.abc import Mapping
 from typing import Any, Final
 
-from cnnsearch.errors import CnnsearchError, nearest
+from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.training.objectives.accuracy import Accuracy
 from cnnsearch.training.objectives.balanced_accuracy import BalancedAccuracy
 from cnnsearch.training.objectives.base import Objective
@@ -47,7 +47,7 @@ def find_objective(name: str) -> Objective:
         if objective.name == name:
             return objective
     known = ", ".join(NAMES)
-    raise CnnsearchError(f"--objective: expected {known}, got {name!r}{nearest(name, NAMES)}")
+    raise CnnsearchError(f"--objective: expected {known}, got {name!r}{suggest(name, NAMES)}")
 
 
 def objective_of(settings: Mapping[str, Any] | None) -> Objective:

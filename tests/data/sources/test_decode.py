@@ -10,7 +10,7 @@ from PIL import Image
 
 from cnnsearch.data.sources.decode import decode, decode_all, to_uint8
 from cnnsearch.errors import DataError
-from cnnsearch.utils.hardware import cores
+from cnnsearch.utils.hardware import count_cores
 
 
 def encoded(picture: Image.Image, kind: str, **options: object) -> bytes:
@@ -156,5 +156,5 @@ def test_few_images_are_in_memory_at_once() -> None:
 
     decoded = decode_all(items(), (4, 4), 1)
     next(decoded)
-    assert asked <= 16 * (2 * cores() + 2)
+    assert asked <= 16 * (2 * count_cores() + 2)
     decoded.close()  # type: ignore[attr-defined]

@@ -122,7 +122,7 @@ def test_a_server_on_postgres_gets_everything_also_after_it_was_away(
     with mlflow_server(postgres, artifacts, port) as uri:
         tracker = mlflow.Tracker(run, uri, on_message=messages.append)
         tracker.start()
-        wait_for(lambda: mlflow.behind(run, uri) == 0)
+        wait_for(lambda: mlflow.count_missing(run, uri) == 0)
     assert messages == []
     sample_run.trial(run.db, 3, random.Random(3), time.time())  # while it is away
     tracker.notify()
@@ -130,7 +130,7 @@ def test_a_server_on_postgres_gets_everything_also_after_it_was_away(
     assert len(messages) == 1 and "does not answer" in messages[0]
     run.db.append("run_ended", {"reason": "trials"})
     with mlflow_server(postgres, artifacts, port) as uri:
-        wait_for(lambda: mlflow.behind(run, uri) == 0)
+        wait_for(lambda: mlflow.count_missing(run, uri) == 0)
         assert tracker.close()
         assert mlflow.sync(run, uri) == 0
         _check(run, uri)

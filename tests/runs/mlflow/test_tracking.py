@@ -49,7 +49,7 @@ def run(tmp_path, empty_store):
 def client(run):
     from mlflow import MlflowClient
 
-    uri = mlflow.default_uri(run.path.parent)
+    uri = mlflow.get_default_uri(run.path.parent)
     return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
@@ -80,7 +80,7 @@ def child(run, number):
 
 def test_a_search_becomes_a_parent_and_its_candidates_children(run):
     sample_run.search(run, 6)
-    assert mlflow.sync(run) == run.db.last_seq()
+    assert mlflow.sync(run) == run.db.get_last_seq()
     runs = mlflow_runs(run)
     assert len(runs) == 7
     parent = runs.pop("first")
@@ -95,7 +95,7 @@ def test_a_search_becomes_a_parent_and_its_candidates_children(run):
 def test_a_candidate_has_its_parameters_costs_curves_and_artifacts(run):
     sample_run.search(run, 3)
     mlflow.sync(run)
-    found, trial = child(run, 2), run.db.trial("002")
+    found, trial = child(run, 2), run.db.get_trial("002")
     assert found.data.params == {
         k: v if isinstance(v, str) else json.dumps(v) for k, v in trial.values.items()
     }
@@ -105,7 +105,7 @@ def test_a_candidate_has_its_parameters_costs_curves_and_artifacts(run):
     assert metrics["macs"] == trial.macs
     assert metrics["flops"] == 2 * trial.macs
     assert metrics["seconds"] == pytest.approx(trial.seconds)
-    history = run.db.history("002")
+    history = run.db.get_history("002")
     assert metrics["val_accuracy"] == pytest.approx(history[-1]["val_accuracy"], rel=1e-5)
     assert metrics["best_val_accuracy"] == pytest.approx(
         max(h["val_accuracy"] for h in history), rel=1e-5
@@ -134,7 +134,7 @@ def test_the_parent_says_what_was_searched_where_and_what_came_out(run):
     assert (dataset.dataset.name, dataset.dataset.digest) == ("digits", "5f1c0e6f2a9b4d37")
     folder = Path(urllib.request.url2pathname(parent.info.artifact_uri.removeprefix("file://")))
     assert (folder / "space.yaml").read_text() == run.space_text
-    best = max((t for t in run.db.trials() if t.score), key=lambda t: t.score)
+    best = max((t for t in run.db.get_trials() if t.score), key=lambda t: t.score)
     note = parent.data.tags["mlflow.note.content"]
     assert "Search of **mixed** on **digits** by **evolution** (seed 0)" in note
     assert "5 completed, 1 failed" in note
@@ -211,7 +211,7 @@ def test_nothing_is_doubled_when_the_cursor_was_not_saved(run):
         (name,) = [n for (n,) in run.db._rows("select name from projection")]
         with run.db.transaction():
             run.db.set_cursor(name, forgotten)
-            run.db.mapping(name).clear() if forgotten == 0 else None
+            run.db.open_mapping(name).clear() if forgotten == 0 else None
         mlflow.sync(run)
         assert points(run) == before
         assert set(mlflow_runs(run)) == names
@@ -428,12 +428,12 @@ def test_a_server_that_is_down_is_said_once_and_costs_little(run, broken, mode, 
     down, behind = messages
     assert down.startswith(f"MLflow at {uri} does not answer, the search goes on without it: ")
     assert "\n" not in down
-    assert behind.startswith(f"MLflow lacks the last {run.db.last_seq()} events")
+    assert behind.startswith(f"MLflow lacks the last {run.db.get_last_seq()} events")
     if mode != "refused":
         assert 1 <= broken.asked <= 4, "a server that is down is asked too often"
     with pytest.raises(TrackingError):
         mlflow.sync(run, uri)
-    assert mlflow.behind(run, uri) == run.db.last_seq()
+    assert mlflow.count_missing(run, uri) == run.db.get_last_seq()
 
 
 def test_sync_refuses_while_the_search_is_tracking(run, tmp_path):
@@ -478,23 +478,23 @@ def test_searches_that_start_together_make_one_store(tmp_path):
 @pytest.mark.slow
 def test_a_real_server_goes_away_comes_back_and_gets_everything(run, tmp_path, monkeypatch):
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "5")
-    with mlflow.ui(run.path.parent) as server:
+    with mlflow.serve_ui(run.path.parent) as server:
         uri = server.url
         messages = []
         tracker = mlflow.Tracker(run, uri, on_message=messages.append)
         sample_run.search(run, 2, ended=None)
         tracker.start()
         deadline = time.monotonic() + 60
-        while mlflow.behind(run, uri):
+        while mlflow.count_missing(run, uri):
             assert time.monotonic() < deadline
             time.sleep(0.1)
     sample_run.trial(run.db, 3, random.Random(3), time.time())
     tracker.notify()
     time.sleep(3)
     assert len(messages) == 1
-    with mlflow.ui(run.path.parent, int(uri.rpartition(":")[2])):
+    with mlflow.serve_ui(run.path.parent, int(uri.rpartition(":")[2])):
         deadline = time.monotonic() + 60
-        while mlflow.behind(run, uri):
+        while mlflow.count_missing(run, uri):
             assert time.monotonic() < deadline
             time.sleep(0.1)
         assert tracker.close()
@@ -507,7 +507,7 @@ def test_a_real_server_goes_away_comes_back_and_gets_everything(run, tmp_path, m
 def test_the_ui_is_served_on_loopback_with_the_searchs_page(run):
     sample_run.search(run, 3)
     mlflow.sync(run)
-    with mlflow.ui(run.path.parent) as server:
+    with mlflow.serve_ui(run.path.parent) as server:
         assert server.url.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(server.url, timeout=10) as answer:
             assert b"<title>MLflow</title>" in answer.read()
@@ -536,12 +536,12 @@ def test_the_ui_is_served_on_loopback_with_the_searchs_page(run):
 def test_the_ui_needs_a_store_and_a_free_port(tmp_path, run, broken):
     with (
         pytest.raises(TrackingError, match="no MLflow store here yet"),
-        mlflow.ui(tmp_path / "x"),
+        mlflow.serve_ui(tmp_path / "x"),
     ):
         pass
     taken = broken.server_address[1]
     message = f"port {taken}: Address already in use"
-    with pytest.raises(TrackingError, match=message), mlflow.ui(run.path.parent, taken):
+    with pytest.raises(TrackingError, match=message), mlflow.serve_ui(run.path.parent, taken):
         pass
 
 
@@ -568,12 +568,12 @@ def test_who_is_on_the_pareto_front_is_tagged_and_filtered(run):
             end = {"status": "completed", "score": 0.9999, "reason": None, "metrics": {}}
             run.db.append("trial_ended", {**end, "seconds": 1.0}, "009")
             mlflow.sync(run)
-        numbers = {t.number for t in pareto_front(run.db.trials())}
+        numbers = {t.number for t in pareto_front(run.db.get_trials())}
         found = client(run).search_runs(["1", "2", "3"], "tags.pareto = 'true'")
         assert {int(r.info.run_name.split()[0]) for r in found} == numbers
         others = client(run).search_runs(["1", "2", "3"], "tags.pareto = 'false'")
         assert {int(r.info.run_name.split()[0]) for r in others} == {
-            t.number for t in run.db.trials() if t.status == "completed"
+            t.number for t in run.db.get_trials() if t.status == "completed"
         } - numbers | {5}
     assert numbers == {9}
 
@@ -581,7 +581,7 @@ def test_who_is_on_the_pareto_front_is_tagged_and_filtered(run):
 def test_filters_on_flat_names_work(run):
     sample_run.search(run, 6)
     mlflow.sync(run)
-    trials = run.db.trials()
+    trials = run.db.get_trials()
     family = trials[0].family
     queries = {
         f"tags.family = '{family}'": lambda t: t.family == family,
@@ -665,7 +665,7 @@ def test_a_browser_is_opened_where_the_user_is(here, opens, monkeypatch):
     monkeypatch.setattr(sys, "platform", "linux")
     asked = []
     monkeypatch.setattr(webbrowser, "open", lambda url: asked.append(url) or True)
-    assert mlflow.show("http://127.0.0.1:5000") is opens
+    assert mlflow.open_browser("http://127.0.0.1:5000") is opens
     assert asked == ["http://127.0.0.1:5000"] * opens
 
 

@@ -268,7 +268,7 @@ def test_killed_in_the_middle_it_goes_on_and_measures(tmp_path: Path) -> None:
     victim.wait()
     victim.stdout.close()
     with closing(RunDirectory.open(tmp_path / "runs", "f")) as run:
-        before = {trial.id: trial for trial in run.db.trials() if trial.status == "completed"}
+        before = {trial.id: trial for trial in run.db.get_trials() if trial.status == "completed"}
     assert 2 <= len(before) < 8
     done = started(tmp_path, "--json")
     output, _ = done.communicate(timeout=600)
@@ -277,6 +277,6 @@ def test_killed_in_the_middle_it_goes_on_and_measures(tmp_path: Path) -> None:
     assert [one["pairs"] for one in report["comparisons"]] == [4]
     assert Path(tmp_path / report["plot"]).stat().st_size > 5000
     with closing(RunDirectory.open(tmp_path / "runs", "f")) as run:
-        after = {trial.id: trial for trial in run.db.trials()}
+        after = {trial.id: trial for trial in run.db.get_trials()}
     assert len(after) == 8
     assert all(after[name] == trial for name, trial in before.items())

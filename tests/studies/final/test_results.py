@@ -41,13 +41,13 @@ def run(runs: Path, data: Dataset) -> RunDirectory:
 
 
 def test_every_model_is_in_the_journal_once(run: RunDirectory) -> None:
-    assert len(run.db.of_kind("evaluated")) == 9
+    assert len(run.db.get_events_of("evaluated")) == 9
     again = run_final(run)
-    assert len(run.db.of_kind("evaluated")) == 9
+    assert len(run.db.get_events_of("evaluated")) == 9
     assert [row.accuracy.values for row in again.rows] == [
         r.accuracy.values for r in compute_rows(run)
     ]
-    assert len(run.db.of_kind("run_started")) == 1  # nothing was begun again
+    assert len(run.db.get_events_of("run_started")) == 1  # nothing was begun again
 
 
 def test_the_search_is_said_to_beat_one_and_not_the_other(run: RunDirectory) -> None:
@@ -145,13 +145,13 @@ def test_damaged_answers_are_one_line(runs: Path, data: Dataset) -> None:
 
 def test_a_run_that_is_not_finished_says_so(runs: Path, data: Dataset) -> None:
     with closing(made_run(runs, data, SHARES, name="half")) as half:
-        begin_again = half.db.trials()[-1]
+        begin_again = half.db.get_trials()[-1]
         half.db.append("trial_started", started_of(half, begin_again.id), begin_again.id)
         assert "Not finished: 8 of 9 trainings done." in explain_results(half, compute_rows(half))
 
 
 def started_of(run: RunDirectory, trial: str) -> dict[str, object]:
-    events = run.db.of_kind("trial_started")
+    events = run.db.get_events_of("trial_started")
     return dict(next(event.data for event in events if event.trial_id == trial))
 
 

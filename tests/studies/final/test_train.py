@@ -48,16 +48,16 @@ def test_winner_and_reference_are_trained_and_judged(runs: Path) -> None:
     assert all(0.1 < row.accuracy.mean <= 1 for row in result.rows)
     assert all(row.metrics["latency_ms_batch_1"] > 0 for row in result.rows)
     assert explain_results(result.run, result.rows)
-    recipes = {json.dumps(trial.recipe, sort_keys=True) for trial in result.run.db.trials()}
+    recipes = {json.dumps(trial.recipe, sort_keys=True) for trial in result.run.db.get_trials()}
     assert len(recipes) == 1
 
 
 def test_train_and_validation_are_learnt_from_and_test_is_not(runs: Path) -> None:
     with closing(opened(runs, "f")) as run:
         sizes = run.manifest["dataset"]
-        steps = run.db.trials()[0].metrics["steps"]
+        steps = run.db.get_trials()[0].metrics["steps"]
         assert steps == (sizes["train"] + sizes["validation"]) // 64
-        assert "val_accuracy" not in run.db.trials()[0].metrics
+        assert "val_accuracy" not in run.db.get_trials()[0].metrics
 
 
 def test_the_test_split_is_asked_once(runs: Path) -> None:
@@ -65,8 +65,8 @@ def test_the_test_split_is_asked_once(runs: Path) -> None:
         before = read_test_metrics(run)
         train("best", "s", seeds=2, epochs=2, references="random", name="f", runs=runs)
         assert read_test_metrics(run) == before
-        kinds = [event.kind for event in run.db.events(limit=10_000)]
-        assert kinds.count("evaluated") == len(run.db.trials()) == 4
+        kinds = [event.kind for event in run.db.get_events(limit=10_000)]
+        assert kinds.count("evaluated") == len(run.db.get_trials()) == 4
 
 
 def test_files_say_the_same_as_the_table(runs: Path) -> None:
@@ -121,7 +121,7 @@ def test_the_random_reference_has_the_very_splits_of_the_search(runs: Path) -> N
     with closing(opened(runs, "s")) as search, closing(opened(runs, "s-random")) as random:
         assert search.manifest["dataset"] == random.manifest["dataset"]
         assert search.manifest["seed"] != random.manifest["seed"]
-        assert len(search.db.trials()) == len(random.db.trials())
+        assert len(search.db.get_trials()) == len(random.db.get_trials())
 
 
 def test_the_latest_search_is_meant_and_no_reference_of_one(runs: Path) -> None:
@@ -157,7 +157,7 @@ def wait_for_epochs(runs: Path, name: str, epochs: int) -> None:
     while time.monotonic() < until:
         if RunDirectory.exists(runs, name):
             with closing(opened(runs, name)) as run:
-                if sum(e.kind == "epoch" for e in run.db.events(limit=10_000)) >= epochs:
+                if sum(e.kind == "epoch" for e in run.db.get_events(limit=10_000)) >= epochs:
                     return
         time.sleep(0.1)
     raise TimeoutError("no epochs")

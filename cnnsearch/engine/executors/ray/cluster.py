@@ -21,7 +21,7 @@ from cnnsearch.engine.executors.ray.resources import Share, room, share_of
 from cnnsearch.engine.executors.ray.scratch import Scratch
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.training.messages import Pretrained
-from cnnsearch.utils.hardware import cores
+from cnnsearch.utils.hardware import count_cores
 
 LOCAL = "local"
 """The address of a cluster that is started here and ends with the search."""
@@ -176,7 +176,7 @@ class Cluster:
         self._scratch = Scratch(root=SHORT)
         self._guardian = _guard(self._scratch.path)
         local = {"include_dashboard": False, "_temp_dir": str(self._scratch.path)}
-        options.update(local, num_cpus=max(cores(), self._wanted or 1))
+        options.update(local, num_cpus=max(count_cores(), self._wanted or 1))
         for tries in range(STARTS, 0, -1):
             try:
                 ray.init(**options)
