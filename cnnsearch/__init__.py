@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from cnnsearch.architecture.compound_scaling import CompoundScaling
     from cnnsearch.architecture.cost import Budget, Cost, count
     from cnnsearch.data.inspection import DataReport, describe
+    from cnnsearch.engine.options import DataOptions, Placement, SearchOptions, TrainingOptions
     from cnnsearch.engine.search import search
     from cnnsearch.errors import CnnsearchError
     from cnnsearch.exporters.pipeline import export
@@ -36,8 +37,12 @@ __all__ = [
     "CnnsearchError",
     "CompoundScaling",
     "Cost",
+    "DataOptions",
     "DataReport",
+    "Placement",
+    "SearchOptions",
     "SearchSpace",
+    "TrainingOptions",
     "TrainingRecipe",
     "__version__",
     "count",
@@ -57,8 +62,12 @@ _HOMES: Final = MappingProxyType(
         "CnnsearchError": "errors",
         "CompoundScaling": "architecture.compound_scaling",
         "Cost": "architecture.cost",
+        "DataOptions": "engine.options",
         "DataReport": "data.inspection",
+        "Placement": "engine.options",
+        "SearchOptions": "engine.options",
         "SearchSpace": "space.search_space",
+        "TrainingOptions": "engine.options",
         "TrainingRecipe": "space.recipe",
         "count": "architecture.cost",
         "describe": "data.inspection",

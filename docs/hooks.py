@@ -21,12 +21,15 @@ from mkdocs.structure.pages import Page
 import cnnsearch
 from cnnsearch.cli import app
 from cnnsearch.cli.common import DataCommand
+from cnnsearch.engine.options import Option
+from cnnsearch.engine.settings import GROUPS
 
 ROOT = Path(__file__).parents[1]
 MARKERS = re.compile(r"<!-- /?[a-z]+(?::[^>]*)? -->")
 FETCHED = re.compile(
     r"<(?:script|img|iframe|link(?=[^>]*stylesheet))[^>]*(?:src|href)=\"?https?:[^>]*>"
 )
+OPTIONS = {model.__name__: model for model in GROUPS.values()}
 PYTHON_GROUPS = {
     "Describe a space": ("SearchSpace", "Architecture", "TrainingRecipe", "CompoundScaling"),
     "Count": ("count", "Cost", "Budget"),
@@ -64,25 +67,54 @@ def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
 
 def repository_file(name: str) -> str:
     """Returns a Markdown file of the repository's root, its links relative to docs/."""
-    text = (ROOT / name).read_text("utf-8")
-    return re.sub(r"\]\(docs/", "](", text)
+    text = re.sub(r"\]\(docs/", "](", (ROOT / name).read_text("utf-8"))
+    return "\n".join(indent(text.splitlines()))
+
+
+def indent(lines: list[str]) -> Iterator[str]:
+    """Yields lines, what belongs to a numbered item indented by the four columns MkDocs wants."""
+    in_item = False
+    for line in lines:
+        if line[:1].strip():
+            in_item = re.match(r"\d+\. ", line) is not None
+        yield f" {line}" if in_item and line.startswith("   ") else line
 
 
 def python() -> str:
     """Returns the reference of the package's public names, as mkdocstrings directives."""
     grouped = [name for names in PYTHON_GROUPS.values() for name in names]
-    others = sorted({*cnnsearch.__all__} - {*grouped, "__version__"})
+    others = sorted({*cnnsearch.__all__} - {*grouped, *OPTIONS, "__version__"})
     public = {title: [f"cnnsearch.{n}" for n in names] for title, names in PYTHON_GROUPS.items()}
     groups = {
         **public,
-        "More": [f"cnnsearch.{name}" for name in others],
+        "Others": [f"cnnsearch.{name}" for name in others],
         "Result classes": returned(),
     }
     parts = ["# Python reference", "Import these names from `cnnsearch` itself."]
     for title, paths in groups.items():
         parts += [f"## {title}"] * bool(paths)
         parts += [f"::: {path}\n    options:\n      heading_level: 3" for path in paths]
+        parts += list(settings()) if title.startswith("Search") else []
     return "\n\n".join(parts)
+
+
+def settings() -> Iterator[str]:
+    """Yields the settings of a search, group by group, from their models."""
+    yield "## Settings of a search"
+    yield (
+        "Keyword arguments of `search`, and fields of four classes: "
+        "`search(..., trials=60)` is `search(..., search=SearchOptions(trials=60))`."
+    )
+    for name, model in OPTIONS.items():
+        yield f"### {name} {{ #cnnsearch.{name} }}"
+        yield str(model.__doc__).splitlines()[0]
+        rows = [
+            (f"`{field}`", f"`{info.default!r}`", cell(option.help))
+            for field, info in model.model_fields.items()
+            for option in info.metadata
+            if isinstance(option, Option) and not option.internal
+        ]
+        yield table(("field", "default", ""), rows)
 
 
 def returned() -> list[str]:
@@ -145,6 +177,7 @@ def spell(option: Any) -> str:
     names = ", ".join(f"`{name}`" for name in [*option.opts, *option.secondary_opts])
     if option.is_bool_flag:
         return names
+    names += f" `{option.metavar}`" if option.metavar else ""
     kind = option.type_descriptor.annotation
     if isinstance(kind, type) and issubclass(kind, enum.Enum):
         names += " " + " ".join(f"`{each.value}`" for each in kind)

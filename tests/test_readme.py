@@ -20,7 +20,7 @@ from cnnsearch.cli import app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
-CODE = re.compile(r"^```.*?^```$|^(?: {4}|\t).*$", re.MULTILINE | re.DOTALL)
+CODE = re.compile(r"^ {0,3}```.*?^ {0,3}```$|^(?: {4}|\t).*$", re.MULTILINE | re.DOTALL)
 GENERATED = re.compile(r"<!-- (table|output|figure): .*?<!-- /\1 -->", re.DOTALL)
 MEASURED = re.compile(r"\d[\d.,]*(?:%| %| ?(?:ms|s|min|MiB|images a second|times(?! so))\b)")
 # Pages that the site makes from the code or from files of the repository's root.
