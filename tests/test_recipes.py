@@ -35,9 +35,13 @@ assert [trial.status for trial in result.trials] == ["completed"] * 2, result.tr
 """
 
 
-def run(program: str, environment: dict[str, str], folder: Path) -> str:
+def run(program: str, environment: dict[str, str], folder: Path, *arguments: str) -> str:
     done = subprocess.run(
-        [sys.executable, "-c", program], env=environment, cwd=folder, capture_output=True, text=True
+        [sys.executable, "-c", program, *arguments],
+        env=environment,
+        cwd=folder,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -98,3 +102,46 @@ def test_a_data_source_is_one_file_and_one_line(tmp_path: Path) -> None:
     printed = run(SOURCE, apply_recipe("Adding a data source", tmp_path), tmp_path)
     assert "idx:nowhere: there is no such folder" in printed
     assert "or idx:FOLDER." in " ".join(printed.split())
+
+
+OBJECTIVE = """
+import sys
+import cnnsearch
+from cnnsearch.cli import main
+
+space = '''
+input: [8, 8, 1]
+classes: 10
+stem: [{type: conv, filters: {choice: [4, 8]}}]
+recipe: {epochs: 2, batch_size: 128, learning_rate: 0.01}
+'''
+with open("space.yaml", "w") as file:
+    file.write(space)
+result = cnnsearch.search(
+    "space.yaml", trials=2, strategy="random", objective="min_recall", workers=0, runs="runs",
+    name="r",
+)
+assert [trial.status for trial in result.trials] == ["completed"] * 2, result.trials
+assert [t.score for t in result.trials] == [t.metrics["val_min_recall"] for t in result.trials]
+assert all("val_macro_f1" in trial.metrics for trial in result.trials)
+sys.argv = ["cnnsearch", *sys.argv[1:]]
+main()
+"""
+
+
+def test_an_objective_is_one_file_and_one_line(tmp_path: Path) -> None:
+    environment = apply_recipe("Adding an objective", tmp_path)
+    printed = run(OBJECTIVE, environment, tmp_path, "results", "r")
+    assert "val lowest recall" in " ".join(printed.split())
+    shutil.copy(ROOT / "tests" / "training" / "test_objectives.py", tmp_path)
+    contract = subprocess.run(
+        [sys.executable, "-m", "pytest", "test_objectives.py", "-k", "min_recall", "-q"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert contract.returncode == 0, contract.stdout
+    assert "2 passed" in contract.stdout
+    shown = subprocess.run(
+        [sys.executable, "-m", "cnnsearch", "search", "--help"],
+        env=environment, cwd=tmp_path, capture_output=True, text=True,
+    )  # fmt: skip
+    assert "macro_f1 or min_recall" in " ".join(shown.stdout.split())
