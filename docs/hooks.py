@@ -155,7 +155,7 @@ def section(name: str, command: Any) -> Iterator[str]:
     usage = " ".join(["cnnsearch", name, *map(usage_of, arguments), "[OPTIONS]"])
     yield f"## {name}"
     yield f"    {usage}"
-    yield command.help
+    yield cell(command.help)
     if arguments:
         yield table(("argument", ""), [(f"`{usage_of(p)}`", describe(p)) for p in arguments])
     yield table(("option", ""), [(spell(p), describe(p)) for p in options])
@@ -200,5 +200,6 @@ def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
 
 
 def cell(text: str | None) -> str:
-    """Returns help text as it may stand in a cell."""
-    return re.sub(r"(?<![\w`])(--[a-z][a-z-]+)", r"`\1`", (text or "").replace("|", "\\|"))
+    """Returns help text as Markdown that may stand in a cell: flags as code, brackets literal."""
+    escaped = re.sub(r"([|\[\]*_<])", r"\\\1", text or "")
+    return re.sub(r"(?<![\w`])(--[a-z][a-z-]+)", r"`\1`", escaped)
