@@ -21,6 +21,8 @@ from mkdocs.structure.pages import Page
 import cnnsearch
 from cnnsearch.cli import app
 from cnnsearch.cli.common import DataCommand
+from cnnsearch.data.loading import DATA_FORMS
+from cnnsearch.data.sources import describe_forms
 from cnnsearch.engine.options import Option
 from cnnsearch.engine.settings import GROUPS
 
@@ -109,7 +111,11 @@ def settings() -> Iterator[str]:
         yield f"### {name} {{ #cnnsearch.{name} }}"
         yield str(model.__doc__).splitlines()[0]
         rows = [
-            (f"`{field}`", f"`{info.default!r}`", cell(option.help))
+            (
+                f"`{field}`",
+                f"`{info.default!r}`",
+                cell(option.help.replace(DATA_FORMS, describe_forms())),
+            )
             for field, info in model.model_fields.items()
             for option in info.metadata
             if isinstance(option, Option) and not option.internal
