@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.blocks.geometry import sides, window
@@ -36,55 +35,23 @@ class Cost:
         return 2 * self.macs
 
 
-class LayerCost(NamedTuple):
-    """One weighted or joining step: where it stands, what it is, its output and its own cost."""
-
-    place: str
-    kind: str
-    output: Shape
-    params: int
-    params_total: int
-    macs: int
-
-
-class _Scope:
-    """Names where the counter is; a plain class, since a generator costs more than the counting."""
-
-    def __init__(self, places: list[str], name: str) -> None:
-        self._places, self._name = places, name
-
-    def __enter__(self) -> None:
-        self._places.append(self._name)
-
-    def __exit__(self, *exception: object) -> None:
-        self._places.pop()
-
-
 class CountingOps:
-    """Interprets the verbs on shapes and adds up cost.
+    """Interprets the verbs of an architecture's ``style`` on shapes, and adds up cost."""
 
-    Args:
-        style: the architecture's.
-        detailed: keep a :class:`LayerCost` of each step in ``layers``.
-    """
-
-    def __init__(self, style: Style, detailed: bool = False) -> None:
+    def __init__(self, style: Style) -> None:
         self.style = style
         self.params = 0
         self.frozen = 0
         self.macs = 0
-        self.layers: list[LayerCost] = []
         self.count = 0
-        self._detailed = detailed
-        self._places: list[str] = []
 
     def scope(self, name: str, drop_path: float = 0.0) -> AbstractContextManager[object]:
-        return _Scope(self._places, name) if self._detailed else _NOWHERE
+        return _NOWHERE
 
     def shape(self, x: Shape) -> Shape:
         return x
 
-    def _add(self, kind: str, output: Shape, params: int, macs: int = 0, frozen: int = 0) -> Shape:
+    def _add(self, output: Shape, params: int = 0, macs: int = 0, frozen: int = 0) -> Shape:
         self.params += params
         self.frozen += frozen
         self.macs += macs
@@ -93,9 +60,6 @@ class CountingOps:
             raise ArchitectureError(f"more than {MOST_LAYERS:,} layers in all")
         if output.h * output.w * output.c > MOST_VALUES:
             raise ArchitectureError(f"a map of shape {output} has more than 2^40 values")
-        if self._detailed:
-            place = ".".join(self._places)
-            self.layers.append(LayerCost(place, kind, output, params, params + frozen, macs))
         return output
 
     def _norm(self, channels: int, kind: NormKind | None = None) -> tuple[int, int]:
@@ -128,7 +92,7 @@ class CountingOps:
         learned, frozen = self._norm(filters) if norm else (0, 0)
         if self.style.conv_bias if bias is None else bias:
             learned += filters
-        return self._add("conv", Shape(h, w, filters), weights + learned, weights * h * w, frozen)
+        return self._add(Shape(h, w, filters), weights + learned, weights * h * w, frozen)
 
     def depthwise_conv(
         self,
@@ -150,22 +114,21 @@ class CountingOps:
         learned, frozen = self._norm(filters) if norm else (0, 0)
         if self.style.conv_bias if bias is None else bias:
             learned += filters
-        output = Shape(h, w, filters)
-        return self._add("depthwise_conv", output, weights + learned, weights * h * w, frozen)
+        return self._add(Shape(h, w, filters), weights + learned, weights * h * w, frozen)
 
     def dense(
         self, x: Shape, units: int, *, activation: Activation = "linear", bias: bool = True
     ) -> Shape:
         weights = x.c * units
         output = Shape(x.h, x.w, units)
-        return self._add("dense", output, weights + units * bias, weights * x.h * x.w)
+        return self._add(output, weights + units * bias, weights * x.h * x.w)
 
     def normalize(self, x: Shape, kind: NormKind | None = None) -> Shape:
         learned, frozen = self._norm(x.c, kind)
-        return self._add("norm", x, learned, 0, frozen)
+        return self._add(x, learned, 0, frozen)
 
     def local_response_norm(self, x: Shape) -> Shape:
-        return self._add("local_response_norm", x, 0)
+        return self._add(x)
 
     def activate(self, x: Shape, activation: Activation | None = None) -> Shape:
         return x
@@ -174,33 +137,33 @@ class CountingOps:
         self, x: Shape, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> Shape:
         h, w = window(x, (size, size), stride, padding)
-        return self._add(f"{kind}_pool", Shape(h, w, x.c), 0)
+        return self._add(Shape(h, w, x.c))
 
     def global_pool(self, x: Shape, kind: PoolKind = "avg") -> Shape:
-        return self._add(f"global_{kind}_pool", Shape(1, 1, x.c), 0)
+        return self._add(Shape(1, 1, x.c))
 
     def flatten(self, x: Shape) -> Shape:
-        return self._add("flatten", Shape(1, 1, x.h * x.w * x.c), 0)
+        return self._add(Shape(1, 1, x.h * x.w * x.c))
 
     def add(self, xs: Sequence[Shape]) -> Shape:
         if any(x != xs[0] for x in xs):
             raise ArchitectureError(f"branches to be added have shapes {_listed(xs)}")
-        return self._add("add", xs[0], 0)
+        return self._add(xs[0])
 
     def mean(self, xs: Sequence[Shape], drop_path: float = 0.0) -> Shape:
         if any(x != xs[0] for x in xs):
             raise ArchitectureError(f"branches to be averaged have shapes {_listed(xs)}")
-        return self._add("mean", xs[0], 0)
+        return self._add(xs[0])
 
     def multiply(self, x: Shape, gate: Shape) -> Shape:
         if gate != (1, 1, x.c):
             raise ArchitectureError(f"a gate of shape {gate} does not fit a map of shape {x}")
-        return self._add("multiply", x, 0)
+        return self._add(x)
 
     def concat(self, xs: Sequence[Shape]) -> Shape:
         if any(x[:2] != xs[0][:2] for x in xs):
             raise ArchitectureError(f"branches to be concatenated have shapes {_listed(xs)}")
-        return self._add("concat", Shape(xs[0].h, xs[0].w, sum(x.c for x in xs)), 0)
+        return self._add(Shape(xs[0].h, xs[0].w, sum(x.c for x in xs)))
 
     def select(self, x: Shape, channels: Sequence[int]) -> Shape:
         if not channels or max(channels) >= x.c:
@@ -215,13 +178,13 @@ class CountingOps:
     def space_to_depth(self, x: Shape, block: int = 2) -> Shape:
         if x.h % block or x.w % block:
             raise ArchitectureError(f"space to depth by {block} does not divide a map of shape {x}")
-        return self._add("space_to_depth", Shape(x.h // block, x.w // block, x.c * block**2), 0)
+        return self._add(Shape(x.h // block, x.w // block, x.c * block**2))
 
     def scale(self, x: Shape, factor: float) -> Shape:
         return x
 
     def affine(self, x: Shape, *, bias: bool, initial: float = 1.0) -> Shape:
-        return self._add("affine", x, x.c * (2 if bias else 1))
+        return self._add(x, x.c * (2 if bias else 1))
 
     def dropout(self, x: Shape, rate: float) -> Shape:
         return x
@@ -230,7 +193,7 @@ class CountingOps:
         return x
 
     def rbf(self, x: Shape, classes: int) -> Shape:
-        return self._add("rbf", Shape(1, 1, classes), 0, 0, x.c * classes)
+        return self._add(Shape(1, 1, classes), 0, 0, x.c * classes)
 
 
 def _listed(shapes: Sequence[Shape]) -> str:
@@ -257,13 +220,6 @@ def try_count(architecture: Architecture) -> tuple[Cost | ArchitectureError, int
     except ArchitectureError as error:
         return error, op.count
     return Cost(op.params, op.params + op.frozen, op.macs), op.count
-
-
-def count_layers(architecture: Architecture) -> list[LayerCost]:
-    """Returns the cost of each step, in wiring order."""
-    op = CountingOps(architecture.style, detailed=True)
-    architecture.wire(op, Shape(*architecture.input))
-    return op.layers
 
 
 @dataclass(frozen=True)

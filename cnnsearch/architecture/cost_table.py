@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Cost, count
-from cnnsearch.architecture.drawing.graph import Step, trace
 from cnnsearch.architecture.labels import say_place
+from cnnsearch.architecture.wiring import Step, trace
 from cnnsearch.blocks import Shape
 from cnnsearch.utils.units import format_amount
 

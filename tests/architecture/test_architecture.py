@@ -5,7 +5,8 @@ import json
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import CountingOps, count, count_layers
+from cnnsearch.architecture.cost import CountingOps, count
+from cnnsearch.architecture.wiring import trace
 from cnnsearch.blocks.ops import Shape
 from cnnsearch.errors import ArchitectureError
 
@@ -57,7 +58,7 @@ def test_densenet121_counts_as_published() -> None:
 
 
 def test_the_layers_add_up_to_the_whole() -> None:
-    layers, cost = count_layers(densenet121()), count(densenet121())
+    layers, cost = trace(densenet121()), count(densenet121())
     assert sum(layer.params for layer in layers) == cost.params
     assert sum(layer.params_total for layer in layers) == cost.params_total
     assert sum(layer.macs for layer in layers) == cost.macs
@@ -99,7 +100,7 @@ def test_a_run_of_preactivated_stages_is_normalized_where_it_ends() -> None:
     dense = {"block": {"type": "dense", "growth": 4}, "depth": 1}
     ends = [
         layer.place
-        for layer in count_layers(
+        for layer in trace(
             Architecture.from_data(
                 small(stages=[dense, dense, {"block": "basic", "width": 8}, dense])
             )
@@ -119,9 +120,9 @@ def test_a_stage_of_depth_zero_is_left_out() -> None:
 )
 def test_a_stage_may_shrink_by_other_means_than_its_stride(downsample: str, size: int) -> None:
     stage = {"block": "plain", "width": 5, "stride": 2, "downsample": downsample}
-    layers = count_layers(Architecture.from_data(small(stages=[stage])))
-    assert layers[0].kind == downsample
-    assert layers[1].output == Shape(size, size, 5)
+    layers = trace(Architecture.from_data(small(stages=[stage])))
+    assert layers[1].kind == downsample
+    assert layers[2].output == Shape(size, size, 5)
 
 
 def test_adapted_changes_what_the_data_set_decides() -> None:

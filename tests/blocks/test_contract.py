@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import Cost, CountingOps, count, count_layers
+from cnnsearch.architecture.cost import Cost, CountingOps, count
+from cnnsearch.architecture.wiring import trace
 from cnnsearch.blocks import FAMILIES, LAYERS, Block, Rounding, Shape, Style
 from cnnsearch.errors import ArchitectureError
 
@@ -102,7 +103,7 @@ def test_the_built_model_has_the_counted_cost_in_any_style(data: dict[str, Any],
 @every_case
 def test_costs_of_layers_add_up(data: dict[str, Any]) -> None:
     architecture = network(data)
-    layers = count_layers(architecture)
+    layers = trace(architecture)
     parts = [sum(getattr(x, key) for x in layers) for key in ("params", "params_total", "macs")]
     assert Cost(*parts) == count(architecture)
 

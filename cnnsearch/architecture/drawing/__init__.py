@@ -4,7 +4,6 @@ from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
-from cnnsearch.architecture.drawing.graph import DrawingOps, Step, trace
 from cnnsearch.architecture.drawing.layout import place
 from cnnsearch.architecture.drawing.page import Page, lay_out
 from cnnsearch.architecture.drawing.parts import parts
@@ -12,7 +11,7 @@ from cnnsearch.architecture.drawing.words import TIMES
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.utils.units import format_amount
 
-__all__ = ["FORMATS", "DrawingOps", "Step", "draw", "page_of", "trace"]
+__all__ = ["FORMATS", "draw", "page_of"]
 
 FORMATS = ("svg", "png")
 

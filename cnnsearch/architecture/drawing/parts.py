@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.drawing.graph import Step, trace
 from cnnsearch.architecture.labels import say_place
+from cnnsearch.architecture.wiring import Step, trace
 from cnnsearch.blocks import Shape
 from cnnsearch.utils.units import format_amount
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from cnnsearch.architecture.drawing.graph import Step
+from cnnsearch.architecture.wiring import Step
 
 TIMES = "\N{MULTIPLICATION SIGN}"
 CHARACTER = 0.0093

@@ -8,10 +8,11 @@ from PIL import Image
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
-from cnnsearch.architecture.drawing import draw, page_of, trace
+from cnnsearch.architecture.drawing import draw, page_of
 from cnnsearch.architecture.drawing.page import Page
 from cnnsearch.architecture.drawing.parts import parts
 from cnnsearch.architecture.drawing.words import BOX_FONT, SHAPE_FONT, TITLE_FONT, text_width
+from cnnsearch.architecture.wiring import trace
 from cnnsearch.errors import ArchitectureError, CnnsearchError
 from cnnsearch.space.search_space import SearchSpace, published_files
 

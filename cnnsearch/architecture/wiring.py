@@ -1,0 +1,168 @@
+"""The wiring of an architecture, recorded step by step: for cost tables, drawings and identity."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from inspect import isfunction, signature
+from types import MappingProxyType
+from typing import Any, Final, cast
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import CountingOps
+from cnnsearch.blocks.geometry import sides
+from cnnsearch.blocks.ops import Ops, Shape, Style
+
+_UNWEIGHTED: Final = ("activate", "scale", "drop_path")  # no steps of their own in a table
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        verb: {name: p.default for name, p in signature(method).parameters.items()}
+        for verb, method in vars(Ops).items()
+        if isfunction(method) and not verb.startswith("_") and verb not in ("scope", "shape")
+    }
+)
+"""Parameters of each verb in their order, with their defaults."""
+
+
+@dataclass(frozen=True, eq=False)
+class Step:
+    """One step of a network.
+
+    Attributes:
+        number: in wiring order.
+        place: the scope it stands in: ``stem.0``, ``stages.2.1``, ``head``.
+        verb: the method of ``Ops``; ``input`` for the image.
+        options: its arguments but for the maps it reads.
+        inputs: the steps whose output it reads.
+        output: shape of its output.
+        params: trainable parameters of its own.
+        params_total: the same and moving statistics.
+        macs: multiply-accumulates of its own.
+    """
+
+    number: int
+    place: str
+    verb: str
+    options: Mapping[str, Any]
+    inputs: tuple["Step", ...]
+    output: Shape
+    params: int = 0
+    params_total: int = 0
+    macs: int = 0
+
+    @property
+    def kind(self) -> str:
+        """``conv``, ``max_pool``, ``norm``, ``add`` …"""
+        if self.verb in ("pool", "global_pool"):
+            return self.verb.replace("pool", f"{self.options['kind']}_pool")
+        return "norm" if self.verb == "normalize" else self.verb
+
+    @property
+    def detail(self) -> str:
+        """What sets it apart from others of its kind: ``3x3 /2, 32 groups``."""
+        options = self.options
+        if self.verb in ("conv", "depthwise_conv", "pool"):
+            return _describe_window(options)
+        if self.verb == "select":
+            return f"{len(options['channels'])} of {self.inputs[0].output.c}"
+        formats = {"normalize": "{kind}", "space_to_depth": "/{block}", "dropout": "{rate:g}"}
+        return formats.get(self.verb, "").format(**options)
+
+
+def _describe_window(options: Mapping[str, Any]) -> str:
+    height, width = sides(options.get("kernel") or options["size"])
+    text = f"{height}x{width}" + (f" /{options['stride']}" if options["stride"] > 1 else "")
+    groups, dilation = options.get("groups", 1), options.get("dilation", 1)
+    text += f", {groups} groups" if groups > 1 else ""
+    return text + (f", dilation {dilation}" if dilation > 1 else "")
+
+
+class RecordingOps:
+    """Interprets the verbs as steps, and keeps those that change something in wiring order.
+
+    It takes every verb of ``Ops`` by its name, so that a new verb needs no line here.
+
+    Args:
+        style: the architecture's.
+        image: shape of the image.
+        hidden: verbs that are no steps.
+    """
+
+    def __init__(self, style: Style, image: Shape, hidden: Sequence[str] = ()) -> None:
+        self.style = style
+        self.input = Step(0, "input", "input", {}, (), image)
+        self.steps = [self.input]
+        self._counter = CountingOps(style)
+        self._hidden = hidden
+        self._place, self._drop_path = "", 0.0
+
+    @contextmanager
+    def scope(self, name: str, drop_path: float = 0.0) -> Iterator[None]:
+        outside = self._place, self._drop_path
+        self._place, self._drop_path = name, drop_path
+        try:
+            yield
+        finally:
+            self._place, self._drop_path = outside
+
+    def shape(self, x: Step) -> Shape:
+        return x.output
+
+    def __getattr__(self, verb: str) -> Any:
+        if verb not in _DEFAULTS:
+            raise AttributeError(verb)
+        return partial(self._record, verb)
+
+    def _record(self, verb: str, *arguments: Any, **named: Any) -> Step:
+        defaults = _DEFAULTS[verb]
+        options = {**defaults, **dict(zip(list(defaults)[1:], arguments, strict=False)), **named}
+        del options["self"]
+        read = options.pop("xs") if "xs" in options else [options.pop("x")]
+        read = [*read, options.pop("gate")] if "gate" in options else list(read)
+        counter = self._counter
+        before = (counter.params, counter.frozen, counter.macs)
+        shapes = [step.output for step in read]
+        given = [shapes] if verb in ("add", "mean", "concat") else shapes
+        output = getattr(counter, verb)(*given, **options)
+        after = (counter.params, counter.frozen, counter.macs)
+        params, frozen, macs = (b - a for a, b in zip(before, after, strict=True))
+        if verb in self._hidden or self._is_identity(verb, options, read, output):
+            return read[0]
+        if verb == "drop_path":
+            options["rate"] = self._drop_path
+        if verb == "normalize":
+            options["kind"] = options["kind"] or self.style.norm
+        step = Step(
+            len(self.steps), self._place, verb, options, tuple(read), output,
+            params, params + frozen, macs,
+        )  # fmt: skip
+        self.steps.append(step)
+        return step
+
+    def _is_identity(
+        self, verb: str, options: Mapping[str, Any], read: Sequence[Step], output: Shape
+    ) -> bool:
+        if verb in ("add", "mean", "concat"):
+            return len(read) == 1
+        if verb == "normalize":
+            return (options["kind"] or self.style.norm) == "none"
+        if verb == "activate":
+            return (options["activation"] or self.style.activation) == "linear"
+        if verb == "pad_channels":
+            return output == read[0].output
+        rates = {"dropout": options.get("rate"), "drop_path": self._drop_path}
+        return rates.get(verb, 1.0) == 0.0
+
+
+def trace(architecture: Architecture) -> list[Step]:
+    """Returns the steps of a network in wiring order, the image first, auxiliary heads last.
+
+    Normalization and activation belong to the convolution they follow; a bare activation, a
+    constant factor and stochastic depth are no steps of their own.
+
+    Raises:
+        ArchitectureError: it cannot be wired; says where and why.
+    """
+    op = RecordingOps(architecture.style, Shape(*architecture.input), _UNWEIGHTED)
+    architecture.wire(cast(Ops[Step], op), op.input)
+    return op.steps
