@@ -74,10 +74,10 @@ class Stage(BaseModel):
         kind: Literal["max", "avg"] = "max" if self.downsample == "max_pool" else "avg"
         return op.pool(x, kind, self.stride, self.stride)
 
-    def scaled(self, width: Rounding) -> Self:
+    def scale_widths(self, width: Rounding) -> Self:
         """Returns the stage with every width passed through ``width``; depth is left alone."""
         own = None if self.width is None else width(self.width)
-        return self.model_copy(update={"block": self.block.scaled(width), "width": own})
+        return self.model_copy(update={"block": self.block.scale_widths(width), "width": own})
 
 
 class Head(BaseModel):

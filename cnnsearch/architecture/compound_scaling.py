@@ -90,7 +90,7 @@ class CompoundScaling(BaseModel):
             limits = f"from {-LARGEST_PHI:g} to {LARGEST_PHI:g}"
             raise ArchitectureError(f"phi: expected a number {limits}, got {phi:g}")
         try:
-            return scaled_by(
+            return scale_by(
                 architecture,
                 depth=self.alpha**phi,
                 width=self.beta**phi,
@@ -155,7 +155,7 @@ class Scaling(CompoundScaling):
             raise ArchitectureError(f"{source}: scaling: {error}") from None
 
 
-def scaled_by(
+def scale_by(
     architecture: Architecture,
     *,
     width: float = 1.0,
@@ -188,11 +188,11 @@ def scaled_by(
     scaled = architecture.model_copy(
         update={
             "input": (*_sides(architecture, resolution), architecture.input[2]),
-            "stem": tuple(layer.scaled(every) for layer in architecture.stem),
+            "stem": tuple(layer.scale_widths(every) for layer in architecture.stem),
             "stages": tuple(_stage(item, every, depth) for item in architecture.stages),
             "head": head.model_copy(
                 update={
-                    "layers": tuple(layer.scaled(every) for layer in head.layers),
+                    "layers": tuple(layer.scale_widths(every) for layer in head.layers),
                     "dropout": head.dropout if dropout is None else dropout,
                 }
             ),
@@ -218,7 +218,7 @@ def efficientnet(baseline: Architecture, model: str) -> Architecture:
         )
     width, depth, side, dropout = EFFICIENTNET[model]
     resolution = side / EFFICIENTNET["b0"].side
-    return scaled_by(baseline, width=width, depth=depth, resolution=resolution, dropout=dropout)
+    return scale_by(baseline, width=width, depth=depth, resolution=resolution, dropout=dropout)
 
 
 def check_budget(architecture: Architecture, phi: float, max_macs: int) -> None:
@@ -248,15 +248,15 @@ def _sides(architecture: Architecture, resolution: float) -> tuple[int, int]:
 def _stage(item: Any, every: Rounding, depth: float) -> Any:
     """A stage with its own groups kept, or a layer between stages."""
     if not isinstance(item, Stage):
-        return item.scaled(every)
+        return item.scale_widths(every)
     groups = _groups(item.block.model_dump())
     own = Rounding(every.multiplier, math.lcm(every.divisor, *groups))
     # The product of two floats may lie a rounding error above the whole number that is meant.
-    return item.scaled(own).model_copy(update={"depth": math.ceil(item.depth * depth - 1e-9)})
+    return item.scale_widths(own).model_copy(update={"depth": math.ceil(item.depth * depth - 1e-9)})
 
 
 def _auxiliary(extra: Any, every: Rounding) -> Any:
-    layers = tuple(layer.scaled(every) for layer in extra.head.layers)
+    layers = tuple(layer.scale_widths(every) for layer in extra.head.layers)
     return extra.model_copy(update={"head": extra.head.model_copy(update={"layers": layers})})
 
 

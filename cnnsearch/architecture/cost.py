@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.blocks.geometry import sides, window
+from cnnsearch.blocks.geometry import get_sides, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 from cnnsearch.errors import ArchitectureError
 
@@ -86,8 +86,8 @@ class CountingOps:
     ) -> Shape:
         if groups > 1 and (x.c % groups or filters % groups):
             raise ArchitectureError(f"{groups} groups do not divide {x.c} channels into {filters}")
-        kh, kw = sides(kernel)
-        h, w = window(x, (kh, kw), stride, padding, dilation)
+        kh, kw = get_sides(kernel)
+        h, w = slide_window(x, (kh, kw), stride, padding, dilation)
         weights = kh * kw * (x.c // groups) * filters
         learned, frozen = self._norm(filters) if norm else (0, 0)
         if self.style.conv_bias if bias is None else bias:
@@ -107,8 +107,8 @@ class CountingOps:
         norm: bool = True,
         activation: bool | Activation = True,
     ) -> Shape:
-        kh, kw = sides(kernel)
-        h, w = window(x, (kh, kw), stride, padding, dilation)
+        kh, kw = get_sides(kernel)
+        h, w = slide_window(x, (kh, kw), stride, padding, dilation)
         filters = x.c * multiplier
         weights = kh * kw * filters
         learned, frozen = self._norm(filters) if norm else (0, 0)
@@ -136,7 +136,7 @@ class CountingOps:
     def pool(
         self, x: Shape, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> Shape:
-        h, w = window(x, (size, size), stride, padding)
+        h, w = slide_window(x, (size, size), stride, padding)
         return self._add(Shape(h, w, x.c))
 
     def global_pool(self, x: Shape, kind: PoolKind = "avg") -> Shape:

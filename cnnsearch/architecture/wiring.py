@@ -10,7 +10,7 @@ from typing import Any, Final, cast
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import CountingOps
-from cnnsearch.blocks.geometry import sides
+from cnnsearch.blocks.geometry import get_sides
 from cnnsearch.blocks.ops import Ops, Shape, Style
 
 _UNWEIGHTED: Final = ("activate", "scale", "drop_path")  # no steps of their own in a table
@@ -22,6 +22,7 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     }
 )
 """Parameters of each verb in their order, with their defaults."""
+_READ: Final = ("x", "gate")
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,7 @@ class Step:
 
     @property
     def kind(self) -> str:
-        """``conv``, ``max_pool``, ``norm``, ``add`` …"""
+        """What it is: ``conv``, ``max_pool``, ``norm``, ``add``."""
         if self.verb in ("pool", "global_pool"):
             return self.verb.replace("pool", f"{self.options['kind']}_pool")
         return "norm" if self.verb == "normalize" else self.verb
@@ -70,7 +71,7 @@ class Step:
 
 
 def _describe_window(options: Mapping[str, Any]) -> str:
-    height, width = sides(options.get("kernel") or options["size"])
+    height, width = get_sides(options.get("kernel") or options["size"])
     text = f"{height}x{width}" + (f" /{options['stride']}" if options["stride"] > 1 else "")
     groups, dilation = options.get("groups", 1), options.get("dilation", 1)
     text += f", {groups} groups" if groups > 1 else ""
@@ -117,8 +118,10 @@ class RecordingOps:
         defaults = _DEFAULTS[verb]
         options = {**defaults, **dict(zip(list(defaults)[1:], arguments, strict=False)), **named}
         del options["self"]
-        read = options.pop("xs") if "xs" in options else [options.pop("x")]
-        read = [*read, options.pop("gate")] if "gate" in options else list(read)
+        read: list[Step] = [
+            *options.pop("xs", ()),
+            *(options.pop(n) for n in _READ if n in options),
+        ]
         counter = self._counter
         before = (counter.params, counter.frozen, counter.macs)
         shapes = [step.output for step in read]

@@ -9,7 +9,13 @@ from cnnsearch.errors import ArchitectureError
 
 
 class Node(BaseModel):
-    """Frozen data that keeps its ``type`` and drops what equals the default when written out."""
+    """Frozen data that keeps its ``type`` and drops what equals the default when written out.
+
+    Attributes:
+        width_fields: fields that hold numbers of channels, or layers that do.
+    """
+
+    width_fields: ClassVar[tuple[str, ...]] = ()
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
     type: str
@@ -18,9 +24,19 @@ class Node(BaseModel):
     def _with_type(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         return {"type": self.type, **handler(self)}
 
-    def scaled(self, width: "Rounding") -> Self:
+    def scale_widths(self, width: "Rounding") -> Self:
         """Returns the same node with every width of its own passed through ``width``."""
-        return self
+        changes = {name: _scale(getattr(self, name), width) for name in self.width_fields}
+        return self.model_copy(update=changes) if changes else self
+
+
+def _scale(value: Any, width: "Rounding") -> Any:
+    """Scales a width, a tuple of widths or nodes; None and 0 stay."""
+    if isinstance(value, tuple):
+        return tuple(_scale(item, width) for item in value)
+    if isinstance(value, Node):
+        return value.scale_widths(width)
+    return width(value) if value else value
 
 
 class Rounding:
@@ -82,7 +98,7 @@ class Block(Node):
         raise NotImplementedError
 
 
-def need_width(block: Block, width: int | None) -> int:
+def require_width(block: Block, width: int | None) -> int:
     """Returns ``width``, or explains that this block's stage has to name one."""
     if width is None:
         raise ArchitectureError(f"a stage of {block.type!r} blocks needs a width")

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
 
@@ -29,7 +29,7 @@ class ConvNeXt(Block):
     layer_scale: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-6
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        filters = need_width(self, width)
+        filters = require_width(self, width)
         if stride > 1 or op.shape(x).c != filters:
             x = op.normalize(x)
             x = op.conv(x, filters, stride, stride, padding="valid", norm=False, activation=False)

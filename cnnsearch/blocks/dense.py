@@ -1,13 +1,13 @@
 """Densely connected blocks: every layer reads all the maps before it."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Block, Rounding, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
-from cnnsearch.blocks.parts import preactivated
+from cnnsearch.blocks.parts import wire_preactivated
 
 
 class Dense(Block):
@@ -27,6 +27,7 @@ class Dense(Block):
     preactivation: ClassVar[bool] = True
     pools_itself: ClassVar[bool] = True
 
+    width_fields: ClassVar[tuple[str, ...]] = ("growth",)
     type: Literal["dense"] = "dense"
     growth: Positive | None = None
     bottleneck: Annotated[int, Field(ge=0)] = 4
@@ -34,20 +35,15 @@ class Dense(Block):
     kernel: KernelSize = 3
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        growth = self.growth or max(1, need_width(self, width) // 4)
+        growth = self.growth or max(1, require_width(self, width) // 4)
         if stride > 1:
             x = self._transition(op, x, stride)
         y = x
         if self.bottleneck:
-            y = preactivated(op, y, self.bottleneck * growth, 1)
-        y = preactivated(op, y, growth, self.kernel)
+            y = wire_preactivated(op, y, self.bottleneck * growth, 1)
+        y = wire_preactivated(op, y, growth, self.kernel)
         return op.concat([x, y])
 
     def _transition(self, op: Ops[T], x: T, stride: int) -> T:
         kept = max(1, int(op.shape(x).c * self.compression))
-        return op.pool(preactivated(op, x, kept, 1), "avg", stride, stride, "valid")
-
-    def scaled(self, width: Rounding) -> Self:
-        if self.growth is None:
-            return self
-        return self.model_copy(update={"growth": width(self.growth)})
+        return op.pool(wire_preactivated(op, x, kept, 1), "avg", stride, stride, "valid")

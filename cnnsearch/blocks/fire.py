@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.ops import Ops, T
 
 Share = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -29,7 +29,7 @@ class Fire(Block):
     bypass: bool = False
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        filters = need_width(self, width)
+        filters = require_width(self, width)
         if stride > 1:
             x = op.pool(x, "max", 3, stride)
         wide = min(filters - 1, max(1, round(filters * self.wide_share))) or 1

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import KernelSize, Rate
 from cnnsearch.blocks.ops import Ops, T
 
@@ -33,7 +33,7 @@ class Fractal(Block):
     doubling: bool = False
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        filters = need_width(self, width)
+        filters = require_width(self, width)
         if stride > 1:
             x = op.pool(x, "max", stride, stride)
         if self.doubling and op.shape(x).c != filters:

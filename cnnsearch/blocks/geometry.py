@@ -4,12 +4,12 @@ from cnnsearch.blocks.ops import Kernel, Padding, Shape
 from cnnsearch.errors import ArchitectureError
 
 
-def sides(kernel: Kernel) -> tuple[int, int]:
+def get_sides(kernel: Kernel) -> tuple[int, int]:
     """Height and width of a kernel given as one number or two."""
     return (kernel, kernel) if isinstance(kernel, int) else kernel
 
 
-def window(
+def slide_window(
     x: Shape, kernel: tuple[int, int], stride: int, padding: Padding, dilation: int = 1
 ) -> tuple[int, int]:
     """Height and width after sliding a window.

@@ -1,10 +1,10 @@
 """Inception modules: parallel convolutions of several sizes, joined."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from cnnsearch.blocks.base import Block, Layer, Rounding, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import AnyLayer, Positive, wire_all
 from cnnsearch.blocks.ops import Kernel, Ops, T
 from cnnsearch.blocks.parts import Ratio
@@ -17,14 +17,14 @@ PathsOfLayers = Annotated[tuple[tuple[AnyLayer, ...], ...], Field(min_length=1)]
 Side = Annotated[int, Field(ge=1, le=31)]
 
 
-def chain(op: Ops[T], x: T, steps: list[tuple[int, Kernel]], stride: int = 1) -> T:
+def wire_chain(op: Ops[T], x: T, steps: list[tuple[int, Kernel]], stride: int = 1) -> T:
     """Wires convolutions given as (filters, kernel) one behind the other; the last one strides."""
     for i, (filters, kernel) in enumerate(steps):
         x = op.conv(x, filters, kernel, stride if i == len(steps) - 1 else 1)
     return x
 
 
-def grid_reduction(op: Ops[T], x: T, width: int, stride: int, reduction: float) -> T:
+def wire_grid_reduction(op: Ops[T], x: T, width: int, stride: int, reduction: float) -> T:
     """Convolutions and pooling stride side by side (Szegedy et al., arXiv:1512.00567, fig. 10).
 
     Pooling keeps the channels of ``x``; the two other branches share what is left of ``width``, at
@@ -35,16 +35,22 @@ def grid_reduction(op: Ops[T], x: T, width: int, stride: int, reduction: float) 
     return op.concat(
         [
             op.conv(x, branch, 3, stride),
-            chain(op, x, [(narrow, 1), (branch, 3), (branch, 3)], stride),
+            wire_chain(op, x, [(narrow, 1), (branch, 3), (branch, 3)], stride),
             op.pool(x, "max", 3, stride),
         ]
     )
 
 
-def quarters(width: int, reduction: float) -> tuple[int, int, int]:
+def split_quarters(width: int, reduction: float) -> tuple[int, int, int]:
     """Channels of three equal branches, of the fourth, and of the reductions in front of them."""
     quarter = max(1, width // 4)
     return quarter, max(1, width - 3 * quarter), max(1, int(quarter * reduction))
+
+
+def split_width(width: int, reduction: float) -> Widths:
+    """Channels of the branches where a block names none, in the order of ``branches``."""
+    quarter, rest, reduced = split_quarters(width, reduction)
+    return quarter, reduced, rest, reduced, quarter, quarter
 
 
 class InceptionV1(Block):
@@ -61,6 +67,7 @@ class InceptionV1(Block):
 
     family: ClassVar[str] = "inception"
 
+    width_fields: ClassVar[tuple[str, ...]] = ("branches",)
     type: Literal["inception"] = "inception"
     branches: Widths | None = None
     reduction: Ratio = 0.5
@@ -68,26 +75,16 @@ class InceptionV1(Block):
     pool: Literal["max", "avg"] = "max"
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        one, three_in, three, five_in, five, pooled = self.branches or self._split(
-            need_width(self, width)
-        )
+        branches = self.branches or split_width(require_width(self, width), self.reduction)
+        one, three_in, three, five_in, five, pooled = branches
         return op.concat(
             [
                 op.conv(x, one, 1, stride),
-                chain(op, x, [(three_in, 1), (three, 3)], stride),
-                chain(op, x, [(five_in, 1), (five, self.kernel)], stride),
+                wire_chain(op, x, [(three_in, 1), (three, 3)], stride),
+                wire_chain(op, x, [(five_in, 1), (five, self.kernel)], stride),
                 op.conv(op.pool(x, self.pool, 3, stride), pooled, 1),
             ]
         )
-
-    def _split(self, width: int) -> Widths:
-        quarter, rest, reduced = quarters(width, self.reduction)
-        return (quarter, reduced, rest, reduced, quarter, quarter)
-
-    def scaled(self, width: Rounding) -> Self:
-        if self.branches is None:
-            return self
-        return self.model_copy(update={"branches": tuple(width(b) for b in self.branches)})
 
 
 class InceptionNaive(Block):
@@ -105,7 +102,7 @@ class InceptionNaive(Block):
     kernel: Side = 5
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        third = max(1, need_width(self, width) // 3)
+        third = max(1, require_width(self, width) // 3)
         branches = [op.conv(x, third, kernel, stride) for kernel in (1, 3, self.kernel)]
         return op.concat([*branches, op.pool(x, "max", 3, stride)])
 
@@ -123,6 +120,7 @@ class InceptionV2(Block):
 
     family: ClassVar[str] = "inception"
 
+    width_fields: ClassVar[tuple[str, ...]] = ("branches",)
     type: Literal["inception_v2"] = "inception_v2"
     branches: WidthsOrNone | None = None
     reduction: Ratio = 0.5
@@ -130,30 +128,19 @@ class InceptionV2(Block):
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         if self.branches is None and stride > 1:
-            return grid_reduction(op, x, need_width(self, width), stride, self.reduction)
-        one, three_in, three, double_in, double, pooled = self.branches or self._split(
-            need_width(self, width)
-        )
+            return wire_grid_reduction(op, x, require_width(self, width), stride, self.reduction)
+        branches = self.branches or split_width(require_width(self, width), self.reduction)
+        one, three_in, three, double_in, double, pooled = branches
         first = [op.conv(x, one, 1, stride)] if one else []
         last = op.pool(x, self.pool, 3, stride)
         return op.concat(
             [
                 *first,
-                chain(op, x, [(three_in, 1), (three, 3)], stride),
-                chain(op, x, [(double_in, 1), (double, 3), (double, 3)], stride),
+                wire_chain(op, x, [(three_in, 1), (three, 3)], stride),
+                wire_chain(op, x, [(double_in, 1), (double, 3), (double, 3)], stride),
                 op.conv(last, pooled, 1) if pooled else last,
             ]
         )
-
-    def _split(self, width: int) -> WidthsOrNone:
-        quarter, rest, reduced = quarters(width, self.reduction)
-        return (quarter, reduced, rest, reduced, quarter, quarter)
-
-    def scaled(self, width: Rounding) -> Self:
-        if self.branches is None:
-            return self
-        branches = tuple(width(b) if b else 0 for b in self.branches)
-        return self.model_copy(update={"branches": branches})
 
 
 class InceptionFactorized(Block):
@@ -177,33 +164,27 @@ class InceptionFactorized(Block):
     pool: Literal["max", "avg"] = "avg"
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        filters = need_width(self, width)
+        filters = require_width(self, width)
         if stride > 1:
-            return grid_reduction(op, x, filters, stride, self.reduction)
-        quarter, rest, narrow = quarters(filters, self.reduction)
-        once = self._spread if self.spread else self._once
-        twice = self._spread if self.spread else self._twice
-        return op.concat(
-            [
-                op.conv(x, quarter, 1),
-                once(op, chain(op, x, [(narrow, 1)]), narrow, rest),
-                twice(op, chain(op, x, self._lead(narrow)), narrow, quarter),
-                op.conv(op.pool(x, self.pool, 3, 1), quarter, 1),
+            return wire_grid_reduction(op, x, filters, stride, self.reduction)
+        quarter, rest, narrow = split_quarters(filters, self.reduction)
+        n, first = self.kernel, op.conv(x, quarter, 1)
+        if self.spread:
+            ends = [
+                self._spread(op, wire_chain(op, x, [(narrow, 1)]), rest),
+                self._spread(op, wire_chain(op, x, [(narrow, 1), (narrow, 3)]), quarter),
             ]
-        )
+        else:
+            once: list[tuple[int, Kernel]] = [(narrow, 1), (narrow, (1, n)), (rest, (n, 1))]
+            twice: list[tuple[int, Kernel]] = [(narrow, (n, 1)), (narrow, (1, n)), (narrow, (n, 1))]
+            ends = [
+                wire_chain(op, x, once),
+                wire_chain(op, x, [(narrow, 1), *twice, (quarter, (1, n))]),
+            ]
+        pooled = op.conv(op.pool(x, self.pool, 3, 1), quarter, 1)
+        return op.concat([first, *ends, pooled])
 
-    def _lead(self, narrow: int) -> list[tuple[int, Kernel]]:
-        return [(narrow, 1), (narrow, 3)] if self.spread else [(narrow, 1)]
-
-    def _once(self, op: Ops[T], x: T, inner: int, filters: int) -> T:
-        return chain(op, x, [(inner, (1, self.kernel)), (filters, (self.kernel, 1))])
-
-    def _twice(self, op: Ops[T], x: T, inner: int, filters: int) -> T:
-        n = self.kernel
-        y = chain(op, x, [(inner, (n, 1)), (inner, (1, n))])
-        return chain(op, y, [(inner, (n, 1)), (filters, (1, n))])
-
-    def _spread(self, op: Ops[T], x: T, inner: int, filters: int) -> T:
+    def _spread(self, op: Ops[T], x: T, filters: int) -> T:
         half, n = max(1, filters // 2), self.kernel
         other = max(1, filters - half)
         return op.concat([op.conv(x, half, (1, n)), op.conv(x, other, (n, 1))])
@@ -227,6 +208,7 @@ class InceptionResidual(Block):
 
     family: ClassVar[str] = "inception"
 
+    width_fields: ClassVar[tuple[str, ...]] = ("paths",)
     type: Literal["inception_residual"] = "inception_residual"
     paths: PathsOfLayers | None = None
     kernel: Side = 3
@@ -236,7 +218,7 @@ class InceptionResidual(Block):
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         if stride > 1:
-            x = grid_reduction(op, x, width or op.shape(x).c * 2, stride, 0.5)
+            x = wire_grid_reduction(op, x, width or op.shape(x).c * 2, stride, 0.5)
         elif width and op.shape(x).c != width:
             x = op.conv(x, width, 1)
         channels = op.shape(x).c
@@ -250,17 +232,12 @@ class InceptionResidual(Block):
             return [wire_all(op, x, path) for path in self.paths]
         n, ends = self.kernel, [op.conv(x, width, 1)]
         if n > 3:
-            return [*ends, chain(op, x, [(width, 1), (width, (1, n)), (width, (n, 1))])]
+            return [*ends, wire_chain(op, x, [(width, 1), (width, (1, n)), (width, (n, 1))])]
         return [
             *ends,
-            chain(op, x, [(width, 1), (width, n)]),
-            chain(op, x, [(width, 1), (width, n), (width, n)]),
+            wire_chain(op, x, [(width, 1), (width, n)]),
+            wire_chain(op, x, [(width, 1), (width, n), (width, n)]),
         ]
-
-    def scaled(self, width: Rounding) -> Self:
-        if self.paths is None:
-            return self
-        return self.model_copy(update={"paths": _scaled(self.paths, width)})
 
 
 class Parallel(Block):
@@ -273,6 +250,7 @@ class Parallel(Block):
 
     family: ClassVar[str] = "inception"
 
+    width_fields: ClassVar[tuple[str, ...]] = ("paths",)
     type: Literal["parallel"] = "parallel"
     paths: PathsOfLayers
     join: Literal["concat", "add"] = "concat"
@@ -282,10 +260,3 @@ class Parallel(Block):
             x = op.pool(x, "max", 3, stride)
         ends = [wire_all(op, x, path) for path in self.paths]
         return op.concat(ends) if self.join == "concat" else op.add(ends)
-
-    def scaled(self, width: Rounding) -> Self:
-        return self.model_copy(update={"paths": _scaled(self.paths, width)})
-
-
-def _scaled(paths: tuple[tuple[Layer, ...], ...], width: Rounding) -> tuple[object, ...]:
-    return tuple(tuple(layer.scaled(width) for layer in path) for path in paths)

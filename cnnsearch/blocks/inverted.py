@@ -2,10 +2,10 @@
 
 from typing import ClassVar, Literal
 
-from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
-from cnnsearch.blocks.parts import SqueezeRatio, squeeze_excite
+from cnnsearch.blocks.parts import SqueezeRatio, wire_squeeze_excite
 
 
 class _Inverted(Block):
@@ -16,11 +16,11 @@ class _Inverted(Block):
     squeeze_ratio: SqueezeRatio = 0.0
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        filters, entering = need_width(self, width), op.shape(x).c
+        filters, entering = require_width(self, width), op.shape(x).c
         y = op.conv(x, entering * self.expansion, 1) if self.expansion > 1 else x
         y = op.depthwise_conv(y, self.kernel, stride)
         if self.squeeze_ratio:
-            y = squeeze_excite(op, y, max(1, int(entering * self.squeeze_ratio)))
+            y = wire_squeeze_excite(op, y, max(1, int(entering * self.squeeze_ratio)))
         y = op.conv(y, filters, 1, activation=False)
         return op.add([x, op.drop_path(y)]) if stride == 1 and entering == filters else y
 

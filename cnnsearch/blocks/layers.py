@@ -1,12 +1,12 @@
 """The single layers that stems, heads and free-form branches are made of."""
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self, Union
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Layer, Rounding
+from cnnsearch.blocks.base import Layer
 from cnnsearch.blocks.lenet import Subsample, TableConv
-from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Ops, Padding, T
+from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Ops, Padding, PoolKind, T
 
 Positive = Annotated[int, Field(gt=0, le=1_000_000)]
 _Side = Annotated[int, Field(gt=0, le=64)]
@@ -17,6 +17,7 @@ Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
 class Conv(Layer):
     """Convolution, normalization, activation; what is left open follows the style."""
 
+    width_fields: ClassVar[tuple[str, ...]] = ("filters",)
     type: Literal["conv"] = "conv"
     filters: Positive
     kernel: KernelSize = 3
@@ -33,9 +34,6 @@ class Conv(Layer):
             x, self.filters, self.kernel, self.stride, padding=self.padding, groups=self.groups,
             dilation=self.dilation, bias=self.bias, norm=self.norm, activation=self.activation,
         )  # fmt: skip
-
-    def scaled(self, width: Rounding) -> Self:
-        return self.model_copy(update={"filters": width(self.filters)})
 
 
 class DepthwiseConv(Layer):
@@ -59,6 +57,7 @@ class DepthwiseConv(Layer):
 class SeparableConv(Layer):
     """Depthwise, then 1x1 convolution, nothing in between (Chollet, arXiv:1610.02357)."""
 
+    width_fields: ClassVar[tuple[str, ...]] = ("filters",)
     type: Literal["separable_conv"] = "separable_conv"
     filters: Positive
     kernel: KernelSize = 3
@@ -68,16 +67,13 @@ class SeparableConv(Layer):
     activation: bool | Activation = True
 
     def wire(self, op: Ops[T], x: T) -> T:
-        return separable_conv(
+        return wire_separable_conv(
             op, x, self.filters, self.kernel, self.stride, self.multiplier, self.norm,
             self.activation,
         )  # fmt: skip
 
-    def scaled(self, width: Rounding) -> Self:
-        return self.model_copy(update={"filters": width(self.filters)})
 
-
-def separable_conv(
+def wire_separable_conv(
     op: Ops[T],
     x: T,
     filters: int,
@@ -94,28 +90,29 @@ def separable_conv(
     return op.conv(y, filters, 1, norm=norm, activation=activation)
 
 
-class MaxPool(Layer):
+class _Pool(Layer):
+    kind: ClassVar[PoolKind]
+
+    size: Positive = 2
+    stride: Positive = 2
+    padding: Padding = "same"
+
+    def wire(self, op: Ops[T], x: T) -> T:
+        return op.pool(x, self.kind, self.size, self.stride, self.padding)
+
+
+class MaxPool(_Pool):
     """Maximum over windows."""
 
+    kind = "max"
     type: Literal["max_pool"] = "max_pool"
-    size: Positive = 2
-    stride: Positive = 2
-    padding: Padding = "same"
-
-    def wire(self, op: Ops[T], x: T) -> T:
-        return op.pool(x, "max", self.size, self.stride, self.padding)
 
 
-class AvgPool(Layer):
+class AvgPool(_Pool):
     """Mean over windows; padding does not count into the mean."""
 
+    kind = "avg"
     type: Literal["avg_pool"] = "avg_pool"
-    size: Positive = 2
-    stride: Positive = 2
-    padding: Padding = "same"
-
-    def wire(self, op: Ops[T], x: T) -> T:
-        return op.pool(x, "avg", self.size, self.stride, self.padding)
 
 
 class SpaceToDepth(Layer):
@@ -179,15 +176,13 @@ class Flatten(Layer):
 class Dense(Layer):
     """A fully connected layer."""
 
+    width_fields: ClassVar[tuple[str, ...]] = ("units",)
     type: Literal["dense_layer"] = "dense_layer"
     units: Positive
     activation: Activation = "relu"
 
     def wire(self, op: Ops[T], x: T) -> T:
         return op.dense(x, self.units, activation=self.activation)
-
-    def scaled(self, width: Rounding) -> Self:
-        return self.model_copy(update={"units": width(self.units)})
 
 
 class GlobalPool(Layer):
@@ -203,6 +198,7 @@ class GlobalPool(Layer):
 class Branches(Layer):
     """Paths of layers on the same input, joined; an empty path is the identity."""
 
+    width_fields: ClassVar[tuple[str, ...]] = ("paths",)
     type: Literal["branches"] = "branches"
     join: Literal["concat", "add"] = "concat"
     paths: tuple[tuple["AnyLayer", ...], ...] = Field(min_length=1)
@@ -210,10 +206,6 @@ class Branches(Layer):
     def wire(self, op: Ops[T], x: T) -> T:
         ends = [wire_all(op, x, path) for path in self.paths]
         return op.concat(ends) if self.join == "concat" else op.add(ends)
-
-    def scaled(self, width: Rounding) -> Self:
-        paths = tuple(tuple(layer.scaled(width) for layer in path) for path in self.paths)
-        return self.model_copy(update={"paths": paths})
 
 
 def wire_all(op: Ops[T], x: T, layers: "tuple[Layer, ...]") -> T:

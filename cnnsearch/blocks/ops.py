@@ -66,11 +66,9 @@ class Ops(Protocol[T]):
 
     def scope(self, name: str, drop_path: float = 0.0) -> AbstractContextManager[object]:
         """Names what is wired inside, and sets the rate of :meth:`drop_path` there."""
-        ...
 
     def shape(self, x: T) -> Shape:
         """The shape of ``x``; after :meth:`flatten` and :meth:`global_pool` it is 1x1xC."""
-        ...
 
     def conv(
         self,
@@ -87,7 +85,6 @@ class Ops(Protocol[T]):
         activation: bool | Activation = True,
     ) -> T:
         """Convolution, then normalization, then activation; True takes the style's kind."""
-        ...
 
     def depthwise_conv(
         self,
@@ -103,82 +100,62 @@ class Ops(Protocol[T]):
         activation: bool | Activation = True,
     ) -> T:
         """One filter (``multiplier`` filters) a channel, then normalization, then activation."""
-        ...
 
     def dense(self, x: T, units: int, *, activation: Activation = "linear", bias: bool = True) -> T:
         """Fully connected over the channels."""
-        ...
 
     def normalize(self, x: T, kind: NormKind | None = None) -> T:
         """Normalization; None takes the style's kind."""
-        ...
 
     def local_response_norm(self, x: T) -> T:
         """Krizhevsky et al. (2012), section 3.3; no weights."""
-        ...
 
     def activate(self, x: T, activation: Activation | None = None) -> T:
         """Nonlinearity; None takes the style's."""
-        ...
 
     def pool(
         self, x: T, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> T:
         """Pooling; the padding ``ceil`` is Caffe's: partial windows at the far edges count."""
-        ...
 
     def global_pool(self, x: T, kind: PoolKind = "avg") -> T:
         """The mean or maximum over all positions: 1x1xC."""
-        ...
 
     def flatten(self, x: T) -> T:
         """All values in one row: 1x1x(H*W*C)."""
-        ...
 
     def add(self, xs: Sequence[T]) -> T:
         """Sum of maps of one shape."""
-        ...
 
     def mean(self, xs: Sequence[T], drop_path: float = 0.0) -> T:
         """Mean of maps of one shape; in training each drops at the rate, one at least stays."""
-        ...
 
     def multiply(self, x: T, gate: T) -> T:
         """Scales each channel of ``x`` by a 1x1xC gate."""
-        ...
 
     def concat(self, xs: Sequence[T]) -> T:
         """Joins maps of one height and width along the channels."""
-        ...
 
     def select(self, x: T, channels: Sequence[int]) -> T:
         """The listed channels."""
-        ...
 
     def pad_channels(self, x: T, channels: int) -> T:
         """Zero channels appended up to ``channels`` in all."""
-        ...
 
     def space_to_depth(self, x: T, block: int = 2) -> T:
         """Moves each block x block square of positions into channels."""
-        ...
 
     def scale(self, x: T, factor: float) -> T:
         """Multiplies by a constant."""
-        ...
 
     def affine(self, x: T, *, bias: bool, initial: float = 1.0) -> T:
         """Multiplies each channel by a learned coefficient and, if asked, adds a learned bias."""
-        ...
 
     def dropout(self, x: T, rate: float) -> T:
         """Dropout of single values in training."""
-        ...
 
     def drop_path(self, x: T) -> T:
         """Stochastic depth at the enclosing scope's rate: drops ``x`` for whole examples."""
-        ...
 
     def rbf(self, x: T, classes: int) -> T:
         """Minus the squared distance to one fixed prototype a class (LeCun et al., 1998)."""
-        ...

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.geometry import sides
+from cnnsearch.blocks.geometry import get_sides
 from cnnsearch.blocks.ops import Kernel, Ops, Padding, T
 
 ShortcutKind = Literal["projection", "pad", "pool"]
@@ -12,7 +12,7 @@ Ratio = Annotated[float, Field(gt=0.0, le=4.0)]
 SqueezeRatio = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-def squeeze_excite(op: Ops[T], x: T, reduced: int) -> T:
+def wire_squeeze_excite(op: Ops[T], x: T, reduced: int) -> T:
     """Channel gate of two biased 1x1 convolutions (Hu et al., arXiv:1709.01507).
 
     Args:
@@ -26,7 +26,9 @@ def squeeze_excite(op: Ops[T], x: T, reduced: int) -> T:
     return op.multiply(x, gate)
 
 
-def shortcut(op: Ops[T], x: T, width: int, stride: int, kind: ShortcutKind = "projection") -> T:
+def wire_shortcut(
+    op: Ops[T], x: T, width: int, stride: int, kind: ShortcutKind = "projection"
+) -> T:
     """The way around a residual unit (He et al., arXiv:1512.03385, section 4.1).
 
     Args:
@@ -49,18 +51,18 @@ def shortcut(op: Ops[T], x: T, width: int, stride: int, kind: ShortcutKind = "pr
     return op.pad_channels(y, width)
 
 
-def preactivated(op: Ops[T], x: T, filters: int, kernel: Kernel = 3, stride: int = 1) -> T:
+def wire_preactivated(op: Ops[T], x: T, filters: int, kernel: Kernel = 3, stride: int = 1) -> T:
     """Normalization, activation, convolution (He et al., arXiv:1603.05027)."""
     y = op.activate(op.normalize(x))
     return op.conv(y, filters, kernel, stride, norm=False, activation=False)
 
 
-def centred(kernel: Kernel, stride: int) -> Padding:
+def centre_padding(kernel: Kernel, stride: int) -> Padding:
     """Padding that is the same on all sides where a window strides.
 
     ``same`` pads a map of even size at its far edges only, which shifts it by half a position.
     """
-    height, width = sides(kernel)
+    height, width = get_sides(kernel)
     if stride == 1 or height % 2 == 0 or width % 2 == 0:
         return "same"
     return height // 2, width // 2

@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
 
@@ -25,5 +25,5 @@ class Plain(Block):
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         dilation = self.dilation if stride == 1 else 1
-        filters = need_width(self, width)
+        filters = require_width(self, width)
         return op.conv(x, filters, self.kernel, stride, groups=self.groups, dilation=dilation)

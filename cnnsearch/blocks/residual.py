@@ -2,10 +2,16 @@
 
 from typing import ClassVar, Literal
 
-from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import KernelSize, Positive, Rate
 from cnnsearch.blocks.ops import Ops, T
-from cnnsearch.blocks.parts import ShortcutKind, SqueezeRatio, centred, shortcut, squeeze_excite
+from cnnsearch.blocks.parts import (
+    ShortcutKind,
+    SqueezeRatio,
+    centre_padding,
+    wire_shortcut,
+    wire_squeeze_excite,
+)
 
 
 class Basic(Block):
@@ -28,13 +34,13 @@ class Basic(Block):
     squeeze_ratio: SqueezeRatio = 0.0
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        filters = need_width(self, width)
+        filters = require_width(self, width)
         dilation = self.dilation if stride == 1 else 1
         y = op.conv(x, filters, self.kernel, stride, dilation=dilation)
         y = op.conv(y, filters, self.kernel, dilation=self.dilation, activation=False)
         if self.squeeze_ratio:
-            y = squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
-        around = shortcut(op, x, filters, stride, self.shortcut)
+            y = wire_squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+        around = wire_shortcut(op, x, filters, stride, self.shortcut)
         return op.activate(op.add([around, op.drop_path(y)]))
 
 
@@ -67,15 +73,15 @@ class Bottleneck(Block):
     squeeze_ratio: SqueezeRatio = 0.0
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        inner = need_width(self, width)
+        inner = require_width(self, width)
         first, middle = (stride, 1) if self.stride_on == "first" else (1, stride)
         dilation = self.dilation if middle == 1 else 1
         y = op.conv(x, inner, 1, first)
         y = op.conv(y, inner, self.kernel, middle, groups=self.groups, dilation=dilation)
         y = op.conv(y, inner * self.expansion, 1, activation=False)
         if self.squeeze_ratio:
-            y = squeeze_excite(op, y, max(1, int(inner * self.expansion * self.squeeze_ratio)))
-        around = shortcut(op, x, inner * self.expansion, stride, self.shortcut)
+            y = wire_squeeze_excite(op, y, max(1, int(inner * self.expansion * self.squeeze_ratio)))
+        around = wire_shortcut(op, x, inner * self.expansion, stride, self.shortcut)
         return op.activate(op.add([around, op.drop_path(y)]))
 
 
@@ -101,13 +107,15 @@ class PreactBasic(Block):
     pool_shortcut: bool = False
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        filters = need_width(self, width)
+        filters = require_width(self, width)
         ready = op.activate(op.normalize(x))
-        y = op.conv(ready, filters, self.kernel, stride, padding=centred(self.kernel, stride))
+        y = op.conv(
+            ready, filters, self.kernel, stride, padding=centre_padding(self.kernel, stride)
+        )
         y = op.dropout(y, self.dropout)
         y = op.conv(y, filters, self.kernel, norm=False, activation=False)
         if self.squeeze_ratio:
-            y = squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+            y = wire_squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
         around = _preact_shortcut(op, x, ready, filters, stride, self.pool_shortcut)
         return op.add([around, op.drop_path(y)])
 
@@ -139,15 +147,15 @@ class PreactBottleneck(Block):
     out_bias: bool = False
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        inner = need_width(self, width)
+        inner = require_width(self, width)
         filters, bias = inner * self.expansion, True if self.out_bias else None
-        padding = centred(self.kernel, stride)
+        padding = centre_padding(self.kernel, stride)
         ready = op.activate(op.normalize(x))
         y = op.conv(ready, inner, 1)
         y = op.conv(y, inner, self.kernel, stride, padding=padding, groups=self.groups)
         y = op.conv(y, filters, 1, bias=bias, norm=False, activation=False)
         if self.squeeze_ratio:
-            y = squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+            y = wire_squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
         around = _preact_shortcut(op, x, ready, filters, stride, self.pool_shortcut, bias)
         return op.add([around, op.drop_path(y)])
 

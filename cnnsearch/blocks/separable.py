@@ -2,7 +2,7 @@
 
 from typing import ClassVar, Literal
 
-from cnnsearch.blocks.base import Block, need_width
+from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
 
@@ -24,4 +24,4 @@ class Separable(Block):
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         dilation = self.dilation if stride == 1 else 1
         y = op.depthwise_conv(x, self.kernel, stride, dilation=dilation)
-        return op.conv(y, need_width(self, width), 1)
+        return op.conv(y, require_width(self, width), 1)

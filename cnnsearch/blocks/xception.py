@@ -1,13 +1,13 @@
 """Xception: residual units of separable convolutions."""
 
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Block, Rounding, need_width
-from cnnsearch.blocks.layers import KernelSize, Positive, separable_conv
+from cnnsearch.blocks.base import Block, require_width
+from cnnsearch.blocks.layers import KernelSize, Positive, wire_separable_conv
 from cnnsearch.blocks.ops import Ops, T
-from cnnsearch.blocks.parts import shortcut
+from cnnsearch.blocks.parts import wire_shortcut
 
 
 class Xception(Block):
@@ -24,6 +24,7 @@ class Xception(Block):
 
     family: ClassVar[str] = "xception"
 
+    width_fields: ClassVar[tuple[str, ...]] = ("widths",)
     type: Literal["xception"] = "xception"
     layers: Annotated[int, Field(ge=1, le=16)] = 3
     widths: Annotated[tuple[Positive, ...], Field(min_length=1)] | None = None
@@ -31,17 +32,12 @@ class Xception(Block):
     activate_first: bool = True
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
-        widths = self.widths or (need_width(self, width),) * self.layers
+        widths = self.widths or (require_width(self, width),) * self.layers
         y = x
         for i, filters in enumerate(widths):
             if i or self.activate_first:
                 y = op.activate(y)
-            y = separable_conv(op, y, filters, self.kernel, activation=False)
+            y = wire_separable_conv(op, y, filters, self.kernel, activation=False)
         if stride > 1:
             y = op.pool(y, "max", 3, stride)
-        return op.add([shortcut(op, x, widths[-1], stride), op.drop_path(y)])
-
-    def scaled(self, width: Rounding) -> Self:
-        if self.widths is None:
-            return self
-        return self.model_copy(update={"widths": tuple(width(w) for w in self.widths)})
+        return op.add([wire_shortcut(op, x, widths[-1], stride), op.drop_path(y)])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.blocks.geometry import sides, window
+from cnnsearch.blocks.geometry import get_sides, slide_window
 from cnnsearch.blocks.ops import Padding, Shape, Style
 from cnnsearch.errors import ExportError
 from cnnsearch.exporters.onnx_graph import Array, Graph
@@ -91,10 +91,10 @@ def pads_of(
     if padding == "valid":
         return [0, 0, 0, 0]
     if not isinstance(padding, str):
-        rows, columns = sides(padding)
+        rows, columns = get_sides(padding)
         return [rows, columns, rows, columns]
     reach = [(side - 1) * dilation + 1 for side in kernel]
-    counts = window(x, kernel, stride, padding, dilation)
+    counts = slide_window(x, kernel, stride, padding, dilation)
     pairs = zip(counts, reach, x[:2], strict=True)
     missing = [max(0, (n - 1) * stride + r - size) for n, r, size in pairs]
     before = [0, 0] if padding == "ceil" else [m // 2 for m in missing]

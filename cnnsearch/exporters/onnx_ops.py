@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.blocks.geometry import sides, window
+from cnnsearch.blocks.geometry import get_sides, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape
 from cnnsearch.exporters.onnx_graph import Array
 from cnnsearch.exporters.onnx_layers import Layers, Value, pads_of
@@ -59,7 +59,7 @@ class OnnxOps(Layers):
         layer = self._name("conv")
         weights = self._weight(layer, "kernel").transpose(3, 2, 0, 1)
         y = self._convolved(
-            x, layer, weights, sides(kernel), stride, padding, groups, dilation, bias, norm
+            x, layer, weights, get_sides(kernel), stride, padding, groups, dilation, bias, norm
         )
         return self._activated(y, activation)
 
@@ -77,7 +77,7 @@ class OnnxOps(Layers):
         activation: bool | Activation = True,
     ) -> Value:
         layer = self._name("depthwise_conv")
-        size = sides(kernel)
+        size = get_sides(kernel)
         weights = self._weight(layer, "kernel").transpose(2, 3, 0, 1).reshape(-1, 1, *size)
         y = self._convolved(
             x, layer, weights, size, stride, padding, x.shape.c, dilation, bias, norm
@@ -104,7 +104,7 @@ class OnnxOps(Layers):
         if folded:
             gain, offset = self._batch_norm()
             weights, bias = weights * gain.reshape(-1, 1, 1, 1), bias * gain + offset
-        h, w = window(x.shape, kernel, stride, padding, dilation)
+        h, w = slide_window(x.shape, kernel, stride, padding, dilation)
         y = Value(
             self._graph.node(
                 "Conv",
@@ -179,7 +179,7 @@ class OnnxOps(Layers):
     def pool(
         self, x: Value, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> Value:
-        h, w = window(x.shape, (size, size), stride, padding)
+        h, w = slide_window(x.shape, (size, size), stride, padding)
         pads = pads_of(x.shape, (size, size), stride, padding)
         if padding == "ceil" or not isinstance(padding, str):  # what is padded counts, in Keras
             x = self._padded(x, pads, LOWEST if padding == "ceil" and kind == "max" else 0.0)

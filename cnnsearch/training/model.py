@@ -9,7 +9,7 @@ from keras import layers as kl
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
-from cnnsearch.blocks.geometry import sides, window
+from cnnsearch.blocks.geometry import get_sides, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 from cnnsearch.training.layers import (
     Affine,
@@ -65,7 +65,7 @@ class KerasOps:
         """Explicit zero padding becomes a layer of its own."""
         if isinstance(padding, str):
             return x, padding
-        rows, columns = sides(padding)
+        rows, columns = get_sides(padding)
         if not rows and not columns:
             return x, "valid"
         return kl.ZeroPadding2D((rows, columns), name=self._name("pad"))(x), "valid"
@@ -93,7 +93,7 @@ class KerasOps:
     ) -> Tensor:
         x, mode = self._padded(x, padding)
         layer = kl.Conv2D(
-            filters, sides(kernel), stride, mode, groups=groups, dilation_rate=dilation,
+            filters, get_sides(kernel), stride, mode, groups=groups, dilation_rate=dilation,
             use_bias=self.style.conv_bias if bias is None else bias,
             kernel_initializer="he_normal", name=self._name("conv"),
         )  # fmt: skip
@@ -114,7 +114,7 @@ class KerasOps:
     ) -> Tensor:
         x, mode = self._padded(x, padding)
         layer = kl.DepthwiseConv2D(
-            sides(kernel), stride, mode, depth_multiplier=multiplier, dilation_rate=dilation,
+            get_sides(kernel), stride, mode, depth_multiplier=multiplier, dilation_rate=dilation,
             use_bias=self.style.conv_bias if bias is None else bias,
             depthwise_initializer="he_normal", name=self._name("depthwise_conv"),
         )  # fmt: skip
@@ -161,7 +161,7 @@ class KerasOps:
     def _ceiled(self, x: Tensor, kind: PoolKind, size: int, stride: int) -> tuple[Tensor, str]:
         """Pads the far edges so that the last, partial windows count."""
         shape = self.shape(x)
-        h, w = window(shape, (size, size), stride, "ceil")
+        h, w = slide_window(shape, (size, size), stride, "ceil")
         missing = [(n - 1) * stride + size - have for n, have in ((h, shape.h), (w, shape.w))]
         if not any(missing):
             return x, "valid"

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnsearch.architecture.architecture import Architecture, Stage
-from cnnsearch.architecture.compound_scaling import CompoundScaling, efficientnet, scaled_by
+from cnnsearch.architecture.compound_scaling import CompoundScaling, efficientnet, scale_by
 from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError, BudgetError, SpaceError
 from cnnsearch.space.json_schema import space_schema
@@ -86,7 +86,7 @@ def test_widths_are_multiples_of_eight_within_a_tenth_and_depth_is_rounded_up() 
         ],
         head={"layers": [{"type": "global_pool"}, {"type": "dense_layer", "units": 100}]},
     )
-    scaled = scaled_by(net, width=1.1, depth=1.1)
+    scaled = scale_by(net, width=1.1, depth=1.1)
     assert [stage.width for stage in stages(scaled)] == [24, 40, 80]
     assert [stage.depth for stage in stages(scaled)] == [2, 6, 11]
     assert scaled.to_data()["stem"] == [{"type": "conv", "filters": 16}]
@@ -95,13 +95,13 @@ def test_widths_are_multiples_of_eight_within_a_tenth_and_depth_is_rounded_up() 
 
 
 def test_grouped_convolutions_stay_divisible() -> None:
-    resnext = scaled_by(published("resnext-50-32x4d"), width=1.15)
+    resnext = scale_by(published("resnext-50-32x4d"), width=1.15)
     assert [stage.width for stage in stages(resnext)] == [160, 288, 576, 1184]
     towers = network(
         stem=[{"type": "conv", "filters": 48}, {"type": "conv", "filters": 96, "groups": 6}]
     )
     for width in (0.7, 1.1, 1.3, 2.2):
-        count(scaled_by(towers, width=width))
+        count(scale_by(towers, width=width))
 
 
 def test_a_resolution_that_does_not_wire_moves_to_the_nearest_that_does() -> None:
@@ -111,14 +111,14 @@ def test_a_resolution_that_does_not_wire_moves_to_the_nearest_that_does() -> Non
             {"block": "basic", "width": 16, "stride": 2, "downsample": "space_to_depth"},
         ]
     )
-    assert scaled_by(net, resolution=1.15).input[:2] == (20, 20)  # 18 and 19 do not divide by 4
-    assert scaled_by(net, resolution=1.31).input[:2] == (20, 20)  # 21
+    assert scale_by(net, resolution=1.15).input[:2] == (20, 20)  # 18 and 19 do not divide by 4
+    assert scale_by(net, resolution=1.31).input[:2] == (20, 20)  # 21
 
 
 def test_dropout_is_set_where_asked() -> None:
     net = network(head={"dropout": 0.1})
-    assert scaled_by(net).head.dropout == 0.1
-    assert scaled_by(net, dropout=0.4).head.dropout == 0.4
+    assert scale_by(net).head.dropout == 0.1
+    assert scale_by(net, dropout=0.4).head.dropout == 0.4
 
 
 @pytest.mark.parametrize("name", ["resnet-152", "wrn-28-10", "efficientnet-b7", "convnext-tiny"])
@@ -126,9 +126,9 @@ def test_macs_of_wide_and_deep_networks_grow_as_predicted(name: str) -> None:
     net = published(name)
     macs = count(net).macs
     assert count(PAPER.scale(net, 1)).macs / macs == pytest.approx(PAPER.growth, rel=0.16)
-    assert count(scaled_by(net, width=2)).macs / macs == pytest.approx(4, rel=0.04)
-    assert count(scaled_by(net, resolution=2)).macs / macs == pytest.approx(4, rel=0.05)
-    assert count(scaled_by(net, depth=2)).macs / macs == pytest.approx(2, rel=0.05)
+    assert count(scale_by(net, width=2)).macs / macs == pytest.approx(4, rel=0.04)
+    assert count(scale_by(net, resolution=2)).macs / macs == pytest.approx(4, rel=0.05)
+    assert count(scale_by(net, depth=2)).macs / macs == pytest.approx(2, rel=0.05)
 
 
 @pytest.mark.parametrize("name", shipped())

@@ -120,10 +120,10 @@ def test_survives_json(data: dict[str, Any]) -> None:
 def test_scales_in_width(data: dict[str, Any]) -> None:
     architecture = network(data)
     double = Rounding(2.0, divisor=1)
-    stages = tuple(stage.scaled(double) for stage in architecture.stages)
+    stages = tuple(stage.scale_widths(double) for stage in architecture.stages)
     wide = architecture.model_copy(update={"stages": stages})
     assert count(wide).params > 1.5 * count(architecture).params
-    same = tuple(stage.scaled(Rounding(1.0)) for stage in architecture.stages)
+    same = tuple(stage.scale_widths(Rounding(1.0)) for stage in architecture.stages)
     assert same == architecture.stages
 
 

@@ -72,7 +72,7 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, small: Arch
     with pytest.raises(RunError, match="another architecture"):
         checkpoint.load_weights(build(deeper), tmp_path)
     wider = small.model_copy(
-        update={"stages": tuple(s.scaled(lambda w: 2 * w) for s in small.stages)}  # type: ignore[union-attr]
+        update={"stages": tuple(s.scale_widths(lambda w: 2 * w) for s in small.stages)}  # type: ignore[union-attr]
     )
     with pytest.raises(RunError, match="shapes differ"):
         checkpoint.load_weights(build(wider), tmp_path)
