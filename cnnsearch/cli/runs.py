@@ -56,7 +56,7 @@ def _leave(reason: str) -> None:
 
 
 @app.command(cls=PlacedCommand)
-@add_settings(["trials", "max_time", *list_keys("placement")], as_changes=True)
+@add_settings(["trials", "max_time", "max_failures", *list_keys("placement")], as_changes=True)
 def resume(
     run: Annotated[str, typer.Argument(help="The run's name.")],
     runs: Runs = RUNS,
@@ -75,7 +75,7 @@ def resume(
         return
     from cnnsearch.cli.train import show_final
 
-    del changes["trials"]
+    del changes["trials"], changes["max_failures"]
     final = resume_final(runs, run, callback, changes.pop("max_time"), **changes)
     if not quiet:
         show_final(final.run, json_, final.reason)

@@ -21,14 +21,11 @@ from pydantic import (
 
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.data.loading import DATA_FORMS
+from cnnsearch.engine.failures import MAX_FAILURES
 from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies, find_strategy
 from cnnsearch.runs.lookup import parse_image
-from cnnsearch.training.objectives import (
-    DEFAULT_OBJECTIVE,
-    describe_objectives,
-    find_objective,
-)
+from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, describe_objectives, find_objective
 from cnnsearch.utils.units import parse_amount, parse_time
 from cnnsearch.utils.validation_errors import explain
 
@@ -171,7 +168,7 @@ class TrainingOptions(Options):
     def _check(self) -> Self:
         from cnnsearch.space.recipe import TrainingRecipe
 
-        _check_positive("--epochs", self.epochs)
+        _check_from("--epochs", self.epochs)
         if self.freeze and self.weights is None:
             raise CnnsearchError("--freeze: needs --weights; without it every weight is random")
         find_objective(self.objective)
@@ -190,6 +187,9 @@ class SearchOptions(Options):
     max_time: Annotated[
         Seconds | None, Option("Time limit of this session: 2h, 45m, 90s.", value="TIME")
     ] = None
+    max_failures: Annotated[
+        int, Option("Stop after so many failures of one kind in a row; 0: never.")
+    ] = MAX_FAILURES
     max_params: Annotated[
         Amount | None,
         Option("Largest number of parameters: 300K, 1M.", value="COUNT", identity=True),
@@ -213,7 +213,8 @@ class SearchOptions(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_positive("--trials", self.trials)
+        _check_from("--trials", self.trials)
+        _check_from("--max-failures", self.max_failures, 0)
         strategy = find_strategy(self.strategy, "--strategy")
         if not 0 <= self.seed < 2**31:
             raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {self.seed}")
@@ -267,9 +268,8 @@ class Placement(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.workers is not None and self.workers < 0:
-            raise CnnsearchError(f"--workers: expected 0 or more, got {self.workers}")
-        _check_positive("--workers-per-gpu", self.workers_per_gpu)
+        _check_from("--workers", self.workers, 0)
+        _check_from("--workers-per-gpu", self.workers_per_gpu)
         if self.ray is not None:
             self._check_ray()
         elif self.gpus_per_trial is not None:
@@ -288,9 +288,10 @@ class Placement(Options):
             raise CnnsearchError(f"{flag}: with --ray, Ray assigns GPUs; see --gpus-per-trial")
 
 
-def _check_positive(flag: str, number: int | None) -> None:
-    if number is not None and number < 1:
-        raise CnnsearchError(f"{flag}: expected at least 1, got {number}")
+def _check_from(flag: str, number: int | None, least: int = 1) -> None:
+    if number is not None and number < least:
+        rule = f"at least {least}" if least else "0 or more"
+        raise CnnsearchError(f"{flag}: expected {rule}, got {number}")
 
 
 def _check_choice(flag: str, name: str, known: Collection[str]) -> None:

@@ -125,6 +125,7 @@ class Session:
                 self._settings.placement.max_disk or MAX_DISK,
                 promotes=find_strategy(self._settings.search.strategy).multi_fidelity,
             ),
+            self._settings.search.max_failures,
         )
         try:
             return driver.search()

@@ -1,4 +1,4 @@
-"""What a session of a search is to do, whoever proposes the candidates."""
+"""Turns proposals into training tasks, by what is the same for all trials of a session."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ from cnnsearch.training.objectives import DEFAULT_OBJECTIVE
 
 @dataclass(frozen=True)
 class PlannedTrial:
-    """One training that is decided beforehand."""
+    """A training that a study decides on, without an oracle."""
 
     candidate: Candidate
     seed: int
@@ -25,20 +25,20 @@ class PlannedTrial:
 
 @dataclass(frozen=True)
 class TrialPlan:
-    """What stays the same throughout a search.
+    """What all trials of a session have in common.
 
     Attributes:
-        space: fitted to the data set.
-        dataset: what candidates are trained on.
-        seed: of the search; each trial's own is derived from it.
-        epochs: of every candidate, whatever its recipe says; None: the recipe's.
-        rungs: whether the oracle decides how long a candidate trains (Hyperband).
-        deadline: on the monotonic clock; None: none.
-        pretrained: weights that every candidate starts from; None: random ones.
-        objective: what candidates are ranked by.
-        class_weights: of each class in the loss; empty: all alike.
-        changes: of every candidate's recipe, ``key=value``.
-        plan: candidates and seeds by trial id, where they are not the oracle's to propose.
+        space: with the data set's classes and channels.
+        dataset: to train on.
+        seed: of the search, from which each trial's is derived.
+        epochs: of every candidate; None: its recipe's.
+        rungs: whether the oracle decides how many epochs a candidate trains (Hyperband).
+        deadline: of the session, on the monotonic clock; None: none.
+        pretrained: initial weights of every candidate; None: random.
+        objective: that candidates are ranked by.
+        class_weights: of each class in the loss; empty: equal.
+        changes: to every candidate's recipe, ``key=value``.
+        plan: candidates and seeds by trial id, where a study decides on them.
     """
 
     space: SearchSpace
@@ -53,8 +53,8 @@ class TrialPlan:
     changes: tuple[str, ...] = ()
     plan: Mapping[str, PlannedTrial] | None = None
 
-    def candidate(self, proposal: Proposal) -> Candidate:
-        """Returns what a proposal stands for."""
+    def find_candidate(self, proposal: Proposal) -> Candidate:
+        """Returns the candidate of a proposal, its recipe changed as requested."""
         if self.plan is not None:
             return self.plan[proposal.trial_id].candidate
         found = self.space.decode(proposal.values)
@@ -66,17 +66,17 @@ class TrialPlan:
             return self.plan[proposal.trial_id].seed
         return derive_seed(self.seed, candidate.fingerprint)
 
-    def epochs_of(self, proposal: Proposal, candidate: Candidate) -> int:
+    def count_epochs(self, proposal: Proposal, candidate: Candidate) -> int:
         """Returns the last epoch of a trial, counted from 1."""
         if self.rungs:
             return proposal.epochs
         return self.epochs or candidate.recipe.epochs
 
-    def task(
+    def make_task(
         self, proposal: Proposal, candidate: Candidate, attempt: Attempt, run: RunDirectory
     ) -> TrialTask:
-        """Returns what the executor is given."""
-        before, epochs = proposal.continues, self.epochs_of(proposal, candidate)
+        """Returns the task for the executor."""
+        before, epochs = proposal.continues, self.count_epochs(proposal, candidate)
         return TrialTask(
             trial_id=proposal.trial_id,
             architecture=candidate.architecture,
@@ -94,9 +94,9 @@ class TrialPlan:
             attempt=attempt.number,
         )
 
-    def record(self, proposal: Proposal, candidate: Candidate) -> dict[str, Any]:
-        """Returns what the journal keeps of a trial's start."""
-        epochs = self.epochs_of(proposal, candidate)
+    def describe(self, proposal: Proposal, candidate: Candidate) -> dict[str, Any]:
+        """Returns the data of the journal's ``trial_started`` event."""
+        epochs = self.count_epochs(proposal, candidate)
         cost = count(candidate.architecture)
         return {
             "number": proposal.number,
@@ -115,6 +115,6 @@ class TrialPlan:
 
 
 def derive_seed(seed: int, fingerprint: str) -> int:
-    """Returns the seed of one candidate's training: it depends on nothing but these two."""
+    """Returns the seed of a candidate's training, the same whenever it is trained."""
     digest = hashlib.sha256(f"{seed}/{fingerprint}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

@@ -82,10 +82,10 @@ def test_a_disk_without_room_for_the_journal_is_full(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keeper = DiskQuota(run_with(tmp_path, {}))
-    assert keeper.full() == ""
+    assert keeper.explain_full() == ""
     usage = type("Usage", (), {"free": RESERVE - 1})
     monkeypatch.setattr("cnnsearch.engine.disk_quota.shutil.disk_usage", lambda path: usage)
-    assert "is full: paused, nothing is lost" in keeper.full()
+    assert "is full: paused, nothing is lost" in keeper.explain_full()
 
 
 def test_a_checkpoint_says_whether_there_was_no_room(

@@ -92,6 +92,7 @@ class Search:
     seed: int = 0
     trials: int = 12
     text: str = SPACE
+    max_failures: int = 5
 
     @contextmanager
     def run(self) -> Iterator[RunDirectory]:
@@ -123,7 +124,9 @@ class Search:
             assignment = TrialPlan(
                 space, dataset, self.seed, None, find_strategy(self.strategy).multi_fidelity
             )
-            driver = Driver(run, oracle, executor, assignment, Quiet(), tracker)
+            driver = Driver(
+                run, oracle, executor, assignment, Quiet(), tracker, None, self.max_failures
+            )
             reason = driver.search()
             self.draws = oracle.draws
             return reason
@@ -245,6 +248,44 @@ def test_attempts_outlive_the_session(tmp_path: Path) -> None:
     assert search(first) == "interrupted"
     search(second)
     assert [(task.attempt, task.accumulate) for task in second.tasks] == [(2, 2)]
+
+
+@pytest.mark.parametrize("kind", ["timeout", "out_of_memory", "nan", "crash"])
+def test_five_failures_of_one_kind_in_a_row_stop_the_search(tmp_path: Path, kind: Any) -> None:
+    executor = FakeExecutor(lambda task: Failed(kind, f"at layer {task.trial_id}"))
+    with pytest.raises(RunError, match=rf"5 candidates in a row failed.* is {kind}: at layer") as e:
+        Search(tmp_path)(executor)
+    assert "\n" not in str(e.value)
+    assert len({task.trial_id for task in executor.tasks}) == 5
+
+
+def test_most_of_the_first_dozen_failing_stops_the_search(tmp_path: Path) -> None:
+    kinds: list[Any] = ["timeout", "nan"]
+
+    def answer(task: TrialTask) -> Outcome:
+        number = int(task.trial_id)
+        return Failed(kinds[number % 2], "why") if number % 5 else by_size(task)
+
+    with pytest.raises(RunError, match="7 of the first 8 candidates failed"):
+        Search(tmp_path)(FakeExecutor(answer))
+
+
+def test_failures_without_limit_are_replaced(tmp_path: Path) -> None:
+    search = Search(tmp_path, max_failures=0)
+    search(FakeExecutor(lambda task: Failed("timeout", "killed after 1 seconds")))
+    assert len(search.trials_of()) > 12
+
+
+def test_out_of_memory_while_stopping_keeps_its_second_attempt(tmp_path: Path) -> None:
+    def starve(task: TrialTask) -> Outcome:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return Failed("out_of_memory", "no memory left")
+
+    search, second = Search(tmp_path, trials=1), FakeExecutor()
+    assert search(FakeExecutor(starve)) == "interrupted"
+    assert search(second) == "trials"
+    assert [(task.attempt, task.accumulate) for task in second.tasks] == [(2, 2)]
+    assert [trial.status for trial in search.trials_of()] == ["completed"]
 
 
 def test_three_deaths_of_one_cause_stop_the_search_in_one_line(tmp_path: Path) -> None:

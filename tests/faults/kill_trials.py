@@ -35,7 +35,7 @@ from tests.faults.searches import (
 )
 
 SPARED = 2
-"""A trial that died so often since its last new epoch is not killed again (attempts.FRUITLESS)."""
+"""A trial that died so often since its last new epoch is not killed again (retries.MAX_DEATHS)."""
 
 
 @dataclass
