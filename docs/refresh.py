@@ -30,9 +30,11 @@ from statistics import mean, stdev
 from types import MappingProxyType
 from typing import Any, Final
 
+from cnnsearch.exporters.formats import FORMATS
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.space.published import HEADER, published, table
 from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.training.objectives import OBJECTIVES
 
 ROOT: Final = Path(__file__).parents[1]
 OUTPUTS: Final = ROOT / "docs" / "outputs"
@@ -182,6 +184,21 @@ def strategies() -> str:
     return markdown(("`--strategy`", "how candidates are chosen", "arXiv"), body)
 
 
+def formats() -> str:
+    """Returns the table of export formats."""
+    body = [
+        (f"`{f.name}`", f.title, f.summary, f"`{f.file('float32')}`", ", ".join(f.quantizations))
+        for f in FORMATS
+    ]
+    return markdown(("`--format`", "format", "for", "file", "`--quantize`"), body)
+
+
+def objectives() -> str:
+    """Returns the table of objectives."""
+    body = [(f"`{each.name}`", str(each.__doc__).splitlines()[0]) for each in OBJECTIVES]
+    return markdown(("`--objective`", ""), body)
+
+
 def scaling() -> str:
     """Returns what scaling one dimension or all three gave, from its result file."""
     data = json.loads((ROOT / "benchmarks/results/compound_scaling.json").read_text("utf-8"))
@@ -203,6 +220,8 @@ TABLES: Final[Mapping[str, Any]] = MappingProxyType(
         "exports": exports,
         "scaling": scaling,
         "strategies": strategies,
+        "formats": formats,
+        "objectives": objectives,
     }
 )
 
