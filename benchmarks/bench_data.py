@@ -98,7 +98,7 @@ def compare(name: str, folder: Path, image: tuple[int, int], cache: Path) -> Non
     count = data.train.count + data.validation.count
     sides = {
         "mapped": ours(data),
-        "streamed": ours(data.within(1)),
+        "streamed": ours(data.fit_memory(1)),
         "keras": keras_folder(folder, image),
     }
     rates: dict[str, list[float]] = {key: [] for key in sides}

@@ -67,7 +67,7 @@ class Split:
             return self.images()[rows]
         from cnnsearch.data.sources.cache import read_rows
 
-        self.skipped()
+        self.list_skipped()
         return read_rows(self.directory / "images.npy", rows)
 
     def labels(self) -> "npt.NDArray[np.int32]":
@@ -82,7 +82,7 @@ class Split:
             return read_listed_labels(self.plan)
         return self._map("labels")
 
-    def skipped(self) -> tuple[str, ...]:
+    def list_skipped(self) -> tuple[str, ...]:
         """Returns the images that could not be read, each with the reason; decodes the split."""
         from cnnsearch.data.materialize import ensure_decoded
 
@@ -93,7 +93,7 @@ class Split:
     def _map(self, name: str) -> "npt.NDArray[Any]":
         from cnnsearch.data.sources.cache import map_array
 
-        self.skipped()
+        self.list_skipped()
         return map_array(self.directory / f"{name}.npy")
 
 
@@ -140,7 +140,7 @@ class Dataset:
         """Height, width, channels."""
         return (*self.image, self.channels)
 
-    def within(self, memory: int) -> "Dataset":
+    def fit_memory(self, memory: int) -> "Dataset":
         """Returns the data set, streamed from disk if it is large for this much memory.
 
         Splits that are larger than `MAPPED_SHARE` of it together are streamed, a few batches at a

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cnnsearch.data.sources import cache, reopen
 from cnnsearch.data.sources.decode import decode_all
-from cnnsearch.data.sources.protocol import Examples, digest, printable
+from cnnsearch.data.sources.protocol import Examples, digest, show_path
 from cnnsearch.errors import DataError
 
 Progress = Callable[[int, int], None]
@@ -36,7 +36,7 @@ def ensure_decoded(
     """
     if not (directory / "images.npy").exists():
         if plan is None:
-            raise _gone(directory)
+            raise _gone_error(directory)
         with cache.staging(directory.parent) as stage:
             decoded = decode_split(stage, reopen_plan(plan), shape, lambda: None)
             if decoded.skipped and not skip_bad_images:
@@ -60,7 +60,7 @@ def reopen_plan(path: Path) -> Examples:
     """Lists the examples that a plan in the cache describes."""
     plan = cache.read_json(path)
     if plan is None:
-        raise _gone(path)
+        raise _gone_error(path)
     return reopen(plan, path.parent)
 
 
@@ -75,7 +75,7 @@ def decode_split(
         for key, label, image in zip(examples.keys, examples.labels, images, strict=True):
             step()
             if image.pixels is None:
-                skipped.append(f"{printable(key)} ({image.reason})")
+                skipped.append(f"{show_path(key)} ({image.reason})")
                 continue
             file.append(image.pixels)
             labels.append(label)
@@ -93,5 +93,5 @@ def unreadable_error(skipped: tuple[str, ...], total: int) -> DataError:
     )
 
 
-def _gone(path: Path) -> DataError:
+def _gone_error(path: Path) -> DataError:
     return DataError(f"{path} is gone from the cache: load the data set again")

@@ -35,7 +35,7 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     )
     _check_batches(settings, space, data)
     memory = options.max_memory or environment.get_available_memory()
-    return take_share(data.within(memory), options.train_share, seed)
+    return take_share(data.fit_memory(memory), options.train_share, seed)
 
 
 def _check_batches(settings: Settings, space: SearchSpace, data: Dataset) -> None:

@@ -18,7 +18,7 @@ def view(data: Dataset, kind: str) -> Dataset:
         "whole": lambda: data,
         "joined": lambda: join_validation(data),
         "share": lambda: take_share(data, 0.3, 7),
-        "streamed": lambda: take_share(data.within(1), 0.5, 1),
+        "streamed": lambda: take_share(data.fit_memory(1), 0.5, 1),
     }
     return made[kind]()
 

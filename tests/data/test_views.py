@@ -55,7 +55,7 @@ def test_a_share_is_more_than_nothing_and_at_most_all(digits: Dataset, share: fl
 
 
 def test_streamed_reads_what_mapped_reads(digits: Dataset) -> None:
-    streamed = digits.within(1000)
+    streamed = digits.fit_memory(1000)
     assert streamed.train.streamed
     assert streamed.validation.streamed
     assert streamed.fingerprint == digits.fingerprint
@@ -68,12 +68,12 @@ def test_streamed_reads_what_mapped_reads(digits: Dataset) -> None:
 
 def test_a_small_set_is_mapped_and_shared(digits: Dataset) -> None:
     bytes_ = digits.train.nbytes + digits.validation.nbytes
-    assert digits.within(4 * bytes_) is digits
-    assert digits.within(4 * bytes_ - 1).train.streamed
+    assert digits.fit_memory(4 * bytes_) is digits
+    assert digits.fit_memory(4 * bytes_ - 1).train.streamed
 
 
 def test_streaming_a_file_that_was_cut_is_one_line(digits: Dataset) -> None:
     file = digits.train.directory / "images.npy"
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(DataError, match=r"cannot be read .*ends too early"):
-        digits.within(1000).train.read(np.array([900]))
+        digits.fit_memory(1000).train.read(np.array([900]))

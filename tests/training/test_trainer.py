@@ -49,7 +49,7 @@ def interrupted(after: int) -> Any:
 def test_streamed_images_train_to_the_very_numbers_of_mapped_ones(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:
-    recipe, streamed = TrainingRecipe(batch_size=64), digits.within(1000)
+    recipe, streamed = TrainingRecipe(batch_size=64), digits.fit_memory(1000)
     assert streamed.train.streamed and not digits.train.streamed
     found = [
         numbers(train(small, recipe, data, epochs=2, seed=5, checkpoint_dir=tmp_path / name))

@@ -1,4 +1,4 @@
-"""What is worth a warning in a report, and what can be done about it."""
+"""Which facts of a report deserve a warning, and what can be done about them."""
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -8,25 +8,25 @@ from cnnsearch.data.inspection.report import DataReport, Finding, SplitCount
 from cnnsearch.utils.units import pluralize
 
 IMBALANCED = 3.0
-"""Largest class to smallest, above which classes should be weighed."""
+"""Ratio of the largest class to the smallest above which class weights are advised."""
 
-OFFER = "--class-weights balanced --objective balanced_accuracy"
+ADVICE = "--class-weights balanced --objective balanced_accuracy"
 _RANK = {"error": 0, "warning": 1, "note": 2}
 
 
-def findings(report: DataReport, skip_bad_images: bool) -> tuple[Finding, ...]:
-    """Returns what the user should know, the worst first."""
+def list_findings(report: DataReport, skip_bad_images: bool) -> tuple[Finding, ...]:
+    """Returns problems and remarks, the worst first."""
     found = [
-        *_unreadable(report, skip_bad_images),
-        *_classes(report),
-        *_copies(report),
-        *_leaks(report),
-        *_notes(report),
+        *_check_unreadable(report, skip_bad_images),
+        *_check_classes(report),
+        *_check_copies(report),
+        *_check_leaks(report),
+        *_list_notes(report),
     ]
     return tuple(sorted(found, key=lambda finding: _RANK[finding.level]))
 
 
-def _unreadable(report: DataReport, skipped: bool) -> Iterator[Finding]:
+def _check_unreadable(report: DataReport, skipped: bool) -> Iterator[Finding]:
     bad = len(report.unreadable)
     if not bad:
         return
@@ -36,35 +36,31 @@ def _unreadable(report: DataReport, skipped: bool) -> Iterator[Finding]:
     if skipped:
         yield Finding("warning", f"{text}; a search with --skip-bad-images leaves them out.")
     else:
-        yield Finding("error", f"{text}; mend or remove them, or search with --skip-bad-images.")
+        yield Finding("error", f"{text}; repair or remove them, or search with --skip-bad-images.")
 
 
-def _classes(report: DataReport) -> Iterator[Finding]:
-    train, validation, _ = report.splits
+def _check_classes(report: DataReport) -> Iterator[Finding]:
+    train, *held = report.splits
     for name, count in zip(report.class_names, train.classes, strict=True):
         if not count:
             yield Finding("error", f"Class {name!r} has no training image that can be read.")
-    if not validation.images:
+    if not held[0].images:
         yield Finding("error", "No validation image can be read.")
     if report.imbalance and report.imbalance > IMBALANCED:
         yield Finding(
             "warning",
             f"The largest class has {report.imbalance:.1f} times the images of the smallest: "
-            f"accuracy hides what becomes of small classes. Search with {OFFER}",
+            f"accuracy says little about small classes. Search with {ADVICE}",
         )
-    for split in report.splits[1:]:
-        yield from _absent(report, split)
+    for split in held:
+        absent = [n for n, c in zip(report.class_names, split.classes, strict=True) if not c]
+        if absent and split.images:
+            more = f" and {len(absent) - 3:,} more" if len(absent) > 3 else ""
+            names = ", ".join(map(repr, absent[:3])) + more
+            yield Finding("warning", f"The {split.name} split has no image of class {names}.")
 
 
-def _absent(report: DataReport, split: SplitCount) -> Iterator[Finding]:
-    absent = [name for name, n in zip(report.class_names, split.classes, strict=True) if not n]
-    if absent and split.images:
-        more = f" and {len(absent) - 3:,} more" if len(absent) > 3 else ""
-        names = ", ".join(map(repr, absent[:3])) + more
-        yield Finding("warning", f"The {split.name} split has no image of class {names}.")
-
-
-def _copies(report: DataReport) -> Iterator[Finding]:
+def _check_copies(report: DataReport) -> Iterator[Finding]:
     conflicts = report.copies.conflicts
     if conflicts:
         yield Finding(
@@ -73,41 +69,42 @@ def _copies(report: DataReport) -> Iterator[Finding]:
             f"labels ({pluralize(len(conflicts), 'group')}): at most one label can be right.",
         )
     train = [[p for p in group if p.split == "train"] for group in report.copies.same_pixels]
-    repeated = redundant(train)
+    repeated = count_redundant(train)
     if repeated:
         yield Finding(
             "note",
-            f"{pluralize(repeated, 'training image')} {'repeats' if repeated == 1 else 'repeat'} "
-            "the pixels of another one: such images weigh twice, and tell nothing new.",
+            f"{pluralize(repeated, 'training image')} {'repeats' if repeated == 1 else 'repeat'} the "
+            "pixels of another one, and so have twice the weight.",
         )
 
 
-def redundant(groups: Sequence[Sequence[Place]]) -> int:
-    """Returns how many images could go without any pixels being lost."""
+def count_redundant(groups: Sequence[Sequence[Place]]) -> int:
+    """Returns how many images could be removed without any pixels being lost."""
     return sum(len(group) - 1 for group in groups if group)
 
 
-def _leaks(report: DataReport) -> Iterator[Finding]:
+def _check_leaks(report: DataReport) -> Iterator[Finding]:
     for split in report.splits[1:]:
-        certain = _of(report.copies.leaks, split)
+        certain = _count_leaks(report.copies.leaks, split)
         if certain:
+            cure = "Remove the copies." if split.carved else "Remove them from one of the two."
             yield Finding(
                 "warning",
                 f"{certain:,} of {split.images:,} {split.name} images {_have(certain)} identical "
-                "pixels in another split: what is scored there is memory. " + _cure(split),
+                f"pixels in another split: their score measures memorization. {cure}",
             )
-        likely = _of(report.copies.likely_leaks or (), split)
+        likely = _count_leaks(report.copies.likely_leaks or (), split)
         if likely:
             yield Finding(
                 "warning",
                 f"{likely:,} {split.name} {'image is' if likely == 1 else 'images are'} likely a "
-                "resized or re-encoded copy of one in another split: look at them.",
+                "resized or re-encoded copy of one in another split: check them.",
             )
     if report.copies.likely_leaks is None:
-        yield Finding("note", f"Likely copies were not looked for: over {MOST_PAIRS:,} pairs.")
+        yield Finding("note", f"Likely copies were not searched: over {MOST_PAIRS:,} pairs.")
 
 
-def _of(leaks: Sequence[Leak], split: SplitCount) -> int:
+def _count_leaks(leaks: Sequence[Leak], split: SplitCount) -> int:
     return len({leak.image for leak in leaks if leak.image.split == split.name})
 
 
@@ -115,11 +112,7 @@ def _have(number: int) -> str:
     return "has" if number == 1 else "have"
 
 
-def _cure(split: SplitCount) -> str:
-    return "Remove the copies." if split.carved else "Remove them from one of the two."
-
-
-def _notes(report: DataReport) -> Iterator[Finding]:
+def _list_notes(report: DataReport) -> Iterator[Finding]:
     if report.animated:
         files = f"{pluralize(report.animated, 'image')} {_have(report.animated)}"
         yield Finding("note", f"{files} several frames, of which only the first is used.")
@@ -128,7 +121,7 @@ def _notes(report: DataReport) -> Iterator[Finding]:
             "note",
             f"{report.colourless:,} of {report.images:,} images "
             f"{'is' if report.colourless == 1 else 'are'} grey among images in colour; "
-            "where that goes with the class, colour alone gives it away.",
+            "if that correlates with the class, a network can learn it instead of the content.",
         )
     if report.splits[2].images:
         yield Finding("note", "The test split was read to describe it; nothing is trained here.")

@@ -1,4 +1,4 @@
-"""What a search does with a data set: size, channels, flips, memory."""
+"""How a search uses a data set: size, channels, flips, memory."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ _STEP = 32
 
 @dataclass(frozen=True)
 class Plan:
-    """What a search makes of the images, each choice with its reason.
+    """How a search uses the images, each choice with its reason.
 
     Attributes:
         image: height and width that every image is stretched to.
@@ -46,11 +46,11 @@ class Plan:
 def make_plan(
     listed: Collection, parts: Sequence[Part], image: tuple[int, int] | None, memory: int
 ) -> Plan:
-    """Decides as a search does; of the size, which there the space decides, makes a proposal."""
+    """Decides as a search does, and proposes a size if none is given."""
     learned = [part for part in parts if part.name != "test"]
     facts = [part.facts[row] for part in learned for row in part.readable]
-    size, size_reason = (image, "as asked") if image else _size(facts)
-    channels, channels_reason = _channels(listed, learned, facts)
+    size, size_reason = (image, "as requested") if image else _propose_size(facts)
+    channels, channels_reason = _find_channels(listed, learned, facts)
     decoded = len(facts) * size[0] * size[1] * channels
     return Plan(
         size,
@@ -58,15 +58,15 @@ def make_plan(
         channels,
         channels_reason,
         listed.flip,
-        _flip_reason(listed),
+        _explain_flip(listed),
         decoded,
         memory,
         decoded > MAPPED_SHARE * memory,
     )
 
 
-def _size(facts: Sequence[Facts]) -> tuple[tuple[int, int], str]:
-    (common, number), *_ = Counter((one.height, one.width) for one in facts).most_common(1)
+def _propose_size(facts: Sequence[Facts]) -> tuple[tuple[int, int], str]:
+    ((common, number),) = Counter((one.height, one.width) for one in facts).most_common(1)
     if number == len(facts) and max(common) <= LARGEST:
         return common, "the size of all images"
     side = min(LARGEST, int(median(min(one.height, one.width) for one in facts)))
@@ -74,11 +74,11 @@ def _size(facts: Sequence[Facts]) -> tuple[tuple[int, int], str]:
     return (side, side), f"a proposal: near the median shorter side, at most {LARGEST}"
 
 
-def _channels(
+def _find_channels(
     listed: Collection, learned: Sequence[Part], facts: Sequence[Facts]
 ) -> tuple[int, str]:
     if listed.channels:
-        return listed.channels, "so the source says"
+        return listed.channels, "declared by the source"
     grey = sum(one.colourless for one in facts)
     if grey in (0, len(facts)):
         return (1, "every pixel is grey") if grey else (3, "the images are in colour")
@@ -87,9 +87,9 @@ def _channels(
     return channels, others if channels == 3 else f"{others}, all of up to 256 sampled ones"
 
 
-def _flip_reason(listed: Collection) -> str:
+def _explain_flip(listed: Collection) -> str:
     if listed.flip:
         return "classes do not look like characters; flip: false in a recipe forbids it"
     if are_characters(listed.class_names):
-        return "classes look like characters, whose mirror image is another thing"
-    return "the source holds characters, whose mirror image is another thing"
+        return "classes look like characters, which must not be mirrored"
+    return "the source holds characters, which must not be mirrored"

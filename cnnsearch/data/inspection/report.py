@@ -1,18 +1,17 @@
-"""What is known of a data set once every image of it has been looked at."""
+"""What inspecting every image of a data set found, as plain data."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 import numpy as np
 
 from cnnsearch.data.inspection.copies import Copies
-from cnnsearch.data.inspection.facts import Facts
 from cnnsearch.data.inspection.plan import Plan
 from cnnsearch.data.inspection.scan import Part
-from cnnsearch.data.sources.protocol import printable
+from cnnsearch.data.sources.protocol import show_path
 
 BINS = 16
 
@@ -23,10 +22,10 @@ class SplitCount:
 
     Attributes:
         name: ``train``, ``validation`` or ``test``.
-        carved: whether cnnsearch holds it out of train, because the source has no such split.
-        images: that can be read.
-        unreadable: that cannot.
-        classes: readable images of each class, in the order of the class names.
+        carved: Whether it is taken from train, because the source has no such split.
+        images: Number of readable ones.
+        unreadable: Number of others.
+        classes: Readable images of each class, in the order of the class names.
     """
 
     name: str
@@ -35,22 +34,32 @@ class SplitCount:
     unreadable: int
     classes: tuple[int, ...]
 
+    @classmethod
+    def of(cls, part: Part, classes: int) -> Self:
+        """Counts the images of a split."""
+        readable = part.readable
+        counts = Counter(part.examples.labels[row] for row in readable)
+        per_class = tuple(counts[label] for label in range(classes))
+        return cls(
+            part.name, part.carved, len(readable), len(part.facts) - len(readable), per_class
+        )
+
 
 @dataclass(frozen=True)
 class Spread:
-    """How a measure is distributed over the images.
-
-    Attributes:
-        smallest: value.
-        median: value.
-        largest: value.
-        histogram: images in each of 16 equally wide bins from smallest to largest.
-    """
+    """The distribution of a measure: ``histogram`` counts 16 equal bins, smallest to largest."""
 
     smallest: float
     median: float
     largest: float
     histogram: tuple[int, ...]
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Computes the distribution of these values."""
+        low, high = min(values), max(values)
+        bins, _ = np.histogram(values, BINS, (low, high if high > low else low + 1))
+        return cls(low, float(median(values)), high, tuple(map(int, bins)))
 
 
 @dataclass(frozen=True)
@@ -65,7 +74,7 @@ class Unreadable:
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that the user should know, in one sentence; ``error``: a search would refuse it."""
+    """A problem or a remark, in one sentence; on an ``error``, a search would refuse the data."""
 
     level: Literal["error", "warning", "note"]
     text: str
@@ -76,26 +85,26 @@ class DataReport:
     """What `cnnsearch.describe` found.
 
     Attributes:
-        source: as it was given.
-        seed: of the splits that are carved.
-        class_names: in the order of the labels.
+        source: As it was given.
+        seed: Of the splits that are taken from train.
+        class_names: In the order of the labels.
         splits: train, validation and test, counted.
-        imbalance: of train, largest class to smallest; None if a class is empty.
-        bytes: of all files or arrays.
-        height: in pixels.
-        width: in pixels.
-        aspect: width to height.
-        file_bytes: of one image.
-        sizes: the ten most frequent ``HEIGHTxWIDTH``, each with its number of images.
-        formats: images by file format.
-        colours: images by the way their colours are saved.
-        animated: images with several frames, of which only the first is used.
-        colourless: images all of whose pixels are grey, however they are saved.
-        unreadable: each of them.
-        copies: duplicates and leaks.
-        plan: what a search does with it.
-        findings: what to know, the worst first.
-        sheet: the contact sheet that was written, or None.
+        imbalance: Of train, largest class to smallest; None if a class is empty.
+        bytes: Of all files or arrays.
+        height: In pixels.
+        width: In pixels.
+        aspect: Width to height.
+        file_bytes: Of one image.
+        sizes: The ten most frequent ``HEIGHTxWIDTH``, each with its number of images.
+        formats: Images by file format.
+        colours: Images by colour mode of the file.
+        animated: Images with several frames, of which only the first is used.
+        colourless: Images whose pixels are all grey, in whatever mode.
+        unreadable: Each of them.
+        copies: Duplicates and leaks between splits.
+        plan: How a search uses the images.
+        findings: Problems and remarks, the worst first.
+        sheet: The contact sheet that was written, or None.
     """
 
     source: str
@@ -121,7 +130,7 @@ class DataReport:
 
     @property
     def images(self) -> int:
-        """Images that can be read, of all splits."""
+        """Readable images of all splits."""
         return sum(split.images for split in self.splits)
 
     def to_data(self) -> dict[str, Any]:
@@ -129,38 +138,11 @@ class DataReport:
         return {**asdict(self), "images": self.images}
 
 
-def count_split(part: Part, classes: int) -> SplitCount:
-    """Counts the images of a split."""
-    labels = part.examples.labels
-    per_class = Counter(labels[row] for row in part.readable)
-    bad = len(part.facts) - len(part.readable)
-    counts = tuple(per_class[label] for label in range(classes))
-    return SplitCount(part.name, part.carved, len(part.readable), bad, counts)
-
-
-def imbalance(train: SplitCount) -> float | None:
-    """Returns the largest class of a split divided by its smallest."""
-    smallest = min(train.classes)
-    return max(train.classes) / smallest if smallest else None
-
-
-def spread(values: Sequence[float]) -> Spread:
-    """Returns how values are distributed."""
-    low, high = min(values), max(values)
-    bins, _ = np.histogram(values, BINS, (low, high if high > low else low + 1))
-    return Spread(low, float(median(values)), high, tuple(map(int, bins)))
-
-
-def unreadable(part: Part, names: Sequence[str]) -> list[Unreadable]:
+def list_unreadable(part: Part, names: Sequence[str]) -> list[Unreadable]:
     """Returns the images of a split that cannot be read."""
     labels, keys = part.examples.labels, part.examples.keys
     return [
-        Unreadable(part.name, printable(keys[row]), names[labels[row]], one.reason)
+        Unreadable(part.name, show_path(keys[row]), names[labels[row]], one.reason)
         for row, one in enumerate(part.facts)
         if one.reason
     ]
-
-
-def tally(facts: Sequence[Facts], what: Callable[[Facts], str]) -> dict[str, int]:
-    """Returns how many images have each value, the most frequent first."""
-    return dict(Counter(map(what, facts)).most_common())

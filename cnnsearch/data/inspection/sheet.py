@@ -12,7 +12,7 @@ from cnnsearch.errors import DataError
 from cnnsearch.utils.atomic_files import atomic_file
 
 if TYPE_CHECKING:
-    from PIL import Image, ImageDraw, ImageFont
+    from PIL import Image, ImageDraw
 
 CELL = 96
 """Pixels of a thumbnail's longer side."""
@@ -26,7 +26,7 @@ _INK, _PALE, _BACK, _EMPTY = "#1b1f24", "#5b6470", "#ffffff", "#f0f2f4"
 
 
 def check_sheet(path: Path) -> None:
-    """Refuses, before anything is read, a place where no PNG can be written.
+    """Refuses a path where no PNG can be written, before anything is read.
 
     Raises:
         DataError: it is not named .png, is a folder, or lies in none.
@@ -50,26 +50,29 @@ def write_sheet(path: Path, report: DataReport, train: Part) -> None:
 
 
 def draw_sheet(report: DataReport, train: Part) -> "Image.Image":
-    """Returns the sheet: of each class up to ten training images, evenly spaced."""
+    """Returns the sheet: up to ten training images of each class, evenly spaced."""
     from PIL import Image, ImageDraw
 
-    classes = _spaced(range(len(report.class_names)), MOST_CLASSES)
+    total = len(report.class_names)
+    classes = _sample_evenly(range(total), MOST_CLASSES)
     width = _NAMES + COLUMNS * (CELL + _GAP) + _GAP
     sheet = Image.new("RGB", (width, _TOP + len(classes) * (CELL + _GAP) + _GAP), _BACK)
     pen = ImageDraw.Draw(sheet)
-    of = f", {len(classes)} of them here" if len(classes) < len(report.class_names) else ""
-    title = f"{len(report.class_names):,} classes{of}; images from train"
-    pen.text((_GAP * 2, 10), _cut(pen, report.source, _font(20), width - 24), _INK, _font(20))
-    pen.text((_GAP * 2, 36), title, _PALE, _font(13))
+    of = f", {len(classes)} of them here" if len(classes) < total else ""
+    _write(pen, (_GAP * 2, 10), report.source, 20, width - 4 * _GAP)
+    _write(pen, (_GAP * 2, 36), f"{total:,} classes{of}; images from train", 13, width, _PALE)
     tops = {label: _TOP + line * (CELL + _GAP) for line, label in enumerate(classes)}
     for label, top in tops.items():
-        _name(pen, report, label, top)
-    _images(sheet, train, tops)
+        middle, room = top + CELL // 2, _NAMES - 4 * _GAP
+        count = f"{report.splits[0].classes[label]:,} images"
+        _write(pen, (_GAP * 2, middle - 20), report.class_names[label], 16, room)
+        _write(pen, (_GAP * 2, middle + 2), count, 13, room, _PALE)
+    _paste_images(sheet, train, tops)
     return sheet
 
 
-def _images(sheet: "Image.Image", train: Part, tops: dict[int, int]) -> None:
-    """Reads the images again that are shown, in the order of the source."""
+def _paste_images(sheet: "Image.Image", train: Part, tops: dict[int, int]) -> None:
+    """Reads the sampled images again, in the order of the source."""
     rows: dict[int, list[int]] = defaultdict(list)
     labels = train.examples.labels
     for row in train.readable:
@@ -77,19 +80,16 @@ def _images(sheet: "Image.Image", train: Part, tops: dict[int, int]) -> None:
     cells = {
         row: (_NAMES + column * (CELL + _GAP), top)
         for label, top in tops.items()
-        for column, row in enumerate(_spaced(rows[label], COLUMNS))
+        for column, row in enumerate(_sample_evenly(rows[label], COLUMNS))
     }
     wanted = sorted(cells)
     for row, item in zip(wanted, train.examples.take(wanted).items(), strict=True):
-        _paste(sheet, thumbnail(picture_of(item())), *cells[row])
+        (left, top), small = cells[row], make_thumbnail(picture_of(item()))
+        sheet.paste(_EMPTY, (left, top, left + CELL, top + CELL))
+        sheet.paste(small, (left + (CELL - small.width) // 2, top + (CELL - small.height) // 2))
 
 
-def _paste(sheet: "Image.Image", small: "Image.Image", left: int, top: int) -> None:
-    sheet.paste(_EMPTY, (left, top, left + CELL, top + CELL))
-    sheet.paste(small, (left + (CELL - small.width) // 2, top + (CELL - small.height) // 2))
-
-
-def thumbnail(picture: "Image.Image") -> "Image.Image":
+def make_thumbnail(picture: "Image.Image") -> "Image.Image":
     """Returns a picture as large as fits a cell; small ones keep their pixels square and sharp."""
     from PIL.Image import Resampling
 
@@ -98,34 +98,28 @@ def thumbnail(picture: "Image.Image") -> "Image.Image":
     return picture.resize(size, Resampling.NEAREST if scale >= 2 else Resampling.LANCZOS)
 
 
-def _name(pen: "ImageDraw.ImageDraw", report: DataReport, label: int, top: int) -> None:
-    font = _font(16)
-    name = _cut(pen, report.class_names[label], font, _NAMES - 4 * _GAP)
-    count = f"{report.splits[0].classes[label]:,} images"
-    pen.text((_GAP * 2, top + CELL // 2 - 20), name, _INK, font)
-    pen.text((_GAP * 2, top + CELL // 2 + 2), count, _PALE, _font(13))
-
-
-def _cut(pen: "ImageDraw.ImageDraw", text: str, font: "ImageFont.FreeTypeFont", width: int) -> str:
-    text = " ".join(text.split())
-    if pen.textlength(text, font) <= width:
-        return text
-    while text and pen.textlength(text + "…", font) > width:
-        text = text[:-1]
-    return text + "…"
-
-
-def _font(size: int) -> "ImageFont.FreeTypeFont":
-    """Returns DejaVu Sans, which has more scripts than Pillow's own and comes with Matplotlib."""
+def _write(
+    pen: "ImageDraw.ImageDraw",
+    place: tuple[int, int],
+    text: str,
+    size: int,
+    width: int,
+    ink: str = _INK,
+) -> None:
+    """Writes a line, cut to a width in pixels, in DejaVu Sans, which comes with Matplotlib."""
     import matplotlib
     from PIL import ImageFont
 
-    return ImageFont.truetype(
-        Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf"), size
-    )
+    file = Path(matplotlib.get_data_path(), "fonts", "ttf", "DejaVuSans.ttf")
+    font, text = ImageFont.truetype(file, size), " ".join(text.split())
+    line = text
+    while text and pen.textlength(line, font) > width:
+        text = text[:-1]
+        line = text + "…"
+    pen.text(place, line, ink, font)
 
 
-def _spaced(rows: Sequence[int], most: int) -> list[int]:
+def _sample_evenly(rows: Sequence[int], most: int) -> list[int]:
     """Returns up to so many of these, evenly spaced."""
     if len(rows) <= most:
         return list(rows)

@@ -15,7 +15,7 @@ from cnnsearch.data.sources.archive_members import (
     strip_suffix,
 )
 from cnnsearch.data.sources.class_folders import ROLES, ListedFiles, find_layout, is_hidden
-from cnnsearch.data.sources.protocol import Collection, Folders, Item, Source, digest, printable
+from cnnsearch.data.sources.protocol import Collection, Folders, Item, Source, digest, show_path
 from cnnsearch.errors import DataError
 
 
@@ -59,7 +59,7 @@ class ArchiveSource(Source):
     form = "a .zip or .tar of class folders"
 
     def __init__(self, path: Path, splits: Mapping[str, Path] | None = None) -> None:
-        self.name = printable(path)
+        self.name = show_path(path)
         self._splits = splits
         paths = [path] if splits is None else list(splits.values())
         self._archives = tuple(open_archive(path.resolve()) for path in paths)
@@ -86,7 +86,7 @@ class ArchiveSource(Source):
         for name, *status in plan["archives"]:
             if list(_stat(Path(name))) != status:
                 raise DataError(
-                    f"{printable(name)} changed since the data set was loaded; load it again"
+                    f"{show_path(name)} changed since the data set was loaded; load it again"
                 )
         archives = tuple(open_archive(Path(name)) for name, *_ in plan["archives"])
         return ArchiveExamples(tuple(ArchivedFile(*file) for file in plan["files"]), archives)
@@ -167,5 +167,5 @@ def _stat(path: Path) -> tuple[int, int]:
     try:
         status = path.stat()
     except OSError as error:
-        raise DataError(f"{printable(path)} cannot be read: {error.strerror}") from error
+        raise DataError(f"{show_path(path)} cannot be read: {error.strerror}") from error
     return status.st_size, status.st_mtime_ns

@@ -18,7 +18,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
 from cnnsearch.data.sources.class_folders import is_hidden, is_image
-from cnnsearch.data.sources.protocol import Item, printable
+from cnnsearch.data.sources.protocol import Item, show_path
 from cnnsearch.errors import DataError
 
 MOST_BYTES = 256 << 20  # of one image, decompressed
@@ -121,7 +121,7 @@ class Zip:
                 yield Member(parts, info.filename, info.file_size, not is_folder)
 
     def _check_image(self, info: zipfile.ZipInfo) -> None:
-        what = f"{printable(self.path)}: {info.filename!r}"
+        what = f"{show_path(self.path)}: {info.filename!r}"
         if info.flag_bits & 1:
             raise DataError(f"{what} is encrypted; only archives without a password are read")
         if info.compress_type not in _METHODS:
@@ -169,7 +169,7 @@ class Tar:
         if not _is_wanted(parts, info.isdir()) or not (is_image or is_link or info.isdir()):
             return
         if not info.isdir():
-            _check_plain(is_link, info.size, f"{printable(self.path)}: {printable(info.name)!r}")
+            _check_plain(is_link, info.size, f"{show_path(self.path)}: {show_path(info.name)!r}")
         yield Member(parts, info.name, info.size, not info.isdir(), info.offset_data)
 
     def items(self, places: Sequence[Place]) -> Iterator[Item]:
@@ -211,7 +211,7 @@ class _Bounded:
 def _check_growth(size: int, path: Path) -> None:
     if size > max(MOST_EXPANDED, MOST_GROWTH * path.stat().st_size):
         raise DataError(
-            f"{printable(path)}: expands to {size:,} bytes or more, above {MOST_GROWTH} times "
+            f"{show_path(path)}: expands to {size:,} bytes or more, above {MOST_GROWTH} times "
             "its size"
         )
 
@@ -235,7 +235,7 @@ def open_archive(path: Path) -> Archive:
 def _limit_members(infos: Iterable[T], path: Path) -> Iterator[T]:
     for number, info in enumerate(infos):
         if number >= MOST_MEMBERS:
-            raise DataError(f"{printable(path)}: holds more than {MOST_MEMBERS:,} members")
+            raise DataError(f"{show_path(path)}: holds more than {MOST_MEMBERS:,} members")
         yield info
 
 
@@ -243,7 +243,7 @@ def _split_path(name: str, path: Path) -> tuple[str, ...]:
     text = name.replace("\\", "/")
     parts = PurePosixPath(text).parts
     if text.startswith("/") or ".." in parts or _DRIVE.match(text):
-        raise DataError(f"{printable(path)}: the path {printable(name)!r} leads out of the archive")
+        raise DataError(f"{show_path(path)}: the path {show_path(name)!r} leads out of the archive")
     return parts
 
 
@@ -260,4 +260,4 @@ def _check_plain(is_link: bool, size: int, what: str) -> None:
 
 def _unreadable_error(path: Path, error: Exception) -> DataError:
     why = str(error) or type(error).__name__
-    return DataError(f"{printable(path)} cannot be read, it is damaged or no archive ({why})")
+    return DataError(f"{show_path(path)} cannot be read, it is damaged or no archive ({why})")

@@ -16,7 +16,7 @@ from cnnsearch.data.sources.protocol import (
     Item,
     Source,
     digest,
-    printable,
+    show_path,
 )
 from cnnsearch.errors import DataError
 
@@ -56,7 +56,7 @@ class FolderSource(Source):
 
     def __init__(self, root: Path) -> None:
         self.root = root.resolve()
-        self.name = printable(root)
+        self.name = show_path(root)
 
     @classmethod
     def recognize(cls, text: str, folders: Folders) -> Self | None:
@@ -96,7 +96,7 @@ class Folder:
 
     @property
     def where(self) -> str:
-        return printable(self.path)
+        return show_path(self.path)
 
     def folders(self) -> "dict[str, Folder]":
         try:
@@ -147,6 +147,6 @@ def read_file(root: Path, file: ImageFile) -> bytes:
         data = opened.read()
     if (status.st_size, status.st_mtime_ns) != (file.size, file.modified):
         raise DataError(
-            f"{printable(file.path)} changed since the data set was loaded; load it again"
+            f"{show_path(file.path)} changed since the data set was loaded; load it again"
         )
     return data

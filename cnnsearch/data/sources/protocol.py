@@ -140,6 +140,6 @@ def are_characters(class_names: Sequence[str]) -> bool:
     )
 
 
-def printable(path: Path | str) -> str:
+def show_path(path: Path | str) -> str:
     """Returns a path that can be printed whatever bytes its name is made of."""
     return os.fsencode(path).decode("utf-8", "replace")

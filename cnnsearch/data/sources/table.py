@@ -17,7 +17,7 @@ from cnnsearch.data.sources.protocol import (
     Source,
     are_characters,
     digest,
-    printable,
+    show_path,
 )
 from cnnsearch.data.sources.split import check_classes, sort_naturally
 from cnnsearch.errors import DataError
@@ -52,7 +52,7 @@ class TableSource(Source):
 
     def __init__(self, path: Path) -> None:
         self.path = path.resolve()
-        self.name = printable(path)
+        self.name = show_path(path)
 
     @classmethod
     def recognize(cls, text: str, folders: Folders) -> Self | None:
@@ -94,7 +94,7 @@ class TableSource(Source):
     def _check_exist(self, files: Sequence[Any]) -> None:
         """Refuses a table none of whose files exists; a single missing one is a bad image."""
         if all(file.size < 0 for file in files):
-            first = printable(self.path.parent / files[0].path)
+            first = show_path(self.path.parent / files[0].path)
             raise DataError(
                 f"{self.name}: none of its {len(files)} files exists, such as {first}; "
                 "relative paths start at the folder of the table"

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from cnnsearch import cli, describe
 from cnnsearch.data.inspection.report import Spread
-from cnnsearch.data.inspection.table import print_report, sparkline
+from cnnsearch.data.inspection.table import draw_sparkline, print_report
 
 Capture = pytest.CaptureFixture[str]
 
@@ -85,5 +85,5 @@ def test_a_mistake_is_one_line(
 
 
 def test_a_histogram_shows_every_bin_that_is_not_empty() -> None:
-    assert sparkline(Spread(0, 1, 2, (1000, 1, 0, 500))) == "█▁ ▄"
-    assert sparkline(Spread(2, 2, 2, (5, 0))) == "all the same"
+    assert draw_sparkline(Spread(0, 1, 2, (1000, 1, 0, 500))) == "█▁ ▄"
+    assert draw_sparkline(Spread(2, 2, 2, (5, 0))) == "all the same"

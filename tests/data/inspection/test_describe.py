@@ -144,7 +144,7 @@ def test_splits_are_carved_as_a_search_carves_them(tmp_path: Path) -> None:
 def test_little_memory_means_streaming(photographs: Path) -> None:
     needed = 30 * 64 * 64 * 3
     tight = describe(str(photographs), image=(64, 64), max_memory=2 * needed).plan
-    assert tight.decoded_bytes == needed and tight.streamed and tight.image_reason == "as asked"
+    assert tight.decoded_bytes == needed and tight.streamed and tight.image_reason == "as requested"
     assert not describe(str(photographs), image=(64, 64), max_memory=4 * needed).plan.streamed
 
 

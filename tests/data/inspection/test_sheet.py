@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from cnnsearch import describe
-from cnnsearch.data.inspection.sheet import CELL, thumbnail
+from cnnsearch.data.inspection.sheet import CELL, make_thumbnail
 from cnnsearch.errors import DataError
 
 
@@ -22,7 +22,7 @@ def test_a_row_for_each_class_with_the_images_themselves(odd: Path, tmp_path: Pa
     assert describe(str(odd), sheet=path).sheet == str(path)
     sheet = opened(path)
     assert sheet.format == "PNG" and sheet.width > 10 * CELL and sheet.height > 2 * CELL
-    first = thumbnail(opened(odd / "train" / "box" / "0.jpg"))
+    first = make_thumbnail(opened(odd / "train" / "box" / "0.jpg"))
     centre = np.asarray(first)[first.height // 2, first.width // 2]
     pixels = np.asarray(sheet.convert("RGB")).reshape(-1, 3)
     assert (pixels == centre).all(axis=1).any()
@@ -30,7 +30,7 @@ def test_a_row_for_each_class_with_the_images_themselves(odd: Path, tmp_path: Pa
 
 
 def test_small_images_keep_their_pixels() -> None:
-    small = thumbnail(Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)))
+    small = make_thumbnail(Image.fromarray(np.array([[0, 255], [255, 0]], np.uint8)))
     assert small.size == (CELL, CELL) and set(np.unique(np.asarray(small))) == {0, 255}
 
 

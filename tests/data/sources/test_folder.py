@@ -156,7 +156,7 @@ def test_bad_files_of_the_test_split_show_when_it_is_read(photos: Path, tmp_path
         strict.test.images()
     lenient = open_folder(root, skip_bad_images=True)
     assert len(lenient.test.labels()) == len(lenient.test.images()) == 23
-    assert lenient.test.skipped()[0].startswith("test/box/1.jpg (")
+    assert lenient.test.list_skipped()[0].startswith("test/box/1.jpg (")
     assert lenient.skipped == ()
     with pytest.raises(DataError, match="cannot be read"):
         strict.test.images()

@@ -81,6 +81,6 @@ def test_an_array_is_unpacked_once_however_many_threads_decode(
 
 def test_a_split_is_written_as_it_is(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", x=np.concatenate([X] * 3), y=np.concatenate([Y] * 3))
-    data = opened(tmp_path / "set.npz", tmp_path / "cache").within(1)
+    data = opened(tmp_path / "set.npz", tmp_path / "cache").fit_memory(1)
     write_images(data.train, tmp_path / "out.npy")
     np.testing.assert_array_equal(np.load(tmp_path / "out.npy"), data.train.images())
