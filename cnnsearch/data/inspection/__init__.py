@@ -74,7 +74,9 @@ def describe(
     found = find_source(save_source(source, cache), Folders(data_dir, cache))
     listed = found.open()
     parts = scan(listed, validation, test, seed, progress)
-    report = _make_report(found.name, listed, parts, seed, image, max_memory or get_available_memory())
+    report = _make_report(
+        found.name, listed, parts, seed, image, max_memory or get_available_memory()
+    )
     report = replace(report, findings=list_findings(report, skip_bad_images))
     if sheet is None:
         return report
