@@ -73,8 +73,8 @@ def _check_copies(report: DataReport) -> Iterator[Finding]:
     if repeated:
         yield Finding(
             "note",
-            f"{pluralize(repeated, 'training image')} {'repeats' if repeated == 1 else 'repeat'} the "
-            "pixels of another one, and so have twice the weight.",
+            f"{pluralize(repeated, 'training image')} with the pixels of another one: "
+            "repeated images have more weight in the loss.",
         )
 
 
