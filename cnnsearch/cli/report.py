@@ -38,13 +38,17 @@ def compare(
 
     What differs in what was asked, and in what was found.
     """
-    from cnnsearch.report.comparison import compare_runs, comparison_table, verdict
+    from cnnsearch.report.comparison import (
+        build_comparison_table,
+        compare_runs,
+        summarize_comparison,
+    )
 
     found = compare_runs(runs, names)
     if json_:
         print_json([vars(one) for one in found])
         return
     terminal = console()
-    terminal.print(comparison_table(found))
-    for line in verdict(found):
+    terminal.print(build_comparison_table(found))
+    for line in summarize_comparison(found):
         terminal.print(line, highlight=False, markup=False)

@@ -116,7 +116,8 @@ def results(
 
     The front holds the candidates that no other one beats in both accuracy and MACs.
     """
-    from cnnsearch.report import leaderboard, longest, pareto_front, pareto_plot, results_table
+    from cnnsearch.report.tables import build_results_table, draw_pareto_plot
+    from cnnsearch.runs.ranking import find_pareto_front, rank_trials, select_last_rungs
     from cnnsearch.training.objectives import objective_of
 
     opened = open_run(runs, run)
@@ -125,11 +126,11 @@ def results(
 
         show_final(opened, json_)
         return
-    trials = longest(opened.db.get_trials())
+    trials = select_last_rungs(opened.db.get_trials())
     if json_:
         from cnnsearch.engine.display import trial_data
 
-        ranked, front = leaderboard(trials), pareto_front(trials)
+        ranked, front = rank_trials(trials), find_pareto_front(trials)
         board = [trial_data(trial) for trial in ranked]
         print_json({"run": opened.name, "leaderboard": board, "pareto": [t.id for t in front]})
         return
@@ -137,8 +138,8 @@ def results(
     finished = sum(trial.score is not None for trial in trials)
     title = f"Run {opened.name}: {finished} finished candidates, best first"
     what = objective_of(opened.manifest["settings"]).heading
-    terminal.print(results_table(trials, title, limit, what))
-    plot = pareto_plot(trials)
+    terminal.print(build_results_table(trials, title, limit, what))
+    plot = draw_pareto_plot(trials)
     if plot:
         words = what.replace("val", "Validation")
         terminal.print(f"\n{words} against MACs (log scale); ● no other beats in both")

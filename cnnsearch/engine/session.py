@@ -23,7 +23,8 @@ from cnnsearch.oracles.protocol import Draws, Store
 from cnnsearch.oracles.search_oracle import SearchOracle
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
-from cnnsearch.runs.records import TrialRecord, find_best
+from cnnsearch.runs.ranking import find_best
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective, objective_of
 from cnnsearch.utils.environment import describe_device, describe_environment

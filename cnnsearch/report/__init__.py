@@ -1,15 +1,6 @@
-"""What a run found: leaderboard and front for the terminal, and a report to send.
+"""Reports: what a search found.
 
-The terminal's part imports nothing heavy; :func:`cnnsearch.report.report.write_report` draws.
+What enters is a run's records; what leaves are tables and a plot for the terminal (:mod:`.tables`),
+a self-contained HTML or Markdown report (:mod:`.report`), and a comparison of runs
+(:mod:`.comparison`).
 """
-
-from cnnsearch.report.leaderboard import (
-    CostName,
-    leaderboard,
-    longest,
-    pareto_front,
-    pareto_plot,
-    results_table,
-)
-
-__all__ = ["CostName", "leaderboard", "longest", "pareto_front", "pareto_plot", "results_table"]

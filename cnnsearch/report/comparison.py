@@ -1,14 +1,14 @@
-"""Searches side by side: what differs in what was asked, and in what was found."""
+"""Compares searches side by side: the settings that differ, and what each found."""
 
 import math
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from cnnsearch.errors import CnnsearchError, RunError
-from cnnsearch.report.facts import facts_of
+from cnnsearch.report.facts import Facts, collect_facts
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_amount, format_time
@@ -16,35 +16,34 @@ from cnnsearch.utils.units import format_amount, format_time
 if TYPE_CHECKING:
     from rich.table import Table
 
-IGNORED = ("source", "workers", "mlflow_uri", "gpus", "workers_per_gpu", "start_method", "max_disk",
-           "trial_timeout", "ray", "gpus_per_trial", "max_memory")  # fmt: skip
-"""Settings that decide nothing of what is found."""
+IRRELEVANT = ("source", "workers", "mlflow_uri", "gpus", "workers_per_gpu", "start_method",
+              "max_disk", "trial_timeout", "ray", "gpus_per_trial", "max_memory")  # fmt: skip
+"""Settings that do not influence what is found."""
 
 
 @dataclass(frozen=True)
-class Compared:
+class ComparedRun:
     """One of the runs.
 
     Attributes:
         name: the run's.
-        asked: the settings that are not the same in all of them, and the space.
-        measured: what a score is.
-        best: the highest score; None: nothing is finished.
+        settings: those that differ between the runs, and the space.
+        measured: name of the score.
+        best: the highest score; None: no candidate is finished.
         params: of that candidate.
-        macs: likewise.
+        macs: of that candidate.
         finished: candidates with a score.
         failed: candidates without.
         seconds: of searching.
         volume: share of the area of accuracy (0 to 1) and log MACs (over the range of all the runs)
-            that the Pareto front dominates; None: nothing is finished.
+            that the Pareto front dominates; None: no candidate is finished.
         front: candidates on the Pareto front.
-        beaten: of those, how many a candidate of another run beats in both accuracy and MACs, or
-            in one of them with the other equal.
+        beaten: how many of those a candidate of another run dominates.
         fingerprint: of the data.
     """
 
     name: str
-    asked: Mapping[str, str]
+    settings: Mapping[str, str]
     measured: str
     best: float | None
     params: int | None
@@ -58,125 +57,132 @@ class Compared:
     fingerprint: str
 
 
-def compare_runs(root: Path, names: Sequence[str]) -> list[Compared]:
-    """Reads runs for a comparison.
+def compare_runs(root: Path, names: Sequence[str]) -> list[ComparedRun]:
+    """Compares two or more searches.
 
     Args:
         root: the folder of all runs.
-        names: of two or more searches.
+        names: of the searches.
 
     Raises:
-        CnnsearchError: fewer than two, the same twice, one is no search, or they measure different
-            things.
+        CnnsearchError: fewer than two names, a name twice, a run that is not a search, or searches
+            with different objectives.
     """
     if len(names) < 2:
         raise CnnsearchError(f"compare: expected at least two runs, got {len(names)}")
     if len(set(names)) < len(names):
         raise CnnsearchError(f"compare: a run is named twice: {', '.join(names)}")
-    read = []
+    runs = []
     for name in names:
         with closing(RunDirectory.open(root, name)) as run:
-            read.append(facts_of(run, curves=0))
-    if len({facts.measured for facts in read}) > 1:
-        said = ", ".join(f"{facts.name} by {facts.measured}" for facts in read)
-        raise RunError(f"compare: the runs rank by different things: {said}")
-    asked = [_asked(facts.settings, facts.space.name) for facts in read]
-    differing = [key for key in asked[0] if len({each.get(key) for each in asked}) > 1]
-    macs = [t.macs for facts in read for t in facts.ranked if t.macs]
+            runs.append(collect_facts(run, curves=0))
+    if len({facts.measured for facts in runs}) > 1:
+        scores = ", ".join(f"{facts.name} by {facts.measured}" for facts in runs)
+        raise RunError(f"compare: the runs have different objectives: {scores}")
+    settings = [_relevant_settings(facts) for facts in runs]
+    differing = [key for key in settings[0] if len({each.get(key) for each in settings}) > 1]
     return [
-        Compared(
-            name=facts.name,
-            asked={key: mine.get(key, "-") for key in differing},
-            measured=facts.measured,
-            best=facts.best.score if facts.best else None,
-            params=facts.best.params if facts.best else None,
-            macs=facts.best.macs if facts.best else None,
-            finished=len(facts.ranked),
-            failed=sum(facts.failures.values()),
-            seconds=facts.seconds,
-            volume=dominated(facts.front, min(macs), max(macs)) if macs and facts.front else None,
-            front=len(facts.front),
-            beaten=beaten(facts.front, [each.front for each in read if each is not facts]),
-            fingerprint=facts.manifest["dataset"]["fingerprint"],
-        )
-        for facts, mine in zip(read, asked, strict=True)
+        _compare(facts, runs, {key: own.get(key, "-") for key in differing})
+        for facts, own in zip(runs, settings, strict=True)
     ]
 
 
-def _asked(settings: Mapping[str, Any], space: str) -> dict[str, str]:
-    shown = {k: str(v) for k, v in settings.items() if k not in IGNORED}
-    return {"space": space, **shown}
+def _relevant_settings(facts: Facts) -> dict[str, str]:
+    shown = {k: str(v) for k, v in facts.settings.items() if k not in IRRELEVANT}
+    return {"space": facts.space.name, **shown}
 
 
-def dominated(front: Sequence[TrialRecord], low: int, high: int) -> float:
+def _compare(facts: Facts, runs: Sequence[Facts], settings: Mapping[str, str]) -> ComparedRun:
+    macs = [trial.macs for each in runs for trial in each.ranked if trial.macs]
+    front, best = facts.front, facts.best
+    return ComparedRun(
+        name=facts.name,
+        settings=settings,
+        measured=facts.measured,
+        best=best.score if best else None,
+        params=best.params if best else None,
+        macs=best.macs if best else None,
+        finished=len(facts.ranked),
+        failed=sum(facts.failures.values()),
+        seconds=facts.seconds,
+        volume=compute_dominated_area(front, min(macs), max(macs)) if macs and front else None,
+        front=len(front),
+        beaten=count_dominated(front, [each.front for each in runs if each is not facts]),
+        fingerprint=facts.manifest["dataset"]["fingerprint"],
+    )
+
+
+def compute_dominated_area(front: Sequence[TrialRecord], low: int, high: int) -> float:
     """Returns the share of the area of accuracy and log MACs that a front dominates.
 
     Args:
         front: cheapest first.
-        low: the fewest MACs of all candidates that are compared.
+        low: the fewest MACs of all compared candidates.
         high: the most.
     """
     width = math.log(high / low) if high > low else 1.0
     edges = [math.log((t.macs or low) / low) / width for t in front]
-    ends = [*edges[1:], max(1.0, edges[-1])] if high > low else [*edges[1:], 1.0]
+    ends = [*edges[1:], max(1.0, edges[-1])]
     return sum(
         (end - start) * (t.score or 0.0) for t, start, end in zip(front, edges, ends, strict=True)
     )
 
 
-def beaten(front: Sequence[TrialRecord], others: Sequence[Sequence[TrialRecord]]) -> int:
-    """Returns how many of a front's candidates some other front's candidate dominates."""
+def count_dominated(front: Sequence[TrialRecord], others: Sequence[Sequence[TrialRecord]]) -> int:
+    """Returns how many candidates of a front are dominated by a candidate of another front.
 
-    def beats(a: TrialRecord, b: TrialRecord) -> bool:
+    One dominates if it is at least as good in both score and MACs, and better in one of them.
+    """
+
+    def dominates(a: TrialRecord, b: TrialRecord) -> bool:
         mine, theirs = (a.score or 0.0, -(a.macs or 0)), (b.score or 0.0, -(b.macs or 0))
         return mine != theirs and all(x >= y for x, y in zip(mine, theirs, strict=True))
 
     rivals = [trial for other in others for trial in other]
-    return sum(any(beats(rival, trial) for rival in rivals) for trial in front)
+    return sum(any(dominates(rival, trial) for rival in rivals) for trial in front)
 
 
-def comparison_table(found: Sequence[Compared]) -> "Table":
-    """Returns a column for each run."""
+def build_comparison_table(runs: Sequence[ComparedRun]) -> "Table":
+    """Returns a table with a column for each run."""
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
     table.add_column("")
-    for one in found:
-        table.add_column(one.name, justify="right", overflow="fold")
-    for key in found[0].asked:
-        table.add_row(key.replace("_", " "), *(one.asked[key] for one in found))
+    for run in runs:
+        table.add_column(run.name, justify="right", overflow="fold")
+    for key in runs[0].settings:
+        table.add_row(key.replace("_", " "), *(run.settings[key] for run in runs))
     rows = {
-        f"best {found[0].measured}": [_share(one.best) for one in found],
-        "its parameters": [format_amount(one.params) for one in found],
-        "its MACs": [format_amount(one.macs) for one in found],
-        "area under the front": [_share(one.volume) for one in found],
-        "on the front": [str(one.front) for one in found],
-        "of those beaten by another run": [str(one.beaten) for one in found],
-        "candidates finished": [str(one.finished) for one in found],
-        "failed": [str(one.failed) for one in found],
-        "time": [format_time(one.seconds) for one in found],
+        f"best {runs[0].measured}": [_format_share(run.best) for run in runs],
+        "its parameters": [format_amount(run.params) for run in runs],
+        "its MACs": [format_amount(run.macs) for run in runs],
+        "area under the front": [_format_share(run.volume) for run in runs],
+        "on the front": [str(run.front) for run in runs],
+        "of those dominated by another run": [str(run.beaten) for run in runs],
+        "candidates finished": [str(run.finished) for run in runs],
+        "failed": [str(run.failed) for run in runs],
+        "time": [format_time(run.seconds) for run in runs],
     }
     for name, cells in rows.items():
         table.add_row(name, *cells)
     return table
 
 
-def _share(value: float | None) -> str:
+def _format_share(value: float | None) -> str:
     return "-" if value is None else f"{value:.2%}"
 
 
-def verdict(found: Sequence[Compared]) -> list[str]:
-    """Returns what may be concluded, and what not."""
-    lines = []
-    if len({one.fingerprint for one in found}) > 1:
-        lines.append("Not the same data: the scores cannot be compared.")
-    scored = [one for one in found if one.best is not None]
-    if len(scored) > 1 and not lines:
-        first, second = sorted(scored, key=lambda one: -(one.best or 0.0))[:2]
-        gap = 100 * ((first.best or 0.0) - (second.best or 0.0))
-        ahead = f"is {gap:.2f} points ahead of" if gap else "found no better than"
-        lines.append(
-            f"{first.name} {ahead} {second.name}; each is one search, whose best score was chosen "
-            "among many: several seeds of both would tell more."
-        )
-    return lines
+def summarize_comparison(runs: Sequence[ComparedRun]) -> list[str]:
+    """Returns the conclusions that the comparison supports."""
+    if len({run.fingerprint for run in runs}) > 1:
+        return ["The runs used different data: their scores cannot be compared."]
+    scored = sorted((run for run in runs if run.best is not None), key=lambda run: -(run.best or 0))
+    if len(scored) < 2:
+        return []
+    first, second = scored[:2]
+    gap = 100 * ((first.best or 0.0) - (second.best or 0.0))
+    ahead = f"is {gap:.2f} points ahead of" if gap else "found no better than"
+    return [
+        f"{first.name} {ahead} {second.name}. Each is a single search whose best score is the "
+        "highest of many: several seeds of both would give stronger evidence."
+    ]

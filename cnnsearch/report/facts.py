@@ -1,49 +1,41 @@
-"""Everything that a report says, as plain data from the run's own records."""
+"""Collects everything that a report shows, as plain data from the run's own records."""
 
 import json
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
-from cnnsearch.report.leaderboard import leaderboard, longest, pareto_front
 from cnnsearch.runs.directory import RunDirectory, list_runs
-from cnnsearch.runs.records import Event, TrialRecord, find_best
+from cnnsearch.runs.ranking import find_pareto_front, rank_trials
+from cnnsearch.runs.records import Event, TrialRecord
 from cnnsearch.space.search_space import SearchSpace, published_files, shipped
 from cnnsearch.training.objectives import objective_of
 
-FLAGS = {
-    "trials": "--trials",
-    "epochs": "--epochs",
-    "max_params": "--max-params",
-    "max_macs": "--max-macs",
-    "seed": "--seed",
-    "weights": "--weights",
-    "image": "--image",
-    "objective": "--objective",
-    "class_weights": "--class-weights",
-    "train_share": "--train-share",
-}
-"""Settings that decide what is found, and their flags."""
+FLAGS = ("trials", "epochs", "max_params", "max_macs", "seed", "weights", "image", "objective",
+         "class_weights", "train_share")  # fmt: skip
+"""Settings that influence what is found; each is a flag of ``cnnsearch search``."""
 
 
 @dataclass(frozen=True)
-class Tested:
-    """An accuracy on the untouched test split.
+class Evaluation:
+    """An accuracy measured after the search.
 
     Attributes:
-        what: which model, in words.
+        model: which model, in words.
+        split: test, or validation if the dataset has no test split.
         accuracy: in [0, 1].
         low: of the 95 % interval.
-        high: likewise.
-        basis: what the interval is over.
+        high: of the 95 % interval.
+        basis: what the interval covers.
     """
 
-    what: str
+    model: str
+    split: str
     accuracy: float
     low: float | None
     high: float | None
@@ -57,133 +49,127 @@ class Facts:
     Attributes:
         name: the run's.
         state: running, finished or interrupted.
-        measured: what a score is, in words.
-        manifest: what was asked, versions, data.
+        measured: name of the score.
+        manifest: settings, versions, data.
+        settings: of the search.
         space: the space.
-        ranked: finished candidates, best first.
-        front: the cheapest first.
+        source: what to search again: the name of a space that ships, or the run's copy.
         trials: all, in order.
-        curves: metrics by epoch, of the best candidates, by trial.
-        seconds: that sessions took, without the pauses between them.
+        ranked: finished candidates by their last rung, best first.
+        front: those on the Pareto front, cheapest first.
+        curves: metrics by epoch of the best candidates, by trial.
+        seconds: active time of all sessions, without the pauses between them.
         moments: active seconds at which each trial ended, by trial.
-        draws: what was drawn and refused.
+        sessions: how often the search was started or resumed.
+        draws: how many candidates were drawn and rejected.
         failures: reasons of failed candidates, and how often.
         retried: attempts beyond the first.
-        tested: what is known of the test split.
-        sessions: how often the search was begun or gone on with.
-        fidelity: what a study of the same space found, in words; empty: there is none.
-        reason: why the last session ended.
-        source: what to search again: the name of a space that ships, or the run's copy.
-        settings: what was asked.
+        evaluations: accuracies of exports and final trainings.
+        fidelity: what a fidelity study of the same space found, in words; empty: there is none.
     """
 
     name: str
     state: str
     measured: str
     manifest: Mapping[str, Any]
+    settings: Mapping[str, Any]
     space: SearchSpace
+    source: str
+    trials: tuple[TrialRecord, ...]
     ranked: tuple[TrialRecord, ...]
     front: tuple[TrialRecord, ...]
-    trials: tuple[TrialRecord, ...]
     curves: Mapping[str, Sequence[Mapping[str, float]]]
     seconds: float
     moments: Mapping[str, float]
+    sessions: int
     draws: Mapping[str, Any]
     failures: Mapping[str, int]
     retried: int
-    tested: tuple[Tested, ...]
-    sessions: int
-    fidelity: str = ""
-    reason: str = ""
-    source: str = ""
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    evaluations: tuple[Evaluation, ...]
+    fidelity: str
 
     @property
     def best(self) -> TrialRecord | None:
-        """The candidate with the highest score."""
-        return find_best(self.trials)
+        """The candidate at the top of the leaderboard."""
+        return self.ranked[0] if self.ranked else None
 
     @property
     def training_seconds(self) -> float:
-        """What all candidates took together."""
+        """Training time of all candidates together."""
         return sum(trial.seconds or 0.0 for trial in self.trials)
 
     @property
     def command(self) -> str:
-        """The command that searches the same again."""
-        found = ["cnnsearch", "search", self.source]
-        found += ["--data", str(self.settings["data"]), "--strategy", self.settings["strategy"]]
-        for key, flag in FLAGS.items():
+        """The command that repeats the search."""
+        words = ["cnnsearch", "search", self.source]
+        words += ["--data", str(self.settings["data"]), "--strategy", self.settings["strategy"]]
+        for key in FLAGS:
             value = self.settings.get(key)
             if value is not None and value != SETTINGS[key].field.default:
-                found += [flag, str(value)]
-        found += [part for change in self.settings.get("changes", ()) for part in ("--set", change)]
-        found += [f"--{key.replace('_', '-')}" for key in ("freeze", "skip_bad_images")
+                words += [f"--{key.replace('_', '-')}", str(value)]
+        words += [part for change in self.settings.get("changes", ()) for part in ("--set", change)]
+        words += [f"--{key.replace('_', '-')}" for key in ("freeze", "skip_bad_images")
                   if self.settings.get(key)]  # fmt: skip
-        return shlex.join(found)
+        return shlex.join(words)
 
 
-def facts_of(run: RunDirectory, curves: int = 8) -> Facts:
-    """Collects what a report says.
+def collect_facts(run: RunDirectory, curves: int = 8) -> Facts:
+    """Collects what a report shows.
 
     Args:
         run: a search.
-        curves: of how many of the best candidates learning curves are shown.
+        curves: how many of the best candidates have learning curves.
 
     Raises:
-        RunError: it is no search, or holds what no search writes.
+        RunError: it is not a search, or its records are not those of a search.
     """
     kind = run.manifest.get("kind", "search")
     if kind != "search":
-        hint = f"cnnsearch results {run.name} shows it" if kind == "final" else "see its picture"
+        hint = f"cnnsearch results {run.name} shows it" if kind == "final" else "see its figure"
         raise RunError(f"run {run.name!r} is of cnnsearch {kind}, a report is of a search; {hint}")
     try:
-        return _collected(run, curves)
+        return _collect(run, curves)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise RunError(f"run {run.name!r}: cannot be reported: {error!r}") from None
 
 
-def _collected(run: RunDirectory, curves: int) -> Facts:
+def _collect(run: RunDirectory, curves: int) -> Facts:
     settings = dict(run.manifest["settings"])
-    trials, events = run.db.get_trials(), _all_events(run)
-    last_rungs = longest(trials)
-    ranked = leaderboard(last_rungs)
-    seconds, moments, sessions = activity(events)
-    failures = Counter(str(t.reason).split(":")[0] for t in trials if t.status == "failed")
-    last = run.db.get_last_event("run_ended")
+    trials, events = run.db.get_trials(), _read_events(run)
+    ranked = rank_trials(trials)
+    seconds, moments, sessions = measure_activity(events)
     return Facts(
         name=run.name,
         state=run.state,
         measured=objective_of(settings).heading,
         manifest=run.manifest,
+        settings=settings,
         space=SearchSpace.from_text(run.space_text, settings["source"]),
-        ranked=tuple(ranked),
-        front=tuple(pareto_front(last_rungs)),
+        source=_find_source(run),
         trials=tuple(trials),
+        ranked=tuple(ranked),
+        front=tuple(find_pareto_front(trials)),
         curves={trial.id: run.db.get_history(trial.id) for trial in ranked[:curves]},
         seconds=seconds,
         moments=moments,
-        draws=_draws(run),
-        failures=failures,
-        retried=sum(event.kind == "trial_retried" for event in events),
-        tested=(*_exported(events), *_finals(run)),
         sessions=sessions,
-        fidelity=_studied(run),
-        source=_source(run),
-        reason=str(last.data.get("reason")) if last else "",
-        settings=settings,
+        draws=_read_draws(run),
+        failures=Counter(str(t.reason).split(":")[0] for t in trials if t.status == "failed"),
+        retried=sum(event.kind == "trial_retried" for event in events),
+        evaluations=(*_read_exports(events), *_read_final_trainings(run)),
+        fidelity=_describe_fidelity(run),
     )
 
 
-def _all_events(run: RunDirectory) -> list[Event]:
-    found: list[Event] = []
-    while batch := run.db.get_events(after=found[-1].seq if found else 0):
-        found += batch
-    return found
+def _read_events(run: RunDirectory) -> list[Event]:
+    events: list[Event] = []
+    while batch := run.db.get_events(after=events[-1].seq if events else 0):
+        events += batch
+    return events
 
 
-def activity(events: Sequence[Event]) -> tuple[float, dict[str, float], int]:
-    """Returns the active seconds in all, those at which each trial ended, and the sessions.
+def measure_activity(events: Sequence[Event]) -> tuple[float, dict[str, float], int]:
+    """Returns the active seconds, those at which each trial ended, and the number of sessions.
 
     Time between a session's last event and the next session's start does not count.
     """
@@ -193,7 +179,7 @@ def activity(events: Sequence[Event]) -> tuple[float, dict[str, float], int]:
     for event in events:
         if event.kind == "run_started":
             sessions, before = sessions + 1, event.time
-        elif before is not None:  # exports come outside of sessions
+        elif before is not None:  # exports are recorded outside of sessions
             total += max(0.0, event.time - before)
             before = None if event.kind == "run_ended" else event.time
         if event.kind == "trial_ended" and event.trial_id:
@@ -201,61 +187,62 @@ def activity(events: Sequence[Event]) -> tuple[float, dict[str, float], int]:
     return total, moments, sessions
 
 
-def _studied(run: RunDirectory) -> str:
-    """What the latest fidelity study of the same space found, in words."""
-    for summary in sorted(list_runs(run.path.parent), key=lambda each: -(each.created or 0.0)):
-        if summary.kind != "fidelity":
-            continue
-        with closing(RunDirectory.open(run.path.parent, summary.name)) as study:
-            event = study.db.get_last_event("fidelity")
-            if event is not None and study.space_text == run.space_text:
-                found = event.data
-                return (
-                    f"Run {study.name}: short trials ({found['way']}) rank candidates of this "
-                    f"space as long ones with a Spearman correlation of {found['spearman']:.2f} "
-                    f"(95 % interval {found['low']:.2f} to {found['high']:.2f})."
-                )
+def _open_runs(root: Any, kind: str) -> Iterator[RunDirectory]:
+    """Yields the runs of one kind, the latest first."""
+    for summary in sorted(list_runs(root), key=lambda each: -(each.created or 0.0)):
+        if summary.kind == kind:
+            with closing(RunDirectory.open(root, summary.name)) as run:
+                yield run
+
+
+def _describe_fidelity(run: RunDirectory) -> str:
+    """Describes the latest fidelity study of the same space."""
+    for study in _open_runs(run.path.parent, "fidelity"):
+        event = study.db.get_last_event("fidelity")
+        if event is not None and study.space_text == run.space_text:
+            found = event.data
+            return (
+                f"Run {study.name}: the proxy budget ({found['way']}) ranks candidates of this "
+                "space as the full budget does, with a Spearman correlation of "
+                f"{found['spearman']:.2f} (95 % interval {found['low']:.2f} to "
+                f"{found['high']:.2f})."
+            )
     return ""
 
 
-def _source(run: RunDirectory) -> str:
+def _find_source(run: RunDirectory) -> str:
     files = {**published_files(), **shipped()}
     name = str(run.manifest.get("space"))
     same = name in files and files[name].read_text("utf-8") == run.space_text
     return name if same else str(run.path / "space.yaml")
 
 
-def _draws(run: RunDirectory) -> Mapping[str, Any]:
+def _read_draws(run: RunDirectory) -> Mapping[str, Any]:
     state, _ = run.db.load_oracle()
-    found: Mapping[str, Any] = json.loads(state).get("draws", {}) if state else {}
-    return found
+    draws: Mapping[str, Any] = json.loads(state).get("draws", {}) if state else {}
+    return draws
 
 
-def _exported(events: Sequence[Event]) -> list[Tested]:
-    """What exports found, the latest of each trial."""
+def _read_exports(events: Sequence[Event]) -> list[Evaluation]:
+    """Returns what exports measured, the latest of each trial."""
     latest = {str(e.trial_id): e.data for e in events if e.kind == "exported"}
     return [
-        Tested(
-            f"trial {trial}, as exported", data["test_accuracy"], data["interval"][0],
-            data["interval"][1], f"{data['test_images']:,} images, Wilson",
+        Evaluation(
+            f"trial {trial}, as exported", data.get("split", "test"), data["test_accuracy"],
+            data["interval"][0], data["interval"][1], f"{data['test_images']:,} images, Wilson",
         )
         for trial, data in latest.items()
         if data.get("test_accuracy") is not None and data.get("interval")
     ]  # fmt: skip
 
 
-def _finals(run: RunDirectory) -> list[Tested]:
-    """What final trainings of this search found."""
-    found = []
-    for summary in list_runs(run.path.parent):
-        if summary.kind != "final":
+def _read_final_trainings(run: RunDirectory) -> Iterator[Evaluation]:
+    """Yields what final trainings of this search measured."""
+    for final in _open_runs(run.path.parent, "final"):
+        event = final.db.get_last_event("results")
+        if event is None or final.manifest["final"].get("run") != run.name:
             continue
-        with closing(RunDirectory.open(run.path.parent, summary.name)) as final:
-            event = final.db.get_last_event("results")
-            if event is None or final.manifest["final"].get("run") != run.name:
-                continue
-            data, seeds = event.data["metrics"], final.manifest["final"]["seeds"]
-            low, high = data.get("test_accuracy_low"), data.get("test_accuracy_high")
-            basis = f"{seeds} seed{'s' * (seeds != 1)}, trained in full"
-            found.append(Tested(f"run {final.name}", data["test_accuracy"], low, high, basis))
-    return found
+        data, seeds = event.data["metrics"], final.manifest["final"]["seeds"]
+        low, high = data.get("test_accuracy_low"), data.get("test_accuracy_high")
+        basis = f"{seeds} seed{'s' * (seeds != 1)}, trained in full"
+        yield Evaluation(f"run {final.name}", "test", data["test_accuracy"], low, high, basis)

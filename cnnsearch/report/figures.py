@@ -1,6 +1,8 @@
-"""The report's pictures: inline SVG whose text and lines take the page's colours, light or dark."""
+"""Draws the report's figures: inline SVG that takes the page's colours, light or dark."""
 
+import math
 import re
+from collections import Counter
 from collections.abc import Sequence
 from html import escape
 from io import StringIO
@@ -9,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
-from cnnsearch.report.importance import Importances, encoded
+from cnnsearch.report.importance import Importances, encode
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.choices import Parameter
 from cnnsearch.utils.units import format_amount, format_time, pluralize
@@ -19,19 +21,20 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 INK, GRID = "#010203", "#040506"
-"""Stand for the page's own colours until the picture is in the page."""
-# Okabe & Ito's colours, which the colour-blind tell apart; markers and dashes say the same again.
+"""Placeholders for the page's own colours, replaced when a figure is embedded."""
+# Close to Okabe & Ito's palette for the colour-blind; markers and dashes repeat the distinction.
 COLOURS = ("#2f86c5", "#d9870f", "#1a9e77", "#c2583a", "#b26aa3", "#7d8a2e", "#5b7f95", "#8a6d4b")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "h")
 DASHES = ("-", "--", "-.", ":")
 SHOWN_AXES = 8
-BEST, MANY = 5, 300  # lines that stand out; candidates above which the others are fainter
+BEST, MANY = 5, 300  # highlighted lines; candidates above which the others are drawn fainter
 LONGEST_NAME = 34
+PROMOTED = "promoted or fully trained"
 _IDS = re.compile(r' id="[A-Za-z.]+[0-9]?[A-Za-z]*_[0-9]+"')
-"""Ids that matplotlib gives to every artist: nothing refers to them, and a page has them once."""
+"""Ids that matplotlib gives to artists: nothing refers to them, and they repeat on the page."""
 
 
-def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
+def _create_figure(width: float, height: float) -> "tuple[Figure, Axes]":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
@@ -45,27 +48,30 @@ def _figure(width: float, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
-def _legend(axes: "Axes", columns: int) -> None:
-    """Above the picture, where it hides nothing."""
-    axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=columns,
-                loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)  # fmt: skip
+def _finish_axes(axes: "Axes", x: str, y: str = "", columns: int = 0) -> None:
+    """Labels the axes; a legend in ``columns`` goes above the figure, where it hides nothing."""
+    axes.set_xlabel(x, color=INK, fontsize=9)
+    axes.set_ylabel(y, color=INK, fontsize=9)
+    if columns:
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK, ncols=columns,
+                    loc="lower right", bbox_to_anchor=(1.0, 1.0), borderaxespad=0.2)  # fmt: skip
 
 
-def _svg(figure: "Figure", label: str, tips: Sequence[str] = ()) -> str:
-    """Returns a figure for a page; ``tips`` are shown where the pointer is on ``tip-<number>``."""
+def _render_svg(figure: "Figure", label: str, tips: Sequence[str] = ()) -> str:
+    """Returns a figure for a page; ``tips`` are the tooltips of the artists ``tip-<number>``."""
     import matplotlib
 
     out = StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
-    text = embedded(out.getvalue(), label)
+    text = embed_svg(out.getvalue(), label)
     for number, tip in enumerate(tips):
         text = text.replace(f'<g id="tip-{number}">', f"<g><title>{escape(tip)}</title>")
     return text
 
 
-def embedded(svg: str, label: str) -> str:
-    """Returns an SVG file's text for a page: as wide as there is room, in the page's colours."""
+def embed_svg(svg: str, label: str) -> str:
+    """Adapts an SVG file's text to the page: its full width, its colours."""
     text = svg[svg.index("<svg") :]
     text = re.sub(r"<metadata>.*?</metadata>", "", text, flags=re.S)
     for name in ("width", "height"):
@@ -74,25 +80,25 @@ def embedded(svg: str, label: str) -> str:
     return text.replace("<svg", f'<svg role="img" aria-label="{escape(label, quote=True)}"', 1)
 
 
-def told(trial: TrialRecord, measured: str) -> str:
-    """Returns what is shown of a candidate under the pointer."""
+def _describe_trial(trial: TrialRecord, measured: str) -> str:
+    """Returns the tooltip of a candidate."""
     lines = [
         f"trial {trial.id}, {trial.family}",
         f"{measured} {trial.score or 0.0:.2%}",
         f"{format_amount(trial.params)} parameters, {format_amount(trial.macs)} MACs",
-        *(f"{name} = {_plain(value)}" for name, value in list(trial.values.items())[:14]),
+        *(f"{name} = {_format_value(value)}" for name, value in list(trial.values.items())[:14]),
     ]
     return "\n".join(lines)
 
 
-def _plain(value: object) -> str:
+def _format_value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def front_figure(facts: Facts) -> str:
-    """Accuracy against MACs; the front is joined by a line."""
+def draw_front(facts: Facts) -> str:
+    """Draws scores against MACs; a line joins the Pareto front."""
     found = [trial for trial in facts.ranked if trial.macs]
-    figure, axes = _figure(7.4, 4.2)
+    figure, axes = _create_figure(7.4, 4.2)
     families = sorted({trial.family for trial in found})
     ends = {trial.id for trial in facts.front}
     for number, trial in enumerate(found):
@@ -110,68 +116,63 @@ def front_figure(facts: Facts) -> str:
     axes.plot([float(t.macs or 0) for t in front], [100 * (t.score or 0) for t in front], color=INK,
               linewidth=1, drawstyle="steps-post", zorder=1, label="front")  # fmt: skip
     axes.set_xscale("log")
-    axes.set_xlabel("multiply-accumulates of one image (log scale)", color=INK, fontsize=9)
-    axes.set_ylabel(f"{facts.measured}, %", color=INK, fontsize=9)
-    _legend(axes, 5)
+    _finish_axes(axes, "multiply-accumulates per image (log scale)", f"{facts.measured}, %", 5)
     label = f"{len(found)} candidates: {facts.measured} against multiply-accumulates"
-    return _svg(figure, label, [told(trial, facts.measured) for trial in found])
+    return _render_svg(figure, label, [_describe_trial(trial, facts.measured) for trial in found])
 
 
-def progress_figure(facts: Facts) -> str:
-    """Every score when it was known, and the best until then."""
+def draw_progress(facts: Facts) -> str:
+    """Draws scores over time, and the best so far."""
     ended = [t for t in facts.trials if t.score is not None and t.id in facts.moments]
     ended.sort(key=lambda trial: facts.moments[trial.id])
     unit, name = (3600.0, "hours") if facts.seconds > 7200 else (60.0, "minutes")
     xs = [facts.moments[trial.id] / unit for trial in ended]
     ys = [100 * (trial.score or 0.0) for trial in ended]
     best = list(accumulate(ys, max))
-    figure, axes = _figure(7.4, 3.0)
+    figure, axes = _create_figure(7.4, 3.0)
     for number, (x, y) in enumerate(zip(xs, ys, strict=True)):
         (point,) = axes.plot(x, y, "o", color=COLOURS[0], alpha=0.55, markersize=4)
         point.set_gid(f"tip-{number}")
     axes.plot(xs, best, color=COLOURS[3], linewidth=1.8, drawstyle="steps-post",
               label="best so far")  # fmt: skip
     axes.plot([], [], "o", color=COLOURS[0], alpha=0.55, label="a candidate")
-    axes.set_xlabel(f"{name} of searching", color=INK, fontsize=9)
-    axes.set_ylabel(f"{facts.measured}, %", color=INK, fontsize=9)
-    _legend(axes, 2)
+    _finish_axes(axes, f"search time, {name}", f"{facts.measured}, %", 2)
     tips = [
         f"candidate {n} of {len(ended)}, after {format_time(facts.moments[t.id])}\n"
-        + told(t, facts.measured)
+        + _describe_trial(t, facts.measured)
         for n, t in enumerate(ended, start=1)
     ]
-    return _svg(figure, f"The best {facts.measured} over time", tips)
+    return _render_svg(figure, f"The best {facts.measured} over time", tips)
 
 
-def importance_figure(found: Importances) -> str:
-    """The hyperparameters that explain most, with the spread over folds and repetitions."""
+def draw_importance(found: Importances) -> str:
+    """Draws the most important hyperparameters, with standard deviations."""
     shown = found.each[:12][::-1]
-    figure, axes = _figure(7.4, 0.8 + 0.34 * len(shown))
+    figure, axes = _create_figure(7.4, 0.8 + 0.34 * len(shown))
     axes.barh(
-        [_short(each.name) for each in shown], [each.mean for each in shown],
+        [_shorten(each.name) for each in shown], [each.mean for each in shown],
         xerr=[each.deviation for each in shown], color=COLOURS[0], ecolor=INK, capsize=2,
         error_kw={"linewidth": 0.9}, height=0.62,
     )  # fmt: skip
     axes.axvline(0, color=INK, linewidth=0.8)
-    words = "growth of the held-out error when shuffled, in variances of the score"
-    axes.set_xlabel(words, color=INK, fontsize=9)
-    return _svg(figure, "Importance of hyperparameters")
+    _finish_axes(axes, "increase of the held-out error when shuffled, in variances of the score")
+    return _render_svg(figure, "Importance of hyperparameters")
 
 
-def parallel_figure(facts: Facts, names: Sequence[str]) -> str:
-    """One line a candidate over the hyperparameters; the better, the more solid and the later."""
+def draw_parallel_coordinates(facts: Facts, names: Sequence[str]) -> str:
+    """Draws one line per candidate over the hyperparameters; the best are drawn last, on top."""
     known = {parameter.name: parameter for parameter in facts.space.parameters}
     axes_shown = [known[name] for name in names if name in known][:SHOWN_AXES]
     trials = sorted(facts.ranked, key=lambda trial: trial.score or 0.0)
     if len(axes_shown) < 2 or len(trials) < 2:
         return ""
-    figure, axes = _figure(7.4, 3.6)
+    figure, axes = _create_figure(7.4, 3.6)
     scores = [trial.score or 0.0 for trial in trials]
     low, high = scores[0], scores[-1]
-    ranges = [_range(parameter, trials) for parameter in axes_shown]
+    ranges = [_find_range(parameter, trials) for parameter in axes_shown]
     faint = min(1.0, MANY / len(trials))
     for number, trial in enumerate(trials):
-        ys = [_height(p, trial, r) for p, r in zip(axes_shown, ranges, strict=True)]
+        ys = [_scale(p, trial, r) for p, r in zip(axes_shown, ranges, strict=True)]
         share = ((trial.score or 0.0) - low) / ((high - low) or 1.0)
         best = number >= len(trials) - BEST
         (line,) = axes.plot(
@@ -180,49 +181,48 @@ def parallel_figure(facts: Facts, names: Sequence[str]) -> str:
             linewidth=2.4 if best else 0.8, marker="." if len(trials) < MANY else "", markersize=3,
         )  # fmt: skip
         line.set_gid(f"tip-{number}")
-    labels = [_short(parameter.name, 18) for parameter in axes_shown]
+    labels = [_shorten(parameter.name, 18) for parameter in axes_shown]
     axes.set_xticks(range(len(labels)), labels, rotation=22, ha="right", fontsize=8, color=INK)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.set(xlim=(-0.3, len(labels) - 0.7), ylim=(-0.16, 1.1))
     for place, parameter in enumerate(axes_shown):
-        for height, text in _ends(parameter, ranges[place]):
+        for height, text in _label_axis(parameter, ranges[place]):
             axes.text(place, height, text, ha="center", va="center", fontsize=7, color=INK)
-    return _svg(figure, "Candidates over the hyperparameters that mattered",
-                [told(trial, facts.measured) for trial in trials])  # fmt: skip
+    return _render_svg(figure, "Candidates over the hyperparameters that mattered",
+                [_describe_trial(trial, facts.measured) for trial in trials])  # fmt: skip
 
 
-def _range(parameter: Parameter, trials: Sequence[TrialRecord]) -> tuple[float, float]:
-    there = [encoded(parameter, t.values) for t in trials if parameter.name in t.values]
+def _find_range(parameter: Parameter, trials: Sequence[TrialRecord]) -> tuple[float, float]:
+    there = [encode(parameter, t.values) for t in trials if parameter.name in t.values]
     return (min(there), max(there)) if there else (0.0, 1.0)
 
 
-def _height(parameter: Parameter, trial: TrialRecord, ends: tuple[float, float]) -> float:
-    """The place on an axis, 0 to 1; not a number where the hyperparameter is not active."""
+def _scale(parameter: Parameter, trial: TrialRecord, ends: tuple[float, float]) -> float:
+    """Returns the position on an axis, 0 to 1; NaN if the hyperparameter is inactive."""
     if parameter.name not in trial.values:
         return float("nan")
     low, high = ends
-    return (encoded(parameter, trial.values) - low) / (high - low) if high > low else 0.5
+    return (encode(parameter, trial.values) - low) / (high - low) if high > low else 0.5
 
 
-def _ends(parameter: Parameter, ends: tuple[float, float]) -> list[tuple[float, str]]:
-    import math
-
+def _label_axis(parameter: Parameter, ends: tuple[float, float]) -> list[tuple[float, str]]:
+    """Returns the labels of an axis with their heights."""
     if parameter.kind == "choice" and not parameter.ordered:
         low, high = int(ends[0]), int(ends[1])
-        names = [_short(str(option), 12) for option in parameter.options[low : high + 1]]
+        names = [_shorten(str(option), 12) for option in parameter.options[low : high + 1]]
         step = 1 / max(1, high - low)
         return [(number * step + 0.045, name) for number, name in enumerate(names)][:8]
     if parameter.kind == "choice":
         values = [str(parameter.options[int(i)]) for i in ends if 0 <= i < len(parameter.options)]
     else:
-        values = [_plain(math.exp(v) if parameter.log else v) for v in ends]
-    return list(zip((-0.09, 1.07), [_short(v, 12) for v in values], strict=False))
+        values = [_format_value(math.exp(v) if parameter.log else v) for v in ends]
+    return list(zip((-0.09, 1.07), [_shorten(v, 12) for v in values], strict=False))
 
 
-def curves_figure(facts: Facts) -> str:
-    """Validation accuracy by epoch of the best candidates."""
-    figure, axes = _figure(7.4, 3.2)
+def draw_curves(facts: Facts) -> str:
+    """Draws validation accuracy by epoch of the best candidates."""
+    figure, axes = _create_figure(7.4, 3.2)
     drawn = 0
     for number, (trial, history) in enumerate(facts.curves.items()):
         points = [(e["epoch"], 100 * e["val_accuracy"]) for e in history if "val_accuracy" in e]
@@ -233,47 +233,35 @@ def curves_figure(facts: Facts) -> str:
         drawn += 1
     if not drawn:
         return ""
-    axes.set_xlabel("epoch", color=INK, fontsize=9)
-    axes.set_ylabel("val accuracy, %", color=INK, fontsize=9)
     axes.locator_params(axis="x", integer=True)
-    _legend(axes, 4)
-    return _svg(figure, "Learning curves of the best candidates")
+    _finish_axes(axes, "epoch", "val accuracy, %", 4)
+    return _render_svg(figure, "Learning curves of the best candidates")
 
 
-def rungs_figure(facts: Facts) -> str:
-    """How many candidates were trained how long; nothing where all were trained alike."""
-    lengths = sorted({trial.epochs for trial in facts.trials})
-    if not find_strategy(facts.settings["strategy"]).multi_fidelity or len(lengths) < 2:
+def draw_rungs(facts: Facts) -> str:
+    """Draws how many candidates each rung trained and promoted; nothing if there is one rung."""
+    rungs = sorted({trial.epochs for trial in facts.trials})
+    if not find_strategy(facts.settings["strategy"]).multi_fidelity or len(rungs) < 2:
         return ""
     promoted = {trial.continues for trial in facts.trials}
-    figure, axes = _figure(7.4, 2.6)
-    names = [pluralize(length, "epoch") for length in lengths]
-    below = [0] * len(lengths)
-    for kind, colour, hatch in (
-        ("went on or in full", 0, ""),
-        ("stopped", 6, "//"),
-        ("failed", 3, "xx"),
-    ):
-        counts = [
-            sum(
-                t.epochs == length and _fate(t, promoted, lengths[-1]) == kind for t in facts.trials
-            )
-            for length in lengths
-        ]
-        axes.barh(names, counts, left=below, color=COLOURS[colour], hatch=hatch, label=kind,
+    outcomes = Counter((_classify(t, promoted, rungs[-1]), t.epochs) for t in facts.trials)
+    figure, axes = _create_figure(7.4, 2.6)
+    names, left = [pluralize(epochs, "epoch") for epochs in rungs], [0] * len(rungs)
+    for outcome, colour, hatch in ((PROMOTED, 0, ""), ("stopped", 6, "//"), ("failed", 3, "xx")):
+        counts = [outcomes[outcome, epochs] for epochs in rungs]
+        axes.barh(names, counts, left=left, color=COLOURS[colour], hatch=hatch, label=outcome,
                   edgecolor=INK, linewidth=0.5, height=0.6)  # fmt: skip
-        below = [a + b for a, b in zip(below, counts, strict=True)]
-    axes.set_xlabel("candidates", color=INK, fontsize=9)
+        left = [a + b for a, b in zip(left, counts, strict=True)]
     axes.locator_params(axis="x", integer=True)
-    _legend(axes, 3)
-    return _svg(figure, "Survival of candidates over the rungs")
+    _finish_axes(axes, "candidates", columns=3)
+    return _render_svg(figure, "Promotion of candidates over the rungs")
 
 
-def _fate(trial: TrialRecord, promoted: set[str | None], full: int) -> str:
+def _classify(trial: TrialRecord, promoted: set[str | None], last_rung: int) -> str:
     if trial.status == "failed":
         return "failed"
-    return "went on or in full" if trial.id in promoted or trial.epochs == full else "stopped"
+    return PROMOTED if trial.id in promoted or trial.epochs == last_rung else "stopped"
 
 
-def _short(name: str, longest: int = LONGEST_NAME) -> str:
+def _shorten(name: str, longest: int = LONGEST_NAME) -> str:
     return name if len(name) <= longest else f"…{name[1 - longest :]}"

@@ -1,9 +1,9 @@
-"""Which hyperparameters mattered: permutation importance on held-out candidates, with its spread.
+"""Computes hyperparameter importance: permutation importance on held-out candidates.
 
-A random forest (Breiman, 2001, doi:10.1023/A:1010933404324) learns scores from hyperparameters; on
-candidates that it has not seen, one hyperparameter after the other is shuffled, and the growth of
-its error is that one's importance. It says what the forest uses, of the candidates that were drawn:
-a strategy that soon settles on one value hides that value's importance.
+A random forest (Breiman, 2001, doi:10.1023/A:1010933404324) predicts scores from hyperparameters;
+on held-out candidates one hyperparameter after the other is shuffled, and the increase of the error
+is its importance. It holds for the candidates that were drawn: a strategy that soon settles on one
+value hides that hyperparameter's importance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,23 +13,24 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cnnsearch.runs.ranking import select_last_rungs
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.choices import Parameter
 
-FEWEST = 20
-"""Candidates below which nothing is said."""
+MIN_CANDIDATES = 20
+"""Finished candidates that importances need."""
 FOLDS, REPEATS, TREES = 5, 5, 100
 INACTIVE = -1.0
 
 
 @dataclass(frozen=True)
 class Importance:
-    """How much one hyperparameter explains.
+    """Importance of one hyperparameter.
 
     Attributes:
         name: the hyperparameter's.
-        mean: of the drop of held-out R² when it is shuffled, over folds and repetitions.
-        deviation: standard deviation of that.
+        mean: drop of held-out R² when it is shuffled, over folds and repetitions.
+        deviation: its standard deviation.
     """
 
     name: str
@@ -39,12 +40,12 @@ class Importance:
 
 @dataclass(frozen=True)
 class Importances:
-    """What mattered, most first.
+    """Importances of all hyperparameters.
 
     Attributes:
-        each: by hyperparameter.
-        r2: share of the scores' variance that the forest foretells on held-out candidates.
-        candidates: that it was learnt from.
+        each: the most important first.
+        r2: share of the scores' variance that the forest predicts on held-out candidates.
+        candidates: that it was trained on.
     """
 
     each: tuple[Importance, ...]
@@ -52,77 +53,66 @@ class Importances:
     candidates: int
 
 
-def importances(
+def compute_importances(
     parameters: Sequence[Parameter], trials: Sequence[TrialRecord], seed: int = 0
 ) -> Importances | None:
-    """Returns what mattered; None where there are too few finished candidates to tell.
+    """Computes importances; None if there are too few finished candidates.
 
     Args:
         parameters: of the space.
-        trials: any; those without a score do not count, and of one candidate's rungs the longest.
+        trials: those without a score do not count, and of a candidate's rungs only the last.
         seed: of forest and folds.
     """
-    scored = _longest(trials)
+    scored = [trial for trial in select_last_rungs(trials) if trial.score is not None]
     varied = [p for p in parameters if len({repr(t.values.get(p.name)) for t in scored}) > 1]
-    if len(scored) < FEWEST or not varied:
+    if len(scored) < MIN_CANDIDATES or not varied:
         return None
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 
-    x = np.array([[encoded(p, t.values) for p in varied] for t in scored])
+    x = np.array([[encode(p, t.values) for p in varied] for t in scored])
     y = np.array([t.score for t in scored], np.float64)
     drops: list[npt.NDArray[Any]] = []
-    foretold = np.empty_like(y)
+    predicted = np.empty_like(y)
     for train, held in KFold(FOLDS, shuffle=True, random_state=seed).split(x):
         forest = RandomForestRegressor(TREES, random_state=seed, n_jobs=1).fit(x[train], y[train])
-        foretold[held] = forest.predict(x[held])
-        drops.append(_growths(forest, x[held], y[held], np.random.default_rng(seed)))
+        predicted[held] = forest.predict(x[held])
+        drops.append(_measure_increases(forest, x[held], y[held], np.random.default_rng(seed)))
     spread = np.concatenate(drops, axis=1) / max(float(y.var()), 1e-12)
     each = [
         Importance(p.name, float(row.mean()), float(row.std()))
         for p, row in zip(varied, spread, strict=True)
     ]
-    r2 = 1 - float(((y - foretold) ** 2).sum() / max(((y - y.mean()) ** 2).sum(), 1e-12))
+    r2 = 1 - float(((y - predicted) ** 2).sum() / max(((y - y.mean()) ** 2).sum(), 1e-12))
     return Importances(tuple(sorted(each, key=lambda i: -i.mean)), r2, len(scored))
 
 
-def _growths(
+def _measure_increases(
     forest: Any, x: npt.NDArray[Any], y: npt.NDArray[Any], rng: np.random.Generator
 ) -> npt.NDArray[Any]:
-    """Returns how much the mean squared error grows, by feature and repetition.
+    """Returns the increase of the mean squared error, by feature and repetition.
 
-    As scikit-learn's ``permutation_importance``, which asks the forest feature by feature: asked
-    for all at once it answers ten times faster.
+    Computes what scikit-learn's ``permutation_importance`` does; that calls the forest for each
+    feature and repetition, while one call for all of them is ten times faster.
     """
     features = x.shape[1]
     shuffled = np.tile(x, (features, REPEATS, 1, 1))
     for feature, repeat in np.ndindex(features, REPEATS):
         shuffled[feature, repeat, :, feature] = rng.permutation(x[:, feature])
-    foretold = forest.predict(shuffled.reshape(-1, features)).reshape(features, REPEATS, len(y))
-    errors: npt.NDArray[Any] = ((foretold - y) ** 2).mean(axis=2)
+    predicted = forest.predict(shuffled.reshape(-1, features)).reshape(features, REPEATS, len(y))
+    errors: npt.NDArray[Any] = ((predicted - y) ** 2).mean(axis=2)
     return errors - float(((forest.predict(x) - y) ** 2).mean())
 
 
-def encoded(parameter: Parameter, values: Mapping[str, Any]) -> float:
-    """Returns a hyperparameter's value as a number: the option's place, the logarithm where apt."""
+def encode(parameter: Parameter, values: Mapping[str, Any]) -> float:
+    """Returns a hyperparameter's value as a number: an option's index, or a logarithm if log."""
     if parameter.name not in values:
-        return INACTIVE if parameter.kind == "choice" else _below(parameter)
+        return INACTIVE if parameter.kind == "choice" else _to_number(parameter, parameter.low) - 1
     value = values[parameter.name]
     if parameter.kind == "choice":
         return float(parameter.options.index(value)) if value in parameter.options else INACTIVE
+    return _to_number(parameter, value)
+
+
+def _to_number(parameter: Parameter, value: Any) -> float:
     return float(np.log(value)) if parameter.log else float(value)
-
-
-def _below(parameter: Parameter) -> float:
-    """A number that no active value has."""
-    low = np.log(parameter.low) if parameter.log else parameter.low
-    return float(low) - 1.0
-
-
-def _longest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    found: dict[str, TrialRecord] = {}
-    for trial in trials:
-        known = found.get(trial.fingerprint)
-        if trial.score is not None and (known is None or trial.epochs > known.epochs):
-            found[trial.fingerprint] = trial
-    return list(found.values())

@@ -1,21 +1,21 @@
-"""What a report says, section by section, as data that HTML and Markdown are both written from."""
+"""Writes a report section by section, as data that HTML and Markdown are rendered from."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
-from cnnsearch.report.importance import FEWEST, Importances
+from cnnsearch.report.importance import MIN_CANDIDATES, Importances
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_amount, format_count, format_time, pluralize
 
-SHOWN, SHOWN_FRONT = 25, 15
-"""Candidates in the tables."""
+MAX_ROWS, MAX_FRONT_ROWS = 25, 15
+"""Of the leaderboard and the front."""
 
 
 @dataclass(frozen=True)
 class Table:
-    """Rows of text under a head; ``numeric`` columns are set to the right."""
+    """Rows of text below a head; ``numeric`` columns are right-aligned."""
 
     head: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
@@ -29,9 +29,9 @@ class Section:
     Attributes:
         title: its heading.
         paragraphs: of text.
-        figure: name of the picture that belongs here, or nothing.
+        figure: name of its figure; empty: none.
         table: if any.
-        code: a command, if any.
+        code: a command; empty: none.
     """
 
     title: str
@@ -41,106 +41,119 @@ class Section:
     code: str = ""
 
 
-def sections(facts: Facts, mattered: Importances | None) -> list[Section]:
-    """Returns the sections of a report, in order."""
-    found = [_question(facts), _answer(facts), _front(facts), _progress(facts)]
-    found += [_mattered(facts, mattered), _over(facts), _curves(facts)]
-    found += [
-        _rungs(facts),
-        _fidelity(facts),
-        _failures(facts),
-        _board(facts),
-        _cost(facts),
-        _again(facts),
+def write_sections(facts: Facts, importances: Importances | None) -> list[Section]:
+    """Returns the sections of a report, in order; those without content are left out."""
+    sections = [
+        _write_task(facts),
+        _write_result(facts),
+        _write_front(facts),
+        _write_progress(facts),
+        _write_importance(importances),
+        _write_coordinates(facts),
+        _write_curves(facts),
+        _write_rungs(facts),
+        _write_fidelity(facts),
+        _write_failures(facts),
+        _write_leaderboard(facts),
+        _write_compute(facts),
+        _write_reproduction(facts),
     ]
-    return [section for section in found if section.paragraphs or section.table or section.code]
+    return [each for each in sections if each.paragraphs or each.table or each.code]
 
 
-def _question(facts: Facts) -> Section:
-    data, asked = facts.manifest["dataset"], facts.settings
-    bounds = [("parameters", asked.get("max_params")), ("multiply-accumulates", asked["max_macs"])]
-    within = [f"at most {format_amount(bound)} {what}" for what, bound in bounds if bound]
-    budget = f" within {' and '.join(within)}" if within else ""
+def _write_task(facts: Facts) -> Section:
+    data, settings, space = facts.manifest["dataset"], facts.settings, facts.space
+    bounds = {
+        "parameters": settings.get("max_params"),
+        "multiply-accumulates": settings["max_macs"],
+    }
+    within = [f"at most {format_amount(bound)} {what}" for what, bound in bounds.items() if bound]
+    budget = f" with {' and '.join(within)}" if within else ""
     images = ", ".join(f"{data[split]:,} {split}" for split in ("train", "validation", "test"))
     size = f"{data['image'][0]}x{data['image'][1]}"
-    count = len(facts.space.continuous)
-    continuous = f", times {count} continuous" if count else ""
+    continuous = f", times {len(space.continuous)} continuous" if space.continuous else ""
+    unseen = " The search never read the test images." if data["test"] else ""
     return Section(
-        "The question",
+        "Task",
         (
-            f"Which network of the space {facts.space.name!r} has the highest {facts.measured} on "
-            f"{data['source']}{budget}?",
+            f"Find the network of the space {space.name!r} with the highest {facts.measured} on "
+            f"{data['source']}{budget}.",
             f"{data['source']}: {len(data['class_names'])} classes, images of {size} pixels "
-            f"({images}). The search never read the test images.",
-            f"The space: {pluralize(len(facts.space.parameters), 'hyperparameter')}, "
-            f"{format_count(facts.space.size)} discrete points"
-            f"{continuous}. {facts.space.description}",
-            f"Strategy {asked['strategy']}, seed {asked['seed']}; {_drawn(facts)}",
+            f"({images}).{unseen}",
+            f"The space: {pluralize(len(space.parameters), 'hyperparameter')}, "
+            f"{format_count(space.size)} discrete points{continuous}. {space.description}",
+            f"Strategy {settings['strategy']}, seed {settings['seed']}; {_describe_draws(facts)}",
         ),
     )
 
 
-def _drawn(facts: Facts) -> str:
+def _describe_draws(facts: Facts) -> str:
     draws = facts.draws
     if not draws:
         return f"{pluralize(len(facts.trials), 'trial')}."
     return (
-        f"{draws['drawn']:,} drawn, {draws['over_budget']:,} over the budget and redrawn, "
-        f"{draws['invalid']:,} could not be wired, {draws['duplicates']:,} drawn before."
+        f"{draws['drawn']:,} drawn, of which {draws['over_budget']:,} exceeded the budget, "
+        f"{draws['invalid']:,} could not be built and {draws['duplicates']:,} were duplicates; "
+        "these were redrawn."
     )
 
 
-def _answer(facts: Facts) -> Section:
+def _write_result(facts: Facts) -> Section:
     best = facts.best
     if best is None:
-        return Section("The answer", ("No candidate is finished yet.",))
-    tested = tuple(
-        (t.what, f"{t.accuracy:.2%}", _interval(t.low, t.high), t.basis) for t in facts.tested
-    )
-    honest = (
-        "The score was used to choose the candidate, so it flatters it; the test accuracy does not."
-        if tested
-        else "Its score was used to choose it, so it flatters it. The test split has not been "
-        f"asked: cnnsearch train best --run {facts.name} does that once."
-    )
+        return Section("Result", ("No candidate is finished yet.",))
+    biased = "This score selected the candidate, so it is optimistic"
+    if any(each.split == "test" for each in facts.evaluations):
+        advice = f"{biased}; the test accuracy is not."
+    elif facts.manifest["dataset"]["test"]:
+        advice = (
+            f"{biased}. The test split is still unused: cnnsearch train best --run {facts.name} "
+        )
+        advice += "evaluates on it once."
+    else:
+        advice = f"{biased}. The dataset has no test split: the accuracy on new images is unknown."
     unfinished = "" if facts.state == "finished" else f" The search is {facts.state}."
+    rows = tuple(
+        (each.model, each.split, f"{each.accuracy:.2%}", _format_interval(each.low, each.high),
+         each.basis)
+        for each in facts.evaluations
+    )  # fmt: skip
+    head = ("model", "split", "accuracy", "95 % interval", "basis")
     return Section(
-        "The answer",
+        "Result",
         (
             f"Trial {best.id}, family {best.family}: {facts.measured} {best.score or 0:.2%}, "
             f"{best.params or 0:,} parameters, {best.macs or 0:,} multiply-accumulates "
             f"({2 * (best.macs or 0):,} FLOPs).{unfinished}",
-            honest,
+            advice,
         ),
         figure="architecture",
-        table=Table(("model", "test accuracy", "95 % interval", "from"), tested, frozenset({1}))
-        if tested
-        else None,
+        table=Table(head, rows, frozenset({2})) if rows else None,
     )
 
 
-def _interval(low: float | None, high: float | None) -> str:
+def _format_interval(low: float | None, high: float | None) -> str:
     return "one seed" if low is None or high is None else f"{low:.2%} to {high:.2%}"
 
 
-def _front(facts: Facts) -> Section:
+def _write_front(facts: Facts) -> Section:
     if len([trial for trial in facts.ranked if trial.macs]) < 2:
         return Section("Accuracy against cost")
-    rows = tuple(_row(trial, facts) for trial in facts.front[-SHOWN_FRONT:])
-    rest = f" Below, the {SHOWN_FRONT} most accurate." if len(facts.front) > SHOWN_FRONT else ""
+    rows = tuple(_format_trial(trial)[:5] for trial in facts.front[-MAX_FRONT_ROWS:])
+    cut = len(facts.front) > MAX_FRONT_ROWS
+    rest = f" The table shows the {MAX_FRONT_ROWS} most accurate." if cut else ""
+    count = pluralize(len(facts.front), "candidate")
     return Section(
         "Accuracy against cost",
-        (f"{pluralize(len(facts.front), 'candidate')} that no other one beats in both.{rest}",),
+        (f"The Pareto front: {count} that no other one beats in both.{rest}",),
         figure="front",
         table=Table(
-            ("trial", "family", facts.measured, "parameters", "MACs"),
-            tuple(row[:5] for row in rows),
-            frozenset({2, 3, 4}),
+            ("trial", "family", facts.measured, "parameters", "MACs"), rows, frozenset({2, 3, 4})
         ),
     )
 
 
-def _row(trial: TrialRecord, facts: Facts) -> tuple[str, ...]:
+def _format_trial(trial: TrialRecord) -> tuple[str, ...]:
     return (
         trial.id,
         trial.family,
@@ -152,126 +165,117 @@ def _row(trial: TrialRecord, facts: Facts) -> tuple[str, ...]:
     )
 
 
-def _progress(facts: Facts) -> Section:
+def _write_progress(facts: Facts) -> Section:
     if len(facts.ranked) < 2:
-        return Section("Over time")
-    first = next(t for t in facts.trials if t.score == facts.ranked[0].score)
-    when = format_time(facts.moments.get(first.id, 0.0))
-    text = f"The best score came after {when} of {format_time(facts.seconds)}."
-    return Section("Over time", (text,), figure="progress")
+        return Section("Progress")
+    when = format_time(facts.moments.get(facts.ranked[0].id, 0.0))
+    text = f"The best candidate was finished after {when} of {format_time(facts.seconds)}."
+    return Section("Progress", (text,), figure="progress")
 
 
-def _mattered(facts: Facts, found: Importances | None) -> Section:
+def _write_importance(found: Importances | None) -> Section:
+    title = "Hyperparameter importance"
     if found is None:
-        few = f"fewer than {FEWEST} finished candidates, or hyperparameters that never varied"
-        return Section("What mattered", (f"Too little to tell: {few}.",))
-    trust = "" if found.r2 > 0.3 else " That is little: take the order with care."
+        why = f"fewer than {MIN_CANDIDATES} finished candidates, or no hyperparameter varied"
+        return Section(title, (f"Not computed: {why}.",))
+    weak = "" if found.r2 > 0.3 else " That is little: the order is uncertain."
     return Section(
-        "What mattered",
+        title,
         (
-            f"A random forest foretells {max(0.0, found.r2):.0%} of the variance of scores that it "
-            f"has not seen (R² {found.r2:.2f}, {found.candidates} candidates).{trust} Bars: by how "
-            "much its error grows when one hyperparameter is shuffled, with the standard deviation "
-            "over folds and repetitions. It explains what was drawn, not what could have been.",
+            f"A random forest predicts {max(0.0, found.r2):.0%} of the variance of held-out scores "
+            f"(R² {found.r2:.2f}, {found.candidates} candidates).{weak} Bars: permutation "
+            "importance, the increase of its held-out error when one hyperparameter is shuffled, "
+            "with the standard deviation over folds and repetitions. It explains the candidates "
+            "that were drawn, not the whole space.",
         ),
         figure="importance",
     )
 
 
-def _over(facts: Facts) -> Section:
+def _write_coordinates(facts: Facts) -> Section:
+    title = "Candidates by hyperparameter"
     if len(facts.ranked) < 2:
-        return Section("Candidates over hyperparameters")
-    return Section(
-        "Candidates over hyperparameters",
-        (
-            "One line a candidate: the five best thick and orange, of the others the better the "
-            "more solid. A line is broken where a hyperparameter does not exist.",
-        ),
-        figure="parallel",
+        return Section(title)
+    text = (
+        "One line per candidate: the best five thick and orange, the others more opaque the better "
+        "they are. A line is interrupted where a hyperparameter is inactive."
     )
+    return Section(title, (text,), figure="parallel")
 
 
-def _curves(facts: Facts) -> Section:
-    text = (f"Of the best {len(facts.curves)}, epoch by epoch.",) if facts.curves else ()
+def _write_curves(facts: Facts) -> Section:
+    text = (f"The best {len(facts.curves)} candidates, by epoch.",) if facts.curves else ()
     return Section("Learning curves", text, figure="curves")
 
 
-def _rungs(facts: Facts) -> Section:
+def _write_rungs(facts: Facts) -> Section:
     if not find_strategy(facts.settings["strategy"]).multi_fidelity:
         return Section("Rungs")
-    return Section(
-        "Rungs", ("How many were trained how long, and what became of them.",), figure="rungs"
-    )
+    text = "How many candidates were trained for how many epochs, and how many were promoted."
+    return Section("Rungs", (text,), figure="rungs")
 
 
-def _fidelity(facts: Facts) -> Section:
+def _write_fidelity(facts: Facts) -> Section:
     unknown = (
-        "Whether trials this short rank candidates as long ones would was not studied: "
+        "Whether this training budget ranks candidates as full training does was not measured: "
         f"cnnsearch fidelity {facts.source} does."
     )
     return Section("Fidelity", (facts.fidelity or unknown,))
 
 
-def _failures(facts: Facts) -> Section:
-    retried = f"{pluralize(facts.retried, 'time')} a trial was run again from its last epoch. "
+def _write_failures(facts: Facts) -> Section:
+    retried = f"{pluralize(facts.retried, 'attempt')} resumed a trial from its last epoch. "
     text = retried if facts.retried else ""
     if not facts.failures:
         return Section("Failures", (f"{text}No candidate failed.",))
-    named = tuple((kind, str(count)) for kind, count in sorted(facts.failures.items()))
     examples = {str(t.reason).split(":")[0]: str(t.reason) for t in facts.trials if t.reason}
-    rows = tuple((kind, count, examples.get(kind, "")) for kind, count in named)
-    table = Table(("kind", "candidates", "for one"), rows, frozenset({1}))
+    rows = tuple(
+        (kind, str(n), examples.get(kind, "")) for kind, n in sorted(facts.failures.items())
+    )
+    table = Table(("kind", "candidates", "example"), rows, frozenset({1}))
     return Section("Failures", (f"{text}Failed candidates were replaced.",), table=table)
 
 
-def _board(facts: Facts) -> Section:
+def _write_leaderboard(facts: Facts) -> Section:
     if not facts.ranked:
         return Section("Leaderboard")
     front = {trial.id for trial in facts.front}
     rows = tuple(
-        (str(rank), *_row(trial, facts), "●" if trial.id in front else "")
-        for rank, trial in enumerate(facts.ranked[:SHOWN], start=1)
+        (str(rank), *_format_trial(trial), "●" if trial.id in front else "")
+        for rank, trial in enumerate(facts.ranked[:MAX_ROWS], start=1)
     )
-    rest = len(facts.ranked) - SHOWN
-    head = (
-        "rank",
-        "trial",
-        "family",
-        facts.measured,
-        "parameters",
-        "MACs",
-        "epochs",
-        "time",
-        "front",
-    )
-    said = f"The best {SHOWN}; {rest} more are in the run." if rest > 0 else ""
+    rest = len(facts.ranked) - MAX_ROWS
+    columns = ("parameters", "MACs", "epochs", "time", "front")
     return Section(
         "Leaderboard",
-        (said,) if said else (),
-        table=Table(head, rows, frozenset({0, 3, 4, 5, 6, 7})),
+        (f"The best {MAX_ROWS}; {rest} more are in the run.",) if rest > 0 else (),
+        table=Table(
+            ("rank", "trial", "family", facts.measured, *columns),
+            rows,
+            frozenset({0, 3, 4, 5, 6, 7}),
+        ),
     )
 
 
-def _cost(facts: Facts) -> Section:
+def _write_compute(facts: Facts) -> Section:
     device = facts.manifest.get("environment", {}).get("device", "an unknown device")
     sessions = f" in {facts.sessions} sessions" if facts.sessions > 1 else ""
-    hours = facts.training_seconds / 3600
     text = (
-        f"{format_time(facts.seconds)} of searching{sessions}; "
-        f"{format_time(facts.training_seconds)} of training, all candidates together "
-        f"({hours:.2f} hours), on {device}. Energy was not measured."
+        f"The search took {format_time(facts.seconds)}{sessions}; training all candidates took "
+        f"{format_time(facts.training_seconds)} ({facts.training_seconds / 3600:.2f} hours), on "
+        f"{device}. Energy was not measured."
     )
-    return Section("What it took", (text,))
+    return Section("Compute", (text,))
 
 
-def _again(facts: Facts) -> Section:
+def _write_reproduction(facts: Facts) -> Section:
     environment = facts.manifest.get("environment", {})
-    shown: Sequence[tuple[str, str]] = sorted(
+    rows: Sequence[tuple[str, str]] = sorted(
         (key, str(value)) for key, value in environment.items() if value is not None
     )
     return Section(
-        "To do it again",
+        "Reproduction",
         (f"Data fingerprint {facts.manifest['dataset']['fingerprint']}.",),
-        table=Table(("what", "version or value"), tuple(shown)),
+        table=Table(("what", "version or value"), tuple(rows)),
         code=facts.command,
     )

@@ -8,7 +8,8 @@ from pathlib import Path
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.errors import CnnsearchError, RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
-from cnnsearch.runs.records import TrialRecord, find_best
+from cnnsearch.runs.ranking import find_best
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace, published_files, shipped
 

@@ -5,7 +5,7 @@ adapters are built once: a leaderboard reads thousands of records.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Annotated, Any, TypeVar
@@ -132,12 +132,6 @@ def read_trial(row: tuple[Any, ...], where: str = "run.db") -> TrialRecord:
     if fields.get("metrics") is None:
         fields["metrics"] = {}
     return validate(_validate_trial, fields, where)
-
-
-def find_best(trials: Sequence[TrialRecord]) -> TrialRecord | None:
-    """Returns the finished trial with the highest score; of equals, the one with fewer MACs."""
-    scored = [trial for trial in trials if trial.score is not None]
-    return max(scored, key=lambda t: (t.score or 0.0, -(t.macs or 0)), default=None)
 
 
 def to_json(data: Mapping[str, Any]) -> str:

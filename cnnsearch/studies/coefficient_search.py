@@ -18,9 +18,9 @@ from cnnsearch.architecture.cost import count
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.grid import GridSearch
-from cnnsearch.report import leaderboard
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import is_space
+from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import Candidate, SearchSpace
 from cnnsearch.utils.units import format_amount
@@ -158,7 +158,7 @@ def ranked(
     )
     tried = [
         Tried(by_label[trial.values["scaling"]], trial, (trial.macs or 0) / base)
-        for trial in leaderboard(trials)
+        for trial in rank_trials(trials)
     ]
     return sorted(tried, key=lambda one: not one.fair)
 

@@ -16,10 +16,11 @@ from typing import Any
 from cnnsearch.engine.run_manifest import read_settings
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import RunError
-from cnnsearch.report import leaderboard, pareto_front, pareto_plot, results_table
+from cnnsearch.report.tables import build_results_table, draw_pareto_plot
 from cnnsearch.runs import manage
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.lookup import find_candidate, find_trial
+from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from tests.fuzz.spaces import SCALARS, bomb, edited
 
 ARCHITECTURE = {
@@ -219,10 +220,10 @@ def shown(root: Path, name: str) -> None:
         for trial in trials:
             run.db.get_history(trial.id)
         run.db.get_events()
-        leaderboard(trials), pareto_front(trials)
+        rank_trials(trials), find_pareto_front(trials)
         console = Console(width=120, file=io.StringIO())
-        console.print(results_table(trials, f"Run {run.name}", 20, "val accuracy"))
-        console.print(pareto_plot(trials), markup=False)
+        console.print(build_results_table(trials, f"Run {run.name}", 20, "val accuracy"))
+        console.print(draw_pareto_plot(trials), markup=False)
 
 
 def resumed(root: Path, name: str) -> None:

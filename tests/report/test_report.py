@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from cnnsearch.errors import CnnsearchError, RunError
-from cnnsearch.report.facts import activity, facts_of
-from cnnsearch.report.importance import importances
+from cnnsearch.report.facts import collect_facts, measure_activity
+from cnnsearch.report.importance import compute_importances
 from cnnsearch.report.report import write_report
 from cnnsearch.runs.directory import RunDirectory
 from tests.report.conftest import HOSTILE, Make
@@ -46,8 +46,10 @@ def test_a_report_has_its_sections_and_loads_nothing(make: Make) -> None:
     text = path.read_text("utf-8")
     page = Page(text)
     assert path == run.path / "report.html"
-    assert page.headings[:4] == ["Search r", "The question", "The answer", "Accuracy against cost"]
-    assert {"What mattered", "Failures", "Leaderboard", "To do it again"} <= set(page.headings)
+    assert page.headings[:4] == ["Search r", "Task", "Result", "Accuracy against cost"]
+    assert {"Hyperparameter importance", "Failures", "Leaderboard", "Reproduction"} <= set(
+        page.headings
+    )
     assert page.loaded == [] and "http://" not in re.sub(r'xmlns[^ ]*="[^"]*"', "", text)
     assert page.tags.count("figure") == 6
     assert page.tags.count("script") == 1
@@ -58,7 +60,7 @@ def test_a_report_has_its_sections_and_loads_nothing(make: Make) -> None:
     assert list(run.path.glob(".*tmp")) == []
 
 
-def test_what_is_quoted_cannot_write_the_page(make: Make) -> None:
+def test_quoted_names_are_escaped(make: Make) -> None:
     html, markdown = write_report(make(), form="both")
     for path in (html, markdown):
         text = path.read_text("utf-8")
@@ -66,7 +68,7 @@ def test_what_is_quoted_cannot_write_the_page(make: Make) -> None:
     assert "\\<script\\>" in markdown.read_text("utf-8")
 
 
-def test_every_point_tells_its_candidate(make: Make) -> None:
+def test_every_point_has_the_tooltip_of_its_candidate(make: Make) -> None:
     run = make()
     text = write_report(run)[0].read_text("utf-8")
     for trial in run.db.get_trials():
@@ -75,10 +77,10 @@ def test_every_point_tells_its_candidate(make: Make) -> None:
 
 
 @pytest.mark.parametrize("trials", [0, 1, 2])
-def test_a_search_that_has_hardly_begun_is_reported(make: Make, trials: int) -> None:
+def test_a_search_that_has_just_started_is_reported(make: Make, trials: int) -> None:
     text = write_report(make(trials=trials))[0].read_text("utf-8")
-    words = "No candidate is finished yet" if not trials else "flatters it"
-    assert words in text and "Too little to tell" in text
+    words = "No candidate is finished yet" if not trials else "so it is optimistic"
+    assert words in text and "Not computed: fewer than 20" in text
 
 
 @pytest.mark.slow
@@ -91,7 +93,7 @@ def test_a_thousand_candidates_take_seconds(make: Make) -> None:
     assert "875 more are in the run" in path.read_text("utf-8")
 
 
-def test_tested_models_and_retries_are_told(make: Make) -> None:
+def test_test_accuracies_and_retries_are_reported(make: Make) -> None:
     run = make()
     run.db.append("trial_retried", {"attempt": 2, "accumulate": 1, "deaths": 1}, "0001")
     exported = {"test_accuracy": 0.9, "interval": [0.8, 0.95], "test_images": 20}
@@ -99,13 +101,13 @@ def test_tested_models_and_retries_are_told(make: Make) -> None:
     (path,) = write_report(run, form="md")
     text = path.read_text("utf-8")
     assert "90.00%" in text and "80.00% to 95.00%" in text
-    assert "1 time a trial was run again" in text
+    assert "1 attempt resumed a trial from its last epoch" in text
 
 
-def test_files_are_not_replaced_unless_told(make: Make, tmp_path: Path) -> None:
+def test_files_are_not_overwritten_without_force(make: Make, tmp_path: Path) -> None:
     run, out = make(trials=2), tmp_path / "mine.md"
     assert write_report(run, out, "md") == [out]
-    with pytest.raises(CnnsearchError, match=r"--out .*mine\.md: is already there"):
+    with pytest.raises(CnnsearchError, match=r"--out .*mine\.md: already exists"):
         write_report(run, out, "md")
     assert write_report(run, tmp_path / "mine", "md", force=True) == [out]
     assert write_report(run, form="md") == write_report(run, form="md")
@@ -118,7 +120,7 @@ def test_files_are_not_replaced_unless_told(make: Make, tmp_path: Path) -> None:
 def test_only_a_search_is_reported(tmp_path: Path) -> None:
     run = RunDirectory.create(tmp_path, "f", {"kind": "final"}, "")
     with pytest.raises(RunError, match="run 'f' is of cnnsearch final, a report is of a search"):
-        facts_of(run)
+        collect_facts(run)
 
 
 def test_pauses_between_sessions_do_not_count() -> None:
@@ -127,7 +129,7 @@ def test_pauses_between_sessions_do_not_count() -> None:
     def event(time: float, kind: str, trial: str | None = None) -> Event:
         return Event(0, time, kind, trial, {})
 
-    seconds, moments, sessions = activity([
+    seconds, moments, sessions = measure_activity([
         event(0, "run_started"), event(10, "trial_ended", "a"), event(10, "run_ended"),
         event(900, "exported", "a"), event(950, "evaluated", "a"),
         event(5000, "run_started"), event(5007, "trial_ended", "b"),
@@ -135,25 +137,25 @@ def test_pauses_between_sessions_do_not_count() -> None:
     assert (seconds, sessions, moments) == (17, 2, {"a": 10, "b": 17})
 
 
-def test_what_decides_the_score_is_found_important(make: Make) -> None:
-    facts = facts_of(make(trials=120))
-    found = importances(facts.space.parameters, facts.trials)
+def test_the_hyperparameter_that_decides_the_score_is_important(make: Make) -> None:
+    facts = collect_facts(make(trials=120))
+    found = compute_importances(facts.space.parameters, facts.trials)
     assert found is not None and found.r2 > 0.3
     first: Any = found.each[0]
     assert first.mean > 2 * found.each[-1].mean and first.mean > 0.1
-    assert importances(facts.space.parameters, facts.trials[:10]) is None
+    assert compute_importances(facts.space.parameters, facts.trials[:10]) is None
 
 
 def test_the_command_does_the_same_search(make: Make) -> None:
     run = make(max_macs=2_000_000, changes=["mixup=0.2"], data="photos of cats")
-    command = facts_of(run).command
+    command = collect_facts(run).command
     assert command == (
         "cnnsearch search tiny --data 'photos of cats' --strategy random --trials 30 "
         "--max-macs 2000000 --set mixup=0.2"
     )
 
 
-def test_a_study_of_the_space_is_told(make: Make, tmp_path: Path) -> None:
+def test_a_fidelity_study_of_the_space_is_reported(make: Make, tmp_path: Path) -> None:
     run = make()
     assert "cnnsearch fidelity tiny does." in write_report(run, form="md")[0].read_text("utf-8")
     study = RunDirectory.create(tmp_path, "study", {"kind": "fidelity"}, run.space_text)
@@ -161,3 +163,31 @@ def test_a_study_of_the_space_is_told(make: Make, tmp_path: Path) -> None:
     study.db.append("fidelity", found)
     text = write_report(run, form="md")[0].read_text("utf-8")
     assert "Spearman correlation of 0.95 (95 % interval 0.89 to 0.98)" in text
+
+
+def test_validation_accuracy_is_not_called_test_accuracy(make: Make) -> None:
+    run = make(trials=3)
+    best = max((t for t in run.db.get_trials()), key=lambda t: t.score or 0)
+    exported = {"test_accuracy": 0.9, "interval": [0.8, 0.95], "test_images": 20}
+    run.db.append("exported", {**exported, "split": "validation"}, best.id)
+    text = write_report(run, form="md")[0].read_text("utf-8")
+    assert "test accuracy" not in text
+    assert f"| trial {best.id}, as exported | validation | 90.00% |" in text
+
+
+def test_the_report_answers_with_the_first_of_the_leaderboard(make: Make) -> None:
+    run = make(trials=3, strategy="hyperband")
+    best, *_ = sorted(run.db.get_trials(), key=lambda t: -(t.score or 0))
+    start = {
+        "number": 4, "values": best.values, "architecture": best.architecture, "recipe": {},
+        "fingerprint": best.fingerprint, "params": best.params, "params_total": 9,
+        "family": best.family, "macs": best.macs, "epochs": 9, "initial_epoch": 3,
+        "continues": best.id,
+    }  # fmt: skip
+    run.db.append("trial_started", start, "0004")
+    ended = {"status": "completed", "score": 0.01, "reason": None, "metrics": {}, "seconds": 1.0}
+    run.db.append("trial_ended", ended, "0004")
+    facts = collect_facts(run)
+    assert facts.best is facts.ranked[0] and facts.best.id != best.id
+    text = write_report(run, form="md")[0].read_text("utf-8")
+    assert f"Trial {facts.best.id}, family" in text and best.id not in text.split("## Failures")[0]

@@ -1,10 +1,10 @@
 """What a person reads in MLflow: names of runs, the Markdown note, columns of the table."""
 
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import OBJECTIVES, Objective, objective_of
 
@@ -112,7 +112,7 @@ def note(
         trials: The candidates so far.
         runs: A link's target for each trial id.
     """
-    ranked = ranking(trials)
+    ranked = rank_trials(trials)
     lines = [f"{_asked(manifest)} {_counted(trials)}", ""]
     if ranked:
         lines += [_best(ranked[0], runs), ""]
@@ -123,7 +123,7 @@ def note(
         lines += [f"| | candidate | {what} | params | multiply-adds | FLOPs |"]
         lines += ["|--:|---|--:|--:|--:|--:|"]
         lines += [_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
-        front = sum(t in pareto(trials) for t in ranked)
+        front = sum(t in find_pareto_front(trials) for t in ranked)
         lines += ["", f"On the Pareto front of score and multiply-adds: {front}"]
         lines[-1] += " (filter: `tags.pareto = 'true'`)."
     return "\n".join(lines)
@@ -162,27 +162,6 @@ def _tested(trial: TrialRecord, runs: Mapping[str, str], tests: Mapping[str, flo
     share = f"{100 * tests[trial.id]:.2f} %" if trial.id in tests else trial.status
     cells = (trial.values["role"], link or trial.values["network"], trial.values["seed"], share)
     return f"| {' | '.join(map(str, (*cells, short(trial.params), short(trial.macs))))} |"
-
-
-def ranking(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Returns the finished candidates, the best first, of equals the smallest.
-
-    A candidate that was promoted counts once, with its longest training.
-    """
-    done = [t for t in trials if t.status == "completed" and t.score is not None]
-    promoted = {t.continues for t in done}
-    done = [t for t in done if math.isfinite(t.score or 0) and t.id not in promoted]
-    return sorted(done, key=lambda t: (-(t.score or 0), t.macs or 0, t.number))
-
-
-def pareto(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Returns the candidates that no other beats in score and multiply-adds, cheapest first."""
-    front: list[TrialRecord] = []
-    priced = [t for t in ranking(trials) if t.macs is not None]
-    for trial in sorted(priced, key=lambda t: t.macs or 0):  # of equals, the best stays first
-        if not front or (trial.score or 0) > (front[-1].score or 0):
-            front.append(trial)
-    return front
 
 
 def _asked(manifest: Mapping[str, Any]) -> str:

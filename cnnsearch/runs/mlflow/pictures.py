@@ -10,6 +10,7 @@ from cnnsearch.architecture.drawing import draw
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.mlflow import pages
+from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import Objective, objective_of
 
@@ -65,7 +66,7 @@ def _pareto(
     name: str, trials: Sequence[TrialRecord], front: Sequence[TrialRecord], what: str
 ) -> "Figure":
     figure, axes = _sheet(f"{name}: Pareto front", "multiply-adds", f"{what} (%)")
-    beaten = [t for t in pages.ranking(trials) if t.macs and t not in front]
+    beaten = [t for t in rank_trials(trials) if t.macs and t not in front]
     size = 26 if len(beaten) < 100 else 9
     axes.scatter(*_places(beaten), s=size, color=_BEATEN, alpha=0.7, label="candidate")
     line: dict[str, Any] = {"color": _FRONT, "marker": "D", "label": "on the Pareto front"}

@@ -8,6 +8,7 @@ from typing import Any
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.mlflow import entries, pages, pictures
 from cnnsearch.runs.mlflow.store import Store
+from cnnsearch.runs.ranking import find_pareto_front
 from cnnsearch.runs.records import Event, TrialRecord
 
 _FRONT = "front"
@@ -36,7 +37,7 @@ class Summary:
     def _mark(self, trials: list[TrialRecord], ended: set[str | None]) -> None:
         """Tags who is on the Pareto front; only what changed costs a call."""
         runs = {t.id: self._runs[f"trial {t.id}"] for t in trials if f"trial {t.id}" in self._runs}
-        front = {runs[t.id] for t in pages.pareto(trials) if t.id in runs}
+        front = {runs[t.id] for t in find_pareto_front(trials) if t.id in runs}
         before = set(self._runs.get(_FRONT, "").split())
         fresh = {runs[t.id] for t in trials if t.id in ended & set(runs) and t.status != "running"}
         for child in sorted((front - before) | (front & fresh)):
@@ -49,7 +50,7 @@ class Summary:
     def illustrate(self, parent: str, attempt: Callable[..., None]) -> None:
         """Draws the front, its curves and its networks; ``attempt`` makes each of the writes."""
         trials = self._run.db.get_trials()
-        front = pages.pareto(trials)
+        front = find_pareto_front(trials)
         if not front or "final" in self._run.manifest:
             return
         curves = {trial.id: self._history(trial) for trial in front}

@@ -8,7 +8,8 @@ from typing import Any
 
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import INTERRUPTED
-from cnnsearch.runs.records import TrialRecord, find_best
+from cnnsearch.runs.ranking import find_best
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.studies.fidelity.plan import AGAIN, LONG, TRAINED, Variant
 from cnnsearch.studies.fidelity.statistics import (
     Interval,

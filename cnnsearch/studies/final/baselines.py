@@ -14,7 +14,8 @@ from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
-from cnnsearch.runs.records import TrialRecord, find_best
+from cnnsearch.runs.ranking import find_best
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import Candidate, SearchSpace, published_files
 from cnnsearch.studies.final.entrants import (
     PUBLISHED,

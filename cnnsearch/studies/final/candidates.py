@@ -14,9 +14,9 @@ from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import check_same_data, read_settings
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError, RunError
-from cnnsearch.report import leaderboard
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_candidate, find_trial
+from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace
@@ -152,7 +152,7 @@ def _winners(search: RunDirectory, request: Request) -> list[TrialRecord]:
                 f"run {search.name!r}: trial {trial.id} has no score, {trial.status}{why}"
             )
         return [trial]
-    board = leaderboard(search.db.get_trials())
+    board = rank_trials(search.db.get_trials())
     if not board:
         raise RunError(f"run {search.name!r} has no finished trial yet")
     distinct = {trial.fingerprint: trial for trial in reversed(board)}

@@ -557,7 +557,7 @@ def test_neither_mlflow_nor_keras_is_imported_before_it_is_needed():
 
 
 def test_who_is_on_the_pareto_front_is_tagged_and_filtered(run):
-    from cnnsearch.report import pareto_front
+    from cnnsearch.runs.ranking import find_pareto_front
 
     sample_run.search(run, 8, ended=None)
     mlflow.sync(run)
@@ -568,7 +568,7 @@ def test_who_is_on_the_pareto_front_is_tagged_and_filtered(run):
             end = {"status": "completed", "score": 0.9999, "reason": None, "metrics": {}}
             run.db.append("trial_ended", {**end, "seconds": 1.0}, "009")
             mlflow.sync(run)
-        numbers = {t.number for t in pareto_front(run.db.get_trials())}
+        numbers = {t.number for t in find_pareto_front(run.db.get_trials())}
         found = client(run).search_runs(["1", "2", "3"], "tags.pareto = 'true'")
         assert {int(r.info.run_name.split()[0]) for r in found} == numbers
         others = client(run).search_runs(["1", "2", "3"], "tags.pareto = 'false'")

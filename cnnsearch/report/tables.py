@@ -1,50 +1,27 @@
-"""The leaderboard and the Pareto front of a run, from its own database."""
+"""Shows the leaderboard and the Pareto front in the terminal."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
+from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-CostName = Literal["macs", "params"]
 
-
-def longest(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Returns each candidate's last rung: what was gone on with to a score counts once."""
-    gone_on = {trial.continues for trial in trials if trial.score is not None}
-    return [trial for trial in trials if trial.id not in gone_on]
-
-
-def leaderboard(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
-    """Returns the finished trials, best first; of equals, the cheaper first."""
-    finished = [trial for trial in trials if trial.score is not None]
-    return sorted(finished, key=lambda t: (-(t.score or 0.0), t.macs or 0, t.number))
-
-
-def pareto_front(trials: Sequence[TrialRecord], cost: CostName = "macs") -> list[TrialRecord]:
-    """Returns the trials that no other one beats in both accuracy and cost, cheapest first."""
-    front: list[TrialRecord] = []
-    priced = [t for t in trials if t.score is not None and getattr(t, cost) is not None]
-    for trial in sorted(priced, key=lambda t: (getattr(t, cost), -(t.score or 0.0), t.number)):
-        if not front or (trial.score or 0.0) > (front[-1].score or 0.0):
-            front.append(trial)
-    return front
-
-
-def results_table(
+def build_results_table(
     trials: Sequence[TrialRecord],
     title: str,
     limit: int | None = None,
     measured: str = "val accuracy",
 ) -> "Table":
-    """Returns the leaderboard; members of the accuracy/MACs Pareto front are marked."""
+    """Returns the leaderboard as a table that marks the Pareto front of score and MACs."""
     from rich.markup import escape
     from rich.table import Table
 
-    front = {trial.id for trial in pareto_front(trials)}
+    front = {trial.id for trial in find_pareto_front(trials)}
     table = Table(title=title, title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("trial", justify="right")
@@ -52,12 +29,14 @@ def results_table(
     for name in (escape(measured), "params", "MACs", "FLOPs", "epochs", "time"):
         table.add_column(name, justify="right")
     table.add_column("Pareto", justify="center")
-    for rank, trial in enumerate(leaderboard(trials)[:limit], start=1):
-        table.add_row(str(rank), *map(escape, _cells(trial)), "●" if trial.id in front else "")
+    for rank, trial in enumerate(rank_trials(trials)[:limit], start=1):
+        table.add_row(
+            str(rank), *map(escape, _format_cells(trial)), "●" if trial.id in front else ""
+        )
     return table
 
 
-def _cells(trial: TrialRecord) -> list[str]:
+def _format_cells(trial: TrialRecord) -> list[str]:
     return [
         trial.id,
         trial.family,
@@ -70,8 +49,8 @@ def _cells(trial: TrialRecord) -> list[str]:
     ]
 
 
-def pareto_plot(trials: Sequence[TrialRecord], width: int = 64, height: int = 14) -> str:
-    """Draws accuracy over MACs (logarithmic) in characters; the front stands out."""
+def draw_pareto_plot(trials: Sequence[TrialRecord], width: int = 64, height: int = 14) -> str:
+    """Draws scores over MACs (log scale) in characters; the front stands out."""
     import math
 
     priced = [t for t in trials if t.score is not None and t.macs]
@@ -79,7 +58,7 @@ def pareto_plot(trials: Sequence[TrialRecord], width: int = 64, height: int = 14
         return ""
     xs = [math.log10(t.macs or 1) for t in priced]
     ys = [t.score or 0.0 for t in priced]
-    front = {trial.id for trial in pareto_front(trials)}
+    front = {trial.id for trial in find_pareto_front(trials)}
     grid = [[" "] * width for _ in range(height)]
     for trial, x, y in sorted(zip(priced, xs, ys, strict=True), key=lambda p: p[0].id in front):
         column = round((x - min(xs)) / ((max(xs) - min(xs)) or 1) * (width - 1))
