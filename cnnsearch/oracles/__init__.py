@@ -15,6 +15,7 @@ from cnnsearch.oracles.hyperband import Hyperband
 from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space, Store
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.oracles.strategy import Strategy
+from cnnsearch.oracles.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from cnnsearch.oracles.search_oracle import SearchOracle
@@ -23,6 +24,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (  # the first is the default
     RegularizedEvolution,
     RandomSearch,
     BayesianOptimization,
+    Surrogate,
     Hyperband,
     GridSearch,
 )

@@ -89,7 +89,7 @@ def _step_option(options: Sequence[Any], value: Any, rng: Random) -> Any:
 
 def _shift(parameter: "Parameter", value: Any, step: float) -> Any:
     """Moves a number by ``step`` of its range, reflected at the bounds."""
-    place = abs(_to_unit(parameter, value) + step)
+    place = abs(to_unit(parameter, value) + step)
     moved = from_unit(parameter, 1.0 - abs(1.0 - min(place, 2.0)))
     if moved != value or parameter.kind == "float":
         return moved
@@ -97,7 +97,8 @@ def _shift(parameter: "Parameter", value: Any, step: float) -> Any:
     return up if parameter.low <= up <= parameter.high else 2 * value - up
 
 
-def _to_unit(parameter: "Parameter", value: float) -> float:
+def to_unit(parameter: "Parameter", value: float) -> float:
+    """Returns the place (0 = low, 1 = high) of a number in its range."""
     low, high = float(parameter.low), float(parameter.high)
     if parameter.log:
         return math.log(value / low) / math.log(high / low)

@@ -72,7 +72,7 @@ class RejectionSampler:
 
     def _find_new(self, draws: Iterable[Values]) -> tuple[Values, str] | None:
         for values in draws:
-            feasibility = self._feasibility_of(values)
+            feasibility = self.check(values)
             self._count(values, feasibility)
             if feasibility.is_feasible and feasibility.fingerprint not in self.proposed:
                 self.proposed.add(feasibility.fingerprint)
@@ -105,13 +105,21 @@ class RejectionSampler:
     def _all_points(self) -> list[Values] | None:
         return enumerate_points(self._space.parameters, SMALL_SPACE)
 
-    def _feasibility_of(self, values: Mapping[str, Any]) -> Feasibility:
+    def check(self, values: Mapping[str, Any]) -> Feasibility:
+        """Returns a candidate's feasibility and cost; computed once."""
         key = tuple(values.items())
         if key not in self._checks:
             if len(self._checks) >= CACHED:
                 self._checks.clear()
             self._checks[key] = self._check(values)
         return self._checks[key]
+
+    def keep_feasible(self, pool: list[Values]) -> list[Values]:
+        """Returns a strategy's pool without what cannot be proposed, which counts as drawn."""
+        for values in pool:
+            if not self.check(values).is_feasible:
+                self._count(values, self.check(values))
+        return [values for values in pool if self.check(values).is_feasible]
 
     def _count(self, values: Values, feasibility: Feasibility) -> None:
         draws = self.draws

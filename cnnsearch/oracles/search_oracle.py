@@ -43,6 +43,7 @@ class SearchOracle(Oracle):
         self._fingerprints: dict[str, str] = {}
         self._repeated: set[str] = set()
         self._unsaved: set[str] = set()
+        self._views: dict[str, Trial] = {}
         super().__init__(
             objective=Objective(OBJECTIVE, "max"),
             hyperparameters=to_hyperparameters(setup.space.parameters),
@@ -204,12 +205,17 @@ class SearchOracle(Oracle):
             max_trials=self.max_trials,
             can_draw=self._reason is None and not self._has_enough,
             seed=self._setup.seed,
+            check=self._sampler.check,
+            keep_feasible=self._sampler.keep_feasible,
         )
 
     def _view(self, trial: KerasTunerTrial) -> Trial:
+        seen = self._views.get(trial.trial_id)
+        if seen is not None and seen.status == trial.status:
+            return seen
         values = trial.hyperparameters.values
         stored = {k.removeprefix(SCHEDULE): v for k, v in values.items() if k.startswith(SCHEDULE)}
-        return Trial(
+        view = self._views[trial.trial_id] = Trial(
             id=trial.trial_id,
             values=active_values(self._setup.space.parameters, values),
             status=trial.status,
@@ -217,6 +223,7 @@ class SearchOracle(Oracle):
             promotes=stored.get("trial_id"),
             notes={key: value for key, value in stored.items() if key not in OWN},
         )
+        return view
 
     def end_trial(self, trial: KerasTunerTrial) -> None:
         """Records the end of a running trial: ``COMPLETED`` with its score, or ``FAILED``."""

@@ -1,13 +1,13 @@
 """The interface of a search strategy: what it declares about itself and what it decides."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import repeat
 from random import Random
 from typing import ClassVar
 
 from cnnsearch.oracles.points import Values
-from cnnsearch.oracles.protocol import Space
+from cnnsearch.oracles.protocol import CheckFeasibility, Space
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,8 @@ class History:
         max_trials: Candidates requested; None for no limit.
         can_draw: Whether another fresh candidate may be proposed.
         seed: Of the search.
+        check: Returns the feasibility and the cost of any candidate.
+        keep_feasible: Removes from a pool what cannot be proposed, and counts that as drawn.
     """
 
     space: Space
@@ -52,6 +54,8 @@ class History:
     max_trials: int | None
     can_draw: bool
     seed: int
+    check: CheckFeasibility
+    keep_feasible: Callable[[list[Values]], list[Values]]
 
 
 @dataclass(frozen=True)
