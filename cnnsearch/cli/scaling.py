@@ -117,26 +117,30 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
     from cnnsearch.errors import RunError
     from cnnsearch.runs.lookup import find_candidate
     from cnnsearch.studies.coefficient_search import (
-        inherited,
-        search_scaling,
-        tried_data,
-        tried_table,
+        inherit_settings,
+        make_scaling_table,
+        search_coefficients,
     )
+    from cnnsearch.training.objectives import objective_of
 
     image = asked.pop("image")
     baseline = replace(
         find_candidate(network, runs), architecture=find_network(network, runs, image)
     )
-    options = {**inherited(network, runs), **{k: v for k, v in asked.items() if v is not None}}
+    options = {
+        **inherit_settings(network, runs),
+        **{k: v for k, v in asked.items() if v is not None},
+    }
     options.setdefault("name", f"{network.replace(':', '-').split('/')[-1]}-scaling")
     callback = create_display("json" if json_ else "auto")
-    tried = search_scaling(baseline, runs=runs, callback=callback, **options)
+    tried = search_coefficients(baseline, runs=runs, callback=callback, **options)
     if not tried:
         raise RunError(f"run {options['name']!r}: no candidate was trained to its end")
     best = tried[0].scaling
     if json_:
-        print(json.dumps({"event": "scaling", "tried": [tried_data(one) for one in tried]}))
+        print(json.dumps({"event": "scaling", "tried": [one.to_data() for one in tried]}))
     else:
-        console().print(tried_table(tried))
+        metric = objective_of(options).heading
+        console().print(make_scaling_table(tried, metric))
         print(f"Best: --alpha {best.alpha:g} --beta {best.beta:g} --gamma {best.gamma:g}")
     return best

@@ -3,11 +3,10 @@
 import time
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from cnnsearch.data import Dataset, save_source
 from cnnsearch.engine.display.callback import SearchCallback
-from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import (
     check_same_weights,
     check_weights_file,
@@ -24,14 +23,12 @@ from cnnsearch.engine.run_manifest import (
     create_manifest,
     read_settings,
 )
+from cnnsearch.engine.search_session import SearchResult, check_first_proposal, train_candidates
+from cnnsearch.engine.session import warm_up
 from cnnsearch.engine.settings import Settings, document_settings
-from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils import environment
-
-if TYPE_CHECKING:
-    from cnnsearch.engine.session import SearchResult
 
 RUNS = Path("runs")
 
@@ -45,7 +42,7 @@ def search(
     runs: str | Path = RUNS,
     callback: SearchCallback | None = None,
     **settings: Any,
-) -> "SearchResult":
+) -> SearchResult:
     """Searches a space on a data set; the same name again resumes the run.
 
         search("residual", "photos/", max_macs="300M", trials=60)
@@ -79,7 +76,7 @@ def search(
 
 def resume(
     name: str, *, runs: str | Path = RUNS, callback: SearchCallback | None = None, **changes: Any
-) -> "SearchResult":
+) -> SearchResult:
     """Resumes a run with the settings that it was started with.
 
     Args:
@@ -116,8 +113,8 @@ def run_search(
     root: Path,
     name: str,
     callback: SearchCallback | None = None,
-) -> "SearchResult":
-    """Runs one session of a search: creates or reopens the run, and holds its lock meanwhile."""
+) -> SearchResult:
+    """Runs one session of a search, in a new run or in one that is resumed."""
     find_gpus(settings.placement.gpus)
     space = prepare_space(space, settings)
     started = time.monotonic()
@@ -129,20 +126,14 @@ def run_search(
         check_weights_file(settings)
     environment.configure_backend()
     dataset = load_data(settings, space, root)
+    if reopened:
+        check_same_data(reopened, dataset)
     executor = make_executor(settings.placement)
+    warm_up(executor)
     if reopened is None:
-        _import_while_warming(executor)
-        from cnnsearch.engine.session import check_first_proposal
-
         check_first_proposal(settings, space, dataset)
     run = reopened or _created(root, name, settings, space, dataset, callback)
-    with run.lock():
-        check_same_data(run, dataset)
-        _import_while_warming(executor)
-        from cnnsearch.engine.session import Session
-
-        session = Session(run, settings, space, dataset, callback, executor, started)
-        return session.search()
+    return train_candidates(run, settings, space, dataset, callback, executor, started)
 
 
 def _created(
@@ -164,11 +155,3 @@ def _created(
 
 def _silent(text: str) -> None:
     """Nobody is told."""
-
-
-def _import_while_warming(executor: Executor) -> None:
-    """Imports the frameworks here and in the executor's server at once; a second time is free."""
-    executor.warm()
-    environment.import_frameworks()
-    if executor.free < 1:  # a cluster that cannot be had is told before there is a run
-        raise RunError("there is nowhere to train: no slot is free")

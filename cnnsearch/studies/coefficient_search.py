@@ -1,7 +1,7 @@
 """Step 1 of compound scaling: alpha, beta and gamma by a small grid search at phi = 1.
 
 Tan & Le (arXiv:1905.11946, section 3.3): of all proportions that about double the multiply-adds,
-which network learns best? Each is a candidate of a run of its own.
+which network learns best? Each proportion is a candidate of a search by grid.
 """
 
 import json
@@ -16,6 +16,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling
 from cnnsearch.architecture.cost import count
 from cnnsearch.engine.display.callback import SearchCallback
+from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.grid import GridSearch
 from cnnsearch.runs.directory import RunDirectory
@@ -29,14 +30,19 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 TARGET, TOLERANCE = 2.0, 0.05
-INHERITED = ("data", "seed", "epochs", "skip_bad_images", "data_dir", "trial_timeout", "mlflow_uri")
 FAIR = 1.1
-"""How far above the target a candidate's own MACs may lie and still be compared on equal terms."""
+"""A candidate whose MACs exceed the target by more than this factor has an unfair advantage."""
+OWN = frozenset(
+    {"strategy", "trials", "max_time", "max_params", "max_macs"}  # the grid decides
+    | {"image", "weights", "freeze"}  # the baseline decides; no published weights fit scaled layers
+    | {"workers"}
+)
+"""Settings that a coefficient search does not take over from the baseline's run."""
 
 
 @dataclass(frozen=True)
-class Tried:
-    """One proportion, the trial that tried it, and by how much it made the MACs grow."""
+class ScalingResult:
+    """A proportion, the trial that trained it, and the factor by which the MACs grew."""
 
     scaling: CompoundScaling
     trial: TrialRecord
@@ -44,11 +50,24 @@ class Tried:
 
     @property
     def fair(self) -> bool:
-        """Whether rounding left its growth near the target, so that accuracy can be compared."""
+        """Whether the growth is near the target despite rounding, so that accuracy compares."""
         return self.growth <= TARGET * FAIR
 
+    def to_data(self) -> dict[str, Any]:
+        """Returns plain data for JSON."""
+        trial = self.trial
+        return {
+            **self.scaling.model_dump(),
+            "growth": self.growth,
+            "fair": self.fair,
+            "trial": trial.id,
+            "macs": trial.macs,
+            "score": trial.score,
+            "val_accuracy": trial.metrics.get("val_accuracy"),
+        }
 
-def proportions(step: float = 0.1) -> list[CompoundScaling]:
+
+def list_proportions(step: float = 0.1) -> list[CompoundScaling]:
     """Returns every proportion on a grid whose growth is within 5 % of 2.
 
     Args:
@@ -68,19 +87,19 @@ def proportions(step: float = 0.1) -> list[CompoundScaling]:
     return [one for one in grid if abs(one.growth / TARGET - 1) <= TOLERANCE]
 
 
-def scaling_space(baseline: Candidate, choices: Sequence[CompoundScaling]) -> SearchSpace:
+def make_scaling_space(baseline: Candidate, choices: Sequence[CompoundScaling]) -> SearchSpace:
     """Returns the space of ``baseline`` scaled at phi = 1 by each of ``choices``."""
-    given = ("alpha", "beta", "gamma")
+    keys = {"alpha", "beta", "gamma"}
     data = {
         **baseline.architecture.to_data(),
         "recipe": baseline.recipe.to_data(),
-        "scaling": {"choice": [{key: getattr(one, key) for key in given} for one in choices]},
+        "scaling": {"choice": [one.model_dump(include=keys) for one in choices]},
     }
     name = baseline.architecture.name or "network"
     return SearchSpace.from_text(json.dumps(data, indent=1), f"{name}-scaling")
 
 
-def search_scaling(
+def search_coefficients(
     baseline: Candidate,
     *,
     data: str | None = None,
@@ -88,97 +107,93 @@ def search_scaling(
     runs: Path,
     step: float = 0.1,
     callback: SearchCallback | None = None,
-    **options: Any,
-) -> list[Tried]:
+    **settings: Any,
+) -> list[ScalingResult]:
     """Trains ``baseline`` scaled by every proportion of the grid, as a run of its own.
 
     Args:
         baseline: the network to scale, and the recipe that trains it.
         data: what to train on.
-        name: of the run; the same name again goes on with it.
+        name: of the run; the same name again resumes it.
         runs: the folder that holds all runs.
         step: of the grid.
-        callback: is told what happens.
-        **options: more for :func:`cnnsearch.search`: epochs, seed, workers …
+        callback: is called on the search's events.
+        **settings: of :func:`cnnsearch.search`: epochs, seed, workers …
 
     Returns:
-        What was tried, the best first; those whose MACs rounding has pushed well beyond the double
-        come after all others.
+        The results, best first; those with an unfair growth come after all others.
 
     Raises:
-        CnnsearchError: no data is named, or something of what was asked makes no sense.
+        CnnsearchError: there is no data, or a setting is invalid.
     """
     from cnnsearch.engine.search import search
 
     if data is None:
         raise CnnsearchError("--data: name the images to train on, as no run has named them")
-    choices = proportions(step)
-    space = scaling_space(baseline, choices)
+    choices = list_proportions(step)
+    space = make_scaling_space(baseline, choices)
     result = search(
         space, data, strategy=GridSearch.name, trials=len(choices), name=name, runs=runs,
-        callback=callback, **options,
+        callback=callback, **settings,
     )  # fmt: skip
-    return ranked(baseline.architecture, space, choices, result.trials)
+    return rank_results(baseline.architecture, space, choices, result.trials)
 
 
-def inherited(network: str, runs: Path) -> dict[str, Any]:
-    """Returns how a run trained its candidates, so that the next run does it alike.
+def inherit_settings(network: str, runs: Path) -> dict[str, Any]:
+    """Returns the settings of a network's run, so that the coefficient search trains alike.
 
     Args:
-        network: as the user names it; only a run's name, or ``RUN:TRIAL``, has something to give.
+        network: a run or ``RUN:TRIAL``.
         runs: the folder that holds all runs.
 
     Returns:
-        Options of :func:`search_scaling`; empty for a published network or a file.
+        Settings for :func:`search_coefficients`; empty for a published network or a file.
     """
     run = network.partition(":")[0]
     if is_space(network) or not RunDirectory.exists(runs, run):
         return {}
     with closing(RunDirectory.open(runs, run)) as opened:
         settings = opened.manifest.get("settings", {})
-    return {key: settings[key] for key in INHERITED if settings.get(key) is not None}
+    return {
+        key: value
+        for key, value in settings.items()
+        if key in SETTINGS and key not in OWN and value is not None
+    }
 
 
-def ranked(
+def rank_results(
     baseline: Architecture,
     space: SearchSpace,
     choices: Sequence[CompoundScaling],
     trials: Sequence[TrialRecord],
-) -> list[Tried]:
+) -> list[ScalingResult]:
     """Returns the finished trials of a grid with their proportions, the best first.
 
-    Growth is over ``baseline`` with the classes and channels of the trials' data.
+    Growth is relative to ``baseline`` with the classes and channels of the trials' data.
     """
     if not trials:
         return []
-    fitted = trials[0].architecture
-    base = count(baseline.adapted(classes=fitted["classes"], channels=fitted["input"][2])).macs
+    trained = trials[0].architecture
+    base = count(baseline.adapted(classes=trained["classes"], channels=trained["input"][2])).macs
     by_label: Mapping[Any, CompoundScaling] = dict(
         zip(space.parameters[0].options, choices, strict=True)
     )
-    tried = [
-        Tried(by_label[trial.values["scaling"]], trial, (trial.macs or 0) / base)
+    results = [
+        ScalingResult(by_label[trial.values["scaling"]], trial, (trial.macs or 0) / base)
         for trial in rank_trials(trials)
     ]
-    return sorted(tried, key=lambda one: not one.fair)
+    return sorted(results, key=lambda one: not one.fair)
 
 
-def tried_data(one: Tried) -> dict[str, Any]:
-    """Returns what was tried as plain data."""
-    found = {**one.scaling.model_dump(), "growth": one.growth, "fair": one.fair}
-    trial = one.trial
-    return {**found, "trial": trial.id, "macs": trial.macs, "val_accuracy": trial.score}
-
-
-def tried_table(tried: Sequence[Tried]) -> "Table":
-    """Returns what was tried as a table, the best first."""
+def make_scaling_table(results: Sequence[ScalingResult], metric: str = "val accuracy") -> "Table":
+    """Returns the results as a table, the best first; ``metric`` is the name of the score."""
     from rich.table import Table
 
     table = Table(title="alpha * beta^2 * gamma^2 within 5 % of 2, phi = 1", title_justify="left")
-    for name in ("alpha", "beta", "gamma", "predicted", "growth", "params", "MACs", "val accuracy"):
+    for name in ("alpha", "beta", "gamma", "predicted", "growth", "params", "MACs", metric):
         table.add_column(name, justify="right")
     table.add_column("note")
-    for one in tried:
+    for one in results:
         scaling, trial = one.scaling, one.trial
         table.add_row(
             *(f"{number:g}" for number in (scaling.alpha, scaling.beta, scaling.gamma)),

@@ -16,7 +16,12 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.scaled_family import parse_phis
 from cnnsearch.space.search_space import Candidate, SearchSpace
-from cnnsearch.studies.coefficient_search import inherited, proportions, ranked, scaling_space
+from cnnsearch.studies.coefficient_search import (
+    inherit_settings,
+    list_proportions,
+    make_scaling_space,
+    rank_results,
+)
 
 NET = Architecture.from_data(
     {
@@ -123,18 +128,18 @@ def test_phis() -> None:
 
 
 def test_every_proportion_about_doubles_the_macs() -> None:
-    found = proportions(0.05)
+    found = list_proportions(0.05)
     assert CompoundScaling(alpha=1.2, beta=1.1, gamma=1.15) in found
     assert all(abs(one.growth / 2 - 1) <= 0.05 for one in found)
     assert {(2.0, 1.0, 1.0), (1.0, 1.4, 1.0), (1.0, 1.0, 1.4)} <= {
-        (one.alpha, one.beta, one.gamma) for one in proportions(0.1)
+        (one.alpha, one.beta, one.gamma) for one in list_proportions(0.1)
     }
-    assert len(proportions(0.1)) == 20
+    assert len(list_proportions(0.1)) == 20
 
 
 def test_the_grid_is_a_space_of_the_scaled_winner() -> None:
-    choices = proportions(0.2)
-    space = scaling_space(Candidate(NET, RECIPE), choices)
+    choices = list_proportions(0.2)
+    space = make_scaling_space(Candidate(NET, RECIPE), choices)
     (parameter,) = space.parameters
     assert parameter.options[0] == "alpha=1,beta=1,gamma=1.4"
     assert space.input == (22, 22, 1)
@@ -163,22 +168,22 @@ def test_a_proportion_that_rounding_made_costly_does_not_win() -> None:
             "stages": [{"block": "basic", "width": 64} for _ in range(2)],
         }
     )
-    choices = proportions(0.2)
-    space = scaling_space(Candidate(shallow, RECIPE), choices)
+    choices = list_proportions(0.2)
+    space = make_scaling_space(Candidate(shallow, RECIPE), choices)
     trials = [
         record(space, label, 0.5 + 0.01 * i) for i, label in enumerate(space.parameters[0].options)
     ]
-    found = ranked(shallow, space, choices, trials)
+    found = rank_results(shallow, space, choices, trials)
     costly = [one for one in found if not one.fair]
     assert costly and all(one.growth > 2.2 for one in costly)  # depth 1 becomes 2, and wider too
     assert found[0].fair and found.index(costly[0]) == len(found) - len(costly)
     assert max(one.trial.score or 0 for one in found) >= (found[0].trial.score or 0)
-    assert ranked(shallow, space, choices, []) == []
+    assert rank_results(shallow, space, choices, []) == []
 
 
 def test_a_run_hands_on_how_it_trained(runs: Path) -> None:
-    assert inherited("mine:1", runs) == {"data": "digits", "seed": 7}
-    assert inherited("resnet-18", runs) == {}
+    assert inherit_settings("mine:1", runs) == {"data": "digits", "seed": 7}
+    assert inherit_settings("resnet-18", runs) == {}
 
 
 @pytest.mark.slow
@@ -190,7 +195,7 @@ def test_the_search_of_a_runs_winner_is_a_run_of_its_own(runs: Path) -> None:
         pass
     trials = RunDirectory.open(runs, "mine-scaling").db.get_trials()
     assert {trial.status for trial in trials} == {"completed"}
-    assert len(trials) == len(proportions(0.5))
+    assert len(trials) == len(list_proportions(0.5))
     *_, last = cnnsearch(*arguments, "--json", "--runs", runs).splitlines()
     tried = json.loads(last)["tried"]
     assert {one["trial"] for one in tried} == {trial.id for trial in trials}

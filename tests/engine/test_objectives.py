@@ -11,7 +11,7 @@ from cnnsearch.data import Dataset, from_arrays
 from cnnsearch.engine.display import Plain
 from cnnsearch.engine.run_data import compute_class_weights
 from cnnsearch.engine.search import search
-from cnnsearch.engine.session import unbalanced
+from cnnsearch.engine.search_session import describe_imbalance
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.mlflow import entries, pages
@@ -53,14 +53,14 @@ def rare(file: Path) -> Dataset:
 
 
 def test_unbalanced_classes_are_told_with_the_cure(file: Path) -> None:
-    told = unbalanced(settings(), rare(file))
+    told = describe_imbalance(settings(), rare(file))
     assert "6.0 to 1" in told or "5." in told
     assert "--objective balanced_accuracy --class-weights balanced" in told
-    assert unbalanced(settings(class_weights="balanced"), rare(file)) == ""
+    assert describe_imbalance(settings(class_weights="balanced"), rare(file)) == ""
 
 
 def test_balanced_classes_are_not(digits: Dataset) -> None:
-    assert unbalanced(settings(), digits) == ""
+    assert describe_imbalance(settings(), digits) == ""
 
 
 def test_class_weights_are_those_of_the_training_split(file: Path) -> None:

@@ -1,7 +1,6 @@
-"""What winners are compared with: the best of equally many random networks, a published one."""
+"""The baselines of a final training: the best of equally many random networks, a published one."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
@@ -26,17 +25,16 @@ from cnnsearch.studies.final.entrants import (
 )
 from cnnsearch.utils.units import format_time, pluralize
 
-REFERENCES: Final = ("all", "random", "published", "none")
 OTHER_SEED = 1
-"""What is added to a search's seed for its random counterpart."""
+"""Added to a search's seed for its random counterpart."""
 
 
 @dataclass(frozen=True)
-class Beside:
-    """The references of a final training.
+class Baselines:
+    """The baselines of a final training.
 
     Attributes:
-        entrants: that are trained beside the winners.
+        entrants: trained beside the winners.
         notes: why there are not more.
     """
 
@@ -44,114 +42,116 @@ class Beside:
     notes: tuple[str, ...] = ()
 
 
-def of_search(
-    asked: str | None, search: RunDirectory, space: SearchSpace, winner: Entrant, data: Dataset,
-    callback: SearchCallback,
-) -> Beside:  # fmt: skip
-    """Returns the references of a search's winner; trains the random candidates.
+def find_search_baselines(
+    requested: str | None, search: RunDirectory, space: SearchSpace, winner: Entrant,
+    data: Dataset, callback: SearchCallback,
+) -> Baselines:  # fmt: skip
+    """Returns the baselines of a search's winner; trains the random candidates.
 
     Args:
-        asked: one of :data:`REFERENCES`; None: all that there can be.
-        search: that the winner is of.
+        requested: all, random, published or none; None: all that are possible.
+        search: the winner's run.
         space: of the search.
-        winner: gives recipe, size of images and MACs.
+        winner: gives recipe, image size and MACs.
         data: of the final training.
-        callback: is told what it costs.
+        callback: is called on the random search's events.
 
     Raises:
-        CnnsearchError: one was asked for that there cannot be.
+        CnnsearchError: a requested baseline is not possible.
         KeyboardInterrupt: the random search was interrupted.
     """
     if search.manifest.get("pretrained"):
-        return _without(asked, "The search started from trained weights, which no other has")
+        return _refuse_pretrained(requested)
     found, notes = [], []
-    if asked in (None, "all", "random"):
+    if requested in (None, "all", "random"):
         if search.manifest["settings"]["strategy"] == RandomSearch.name:
-            notes.append("The search was itself a random one: no other is compared with it.")
+            notes.append("The search was itself random: there is no random baseline.")
         else:
-            found.append(_random(search, space, winner, data, callback))
-    if asked in (None, "all", "published"):
-        found.append(_published(winner, data))
-    return Beside(tuple(found), tuple(notes))
+            found.append(_search_randomly(search, space, winner, data, callback))
+    if requested in (None, "all", "published"):
+        found.append(_find_published(winner, data))
+    return Baselines(tuple(found), tuple(notes))
 
 
-def of_file(
-    asked: str | None, which: str, winner: Entrant, data: Dataset, callback: SearchCallback
-) -> Beside:
-    """Returns the references of a network that is no search's.
+def find_file_baselines(
+    requested: str | None, which: str, winner: Entrant, data: Dataset
+) -> Baselines:
+    """Returns the baselines of a network that is no search's.
 
     Raises:
-        CnnsearchError: random candidates were asked for.
+        CnnsearchError: random candidates were requested.
     """
-    if asked in ("all", "random"):
+    if requested in ("all", "random"):
         raise CnnsearchError(
-            f"--references {asked}: {which} is no search's, so there are no random candidates to "
-            "compare it with; ask for published or none"
+            f"--references {requested}: {which} is no search's, so there are no random candidates "
+            "to compare it with; expected published or none"
         )
-    if asked == "none" or (asked is None and which in published_files()):
-        return Beside()
-    return Beside((_published(winner, data),))
+    if requested == "none" or (requested is None and which in published_files()):
+        return Baselines()
+    return Baselines((_find_published(winner, data),))
 
 
-def _without(asked: str | None, why: str) -> Beside:
-    if asked not in (None, "none"):
-        raise CnnsearchError(f"--references {asked}: {why.lower()}; ask for none")
-    return Beside() if asked == "none" else Beside(notes=(f"{why}: nothing is compared with it.",))
+def _refuse_pretrained(requested: str | None) -> Baselines:
+    why = "the search started from pretrained weights, which no baseline has"
+    if requested not in (None, "none"):
+        raise CnnsearchError(f"--references {requested}: {why}; expected none")
+    return Baselines(notes=(f"No baselines: {why}.",) if requested is None else ())
 
 
-def _published(winner: Entrant, data: Dataset) -> Entrant:
+def _find_published(winner: Entrant, data: Dataset) -> Entrant:
     label, network = find_nearest_published(winner.architecture, data)
     return Entrant.create(PUBLISHED, label, Candidate(network, winner.recipe))
 
 
-def _random(
+def _search_randomly(
     search: RunDirectory,
     space: SearchSpace,
     winner: Entrant,
     data: Dataset,
     callback: SearchCallback,
 ) -> Entrant:
-    """The best of a random search of the same size, settings and splits, with another seed."""
+    """Returns the best of a random search of the same cost, settings and splits."""
     name = f"{search.name}-random"
-    before = read_settings(search)
-    settings = as_random(before, search.db.get_trials())
-    callback.on_message(_cost(settings, search.db.get_trials(), name))
+    trials = search.db.get_trials()
+    settings = make_random_settings(read_settings(search), trials)
+    callback.on_message(_describe_cost(settings, trials, name))
     done = run_search(settings, space, search.path.parent, name, callback)
     if done.reason == INTERRUPTED:
-        callback.on_message("The same command goes on; --references published does without.")
+        callback.on_message("The same command resumes it; --references published does without.")
         raise KeyboardInterrupt
     best = find_best(done.trials)
     if best is None:
         raise RunError(f"run {name!r}: no random candidate could be trained; try --references none")
-    architecture = Architecture.from_data(dict(best.architecture), f"{name}:{best.id}")
-    random = fit_candidate(Candidate(architecture, winner.recipe), data)
-    return Entrant.create(RANDOM, f"{name}:{best.id}", random)
+    label = f"{name}:{best.id}"
+    architecture = Architecture.from_data(dict(best.architecture), label)
+    return Entrant.create(
+        RANDOM, label, fit_candidate(Candidate(architecture, winner.recipe), data)
+    )
 
 
-def as_random(before: Settings, trials: list[TrialRecord]) -> Settings:
+def make_random_settings(before: Settings, trials: list[TrialRecord]) -> Settings:
     """Returns the settings of a random search that costs as much as a search did.
 
-    As many candidates, trained as long, on the very same splits: a split of its own would let it
-    choose by images of the test split. Hyperband's candidates differ in length: there, as many full
-    ones as its epochs make up.
+    As many candidates and epochs, and the same splits: other splits would let it choose by images
+    of the test split. Hyperband's candidates differ in length: as many full ones as its epochs
+    amount to.
     """
     ended = [trial for trial in trials if trial.status in ("completed", "failed")]
     count, epochs = len(ended), before.training.epochs
     if find_strategy(before.search.strategy).multi_fidelity:
         epochs = max(trial.epochs for trial in ended)
         count = max(1, round(sum(t.epochs - t.initial_epoch for t in ended) / epochs))
-    split = before.search.seed if before.data.split_seed is None else before.data.split_seed
+    seed, split = before.search.seed, before.data.split_seed
     return before.replace(
         strategy=RandomSearch.name, trials=count, epochs=epochs, max_time=None,
-        seed=(before.search.seed + OTHER_SEED) % 2**31, split_seed=split,
+        seed=(seed + OTHER_SEED) % 2**31, split_seed=seed if split is None else split,
     )  # fmt: skip
 
 
-def _cost(settings: Settings, trials: list[TrialRecord], name: str) -> str:
+def _describe_cost(settings: Settings, trials: list[TrialRecord], name: str) -> str:
     slots = max(1, count_slots(settings.placement))
     seconds = sum(trial.seconds or 0.0 for trial in trials) / slots
     return (
-        f"Reference: {pluralize(settings.search.trials or 0, 'random candidate')}, trained as "
-        f"the search's were: about {format_time(seconds)} (run {name}; "
-        "--references published does without)."
+        f"Baseline: {pluralize(settings.search.trials or 0, 'random candidate')}, trained like the "
+        f"search's, about {format_time(seconds)} (run {name}; --references published does without)."
     )

@@ -1,8 +1,7 @@
-"""Finds the networks that a final training is asked for, and makes its run."""
+"""Finds the networks of a final training and creates its run."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,132 +19,115 @@ from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace
-from cnnsearch.studies.final.baselines import of_file, of_search
+from cnnsearch.studies.final.baselines import Baselines, find_file_baselines, find_search_baselines
 from cnnsearch.studies.final.entrants import WINNER, Entrant, fit_candidate
 from cnnsearch.studies.final.plan import FinalOptions, FinalPlan
-from cnnsearch.studies.final.run import create, is_final
+from cnnsearch.studies.final.run import create_run, is_final
 
 LONGER = 5
-"""A final training is so many times as long as a candidate's, unless it is said how long."""
+"""Epochs of a final training by default, as a multiple of a candidate's."""
 
 
-@dataclass(frozen=True)
-class Request:
-    """What is asked for; the attributes are arguments of :func:`cnnsearch.train_final`.
-
-    ``placement`` has the settings of ``Placement`` that are given.
-    """
-
-    which: str
-    run: str | None
-    root: Path
-    top: int
-    seeds: int
-    epochs: int | None
-    data: str | None
-    hold_out: bool
-    changes: tuple[str, ...]
-    references: str | None
-    placement: Mapping[str, Any]
-
-    @property
-    def options(self) -> FinalOptions:
-        """The options that decide the outcome."""
-        return FinalOptions(
-            source=f"{self.run}:{self.which}" if self.run else self.which,
-            run=self.run,
-            top=self.top,
-            seeds=self.seeds,
-            epochs=self.epochs,
-            data=self.data,
-            hold_out=self.hold_out,
-            changes=self.changes,
-            references=self.references,
-        )
-
-    def plan(self, epochs: int, entrants: Sequence[Entrant], notes: Sequence[str]) -> FinalPlan:
-        """Returns the options with the networks that they stand for."""
-        options = dict(self.options) | {"epochs": epochs}
-        return FinalPlan(**options, entrants=tuple(entrants), notes=tuple(notes))
-
-
-def prepared(request: Request, name: str, callback: SearchCallback) -> RunDirectory:
-    """Finds the winners, has the random search done, and makes the run.
+def prepare_run(
+    options: FinalOptions,
+    root: Path,
+    name: str,
+    placement: Mapping[str, Any],
+    callback: SearchCallback,
+) -> RunDirectory:
+    """Finds the winners, runs the random search, and creates the run.
 
     Args:
-        request: located: with its search, or the name of a network.
-        name: of the run to make.
-        callback: is told.
+        options: of the training.
+        root: the folder of all runs.
+        name: of the run to create.
+        placement: settings that replace the search's.
+        callback: is called on the random search's events.
 
     Raises:
         CnnsearchError: there is no such search, trial or network, or it does not fit the data.
         KeyboardInterrupt: the random search was interrupted.
     """
-    if request.run is None:
-        return _of_file(request, name, callback)
-    with closing(RunDirectory.open(request.root, request.run)) as search:
+    if options.run is None:
+        return _prepare_network(options, root, name, placement, callback)
+    with closing(RunDirectory.open(root, options.run)) as search:
         _check_search(search)
         before = read_settings(search)
         space = SearchSpace.from_text(search.space_text, before.source)
-        settings = _settings(request, before)
-        trials = _winners(search, request)
-        data = _data(settings, space, request.root)
-        if request.data is None and before.data.train_share == 1:
+        settings = _change_settings(before, options, placement)
+        trials = _find_winners(search, options)
+        data = _load_data(settings, space, root)
+        if options.data is None and before.data.train_share == 1:
             check_same_data(search, data)
-        epochs = request.epochs or LONGER * max(t.epochs for t in trials)
-        entrants = [
-            Entrant.create(WINNER, f"{search.name}:{t.id}", _candidate(t, data, request, epochs))
-            for t in trials
+        epochs = options.epochs or LONGER * max(trial.epochs for trial in trials)
+        winners = [
+            Entrant.create(
+                WINNER,
+                f"{search.name}:{trial.id}",
+                _adapt(_read_candidate(trial), options, epochs, data),
+            )
+            for trial in trials
         ]
-        beside = of_search(request.references, search, space, entrants[0], data, callback)
-        plan = request.plan(epochs, [*entrants, *beside.entrants], beside.notes)
-        return create(request.root, name, settings, data, plan, search)
+        found = find_search_baselines(options.references, search, space, winners[0], data, callback)
+        plan = _make_plan(options, epochs, winners, found)
+        return create_run(root, name, settings, data, plan, search)
+
+
+def _prepare_network(
+    options: FinalOptions,
+    root: Path,
+    name: str,
+    placement: Mapping[str, Any],
+    callback: SearchCallback,
+) -> RunDirectory:
+    found = find_candidate(options.which, root)
+    space = SearchSpace.load(options.which)
+    settings = _change_settings(Settings.create(space.text, space.source), options, placement)
+    data = _load_data(settings, space, root)
+    epochs = options.epochs or found.recipe.epochs
+    title = found.architecture.name or Path(options.which).stem
+    winner = Entrant.create(WINNER, title, _adapt(found, options, epochs, data))
+    baselines = find_file_baselines(options.references, options.which, winner, data)
+    plan = _make_plan(options, epochs, [winner], baselines)
+    return create_run(root, name, settings, data, plan)
+
+
+def _make_plan(
+    options: FinalOptions, epochs: int, winners: list[Entrant], found: Baselines
+) -> FinalPlan:
+    given = dict(options) | {"epochs": epochs}
+    return FinalPlan(**given, entrants=(*winners, *found.entrants), notes=found.notes)
 
 
 def _check_search(run: RunDirectory) -> None:
     kind = run.manifest.get("kind", "search")
-    if is_final(run) or kind != "search":
+    if kind != "search":
         what = "a final training" if is_final(run) else f"of cnnsearch {kind}"
         raise RunError(f"--run {run.name}: is {what}; name the search whose winners are meant")
 
 
-def _of_file(request: Request, name: str, callback: SearchCallback) -> RunDirectory:
-    found = find_candidate(request.which, request.root)
-    space = SearchSpace.load(request.which)
-    settings = _settings(
-        request, Settings.create(space.text, space.source, data=request.data or "digits")
-    )
-    data = _data(settings, space, request.root)
-    epochs = request.epochs or found.recipe.epochs
-    recipe = _recipe(found.recipe, request, epochs)
-    title = found.architecture.name or Path(request.which).stem
-    candidate = fit_candidate(Candidate(found.architecture, recipe), data)
-    entrant = Entrant.create(WINNER, title, candidate)
-    beside = of_file(request.references, request.which, entrant, data, callback)
-    plan = request.plan(epochs, [entrant, *beside.entrants], beside.notes)
-    return create(request.root, name, settings, data, plan)
-
-
-def _settings(request: Request, before: Settings) -> Settings:
-    """The search's settings, for this training: all of the training split, other data if asked."""
+def _change_settings(
+    before: Settings, options: FinalOptions, placement: Mapping[str, Any]
+) -> Settings:
+    """Returns a search's settings changed for its final training: all of the training split."""
     changes: dict[str, Any] = {"train_share": 1.0, "trial_timeout": None}
-    if request.data is not None:
-        changes["data"] = request.data
-    settings = before.replace(**changes).move(**request.placement)
+    if options.data is not None:
+        changes["data"] = options.data
+    settings = before.replace(**changes).move(**placement)
     find_gpus(settings.placement.gpus)
     return settings
 
 
-def _data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
+def _load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     data = load_data(settings, space, root)
     if not data.test.count:
-        raise CnnsearchError(f"--data {settings.data.source}: has no test split to judge by")
+        raise CnnsearchError(f"--data {settings.data.source}: has no test split to evaluate on")
     return data
 
 
-def _winners(search: RunDirectory, request: Request) -> list[TrialRecord]:
-    if request.which != "best":
-        trial = find_trial(search, request.which)
+def _find_winners(search: RunDirectory, options: FinalOptions) -> list[TrialRecord]:
+    if options.which != "best":
+        trial = find_trial(search, options.which)
         if trial.score is None:
             why = f": {trial.reason}" if trial.reason else ""
             raise RunError(
@@ -155,20 +137,20 @@ def _winners(search: RunDirectory, request: Request) -> list[TrialRecord]:
     board = rank_trials(search.db.get_trials())
     if not board:
         raise RunError(f"run {search.name!r} has no finished trial yet")
-    distinct = {trial.fingerprint: trial for trial in reversed(board)}
-    ranked = [trial for trial in board if distinct[trial.fingerprint] is trial]
-    if len(ranked) < request.top:
+    best = {trial.fingerprint: trial for trial in reversed(board)}
+    ranked = [trial for trial in board if best[trial.fingerprint] is trial]
+    if len(ranked) < options.top:
         have = f"run {search.name!r} has {len(ranked)} finished candidates"
-        raise RunError(f"--top {request.top}: {have}")
-    return ranked[: request.top]
+        raise RunError(f"--top {options.top}: {have}")
+    return ranked[: options.top]
 
 
-def _candidate(trial: TrialRecord, data: Dataset, request: Request, epochs: int) -> Candidate:
+def _read_candidate(trial: TrialRecord) -> Candidate:
     architecture = Architecture.from_data(dict(trial.architecture), trial.id)
-    recipe = TrainingRecipe.from_data(dict(trial.recipe), trial.id)
-    recipe = _recipe(recipe, request, epochs)
-    return fit_candidate(Candidate(architecture, recipe), data)
+    return Candidate(architecture, TrainingRecipe.from_data(dict(trial.recipe), trial.id))
 
 
-def _recipe(recipe: TrainingRecipe, request: Request, epochs: int) -> TrainingRecipe:
-    return recipe.changed(request.changes).model_copy(update={"epochs": epochs})
+def _adapt(candidate: Candidate, options: FinalOptions, epochs: int, data: Dataset) -> Candidate:
+    """Returns a candidate with the changed recipe, and the data's classes and channels."""
+    recipe = candidate.recipe.changed(options.changes).model_copy(update={"epochs": epochs})
+    return fit_candidate(Candidate(candidate.architecture, recipe), data)

@@ -1,16 +1,17 @@
 """The plan of a final training: the ``final`` section of its ``run.json``."""
 
 from itertools import product
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from cnnsearch.errors import RunError
+from cnnsearch.engine.options import Options
+from cnnsearch.errors import CnnsearchError, RunError, suggest
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.studies.final.entrants import Entrant
-from cnnsearch.utils.validation_errors import explain
 
 KIND = "final"
+REFERENCES = ("all", "random", "published", "none")
 
 
 def _check_positive(number: int) -> int:
@@ -22,7 +23,7 @@ def _check_positive(number: int) -> int:
 Positive = Annotated[int, AfterValidator(_check_positive)]
 
 
-class FinalOptions(BaseModel):
+class FinalOptions(Options):
     """The options that decide the outcome of a final training; another value needs another run.
 
     Attributes:
@@ -37,7 +38,7 @@ class FinalOptions(BaseModel):
         references: the requested baselines; None: all that are possible.
     """
 
-    model_config = ConfigDict(frozen=True, populate_by_name=True)
+    model_config = ConfigDict(populate_by_name=True)
 
     source: str = Field(alias="from")
     run: str | None = None
@@ -48,6 +49,25 @@ class FinalOptions(BaseModel):
     hold_out: bool = Field(default=False, alias="hold-out")
     changes: tuple[str, ...] = ()
     references: str | None = None
+
+    @property
+    def which(self) -> str:
+        """A trial's id or ``best``; without a search the network."""
+        return self.source if self.run is None else self.source.partition(":")[2]
+
+    @field_validator("references")
+    @classmethod
+    def _check_references(cls, value: str | None) -> str | None:
+        if value not in (None, *REFERENCES):
+            known, hint = ", ".join(REFERENCES), suggest(value, REFERENCES)
+            raise CnnsearchError(f"--references: expected {known}, got {value!r}{hint}")
+        return value
+
+    @model_validator(mode="after")
+    def _check_top(self) -> Self:
+        if self.top > 1 and self.which != "best":
+            raise CnnsearchError(f"--top {self.top}: goes with best, not with {self.which!r}")
+        return self
 
     def check_same(self, run: RunDirectory) -> None:
         """Refuses to resume ``run`` with other options than it was started with.
@@ -96,12 +116,10 @@ class FinalPlan(FinalOptions):
         Raises:
             RunError: one line naming the run, the key and the rule.
         """
-        data = dict(run.manifest[KIND])
         try:
-            return cls.model_validate(data)
-        except ValidationError as error:
-            message = explain(error, data, cls)
-            raise RunError(f"run {run.name!r}: run.json: {KIND}.{message}") from None
+            return cls.model_validate(dict(run.manifest[KIND]))
+        except CnnsearchError as error:
+            raise RunError(f"run {run.name!r}: run.json: {KIND}: {error}") from None
 
     def to_data(self) -> dict[str, Any]:
         """Returns plain data for ``run.json``."""

@@ -1,24 +1,25 @@
-"""The run of a final training: made, gone on with, found again."""
+"""The run of a final training: created, resumed, and found again."""
 
 import shutil
+import time
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cnnsearch.data import Dataset
-from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.initial_weights import FILE as WEIGHTS
 from cnnsearch.engine.placement import find_gpus
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import check_same_data, create_manifest, read_settings
+from cnnsearch.engine.session import open_session
 from cnnsearch.engine.settings import Settings
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.plan import KIND, FinalPlan
 from cnnsearch.studies.final.results import Row, compute_rows
-from cnnsearch.studies.final.session import Session, complete
+from cnnsearch.studies.final.session import FinalTraining, is_complete
 from cnnsearch.utils import environment
 from cnnsearch.utils.atomic_files import atomic_file
 from cnnsearch.utils.units import parse_time
@@ -31,7 +32,7 @@ class FinalResult:
     Attributes:
         run: the run's folder and database.
         reason: why it ended: trials (all are trained and evaluated), time or interrupted.
-        rows: a line for each network.
+        rows: the results of each network.
     """
 
     run: RunDirectory
@@ -39,7 +40,7 @@ class FinalResult:
     rows: tuple[Row, ...]
 
 
-def create(
+def create_run(
     root: Path,
     name: str,
     settings: Settings,
@@ -70,26 +71,31 @@ def create(
 def run_final(
     run: RunDirectory,
     callback: SearchCallback | None = None,
-    seconds: float | None = None,
+    max_time: str | float | None = None,
     **placement: Any,
 ) -> FinalResult:
     """Trains what is not yet trained, evaluates what is not yet evaluated, writes the results.
 
-    After ``seconds`` no more is trained; what is finished by then is evaluated. Of a run that is
-    complete, nothing is read but what it recorded. ``placement``: of
-    :meth:`cnnsearch.engine.settings.Settings.move`.
+    Of a complete run, only its records are read.
+
+    Args:
+        run: of a final training.
+        callback: is called on events.
+        max_time: when no more is trained, and what is finished by then is evaluated; None: never.
+        **placement: of :meth:`cnnsearch.engine.settings.Settings.move`.
     """
-    if complete(run):
+    if is_complete(run):
         return FinalResult(run, "trials", tuple(compute_rows(run)))
+    started = time.monotonic()
+    deadline = None if max_time is None else started + parse_time(max_time, "--max-time")
     settings = read_settings(run).move(**placement)
     find_gpus(settings.placement.gpus)
-    callback = callback or Quiet()
     environment.configure_backend()
     space = SearchSpace.from_text(run.space_text, settings.source)
     data = load_data(settings, space, run.path.parent)
-    with run.lock():
-        check_same_data(run, data)
-        reason = Session(run, settings, space, data, callback, seconds).run()
+    check_same_data(run, data)
+    with open_session(run, settings, callback, deadline=deadline) as session:
+        reason = FinalTraining(session, space, data).run()
     return FinalResult(run, reason, tuple(compute_rows(run)))
 
 
@@ -105,9 +111,8 @@ def resume_final(
     max_time: str | float | None = None,
     **placement: Any,
 ) -> FinalResult:
-    """Goes on with a final training as it was asked for, ``placement`` apart."""
-    seconds = None if max_time is None else parse_time(max_time, "--max-time")
-    return run_final(RunDirectory.open(root, name), callback, seconds, **placement)
+    """Resumes a final training; see :func:`run_final`."""
+    return run_final(RunDirectory.open(root, name), callback, max_time, **placement)
 
 
 def exists_final(root: Path, name: str) -> bool:

@@ -16,10 +16,11 @@ import pytest
 
 from cnnsearch import cli
 from cnnsearch.architecture.cost import count
+from cnnsearch.engine import session
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.studies.fidelity import FidelityReport, fidelity, session
+from cnnsearch.studies.fidelity import FidelityReport, fidelity
 from cnnsearch.studies.fidelity import study as studying
 from cnnsearch.studies.fidelity.summary import explain_report, format_ordinal, make_table
 from cnnsearch.training.messages import Completed, Failed, Measurement, Outcome, TrialEnd, TrialTask
@@ -94,7 +95,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Study:
 
     def run(answer: Answer = by_size, **options: Any) -> tuple[FidelityReport, FakeExecutor]:
         executor = FakeExecutor(answer, stop_after=options.pop("stop_after", 10**6))
-        monkeypatch.setattr(studying, "executor_of", lambda settings: executor)
+        monkeypatch.setattr(studying, "make_executor", lambda placement: executor)
         asked = {"candidates": 8, "short": 2, "long": 8, "runs": tmp_path / "runs", "name": "f"}
         return fidelity(SearchSpace.from_text(SPACE, "s"), **{**asked, **options}), executor
 

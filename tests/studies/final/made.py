@@ -15,7 +15,7 @@ from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.entrants import Entrant
 from cnnsearch.studies.final.plan import FinalPlan
 from cnnsearch.studies.final.predict import FILE
-from cnnsearch.studies.final.run import create
+from cnnsearch.studies.final.run import create_run
 
 SPACE = """
 input: [8, 8, 1]
@@ -52,7 +52,7 @@ def made_run(
     plan = FinalPlan(
         source="s:best", run="s", seeds=seeds, epochs=2, hold_out=hold_out, entrants=entrants
     )
-    run = create(root, name, settings, data, plan)
+    run = create_run(root, name, settings, data, plan)
     for number, (trial, index, seed) in enumerate(plan.list_slots(), start=1):
         begin(run, trial, number, entrants[index], index, seed)
         end(run, trial, None if trial in failed else 0.5 + seed / 10)

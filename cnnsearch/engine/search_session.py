@@ -1,0 +1,170 @@
+"""The session of a search: from its oracle to its best candidate."""
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from cnnsearch.data import Dataset
+from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
+from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
+from cnnsearch.engine.executors import Executor
+from cnnsearch.engine.session import RunSession, fit_space, open_session
+from cnnsearch.engine.settings import Settings
+from cnnsearch.oracles import create_oracle, find_strategy
+from cnnsearch.oracles.feasibility import FeasibilityCheck
+from cnnsearch.oracles.protocol import Draws, Store
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.ranking import find_best
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.objectives import find_objective, objective_of
+from cnnsearch.utils.units import format_amount
+
+if TYPE_CHECKING:
+    from cnnsearch.oracles.search_oracle import SearchOracle
+
+IMBALANCED = 3.0
+"""Ratio of the largest class to the smallest from which on a warning is shown."""
+
+
+@dataclass(frozen=True)
+class SearchResult:
+    """How a search ended.
+
+    Attributes:
+        run: the run's folder and database.
+        reason: why it ended: trials, exhausted, schedule, time or interrupted.
+        best: the candidate with the highest score; None: none was finished.
+        trials: every candidate, in order.
+        draws: how many proposals were drawn, and why some were rejected.
+    """
+
+    run: RunDirectory
+    reason: str
+    best: TrialRecord | None
+    trials: tuple[TrialRecord, ...]
+    draws: Draws = field(default_factory=Draws)
+
+
+def train_candidates(
+    run: RunDirectory,
+    settings: Settings,
+    space: SearchSpace,
+    dataset: Dataset,
+    callback: SearchCallback | None,
+    executor: Executor,
+    started: float,
+) -> SearchResult:
+    """Runs one session of a search until something ends it."""
+    space = fit_space(space, dataset)
+    limit = settings.search.max_time
+    deadline = None if limit is None else started + limit
+    quota = DiskQuota(
+        run,
+        settings.placement.max_disk or MAX_DISK,
+        promotes=find_strategy(settings.search.strategy).multi_fidelity,
+    )
+    with open_session(run, settings, callback, executor, deadline) as session:
+        oracle = make_oracle(settings, space, run.db)
+        overview = replace(_make_overview(session, space, dataset), workers=executor.free)
+        session.begin(overview, _list_warnings(settings, dataset))
+        reason = session.train(oracle, space, dataset, quota=quota)
+        session.close(reason)  # MLflow is up to date before the summary names it
+        seconds = time.monotonic() - started
+        session.callback.on_search_end(summarize(run, reason, oracle.draws, seconds))
+    trials = tuple(run.db.get_trials())
+    return SearchResult(run, reason, find_best(trials), trials, oracle.draws)
+
+
+def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> "SearchOracle":
+    """Returns the oracle of the settings' strategy, on a space that fits the data."""
+    return create_oracle(
+        settings.search.strategy,
+        space,
+        check=FeasibilityCheck(space, settings.search.budget),
+        store=store,
+        max_trials=settings.search.trials,
+        epochs=settings.training.epochs or space.first().recipe.epochs,
+        seed=settings.search.seed,
+    )
+
+
+class NullStore:
+    """Stores nothing: for an oracle whose proposals are not trained."""
+
+    def load_oracle(self) -> tuple[str | None, list[str]]:
+        return None, []
+
+    def save_oracle(
+        self, state: str, trials: Mapping[str, str], order: Mapping[str, int]
+    ) -> None: ...
+
+
+def check_first_proposal(settings: Settings, space: SearchSpace, dataset: Dataset) -> None:
+    """Draws the search's first candidate before anything of the run is written.
+
+    Raises:
+        BudgetError: no candidate of the space meets the budget.
+        SpaceError: no candidate of the space can be wired.
+    """
+    make_oracle(settings, fit_space(space, dataset), NullStore()).propose("rehearsal")
+
+
+def _list_warnings(settings: Settings, dataset: Dataset) -> Iterator[str]:
+    imbalance = describe_imbalance(settings, dataset)
+    if imbalance:
+        yield imbalance
+    for skipped in dataset.skipped:
+        yield f"Left out: {skipped}"
+
+
+def describe_imbalance(settings: Settings, data: Dataset) -> str:
+    """Returns a warning if one class has many more images than another, else nothing."""
+    counts = np.bincount(data.train.labels(), minlength=data.classes)
+    most, least = int(counts.max()), int(max(1, counts.min()))
+    is_balanced = find_objective(settings.training.objective).balanced
+    if most < IMBALANCED * least or is_balanced or settings.training.class_weights != "none":
+        return ""
+    names = (data.class_names[int(counts.argmax())], data.class_names[int(counts.argmin())])
+    return (
+        f"Classes are unbalanced: {most:,} images of {names[0]!r}, {least:,} of {names[1]!r} "
+        f"({most / least:.1f} to 1). Accuracy favours the larger; consider "
+        "--objective balanced_accuracy --class-weights balanced."
+    )
+
+
+def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Overview:
+    settings, trials = session.settings, session.run.db.get_trials()
+    search, best = settings.search, find_best(trials)
+    bounds = (("parameters", search.max_params), ("MACs", search.max_macs))
+    budget = [f"{format_amount(bound)} {what}" for what, bound in bounds if bound is not None]
+    return session.make_overview(
+        data,
+        space=space.name,
+        strategy=search.strategy,
+        trials=search.trials,
+        epochs=settings.training.epochs or space.first().recipe.epochs,
+        budget=" and ".join(budget),
+        finished=sum(trial.status in ("completed", "failed") for trial in trials),
+        best=best.score if best else None,
+        seconds=search.max_time,
+    )
+
+
+def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> Summary:
+    """Returns what the display shows at the end."""
+    trials = run.db.get_trials()
+    return Summary(
+        run=run.name,
+        reason=reason,
+        best=find_best(trials),
+        completed=sum(trial.status == "completed" for trial in trials),
+        failed=sum(trial.status == "failed" for trial in trials),
+        draws=draws,
+        seconds=seconds,
+        path=str(run.path),
+        measured=objective_of(run.manifest["settings"]).title,
+    )
