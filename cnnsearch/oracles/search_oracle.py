@@ -278,8 +278,7 @@ class SearchOracle(Oracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns all that is not in the trials."""
-        counts = self._sampler.get_counts()
-        return {"version": STATE_VERSION, **self._identity(), "draws": counts}
+        return {"version": STATE_VERSION, **self._identity(), "draws": self._sampler.get_counts()}
 
     def _identity(self) -> dict[str, Any]:
         identity = {"strategy": self._strategy.name, "seed": self._setup.seed}

@@ -34,7 +34,7 @@ from cnnsearch.runs.schema import (
     IDENTITY,
     SCHEMA,
     TRIAL,
-    check_tables,
+    check_format,
     connect,
     verbs,
 )
@@ -66,7 +66,7 @@ class RunDatabase:
             raise RunError(f"{path}: no such run database")
         try:
             with self._guard():
-                self._check_format(self._connection)
+                check_format(self._connection, path)
         except RunError:
             self.close()
             raise
@@ -266,18 +266,6 @@ class RunDatabase:
         except sqlite3.Error as error:
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             raise (DiskFullError if full else RunError)(f"{self.path}: {error}") from error
-
-    def _check_format(self, connection: sqlite3.Connection) -> None:
-        (application,) = connection.execute("pragma application_id").fetchone()
-        (version,) = connection.execute("pragma user_version").fetchone()
-        if application != APPLICATION or version < 1:
-            raise RunError(f"{self.path}: not a run database of cnnsearch")
-        check_tables(connection, self.path)
-        if version > FORMAT:
-            raise RunError(
-                f"{self.path}: has format {version}, but this cnnsearch reads up to {FORMAT};"
-                " install the newer cnnsearch that wrote it"
-            )
 
 
 class _Mapping(MutableMapping[str, str]):

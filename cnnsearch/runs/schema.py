@@ -38,7 +38,25 @@ def connect(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def check_tables(connection: sqlite3.Connection, path: Path) -> None:
+def check_format(connection: sqlite3.Connection, path: Path) -> None:
+    """Refuses a file that is no run database, or one of a newer cnnsearch.
+
+    Raises:
+        RunError: says which.
+    """
+    (application,) = connection.execute("pragma application_id").fetchone()
+    (version,) = connection.execute("pragma user_version").fetchone()
+    if application != APPLICATION or version < 1:
+        raise RunError(f"{path}: not a run database of cnnsearch")
+    _check_tables(connection, path)
+    if version > FORMAT:
+        raise RunError(
+            f"{path}: has format {version}, but this cnnsearch reads up to {FORMAT};"
+            " install the newer cnnsearch that wrote it"
+        )
+
+
+def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
     """Refuses a file whose tables are not ours: a view or a trigger would be run by reading it.
 
     Raises:
