@@ -128,10 +128,10 @@ def results(
         return
     trials = select_last_rungs(opened.db.get_trials())
     if json_:
-        from cnnsearch.engine.display import trial_data
+        from cnnsearch.engine.display import describe_trial
 
         ranked, front = rank_trials(trials), find_pareto_front(trials)
-        board = [trial_data(trial) for trial in ranked]
+        board = [describe_trial(trial) for trial in ranked]
         print_json({"run": opened.name, "leaderboard": board, "pareto": [t.id for t in front]})
         return
     terminal = console()

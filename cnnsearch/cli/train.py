@@ -105,4 +105,4 @@ def show_final(run: "RunDirectory", json_: bool, reason: str = "trials") -> None
         terminal.print(line, highlight=False, markup=False)
     if reason != "trials":
         root = "" if run.path.parent == RUNS else f" --runs {shlex.quote(str(run.path.parent))}"
-        terminal.print(f"Go on with:   cnnsearch resume {run.name}{root}", highlight=False)
+        terminal.print(f"Resume:    cnnsearch resume {run.name}{root}", highlight=False)

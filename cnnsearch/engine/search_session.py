@@ -10,6 +10,7 @@ import numpy as np
 from cnnsearch.data import Dataset
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
+from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
@@ -148,9 +149,10 @@ def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Ov
         trials=search.trials,
         epochs=settings.training.epochs or space.first().recipe.epochs,
         budget=" and ".join(budget),
-        finished=sum(trial.status in ("completed", "failed") for trial in trials),
+        finished=count_candidates(trials, "completed", "failed"),
         best=best.score if best else None,
         seconds=search.max_time,
+        multi_fidelity=find_strategy(search.strategy).multi_fidelity,
     )
 
 
@@ -161,10 +163,11 @@ def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> S
         run=run.name,
         reason=reason,
         best=find_best(trials),
-        completed=sum(trial.status == "completed" for trial in trials),
+        completed=count_candidates(trials, "completed"),
         failed=sum(trial.status == "failed" for trial in trials),
         draws=draws,
         seconds=seconds,
         path=str(run.path),
         measured=objective_of(run.manifest["settings"]).title,
+        promotions=count_promotions(trials),
     )

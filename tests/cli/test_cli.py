@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from cnnsearch import cli
-from cnnsearch.engine.display import Plain, closing
+from cnnsearch.engine.display import Plain, write_closing
 from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.oracles.protocol import Draws
 from cnnsearch.runs.directory import RunDirectory
@@ -180,10 +180,10 @@ def test_a_resumed_search_remembers_the_best_so_far(tmp_path: Path) -> None:
 def test_what_to_do_next_names_the_folder_of_the_runs(tmp_path: Path) -> None:
     finished_run(tmp_path / "my runs", [0.5])
     best = RunDirectory.open(tmp_path / "my runs", "r").db.get_trials()[0]
-    elsewhere = closing(Summary("r", "interrupted", best, 1, 0, Draws(), 2.0, "my runs/r"))
+    elsewhere = write_closing(Summary("r", "interrupted", best, 1, 0, Draws(), 2.0, "my runs/r"))
     assert "cnnsearch resume r --runs 'my runs'\n" in elsewhere
     assert "cnnsearch export best --run r --runs 'my runs' --out" in elsewhere
-    here = closing(Summary("r", "interrupted", best, 1, 0, Draws(), 2.0, "runs/r"))
+    here = write_closing(Summary("r", "interrupted", best, 1, 0, Draws(), 2.0, "runs/r"))
     assert "cnnsearch resume r\n" in here and "--runs" not in here
 
 
@@ -231,7 +231,7 @@ def test_a_search_from_the_command_line_to_the_export(tmp_path: Path) -> None:
     assert done.stderr == ""
     assert "2 candidates trained" in done.stdout
     again = program(*asked, cwd=tmp_path)
-    assert again.returncode == 0 and "Goes on after 2 finished candidates" in again.stdout
+    assert again.returncode == 0 and "Resumes after 2 finished candidates" in again.stdout
 
     results = json.loads(program("results", "--json", cwd=tmp_path).stdout)
     assert len(results["leaderboard"]) == 2

@@ -87,6 +87,7 @@ def test_the_live_table_shows_the_objective_under_its_heading() -> None:
     trial: Any = SimpleNamespace(
         id="0001", number=1, values={}, family="f", params=1, macs=1, epochs=2, initial_epoch=0,
         status="running", started=0.0, seconds=None, score=None, reason=None,
+        continues=None,
     )  # fmt: skip
     objective = find_objective("macro_f1")
     live.on_search_begin(
@@ -94,7 +95,7 @@ def test_the_live_table_shows_the_objective_under_its_heading() -> None:
                  measured=objective.heading, metric=objective.metric)
     )  # fmt: skip
     live.on_epoch_end(trial, 1, {"val_accuracy": 0.5, "val_macro_f1": 0.125})
-    table = live._table()
+    table = live._make_table()
     live.close()
     Console(file=text, width=200).print(table)
     shown = text.getvalue()

@@ -1,10 +1,21 @@
-"""What a person, a log file or a program sees of a search."""
+"""Displays of a search: a live table, lines for logs, JSON for programs, or nothing.
+
+Enters: the events of a :class:`SearchCallback`. Leaves: text.
+"""
 
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.display.lines import JsonLines, Plain, Quiet
-from cnnsearch.engine.display.text import closing, headline, trial_data
+from cnnsearch.engine.display.text import describe_trial, write_closing, write_headline
 
-__all__ = ["JsonLines", "Plain", "Quiet", "closing", "create_display", "headline", "trial_data"]
+__all__ = [
+    "JsonLines",
+    "Plain",
+    "Quiet",
+    "create_display",
+    "describe_trial",
+    "write_closing",
+    "write_headline",
+]
 
 
 def create_display(mode: str) -> SearchCallback:

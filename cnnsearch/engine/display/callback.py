@@ -1,4 +1,4 @@
-"""What a search tells those who watch it: the terminal, a log, a program."""
+"""The callback through which a search reports to a terminal, a log or a program."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -10,7 +10,7 @@ from cnnsearch.training.objectives import OBJECTIVES
 
 @dataclass(frozen=True)
 class Overview:
-    """What is about to be searched.
+    """What is about to be searched or trained.
 
     Attributes:
         run: name of the run.
@@ -19,17 +19,18 @@ class Overview:
         images: of the training split.
         classes: of the data set.
         strategy: name of the strategy.
-        trials: how many candidates are wanted in all; None: no limit.
-        epochs: of one candidate, at most.
-        budget: the bounds in words, empty if there are none.
-        finished: candidates that earlier sessions of the run have finished.
-        best: the best validation accuracy among them; None: there is none.
-        seconds: the time limit; None: none.
-        device: what trains.
-        workers: candidates trained side by side.
-        title: what to say at the start, where it is no search.
+        trials: requested number of candidates; None: no limit.
+        epochs: largest number of a candidate.
+        budget: the limits in words; empty: none.
+        finished: candidates that earlier sessions of the run have finished, promotions apart.
+        best: best score among them; None: none.
+        seconds: time limit; None: none.
+        device: that trains.
+        workers: candidates trained in parallel.
+        title: headline of what is not a search.
         measured: heading of the column of scores.
         metric: key of the score among the metrics of an epoch.
+        multi_fidelity: whether candidates are promoted from rung to rung (Hyperband).
     """
 
     run: str
@@ -49,6 +50,7 @@ class Overview:
     title: str = ""
     measured: str = OBJECTIVES[0].heading
     metric: str = OBJECTIVES[0].metric
+    multi_fidelity: bool = False
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,7 @@ class Summary:
         seconds: of this session.
         path: the run's folder.
         measured: the score in words.
+        promotions: to a higher rung that were trained to their end (Hyperband).
     """
 
     run: str
@@ -76,31 +79,32 @@ class Summary:
     seconds: float
     path: str
     measured: str = OBJECTIVES[0].title
+    promotions: int = 0
 
 
 class SearchCallback(Protocol):
-    """Is told what happens, in the driver's thread; must not take long."""
+    """Receives the events of a search, in the driver's thread; must return quickly."""
 
     def on_search_begin(self, overview: Overview) -> None:
-        """The search begins, or goes on."""
+        """Called when a session begins."""
 
     def on_trial_begin(self, trial: TrialRecord) -> None:
-        """A candidate starts to train."""
+        """Called when a trial starts or resumes."""
 
     def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
-        """A candidate has finished epoch number ``epoch``, from 1."""
+        """Called after each epoch, counted from 1."""
 
     def on_trial_end(self, trial: TrialRecord) -> None:
-        """A candidate has ended, with a score or without."""
+        """Called when a trial has completed or failed."""
 
     def on_tick(self) -> None:
-        """Time has passed."""
+        """Called several times a second."""
 
     def on_message(self, text: str) -> None:
-        """Something worth knowing happened beside the search."""
+        """Called with a message for the user."""
 
     def on_search_end(self, summary: Summary) -> None:
-        """The search is over."""
+        """Called when a session has ended in good order."""
 
     def close(self) -> None:
-        """The session is over, well or badly: always the last call."""
+        """Called last, after an error too."""

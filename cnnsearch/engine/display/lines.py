@@ -1,4 +1,4 @@
-"""Displays without a terminal: nothing at all, JSON for programs, a line a candidate for logs."""
+"""Displays without a terminal: nothing, JSON for programs, a line per candidate for logs."""
 
 import json
 import math
@@ -7,7 +7,12 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TextIO
 
 from cnnsearch.engine.display.callback import Overview, Summary
-from cnnsearch.engine.display.text import closing, headline, trial_data, trial_line
+from cnnsearch.engine.display.text import (
+    describe_trial,
+    write_closing,
+    write_headline,
+    write_trial_line,
+)
 from cnnsearch.runs.records import TrialRecord
 
 if TYPE_CHECKING:
@@ -15,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class Quiet:
-    """Shows nothing."""
+    """Shows nothing; the base of the other displays."""
 
     def on_search_begin(self, overview: Overview) -> None: ...
     def on_trial_begin(self, trial: TrialRecord) -> None: ...
@@ -28,55 +33,73 @@ class Quiet:
 
 
 class JsonLines(Quiet):
-    """One JSON object a line for each event: what another program reads."""
+    """Prints each event as one line of JSON, for other programs."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = stream or sys.stdout
 
-    def _say(self, kind: str, **data: Any) -> None:
+    def _print(self, kind: str, **data: Any) -> None:
         print(json.dumps({"event": kind, **data}), file=self._stream, flush=True)
 
     def on_search_begin(self, overview: Overview) -> None:
-        self._say("begin", **asdict(overview))
+        self._print("begin", **asdict(overview))
 
     def on_trial_begin(self, trial: TrialRecord) -> None:
-        self._say("started", **trial_data(trial))
+        self._print("started", **describe_trial(trial))
 
     def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
-        self._say("epoch", id=trial.id, epoch=epoch, **metrics)
+        self._print("epoch", id=trial.id, epoch=epoch, **metrics)
 
     def on_trial_end(self, trial: TrialRecord) -> None:
-        self._say("ended", **trial_data(trial))
+        self._print("ended", **describe_trial(trial))
 
     def on_message(self, text: str) -> None:
-        self._say("note", text=text)
+        self._print("note", text=text)
 
     def on_search_end(self, summary: Summary) -> None:
-        best = trial_data(summary.best) if summary.best else None
-        self._say("end", **{**vars(summary), "draws": asdict(summary.draws), "best": best})
+        best = describe_trial(summary.best) if summary.best else None
+        self._print("end", **{**vars(summary), "draws": asdict(summary.draws), "best": best})
 
 
 class Plain(Quiet):
-    """One line a finished candidate: for logs and pipes."""
+    """Prints a line per finished trial, for logs and pipes."""
 
     def __init__(self, console: "Console") -> None:
         self._console = console
-        self._trials: int | None = None
-        self._best, self._measured, self._metric = -math.inf, "", ""
+        self._overview: Overview | None = None
+        self._best = -math.inf
+        self._ended = 0
 
     def on_search_begin(self, overview: Overview) -> None:
-        self._measured, self._metric = overview.measured, overview.metric
-        self._trials = overview.trials
+        self._overview, self._ended = overview, overview.finished
         self._best = -math.inf if overview.best is None else overview.best
-        self._console.print(headline(overview))
+        self._console.print(write_headline(overview))
 
     def on_trial_end(self, trial: TrialRecord) -> None:
-        self._best = max(self._best, -math.inf if trial.score is None else trial.score)
-        line = trial_line(trial, self._trials, self._best, self._measured)
+        self._count(trial)
+        overview = self._overview
+        if overview is None:
+            return
+        line = write_trial_line(
+            trial, self._find_place(trial), self._best, overview.measured, overview.multi_fidelity
+        )
         self._console.print(line, highlight=False)
+
+    def _count(self, trial: TrialRecord) -> None:
+        self._ended += trial.continues is None
+        self._best = max(self._best, -math.inf if trial.score is None else trial.score)
+
+    def _find_place(self, trial: TrialRecord) -> str:
+        """Returns a trial's number among the candidates; more than wanted replace failed ones."""
+        if trial.continues is not None:
+            return ""
+        overview = self._overview
+        number = self._ended if overview and overview.multi_fidelity else trial.number
+        wanted = overview.trials if overview else None
+        return f"{number}/{wanted}" if wanted and number <= wanted else f"{number}"
 
     def on_message(self, text: str) -> None:
         self._console.print(text, highlight=False)
 
     def on_search_end(self, summary: Summary) -> None:
-        self._console.print(closing(summary), highlight=False)
+        self._console.print(write_closing(summary), highlight=False)

@@ -3,11 +3,12 @@
 import math
 import time
 from collections import OrderedDict
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.engine.display.lines import Plain
-from cnnsearch.engine.display.text import called
+from cnnsearch.engine.display.text import name_trial
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_amount, format_time
 
@@ -19,52 +20,61 @@ ROWS = 12
 """Candidates that the live table shows."""
 
 
+@dataclass
+class _Row:
+    trial: TrialRecord
+    epoch: int
+    score: float | None = None
+    since: float = field(default_factory=time.monotonic)  # of this session: pauses do not count
+
+
 class Live(Plain):
-    """A table that follows the search, redrawn in place."""
+    """A table of the latest trials, redrawn in place."""
 
     def __init__(self, console: "Console") -> None:
         super().__init__(console)
-        self._rows: OrderedDict[str, tuple[TrialRecord, int, float | None]] = OrderedDict()
-        self._live = self._new()
-        self._overview: Overview | None = None
-        self._ended = 0
+        self._rows: OrderedDict[str, _Row] = OrderedDict()
+        self._live = self._make_live()
         self._since = time.monotonic()
 
-    def _new(self) -> "RichLive":
+    def _make_live(self) -> "RichLive":
         from rich.live import Live as RichLive
 
         return RichLive(console=self._console, refresh_per_second=4, transient=False)
 
     def on_search_begin(self, overview: Overview) -> None:
-        """A table of its own: a final training follows its random search."""
+        """Starts a table of its own: a final training follows its random search."""
         super().on_search_begin(overview)
-        self._overview, self._since = overview, time.monotonic()
+        self._since = time.monotonic()
         self._rows.clear()
-        self._ended = 0
-        self._live = self._new()
+        self._live = self._make_live()
         self._live.start()
 
     def on_trial_begin(self, trial: TrialRecord) -> None:
-        self._put(trial, trial.initial_epoch, None)
+        self._find_row(trial)
+        self.on_tick()
 
     def on_epoch_end(self, trial: TrialRecord, epoch: int, metrics: dict[str, float]) -> None:
-        self._put(trial, epoch, metrics.get(self._metric, metrics.get("accuracy")))
+        metric = self._overview.metric if self._overview else ""
+        row = self._find_row(trial)
+        row.epoch, row.score = epoch, metrics.get(metric, metrics.get("accuracy"))
+        self.on_tick()
 
     def on_trial_end(self, trial: TrialRecord) -> None:
-        self._ended += 1
-        self._best = max(self._best, -math.inf if trial.score is None else trial.score)
-        row = self._rows.get(trial.id)
-        self._put(trial, row[1] if row else trial.epochs, trial.score)
+        self._count(trial)
+        row = self._find_row(trial)
+        row.trial, row.score = trial, trial.score
+        self.on_tick()
 
-    def _put(self, trial: TrialRecord, epoch: int, accuracy: float | None) -> None:
-        self._rows[trial.id] = (trial, epoch, accuracy)
+    def _find_row(self, trial: TrialRecord) -> _Row:
+        row = self._rows.setdefault(trial.id, _Row(trial, trial.initial_epoch))
         while len(self._rows) > ROWS:
             self._rows.popitem(last=False)
-        self.on_tick()
+        return row
 
     def on_tick(self) -> None:
         if self._live.is_started:
-            self._live.update(self._table())
+            self._live.update(self._make_table())
 
     def on_message(self, text: str) -> None:
         self._live.console.print(text, highlight=False)
@@ -76,54 +86,55 @@ class Live(Plain):
     def close(self) -> None:
         """Leaves the table as it stands."""
         if self._live.is_started:
-            self._live.update(self._table(), refresh=True)
+            self._live.update(self._make_table(), refresh=True)
             self._live.stop()
 
-    def _table(self) -> "RenderableType":
+    def _make_table(self) -> "RenderableType":
         from rich.table import Table
 
         table = Table(
-            caption=self._caption(), caption_justify="left", caption_style="", expand=False
+            caption=self._make_caption(), caption_justify="left", caption_style="", expand=False
         )
-        table.add_column("candidate", justify="right")
+        overview = self._overview
+        table.add_column("trial" if overview and overview.multi_fidelity else "candidate")
         table.add_column("family")
-        for name in ("params", "MACs", "epoch", self._measured, "time"):
+        measured = overview.measured if overview else ""
+        for name in ("params", "MACs", "epoch", measured, "time"):
             table.add_column(name, justify="right")
-        for trial, epoch, accuracy in self._rows.values():
-            table.add_row(*self._cells(trial, epoch, accuracy))
+        for row in self._rows.values():
+            table.add_row(*self._make_cells(row))
         return table
 
-    def _cells(self, trial: TrialRecord, epoch: int, accuracy: float | None) -> list[str]:
-        running = trial.status == "running"
-        shown = "" if accuracy is None else f"{accuracy:.2%}"
+    def _make_cells(self, row: _Row) -> list[str]:
+        trial, running = row.trial, row.trial.status == "running"
+        shown = "" if row.score is None else f"{row.score:.2%}"
         if trial.status == "failed":
             shown = f"[red]{(trial.reason or 'failed').split(':')[0]}[/]"
         elif not running and trial.score is not None and trial.score >= self._best:
             shown = f"[bold green]{shown}[/]"
-        seconds = time.time() - trial.started if running else trial.seconds or 0.0
+        seconds = time.monotonic() - row.since if running else trial.seconds or 0.0
         return [
             trial.id,
-            called(trial),
+            name_trial(trial),
             format_amount(trial.params),
             format_amount(trial.macs),
-            f"{epoch}/{trial.epochs}" if running else str(epoch),
+            f"{row.epoch}/{trial.epochs}" if running else str(row.epoch),
             shown,
             format_time(seconds),
         ]
 
-    def _caption(self) -> str:
-        overview = self._overview
-        done = self._ended + (overview.finished if overview else 0)
-        of = f" of {overview.trials}" if overview and overview.trials else ""
-        best = f"best {self._best:.2%}" if math.isfinite(self._best) else "best -"
-        return f"{done}{of} done · {best} · {self._left()}"
+    def _make_caption(self) -> str:
+        wanted = self._overview.trials if self._overview else None
+        of = f" of {wanted}" if wanted else ""
+        candidates = " candidates" if self._overview and self._overview.multi_fidelity else ""
+        best = "best -" if math.isinf(self._best) else f"best {self._best:.2%}"
+        return f"{self._ended}{of}{candidates} done · {best} · {self._estimate_left()}"
 
-    def _left(self) -> str:
-        passed = time.monotonic() - self._since
-        overview = self._overview
+    def _estimate_left(self) -> str:
+        passed, overview = time.monotonic() - self._since, self._overview
         limits = [max(0.0, overview.seconds - passed)] if overview and overview.seconds else []
-        if overview and overview.trials and self._ended:
-            todo = max(0, overview.trials - overview.finished - self._ended)
-            limits.append(todo * passed / self._ended)
+        done = self._ended - (overview.finished if overview else 0)
+        if overview and overview.trials and done and not overview.multi_fidelity:
+            limits.append(max(0, overview.trials - self._ended) * passed / done)
         left = f"about {format_time(min(limits))} left" if limits else "time left unknown yet"
         return f"{format_time(passed)} so far, {left}"

@@ -1,6 +1,7 @@
-"""What is said of a search and of its candidates, in words."""
+"""What the displays say of a search and of its candidates."""
 
 import shlex
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from cnnsearch.training.objectives import OBJECTIVES
 from cnnsearch.utils.units import format_amount, format_time, pluralize
 
 WHY = {
-    "trials": "all that were asked for are done",
+    "trials": "all requested candidates are trained",
     "exhausted": "every candidate of the space within the budget has been trained",
     "schedule": "the strategy's schedule is complete",
     "time": "the time is up",
@@ -18,7 +19,7 @@ WHY = {
 }
 
 
-def trial_data(trial: TrialRecord) -> dict[str, Any]:
+def describe_trial(trial: TrialRecord) -> dict[str, Any]:
     """Returns a trial as plain data for JSON."""
     return {
         "id": trial.id,
@@ -28,6 +29,7 @@ def trial_data(trial: TrialRecord) -> dict[str, Any]:
         "macs": trial.macs,
         "flops": 2 * trial.macs if trial.macs is not None else None,
         "epochs": trial.epochs,
+        "continues": trial.continues,
         "val_accuracy": trial.metrics.get("val_accuracy"),
         "score": trial.score,
         "seconds": trial.seconds,
@@ -36,15 +38,16 @@ def trial_data(trial: TrialRecord) -> dict[str, Any]:
     }
 
 
-def headline(overview: Overview) -> str:
-    """Says in one paragraph what is searched."""
+def write_headline(overview: Overview) -> str:
+    """Returns a paragraph on what is searched."""
     if overview.title:
         return overview.title
     wanted = pluralize(overview.trials, "candidate") if overview.trials else "candidates"
+    most = "up to " if overview.multi_fidelity else ""
     parts = [
         f"Searching {overview.space} on {overview.data}"
         f" ({overview.images:,} training images, {overview.classes} classes):"
-        f" {wanted} by {overview.strategy}, {pluralize(overview.epochs, 'epoch')} each"
+        f" {wanted} by {overview.strategy}, {most}{pluralize(overview.epochs, 'epoch')} each"
     ]
     if overview.budget:
         parts.append(f"within {overview.budget}")
@@ -53,61 +56,86 @@ def headline(overview: Overview) -> str:
     workers = f"{overview.workers} at a time on " if overview.workers > 1 else ""
     text = ", ".join(parts) + f". Run {overview.run}, {workers}{overview.device}."
     if overview.finished:
-        text += f" Goes on after {pluralize(overview.finished, 'finished candidate')}."
+        text += f" Resumes after {pluralize(overview.finished, 'finished candidate')}."
     return text
 
 
-def called(trial: TrialRecord) -> str:
-    """Returns what a candidate is called: its family; of a final training its role and seed."""
+def name_trial(trial: TrialRecord) -> str:
+    """Returns a short name: the family; the role and seed in a final training; or a promotion."""
     if {"role", "seed", "entrant"} <= trial.values.keys():
         return f"{trial.values['role']}, seed {trial.values['seed']}"
+    if trial.continues is not None:
+        return f"{trial.continues} promoted"
     return trial.family
 
 
-def trial_line(
-    trial: TrialRecord, trials: int | None, best: float, measured: str = OBJECTIVES[0].heading
+def count_candidates(trials: Iterable[TrialRecord], *statuses: str) -> int:
+    """Returns how many candidates have one of these statuses; promotions are not counted again."""
+    return sum(trial.continues is None and trial.status in statuses for trial in trials)
+
+
+def count_promotions(trials: Iterable[TrialRecord]) -> int:
+    """Returns how many promotions to a higher rung were trained to their end."""
+    return sum(trial.continues is not None and trial.status == "completed" for trial in trials)
+
+
+def write_trial_line(
+    trial: TrialRecord,
+    place: str,
+    best: float,
+    measured: str = OBJECTIVES[0].heading,
+    multi_fidelity: bool = False,
 ) -> str:
-    """Returns one finished candidate as a line of text."""
-    of = f"/{trials}" if trials and trial.number <= trials else ""  # more: some are replacements
+    """Returns a finished trial as a line of text.
+
+    Args:
+        trial: that has ended.
+        place: its number among the candidates, such as ``3/12``; a promotion has none.
+        best: score so far.
+        measured: heading of the score.
+        multi_fidelity: whether trials have different numbers of epochs.
+    """
     cost = f"{format_amount(trial.params)} params  {format_amount(trial.macs)} MACs"
-    start = f"{trial.number:>3}{of}  {called(trial):<22}  {cost:<28}"
+    start = f"{place:>6}  {name_trial(trial):<22}  {cost:<28}"
     if trial.score is None:
         return f"{start}  {trial.status}: {trial.reason}"
+    rung = f"  rung of {pluralize(trial.epochs, 'epoch'):<9}" if multi_fidelity else ""
     return (
-        f"{start}  {measured.split()[0]} {trial.score:6.2%}  best {best:6.2%}  "
+        f"{start}{rung}  {measured.split()[0]} {trial.score:6.2%}  best {best:6.2%}  "
         f"{format_time(trial.seconds or 0.0):>6}"
     )
 
 
-def closing(summary: Summary) -> str:
-    """Says how a search ended and what to do next."""
+def write_closing(summary: Summary) -> str:
+    """Returns how a search ended and what to do next."""
     draws = summary.draws
-    trained = f"{pluralize(summary.completed, 'candidate')} trained"
-    failed = f", {summary.failed} failed" if summary.failed else ""
+    counts = [f"{pluralize(summary.completed, 'candidate')} trained"]
+    counts += [pluralize(summary.promotions, "promotion")] if summary.promotions else []
+    counts += [f"{summary.failed} failed"] if summary.failed else []
     refused = [f"{draws.over_budget:,} over the budget"]
     refused += [f"{draws.invalid:,} could not be wired"] if draws.invalid else []
     refused += [f"{draws.duplicates:,} seen before"] if draws.duplicates else []
     lines = [
         f"Done in {format_time(summary.seconds)}: {WHY.get(summary.reason, summary.reason)}.",
-        f"{trained}{failed}; {draws.drawn:,} drawn, {', '.join(refused)}.",
+        f"{', '.join(counts)}; {draws.drawn:,} drawn, {', '.join(refused)}.",
     ]
     if summary.best:
-        lines.append(f"Best: {best_line(summary.best, summary.measured)}")
+        lines.append(f"Best: {describe_best(summary.best, summary.measured)}")
     root = Path(summary.path).parent
     where = "" if root == Path("runs") else f" --runs {shlex.quote(str(root))}"
     if summary.reason in ("interrupted", "time"):
-        lines.append(f"Go on with:   cnnsearch resume {summary.run}{where}")
+        lines.append(f"Resume:    cnnsearch resume {summary.run}{where}")
     if summary.best:
         at = f"--run {summary.run}{where}"
         lines += [
-            f"Look at it:   cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}",
-            f"Judge it:     cnnsearch train best {at}",
-            f"Export it:    cnnsearch export best {at} --out exports/best",
+            f"Results:   cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}",
+            f"Evaluate:  cnnsearch train best {at}",
+            f"Export:    cnnsearch export best {at} --out exports/best",
         ]
     return "\n".join(lines)
 
 
-def best_line(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
+def describe_best(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
     """Returns the best candidate in one line."""
     cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
     return f"trial {best.id} ({best.family}), {measured} {best.score:.2%}, {cost}"

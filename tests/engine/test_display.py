@@ -1,0 +1,59 @@
+"""What people see of a search: counts of candidates and promotions, times without pauses."""
+
+import io
+import re
+from types import SimpleNamespace
+from typing import Any
+
+from rich.console import Console
+
+from cnnsearch.engine.display import Plain, write_closing
+from cnnsearch.engine.display.callback import Overview, Summary
+from cnnsearch.engine.display.live import Live
+from cnnsearch.engine.display.text import count_candidates, count_promotions
+from cnnsearch.oracles.protocol import Draws
+
+
+def trial(number: int, **more: Any) -> Any:
+    found = {
+        "id": f"{number:04}", "number": number, "values": {}, "family": "residual", "params": 1000,
+        "macs": 10**6, "epochs": 2, "initial_epoch": 0, "continues": None, "started": 0.0,
+        "status": "completed", "score": number / 10, "seconds": 1.0, "reason": None, "metrics": {},
+    }  # fmt: skip
+    return SimpleNamespace(**{**found, **more})
+
+
+def overview(**more: Any) -> Overview:
+    return Overview("r", "s", "d", 9, 2, "hyperband", 2, 6, "", 0, None, None, "cpu", 1, **more)
+
+
+TRIALS = [trial(1), trial(2), trial(3, continues="0002", initial_epoch=2, epochs=6)]
+
+
+def test_hyperbands_promotions_are_no_candidates() -> None:
+    text = io.StringIO()
+    lines = Plain(Console(file=text, width=200))
+    lines.on_search_begin(overview(multi_fidelity=True))
+    for one in TRIALS:
+        lines.on_trial_end(one)
+    shown = text.getvalue().splitlines()
+    assert "2 candidates by hyperband, up to 6 epochs each" in shown[0]
+    assert shown[1].startswith("   1/2  residual") and "rung of 2 epochs" in shown[1]
+    assert shown[3].startswith("        0002 promoted") and "rung of 6 epochs" in shown[3]
+    assert (count_candidates(TRIALS, "completed"), count_promotions(TRIALS)) == (2, 1)
+    summary = Summary("r", "schedule", None, 2, 0, Draws(drawn=2), 1.0, "runs/r", promotions=1)
+    assert "2 candidates trained, 1 promotion; 2 drawn" in write_closing(summary)
+
+
+def test_the_live_table_counts_candidates_and_no_pause() -> None:
+    text = io.StringIO()
+    live = Live(Console(file=text, width=200, force_terminal=False))
+    live.on_search_begin(overview(multi_fidelity=True))
+    live.on_trial_end(TRIALS[0])
+    live.on_trial_end(TRIALS[2])
+    live.on_trial_begin(trial(4, status="running", started=0.0))  # begun in 1970, resumed now
+    table = live._make_table()
+    live.close()
+    Console(file=text, width=200).print(table)
+    assert "1 of 2 candidates done" in text.getvalue()
+    assert not re.search(r"\d:\d\d h", text.getvalue())
