@@ -34,7 +34,7 @@ def steps_of(recipe: TrainingRecipe) -> Any:
     from cnnsearch.training.optimizers import FusedOptimizer
     from cnnsearch.training.steps import TrainingLoss, compile_steps
 
-    model = build(SearchSpace.load("resnet-20-cifar").first().architecture)
+    model = build(SearchSpace.load("resnet-20-cifar").decode_first().architecture)
     optimizer = FusedOptimizer(recipe, 1000, model.trainable_variables)
     return compile_steps(model, optimizer, TrainingLoss([1.0], 0.0))
 

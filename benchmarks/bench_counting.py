@@ -17,7 +17,8 @@ from typing import Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError
-from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.space.files import list_spaces
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.environment import configure_backend, describe_device, import_frameworks
 
 ROUNDS = 7
@@ -60,7 +61,7 @@ def main() -> None:
     print(f"{describe_device()}, median of {ROUNDS} rounds of {asked.candidates} candidates")
     print(f"{'space':<14}{'counted/s':>12}{'decoded+counted/s':>20}{'built/s':>10}{'ratio':>9}")
     everything = []
-    for name in shipped():
+    for name in list_spaces():
         space = SearchSpace.load(name)
         values = wirable(space, asked.candidates)
         nets: list[Architecture] = [space.decode(v).architecture for v in values]

@@ -83,8 +83,8 @@ def step_rate(data: Dataset) -> float:
     from cnnsearch.training.messages import TrialTask
     from cnnsearch.training.trainer import Training
 
-    space = SearchSpace.load("tiny").adapted(classes=2, channels=3, image=data.image)
-    network, recipe = space.first().architecture, TrainingRecipe(batch_size=BATCH)
+    space = SearchSpace.load("tiny").adapt(classes=2, channels=3, image=data.image)
+    network, recipe = space.decode_first().architecture, TrainingRecipe(batch_size=BATCH)
     with tempfile.TemporaryDirectory() as folder:
         training = Training(TrialTask("one", network, recipe, data, Path(folder), epochs=2))
         seconds = [epoch.metrics["seconds"] for epoch in training.run()]

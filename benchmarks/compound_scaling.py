@@ -59,7 +59,7 @@ def scaled(
         target = round(base * factor * (1 + percent / 100))
         found: dict[str, dict[str, Any]] = {}
         for name, way in ways.items():
-            phi = way.phi_for(baseline, target)
+            phi = way.find_phi(baseline, target)
             found[name] = {"phi": phi, "architecture": way.scale(baseline, phi)}
         macs = [count(one["architecture"]).macs for one in found.values()]
         spread = max(macs) / min(macs) + abs(percent) / 1e4
@@ -168,9 +168,7 @@ def prepared(
     ways = {name: way.model_copy(update={"divisor": asked.divisor}) for name, way in ways.items()}
     options: dict[str, Any] = {"channels": None, "cache": asked.runs / ".cache"}
     small = load(asked.data, image=image, **options)
-    baseline = found.architecture.adapted(
-        classes=small.classes, channels=small.channels, image=image
-    )
+    baseline = found.architecture.adapt(classes=small.classes, channels=small.channels, image=image)
     nets = scaled(baseline, ways, asked.factor)
     nets = {"baseline": {"phi": 0.0, "architecture": baseline}, **nets}
     largest = max(one["architecture"].input[:2] for one in nets.values())

@@ -32,8 +32,9 @@ from typing import Any, Final
 
 from cnnsearch.exporters.formats import FORMATS
 from cnnsearch.oracles import STRATEGIES
-from cnnsearch.space.published import HEADER, published, table
-from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.space.files import list_spaces
+from cnnsearch.space.published import HEADER, list_published, make_rows
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import OBJECTIVES
 
 ROOT: Final = Path(__file__).parents[1]
@@ -149,20 +150,20 @@ def markdown(header: tuple[str, ...], body: list[tuple[str, ...]]) -> str:
 
 def spaces() -> str:
     """Returns the table of the search spaces that ship."""
-    loaded = [SearchSpace.load(name) for name in shipped()]
+    loaded = [SearchSpace.load(name) for name in list_spaces()]
     body = [(f"`{s.name}`", f"{s.size:,}", s.description) for s in loaded]
     return markdown(("space", "discrete points", "what it holds"), body)
 
 
 def tiny() -> str:
     """Returns the file of the smallest space."""
-    return f"```yaml\n{shipped()['tiny'].read_text('utf-8').rstrip()}\n```"
+    return f"```yaml\n{list_spaces()['tiny'].read_text('utf-8').rstrip()}\n```"
 
 
 def networks() -> str:
     """Returns the table of published networks."""
-    exact = sum(network.exact for network in published())
-    return f"{exact} of {len(published())} are exact.\n\n{markdown(HEADER, table())}"
+    exact = sum(network.exact for network in list_published())
+    return f"{exact} of {len(list_published())} are exact.\n\n{markdown(HEADER, make_rows())}"
 
 
 def exports() -> str:

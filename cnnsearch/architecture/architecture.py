@@ -28,7 +28,7 @@ MOST_BLOCKS = 1000
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
-def _spelt_out(item: object) -> object:
+def _expand_block(item: object) -> object:
     """A bare word stands for a block with nothing but its type.
 
     Done before validation: a validator on the field would turn JSON's lists into Python's.
@@ -65,10 +65,10 @@ class Stage(BaseModel):
         strided = 0 if self.stride_on == "first" else self.depth - 1
         stride = self.stride if index == strided else 1
         if stride > 1 and self.downsample != "stride" and not self.block.pools_itself:
-            x, stride = self._shrink(op, x), 1
+            x, stride = self._downsample(op, x), 1
         return self.block.wire(op, x, self.width, stride)
 
-    def _shrink(self, op: Ops[T], x: T) -> T:
+    def _downsample(self, op: Ops[T], x: T) -> T:
         if self.downsample == "space_to_depth":
             return op.space_to_depth(x, self.stride)
         kind: Literal["max", "avg"] = "max" if self.downsample == "max_pool" else "avg"
@@ -177,7 +177,7 @@ class Architecture(BaseModel):
             ArchitectureError: one line: source, key, rule and value.
         """
         if isinstance(data, dict) and isinstance(data.get("stages"), list):
-            data = {**data, "stages": [_spelt_out(item) for item in data["stages"]]}
+            data = {**data, "stages": [_expand_block(item) for item in data["stages"]]}
         try:
             return cls.model_validate_json(json.dumps(data))
         except ValidationError as error:
@@ -203,7 +203,7 @@ class Architecture(BaseModel):
     def fingerprint(self) -> str:
         """16 hexadecimal digits that are the same exactly for architectures that wire the same."""
         data = self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "description"})
-        return fingerprint_of(data)
+        return compute_fingerprint(data)
 
     @property
     def family(self) -> str:
@@ -216,7 +216,7 @@ class Architecture(BaseModel):
         """The number of blocks."""
         return sum(s.depth for s in self.stages if isinstance(s, Stage))
 
-    def adapted(
+    def adapt(
         self,
         *,
         classes: int | None = None,
@@ -242,7 +242,7 @@ class Architecture(BaseModel):
             ArchitectureError: the place, the rule and the shapes.
         """
         for i, layer in enumerate(self.stem):
-            x = _at(op, f"stem.{i}", layer.wire, x)
+            x = _wire_at(op, f"stem.{i}", layer.wire, x)
         others: list[T] = []
         before = 0
         for i, item in enumerate(self.stages):
@@ -254,21 +254,21 @@ class Architecture(BaseModel):
         return [self._wire_head(op, x, self.head, "head"), *others]
 
     def _wire_head(self, op: Ops[T], x: T, head: Head, place: str) -> T:
-        return _at(op, place, lambda op, y: head.wire(op, y, self.classes), x)
+        return _wire_at(op, place, lambda op, y: head.wire(op, y, self.classes), x)
 
     def _wire_stage(self, op: Ops[T], x: T, i: int, item: Stage | Layer, before: int) -> T:
         if isinstance(item, Layer):
-            return _at(op, f"stages.{i}", item.wire, x)
+            return _wire_at(op, f"stages.{i}", item.wire, x)
         if before + item.depth > MOST_BLOCKS:
             raise ArchitectureError(f"stages.{i}: more than {MOST_BLOCKS:,} blocks in all")
         for j in range(item.depth):
             rate = self.drop_path * (before + j + 1) / self.depth if self.drop_path else 0.0
-            x = _at(op, f"stages.{i}.{j}", partial(item.wire_block, index=j), x, rate)
-        if item.depth and item.block.preactivation and self._run_ends(i):
-            x = _at(op, f"stages.{i}.end", lambda op, y: op.activate(op.normalize(y)), x)
+            x = _wire_at(op, f"stages.{i}.{j}", partial(item.wire_block, index=j), x, rate)
+        if item.depth and item.block.preactivation and self._ends_run(i):
+            x = _wire_at(op, f"stages.{i}.end", lambda op, y: op.activate(op.normalize(y)), x)
         return x
 
-    def _run_ends(self, i: int) -> bool:
+    def _ends_run(self, i: int) -> bool:
         """Whether what follows stage ``i`` expects a map that is normalized and activated."""
         for item in self.stages[i + 1 :]:
             if isinstance(item, Layer):
@@ -278,14 +278,16 @@ class Architecture(BaseModel):
         return True
 
     @model_validator(mode="after")
-    def _auxiliary_follow_a_stage(self) -> Self:
+    def _check_auxiliary(self) -> Self:
         for extra in self.auxiliary:
             if extra.after >= len(self.stages):
                 raise ValueError(f"an auxiliary head reads stage {extra.after}, which is not there")
         return self
 
 
-def _at(op: Ops[T], place: str, wire: Callable[[Ops[T], T], T], x: T, drop_path: float = 0.0) -> T:
+def _wire_at(
+    op: Ops[T], place: str, wire: Callable[[Ops[T], T], T], x: T, drop_path: float = 0.0
+) -> T:
     """Wires one step; what goes wrong in it is told with its place."""
     try:
         with op.scope(place, drop_path):
@@ -294,7 +296,7 @@ def _at(op: Ops[T], place: str, wire: Callable[[Ops[T], T], T], x: T, drop_path:
         raise ArchitectureError(f"{place}: {error}") from None
 
 
-def fingerprint_of(data: object) -> str:
+def compute_fingerprint(data: object) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of ``data`` as canonical JSON."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(text).hexdigest()[:16]

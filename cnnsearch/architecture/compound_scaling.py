@@ -23,7 +23,7 @@ from cnnsearch.utils.validation_errors import explain
 
 LARGEST_PHI = 20.0
 STEPS_OF_PHI = 1000
-"""How finely :meth:`CompoundScaling.phi_for` tells one phi from the next: in thousandths."""
+"""How finely :meth:`CompoundScaling.find_phi` tells one phi from the next: in thousandths."""
 SHIFTS = 32
 """How many pixels a resolution may move to one that can be wired."""
 
@@ -100,7 +100,7 @@ class CompoundScaling(BaseModel):
         except ArchitectureError as error:
             raise ArchitectureError(f"phi = {phi:g}: {error}") from None
 
-    def phi_for(self, architecture: Architecture, max_macs: int) -> float:
+    def find_phi(self, architecture: Architecture, max_macs: int) -> float:
         """Returns the largest phi, in thousandths, whose network costs at most ``max_macs``.
 
         Raises:
@@ -147,7 +147,7 @@ class Scaling(CompoundScaling):
         except ValidationError as error:
             raise ArchitectureError(f"{source}: scaling.{explain(error, data, cls)}") from None
 
-    def applied(self, architecture: Architecture, source: str = "scaling") -> Architecture:
+    def apply(self, architecture: Architecture, source: str = "scaling") -> Architecture:
         """Returns ``architecture`` scaled; ``source`` names the file in messages."""
         try:
             return self.scale(architecture, self.phi)
@@ -184,25 +184,27 @@ def scale_by(
         ArchitectureError: a depth, width or side beyond its limit.
     """
     head = architecture.head
-    every = Rounding(width, math.lcm(divisor, *_groups(architecture.to_data(), ("conv", "plain"))))
+    every = Rounding(
+        width, math.lcm(divisor, *_find_groups(architecture.to_data(), ("conv", "plain")))
+    )
     scaled = architecture.model_copy(
         update={
-            "input": (*_sides(architecture, resolution), architecture.input[2]),
+            "input": (*_scale_sides(architecture, resolution), architecture.input[2]),
             "stem": tuple(layer.scale_widths(every) for layer in architecture.stem),
-            "stages": tuple(_stage(item, every, depth) for item in architecture.stages),
+            "stages": tuple(_scale_stage(item, every, depth) for item in architecture.stages),
             "head": head.model_copy(
                 update={
                     "layers": tuple(layer.scale_widths(every) for layer in head.layers),
                     "dropout": head.dropout if dropout is None else dropout,
                 }
             ),
-            "auxiliary": tuple(_auxiliary(extra, every) for extra in architecture.auxiliary),
+            "auxiliary": tuple(_scale_auxiliary(extra, every) for extra in architecture.auxiliary),
         }
     )
-    return _wirable(_checked(scaled), architecture)
+    return _fit_sides(_validate(scaled), architecture)
 
 
-def efficientnet(baseline: Architecture, model: str) -> Architecture:
+def scale_efficientnet(baseline: Architecture, model: str) -> Architecture:
     """Returns ``baseline`` scaled by the factors published for one of B0 to B7.
 
     Args:
@@ -235,32 +237,32 @@ def check_budget(architecture: Architecture, phi: float, max_macs: int) -> None:
         )
 
 
-def _checked(scaled: Architecture) -> Architecture:
+def _validate(scaled: Architecture) -> Architecture:
     """Validates what ``model_copy`` did not: depths, widths and sides have their limits."""
     return Architecture.from_data(scaled.to_data(), "scaled beyond its limits")
 
 
-def _sides(architecture: Architecture, resolution: float) -> tuple[int, int]:
+def _scale_sides(architecture: Architecture, resolution: float) -> tuple[int, int]:
     height, width, _ = architecture.input
     return max(1, round(height * resolution)), max(1, round(width * resolution))
 
 
-def _stage(item: Any, every: Rounding, depth: float) -> Any:
+def _scale_stage(item: Any, every: Rounding, depth: float) -> Any:
     """A stage with its own groups kept, or a layer between stages."""
     if not isinstance(item, Stage):
         return item.scale_widths(every)
-    groups = _groups(item.block.model_dump())
+    groups = _find_groups(item.block.model_dump())
     own = Rounding(every.multiplier, math.lcm(every.divisor, *groups))
     # The product of two floats may lie a rounding error above the whole number that is meant.
     return item.scale_widths(own).model_copy(update={"depth": math.ceil(item.depth * depth - 1e-9)})
 
 
-def _auxiliary(extra: Any, every: Rounding) -> Any:
+def _scale_auxiliary(extra: Any, every: Rounding) -> Any:
     layers = tuple(layer.scale_widths(every) for layer in extra.head.layers)
     return extra.model_copy(update={"head": extra.head.model_copy(update={"layers": layers})})
 
 
-def _groups(data: object, types: tuple[str, ...] = ()) -> Iterator[int]:
+def _find_groups(data: object, types: tuple[str, ...] = ()) -> Iterator[int]:
     """Yields every number of groups in plain data, or only that of nodes of these types."""
     if isinstance(data, Mapping):
         groups = data.get("groups")
@@ -268,24 +270,24 @@ def _groups(data: object, types: tuple[str, ...] = ()) -> Iterator[int]:
             yield groups
         data = list(data.values())
     for child in data if isinstance(data, list | tuple) else ():
-        yield from _groups(child, types)
+        yield from _find_groups(child, types)
 
 
-def _wirable(scaled: Architecture, original: Architecture) -> Architecture:
+def _fit_sides(scaled: Architecture, original: Architecture) -> Architecture:
     """Moves the image's sides to the nearest at which the network wires, if the original does."""
-    if _wires(scaled) or not _wires(original):
+    if _can_wire(scaled) or not _can_wire(original):
         return scaled
     height, width, channels = scaled.input
     for shift in (sign * pixels for pixels in range(1, SHIFTS + 1) for sign in (1, -1)):
         if min(height, width) + shift < 1:
             continue
         moved = scaled.model_copy(update={"input": (height + shift, width + shift, channels)})
-        if _wires(moved):
+        if _can_wire(moved):
             return moved
     return scaled
 
 
-def _wires(architecture: Architecture) -> bool:
+def _can_wire(architecture: Architecture) -> bool:
     try:
         count(architecture)
     except ArchitectureError:

@@ -62,7 +62,7 @@ class CountingOps:
             raise ArchitectureError(f"a map of shape {output} has more than 2^40 values")
         return output
 
-    def _norm(self, channels: int, kind: NormKind | None = None) -> tuple[int, int]:
+    def _count_norm(self, channels: int, kind: NormKind | None = None) -> tuple[int, int]:
         """Trainable parameters and moving statistics of a normalization."""
         kind = kind or self.style.norm
         if kind == "none":
@@ -89,7 +89,7 @@ class CountingOps:
         kh, kw = get_sides(kernel)
         h, w = slide_window(x, (kh, kw), stride, padding, dilation)
         weights = kh * kw * (x.c // groups) * filters
-        learned, frozen = self._norm(filters) if norm else (0, 0)
+        learned, frozen = self._count_norm(filters) if norm else (0, 0)
         if self.style.conv_bias if bias is None else bias:
             learned += filters
         return self._add(Shape(h, w, filters), weights + learned, weights * h * w, frozen)
@@ -111,7 +111,7 @@ class CountingOps:
         h, w = slide_window(x, (kh, kw), stride, padding, dilation)
         filters = x.c * multiplier
         weights = kh * kw * filters
-        learned, frozen = self._norm(filters) if norm else (0, 0)
+        learned, frozen = self._count_norm(filters) if norm else (0, 0)
         if self.style.conv_bias if bias is None else bias:
             learned += filters
         return self._add(Shape(h, w, filters), weights + learned, weights * h * w, frozen)
@@ -124,7 +124,7 @@ class CountingOps:
         return self._add(output, weights + units * bias, weights * x.h * x.w)
 
     def normalize(self, x: Shape, kind: NormKind | None = None) -> Shape:
-        learned, frozen = self._norm(x.c, kind)
+        learned, frozen = self._count_norm(x.c, kind)
         return self._add(x, learned, 0, frozen)
 
     def local_response_norm(self, x: Shape) -> Shape:
@@ -147,12 +147,12 @@ class CountingOps:
 
     def add(self, xs: Sequence[Shape]) -> Shape:
         if any(x != xs[0] for x in xs):
-            raise ArchitectureError(f"branches to be added have shapes {_listed(xs)}")
+            raise ArchitectureError(f"branches to be added have shapes {_format_shapes(xs)}")
         return self._add(xs[0])
 
     def mean(self, xs: Sequence[Shape], drop_path: float = 0.0) -> Shape:
         if any(x != xs[0] for x in xs):
-            raise ArchitectureError(f"branches to be averaged have shapes {_listed(xs)}")
+            raise ArchitectureError(f"branches to be averaged have shapes {_format_shapes(xs)}")
         return self._add(xs[0])
 
     def multiply(self, x: Shape, gate: Shape) -> Shape:
@@ -162,7 +162,7 @@ class CountingOps:
 
     def concat(self, xs: Sequence[Shape]) -> Shape:
         if any(x[:2] != xs[0][:2] for x in xs):
-            raise ArchitectureError(f"branches to be concatenated have shapes {_listed(xs)}")
+            raise ArchitectureError(f"branches to be concatenated have shapes {_format_shapes(xs)}")
         return self._add(Shape(xs[0].h, xs[0].w, sum(x.c for x in xs)))
 
     def select(self, x: Shape, channels: Sequence[int]) -> Shape:
@@ -196,7 +196,7 @@ class CountingOps:
         return self._add(Shape(1, 1, classes), 0, 0, x.c * classes)
 
 
-def _listed(shapes: Sequence[Shape]) -> str:
+def _format_shapes(shapes: Sequence[Shape]) -> str:
     return " and ".join(str(shape) for shape in dict.fromkeys(shapes))
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Cost, count
-from cnnsearch.architecture.labels import say_place
+from cnnsearch.architecture.labels import describe_place
 from cnnsearch.architecture.wiring import Step, trace
 from cnnsearch.blocks import Shape
 from cnnsearch.utils.units import format_amount
@@ -38,26 +38,31 @@ def cost_rows(architecture: Architecture, by: Part) -> list[Row]:
     """
     if by == "layer":
         steps = trace(architecture)[1:]
-        return [_row(step.place, f"{step.kind} {step.detail}".strip(), [step]) for step in steps]
-    return rows_at(architecture, (lambda place: place) if by == "block" else _stage)
+        return [
+            _make_row(step.place, f"{step.kind} {step.detail}".strip(), [step]) for step in steps
+        ]
+    return group_rows(architecture, (lambda place: place) if by == "block" else _find_stage)
 
 
-def rows_at(architecture: Architecture, name: Callable[[str], str]) -> list[Row]:
+def group_rows(architecture: Architecture, name: Callable[[str], str]) -> list[Row]:
     """Returns the cost of neighbouring steps together whose places have one ``name``."""
     groups = groupby(trace(architecture)[1:], key=lambda step: name(step.place))
-    return [_row(place, say_place(architecture, place), list(group)) for place, group in groups]
+    return [
+        _make_row(place, describe_place(architecture, place), list(group))
+        for place, group in groups
+    ]
 
 
-def item_of(place: str) -> str:
+def find_item(place: str) -> str:
     """The layer of the stem, or the stage, that a place belongs to: ``stages.2``, ``head``."""
     return ".".join(place.split(".")[:2])
 
 
-def _stage(place: str) -> str:
-    return "stem" if place.startswith("stem.") else item_of(place)
+def _find_stage(place: str) -> str:
+    return "stem" if place.startswith("stem.") else find_item(place)
 
 
-def _row(place: str, kind: str, steps: list[Step]) -> Row:
+def _make_row(place: str, kind: str, steps: list[Step]) -> Row:
     return Row(
         place,
         kind,
@@ -75,18 +80,18 @@ def cost_data(architecture: Architecture, by: Part) -> dict[str, Any]:
         "name": architecture.name,
         "input": list(architecture.input),
         "classes": architecture.classes,
-        **totals(cost),
+        **to_totals(cost),
         "by": by,
-        "rows": [row_data(row) for row in cost_rows(architecture, by)],
+        "rows": [describe_row(row) for row in cost_rows(architecture, by)],
     }
 
 
-def totals(cost: Cost) -> dict[str, int]:
+def to_totals(cost: Cost) -> dict[str, int]:
     """Returns a cost as plain data, FLOPs too."""
     return {**vars(cost), "flops": cost.flops}
 
 
-def row_data(row: Row) -> dict[str, Any]:
+def describe_row(row: Row) -> dict[str, Any]:
     """Returns a row as plain data."""
     return {**vars(row), "output": list(row.output)}
 

@@ -8,35 +8,35 @@ from cnnsearch.blocks import Block, Layer
 _SIZES = ("filters", "units", "growth")
 
 
-def say_stage(stage: Stage) -> str:
+def describe_stage(stage: Stage) -> str:
     """``4 x bottleneck 128 /2``."""
-    block = say_block(stage, 0 if stage.stride_on == "first" else stage.depth - 1)
+    block = describe_block(stage, 0 if stage.stride_on == "first" else stage.depth - 1)
     return f"{stage.depth} x {block}" if stage.depth != 1 else block
 
 
-def say_block(stage: Stage, index: int) -> str:
+def describe_block(stage: Stage, index: int) -> str:
     """``bottleneck 128 /2``: block number ``index`` of a stage."""
     strided = 0 if stage.stride_on == "first" else stage.depth - 1
     if stage.stride == 1 or index != strided:
-        return say(stage.block, stage.width)
-    words = say(stage.block, stage.width, stage.stride)
+        return describe(stage.block, stage.width)
+    words = describe(stage.block, stage.width, stage.stride)
     how = "" if stage.downsample == "stride" else f" by {stage.downsample.replace('_', ' ')}"
     return f"{words}{how}"
 
 
-def say(node: Layer | Block, width: int | None = None, stride: int = 1) -> str:
+def describe(node: Layer | Block, width: int | None = None, stride: int = 1) -> str:
     """``conv 7x7 64 /2``: the type, kernel, width and stride, then what is not its default."""
     data = node.model_dump(mode="json", exclude_defaults=True)
     kind = data.pop("type")
     stride = max(stride, getattr(node, "stride", 1))
-    words = [kind, _kernel(node)] + [str(data.get(key, "")) for key in _SIZES]
+    words = [kind, _describe_kernel(node)] + [str(data.get(key, "")) for key in _SIZES]
     words += [str(width or ""), f"/{stride}" if stride > 1 else ""]
     shown = ("kernel", "size", "stride", *_SIZES)
-    words += [_option(key, value) for key, value in data.items() if key not in shown]
+    words += [_describe_option(key, value) for key, value in data.items() if key not in shown]
     return " ".join(word for word in words if word)
 
 
-def _kernel(node: Layer | Block) -> str:
+def _describe_kernel(node: Layer | Block) -> str:
     """The window's height and width, where it is the node's point: of a convolution or pooling."""
     field = "size" if hasattr(node, "size") else "kernel"
     kernel = getattr(node, field, None)
@@ -47,7 +47,7 @@ def _kernel(node: Layer | Block) -> str:
     return f"{height}x{width}"
 
 
-def _option(key: str, value: Any) -> str:
+def _describe_option(key: str, value: Any) -> str:
     name = key.replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"no {name}"
@@ -58,27 +58,27 @@ def _option(key: str, value: Any) -> str:
     return f"{name} {value}"
 
 
-def say_head(head: Head, classes: int) -> str:
+def describe_head(head: Head, classes: int) -> str:
     """``global_pool, dropout 0.2, dense 1000``."""
-    words = [say(layer) for layer in head.layers]
+    words = [describe(layer) for layer in head.layers]
     words += [f"dropout {head.dropout:g}"] if head.dropout else []
     return ", ".join([*words, f"{head.classifier} {classes}"])
 
 
-def say_place(architecture: Architecture, place: str) -> str:
+def describe_place(architecture: Architecture, place: str) -> str:
     """Says what stands at a scope's name: ``stages.2.0``, ``stages.2``, ``stem.1``, ``head``."""
     part, *numbers = place.split(".")
     if part == "head":
-        return say_head(architecture.head, architecture.classes)
+        return describe_head(architecture.head, architecture.classes)
     if part == "auxiliary":
         extra = architecture.auxiliary[int(numbers[0])]
-        return say_head(extra.head, architecture.classes)
+        return describe_head(extra.head, architecture.classes)
     if part == "stem":
         layers = architecture.stem[int(numbers[0]) :][:1] if numbers else architecture.stem
-        return ", ".join(say(layer) for layer in layers)
+        return ", ".join(describe(layer) for layer in layers)
     item = architecture.stages[int(numbers[0])]
     if not isinstance(item, Stage):
-        return say(item)
+        return describe(item)
     if len(numbers) == 1:
-        return say_stage(item)
-    return "norm, activation" if numbers[1] == "end" else say_block(item, int(numbers[1]))
+        return describe_stage(item)
+    return "norm, activation" if numbers[1] == "end" else describe_block(item, int(numbers[1]))

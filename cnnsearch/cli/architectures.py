@@ -110,7 +110,7 @@ def find_network(network: str, runs: Path, image: str | None = None) -> "Archite
     from cnnsearch.runs.lookup import find_architecture, parse_image
 
     found = find_architecture(network, runs)
-    found = found.adapted(image=parse_image(image)) if image else found
+    found = found.adapt(image=parse_image(image)) if image else found
     try:
         count(found)
     except ArchitectureError as error:

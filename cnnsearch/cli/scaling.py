@@ -73,16 +73,23 @@ def _show(
 ) -> None:
     from cnnsearch.architecture.cost import count
     from cnnsearch.runs.lookup import find_candidate
-    from cnnsearch.space.scaled_family import family, family_data, family_table, write_family
+    from cnnsearch.space.scaled_family import (
+        describe_family,
+        make_family_table,
+        scale_family,
+        write_family,
+    )
 
     found = find_network(network, runs, image)
-    relatives = family(found, scaling, *_phis(found, scaling, *how_far))
+    relatives = scale_family(found, scaling, *_phis(found, scaling, *how_far))
     if json_:
-        print_json(family_data(relatives, scaling))
+        print_json(describe_family(relatives, scaling))
     else:
-        first = [] if any(one.phi == 0 for one in relatives) else family(found, scaling, [0.0])
+        first = (
+            [] if any(one.phi == 0 for one in relatives) else scale_family(found, scaling, [0.0])
+        )
         shown = [*first, *relatives]
-        console().print(family_table(shown, scaling, count(found)))
+        console().print(make_family_table(shown, scaling, count(found)))
     folder, force = where
     if folder is not None:
         recipe = find_candidate(network, runs).recipe
@@ -98,7 +105,7 @@ def _phis(
 
     budget = None if to is None else parse_amount(to, "--to")
     if phi is None and budget is not None:
-        return [scaling.phi_for(found, budget)], budget
+        return [scaling.find_phi(found, budget)], budget
     return parse_phis(phi or "1..4"), budget
 
 

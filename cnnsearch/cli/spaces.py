@@ -13,12 +13,13 @@ def spaces() -> None:
     """List the search spaces that ship."""
     from rich.table import Table
 
-    from cnnsearch.space.search_space import SearchSpace, shipped
+    from cnnsearch.space.files import list_spaces
+    from cnnsearch.space.search_space import SearchSpace
 
     table = Table(box=None, pad_edge=False)
     for name in ("space", "candidates", "input", "description"):
         table.add_column(name)
-    for name in shipped():
+    for name in list_spaces():
         space = SearchSpace.load(name)
         table.add_row(name, _size(space), "x".join(map(str, space.input)), space.description)
     console().print(table)
@@ -30,7 +31,7 @@ def _size(space: Any) -> str:
 
 
 @app.command()
-def published(
+def list_published(
     json_: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print the README's table.")] = False,
 ) -> None:
@@ -41,19 +42,19 @@ def published(
     """
     from rich.table import Table
 
-    from cnnsearch.space.published import HEADER, published, table
+    from cnnsearch.space.published import HEADER, list_published, make_rows
 
     if json_:
-        print_json([vars(network) for network in published()])
+        print_json([vars(network) for network in list_published()])
         return
     if markdown:
-        for row in (HEADER, ["---"] * len(HEADER), *table()):
+        for row in (HEADER, ["---"] * len(HEADER), *make_rows()):
             print(f"| {' | '.join(row)} |")
         return
     shown = Table(box=None, pad_edge=False)
     for name in HEADER:
         shown.add_column(name, justify="right" if name in ("params", "MACs") else "left")
-    for row in table():
+    for row in make_rows():
         shown.add_row(*row)
     console().print(shown)
 

@@ -16,7 +16,7 @@ from typing import Any
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import DataError, RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.space.published import application_architecture, load, published
+from cnnsearch.space.published import application_architecture, list_published, load_published
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Pretrained
 from cnnsearch.utils.atomic_files import replace_file
@@ -43,7 +43,7 @@ def prepare_space(space: SearchSpace, settings: Settings) -> SearchSpace:
 def _check_trained(space: SearchSpace, settings: Settings) -> None:
     if any(parameter.name == "recipe.trainable" for parameter in space.parameters):
         return
-    recipe = space.first().recipe.changed(settings.training.changes)
+    recipe = space.decode_first().recipe.change(settings.training.changes)
     frozen = settings.training.freeze
     if frozen and recipe.trainable == "norms":
         raise SpaceError("--freeze: trains the head alone, but recipe.trainable is 'norms'")
@@ -62,9 +62,9 @@ def resize_space(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:
     """
     if "scaling" in read_yaml(space.text, space.source):
         raise SpaceError(f"--image: the size that {space.source} reads follows from its scaling")
-    if len(set(space.inputs())) > 1:
+    if len(set(space.list_inputs())) > 1:
         raise SpaceError(f"--image: {space.source} searches the size that its candidates read")
-    changed = space.adapted(image=image)
+    changed = space.adapt(image=image)
     try:
         changed.check_wiring()
     except SpaceError as error:
@@ -85,11 +85,11 @@ def find_network_name(space: SearchSpace) -> str:
             f"--weights: {space.name!r} leaves {choices[0]} open, but trained weights fit one "
             "published network, of which only the recipe can be searched"
         )
-    found = space.first().architecture
-    names = [n.name for n in published() if n.keras_applications]
+    found = space.decode_first().architecture
+    names = [n.name for n in list_published() if n.keras_applications]
     for name in names:
-        known = load(name)
-        same = found.adapted(classes=known.classes, image=known.input[:2], channels=known.input[2])
+        known = load_published(name)
+        same = found.adapt(classes=known.classes, image=known.input[:2], channels=known.input[2])
         if same.fingerprint in (known.fingerprint, application_architecture(name).fingerprint):
             return name
     raise SpaceError(

@@ -173,7 +173,7 @@ class TrainingOptions(Options):
             raise CnnsearchError("--freeze: needs --weights; without it every weight is random")
         find_objective(self.objective)
         _check_choice("--class-weights", self.class_weights, ("none", "balanced"))
-        TrainingRecipe().changed(self.changes)
+        TrainingRecipe().change(self.changes)
         return self
 
 

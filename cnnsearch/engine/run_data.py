@@ -53,9 +53,9 @@ def _check_batches(settings: Settings, space: SearchSpace, data: Dataset) -> Non
 
 
 def _find_largest_batch(settings: Settings, space: SearchSpace) -> int:
-    recipe, changes = space.first().recipe, settings.training.changes
+    recipe, changes = space.decode_first().recipe, settings.training.changes
     if any(change.partition("=")[0].strip() == "batch_size" for change in changes):
-        return recipe.changed(changes).batch_size
+        return recipe.change(changes).batch_size
     searched = [p for p in space.parameters if p.name.rpartition(".")[2] == "batch_size"]
     return max([recipe.batch_size, *(int(max(p.options or (p.high,))) for p in searched)])
 

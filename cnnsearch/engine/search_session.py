@@ -88,7 +88,7 @@ def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> "Search
         check=FeasibilityCheck(space, settings.search.budget),
         store=store,
         max_trials=settings.search.trials,
-        epochs=settings.training.epochs or space.first().recipe.epochs,
+        epochs=settings.training.epochs or space.decode_first().recipe.epochs,
         seed=settings.search.seed,
     )
 
@@ -147,7 +147,7 @@ def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Ov
         space=space.name,
         strategy=search.strategy,
         trials=search.trials,
-        epochs=settings.training.epochs or space.first().recipe.epochs,
+        epochs=settings.training.epochs or space.decode_first().recipe.epochs,
         budget=" and ".join(budget),
         finished=count_candidates(trials, "completed", "failed"),
         best=best.score if best else None,

@@ -219,4 +219,4 @@ def warm_up(executor: Executor) -> None:
 
 def fit_space(space: SearchSpace, dataset: Dataset) -> SearchSpace:
     """Returns the space with the data's classes and channels."""
-    return space.adapted(classes=len(dataset.class_names), channels=dataset.channels)
+    return space.adapt(classes=len(dataset.class_names), channels=dataset.channels)

@@ -58,7 +58,7 @@ class TrialPlan:
         if self.plan is not None:
             return self.plan[proposal.trial_id].candidate
         found = self.space.decode(proposal.values)
-        return replace(found, recipe=found.recipe.changed(self.changes)) if self.changes else found
+        return replace(found, recipe=found.recipe.change(self.changes)) if self.changes else found
 
     def derive_seed(self, proposal: Proposal, candidate: Candidate) -> int:
         """Returns the seed of a trial."""

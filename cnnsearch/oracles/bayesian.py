@@ -92,7 +92,7 @@ def _observe(history: History) -> dict[str, float]:
 
 def _embed(axes: "list[Parameter]", values: Values) -> list[float]:
     """Maps a candidate into the unit cube; inactive parameters count as their first value."""
-    return [_to_unit(axis, values.get(axis.name, axis.edges()[0])) for axis in axes]
+    return [_to_unit(axis, values.get(axis.name, axis.list_edges()[0])) for axis in axes]
 
 
 def _to_unit(parameter: "Parameter", value: Any) -> float:

@@ -21,7 +21,7 @@ class SpaceHyperModel(HyperModel):
     """Builds and compiles candidates of a space for any Keras Tuner tuner.
 
     Args:
-        space: The space; ``space.adapted(classes=..., channels=...)`` fits it to the data.
+        space: The space; ``space.adapt(classes=..., channels=...)`` fits it to the data.
         steps_per_epoch: Optimizer steps an epoch, on which schedule and BatchNorm momentum rest.
         epochs: Epochs of a trial; the recipe's own number if None.
         mean: Per channel, of training pixels scaled to [0, 1]; None for no normalization.
@@ -69,7 +69,7 @@ class SpaceHyperModel(HyperModel):
 
     def candidate(self, hp: HyperParameters) -> "Candidate":
         """Returns the architecture and the recipe that the active hyperparameters describe."""
-        missing = [p.name for p in self.space.active(hp.values) if p.name not in hp.values]
+        missing = [p.name for p in self.space.list_active(hp.values) if p.name not in hp.values]
         if missing or not hp.space:
             self.declare_hyperparameters(hp)
         return self.space.decode(active_values(self.space.parameters, hp.values))
@@ -110,7 +110,7 @@ def hypermodel(space: "SearchSpace", **options: Any) -> SpaceHyperModel:
     """Returns an ordinary ``HyperModel`` of a space for any Keras Tuner tuner.
 
     Args:
-        space: the space; ``space.adapted(classes=..., channels=...)`` fits it to the data.
+        space: the space; ``space.adapt(classes=..., channels=...)`` fits it to the data.
         **options: those of :class:`SpaceHyperModel`.
     """
     return SpaceHyperModel(space, **options)

@@ -13,7 +13,8 @@ from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import Event, TrialRecord
-from cnnsearch.space.search_space import SearchSpace, published_files, shipped
+from cnnsearch.space.files import list_published_files, list_spaces
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import objective_of
 
 FLAGS = ("trials", "epochs", "max_params", "max_macs", "seed", "weights", "image", "objective",
@@ -211,7 +212,7 @@ def _describe_fidelity(run: RunDirectory) -> str:
 
 
 def _find_source(run: RunDirectory) -> str:
-    files = {**published_files(), **shipped()}
+    files = {**list_published_files(), **list_spaces()}
     name = str(run.manifest.get("space"))
     same = name in files and files[name].read_text("utf-8") == run.space_text
     return name if same else str(run.path / "space.yaml")

@@ -10,8 +10,9 @@ from cnnsearch.errors import CnnsearchError, RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.ranking import find_best
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate, SearchSpace, published_files, shipped
+from cnnsearch.space.search_space import Candidate, SearchSpace
 
 LARGEST_SIDE = 4096
 _SIDES = re.compile(r"(\d+)(?:\s*[xX]\s*(\d+))?")
@@ -57,7 +58,7 @@ def _only_candidate(name: str) -> Candidate:
             f"(the first is {space.parameters[0].name}), not one network: name a published "
             "network, a file without choices, or a trial as RUN:TRIAL"
         )
-    found = space.first()
+    found = space.decode_first()
     title = found.architecture.name or Path(space.name).stem
     return replace(found, architecture=found.architecture.model_copy(update={"name": title}))
 
@@ -65,11 +66,11 @@ def _only_candidate(name: str) -> Candidate:
 def is_space(name: str) -> bool:
     """Whether ``name`` is a file's, a published network's or a shipped space's."""
     a_file = name.endswith((".yaml", ".yml", ".json")) or "/" in name
-    return a_file or name in published_files() or name in shipped()
+    return a_file or name in list_published_files() or name in list_spaces()
 
 
 def _hint(name: str, runs: Path) -> str:
-    known = [*published_files(), *shipped(), *(run.name for run in list_runs(runs))]
+    known = [*list_published_files(), *list_spaces(), *(run.name for run in list_runs(runs))]
     return suggest(name, known) or " (cnnsearch published lists the networks, runs the runs)"
 
 

@@ -32,7 +32,7 @@ def check_space(
     Raises:
         SpaceError: none of them could be wired.
     """
-    found = list(space.costs(samples))
+    found = list(space.sample_costs(samples))
     costs = [cost for cost in found if isinstance(cost, Cost)]
     reasons = Counter(str(cost) for cost in found if not isinstance(cost, Cost))
     if not costs:
@@ -50,13 +50,13 @@ def check_space(
         "unwirable": len(found) - len(costs),
         "within_budget": len(within),
         "budget": {"max_params": max_params, "max_macs": max_macs},
-        "params": _spread([cost.params for cost in costs]),
-        "macs": _spread([cost.macs for cost in costs]),
+        "params": _summarize([cost.params for cost in costs]),
+        "macs": _summarize([cost.macs for cost in costs]),
         "first_reason": reasons.most_common(1)[0][0] if reasons else None,
     }
 
 
-def _spread(numbers: list[int]) -> dict[str, int]:
+def _summarize(numbers: list[int]) -> dict[str, int]:
     return {"smallest": min(numbers), "median": int(median(numbers)), "largest": max(numbers)}
 
 
@@ -72,24 +72,24 @@ def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") 
         for name in ("hyperparameter", "values", "only where"):
             table.add_column(name)
         for parameter in space.parameters:
-            cells = (parameter.name, _values(parameter), _when(parameter))
+            cells = (parameter.name, _format_values(parameter), _format_condition(parameter))
             table.add_row(*map(escape, cells))
         console.print(table)
-    console.print(_verdict(space, report), highlight=False, markup=False)
+    console.print(_format_summary(space, report), highlight=False, markup=False)
 
 
-def _values(parameter: Parameter) -> str:
+def _format_values(parameter: Parameter) -> str:
     if parameter.kind == "choice":
         return ", ".join(str(option) for option in parameter.options)
     scale = ", logarithmic" if parameter.log else ""
     return f"{parameter.low:g} to {parameter.high:g}{scale}"
 
 
-def _when(parameter: Parameter) -> str:
+def _format_condition(parameter: Parameter) -> str:
     return " and ".join(f"{name} = {value}" for name, value in parameter.when[-1:])
 
 
-def _verdict(space: SearchSpace, report: dict[str, Any]) -> str:
+def _format_summary(space: SearchSpace, report: dict[str, Any]) -> str:
     size = report["candidates"]
     points = format_count(size)
     lines = ["Sound: every option reads, and candidates can be wired."]

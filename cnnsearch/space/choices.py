@@ -52,16 +52,16 @@ class Parameter:
             return float(self.low * (self.high / self.low) ** exponent)
         return self.low + (self.high - self.low) * rng.random()
 
-    def edges(self) -> tuple[Value, ...]:
+    def list_edges(self) -> tuple[Value, ...]:
         """Returns the values worth checking: all options, or both ends of the range."""
         if self.kind == "choice":
             return self.options
         return (int(self.low), int(self.high)) if self.kind == "int" else (self.low, self.high)
 
-    def ends(self) -> tuple[Value, ...]:
+    def list_ends(self) -> tuple[Value, ...]:
         """Returns the smallest and the largest number, or all options where they have no order."""
         if not self.ordered:
-            return self.edges()
+            return self.list_edges()
         return tuple(dict.fromkeys(of(self.options) for of in (min, max)))
 
     def holds(self, value: object) -> bool:
@@ -80,7 +80,7 @@ class Node:
         """Returns plain data with every choice replaced by its value."""
         raise NotImplementedError
 
-    def size(self) -> int:
+    def count_points(self) -> int:
         """Returns how many different results the discrete choices give."""
         return 1
 
@@ -104,8 +104,8 @@ class Items(Node):
     def decode(self, values: Mapping[str, Value], variables: Mapping[str, Any]) -> Any:
         return [node.decode(values, variables) for node in self.nodes]
 
-    def size(self) -> int:
-        return _product(self.nodes)
+    def count_points(self) -> int:
+        return _multiply_points(self.nodes)
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,8 @@ class Keys(Node):
     def decode(self, values: Mapping[str, Value], variables: Mapping[str, Any]) -> Any:
         return {key: node.decode(values, variables) for key, node in self.nodes}
 
-    def size(self) -> int:
-        return _product([node for _, node in self.nodes])
+    def count_points(self) -> int:
+        return _multiply_points([node for _, node in self.nodes])
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ class Chosen(Node):
             return value
         return self.options[parameter.options.index(value)].decode(values, variables)
 
-    def size(self) -> int:
+    def count_points(self) -> int:
         if self.parameter.kind == "int":
             return int(self.parameter.high) - int(self.parameter.low) + 1
-        return sum(option.size() for option in self.options) if self.options else 1
+        return sum(option.count_points() for option in self.options) if self.options else 1
 
 
 @dataclass(frozen=True)
@@ -163,21 +163,23 @@ class Reference(Node):
         return max(1, round(product)) if isinstance(value, int) else product
 
 
-def _product(nodes: Sequence[Node]) -> int:
+def _multiply_points(nodes: Sequence[Node]) -> int:
     size = 1
     for node in nodes:
-        size *= node.size()
+        size *= node.count_points()
     return size
 
 
-def active(parameters: Sequence[Parameter], values: Mapping[str, Value]) -> Iterator[Parameter]:
+def list_active(
+    parameters: Sequence[Parameter], values: Mapping[str, Value]
+) -> Iterator[Parameter]:
     """Yields the parameters that exist under ``values``, parents first."""
     for parameter in parameters:
         if all(values.get(name) == value for name, value in parameter.when):
             yield parameter
 
 
-def corners(parameters: Sequence[Parameter]) -> list[dict[str, Value]]:
+def list_corners(parameters: Sequence[Parameter]) -> list[dict[str, Value]]:
     """Returns every combination of the parameters' ends, parents first; inactive ones left out."""
     found: list[dict[str, Value]] = [{}]
     for p in parameters:
@@ -185,7 +187,7 @@ def corners(parameters: Sequence[Parameter]) -> list[dict[str, Value]]:
             {**values, **more}
             for values in found
             for more in (
-                [{p.name: end} for end in p.ends()]
+                [{p.name: end} for end in p.list_ends()]
                 if all(values.get(n, v) == v for n, v in p.when)
                 else [{}]
             )

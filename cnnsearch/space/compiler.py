@@ -62,14 +62,16 @@ class Compiler:
             rule = f"more than {MAX_DEPTH} levels deep or {MAX_NODES} values in all"
             raise self.error(path[:80], rule, "")
         if isinstance(data, Mapping):
-            return self._mapping(data, path, when, depth)
+            return self._compile_mapping(data, path, when, depth)
         if isinstance(data, list | tuple):
             nodes = [
                 self.compile(item, f"{path}.{i}", when, depth + 1) for i, item in enumerate(data)
             ]
-            return Items(tuple(nodes)) if _varies(nodes) else Constant([_plain(n) for n in nodes])
+            return (
+                Items(tuple(nodes)) if _varies(nodes) else Constant([_get_value(n) for n in nodes])
+            )
         if isinstance(data, str):
-            return self._text(data, path)
+            return self._compile_text(data, path)
         if not isinstance(data, str | int | float | bool | None):
             raise self.error(
                 path, "expected text, a number, true, false, a list or a mapping", data
@@ -78,17 +80,19 @@ class Compiler:
             raise self.error(path, f"a whole number beyond {LARGEST:.0e}", "")
         return Constant(data)
 
-    def _text(self, text: str, path: str) -> Node:
+    def _compile_text(self, text: str, path: str) -> Node:
         if not "".join(text.split()).isprintable():
             raise self.error(path, "expected text that can be printed", text)
-        return self._reference(text, path) if text.startswith("$") else Constant(text)
+        return self._compile_reference(text, path) if text.startswith("$") else Constant(text)
 
     def error(self, path: str, rule: str, value: object) -> SpaceError:
         """Returns the error that ``rule`` is broken at ``path``."""
         got = f", got {shorten(value)}" if value != "" else ""
         return SpaceError(f"{self.source}: {path}: {rule}{got}")
 
-    def _mapping(self, data: Mapping[Any, Any], path: str, when: Conditions, depth: int) -> Node:
+    def _compile_mapping(
+        self, data: Mapping[Any, Any], path: str, when: Conditions, depth: int
+    ) -> Node:
         if not all(isinstance(key, str) for key in data):
             raise self.error(
                 path, "keys are words", next(k for k in data if not isinstance(k, str))
@@ -97,33 +101,35 @@ class Compiler:
         if kind is not None:
             if len(data) > 1:
                 raise self.error(path, f"nothing may stand beside {kind!r}", sorted(data))
-            return self._chosen(kind, data[kind], path, when, depth)
+            return self._compile_choice_or_range(kind, data[kind], path, when, depth)
         nodes = [
             (key, self.compile(value, f"{path}.{key}" if path else key, when, depth + 1))
             for key, value in data.items()
         ]
         if _varies([node for _, node in nodes]):
             return Keys(tuple(nodes))
-        return Constant({key: _plain(node) for key, node in nodes})
+        return Constant({key: _get_value(node) for key, node in nodes})
 
-    def _chosen(self, kind: str, data: object, path: str, when: Conditions, depth: int) -> Node:
+    def _compile_choice_or_range(
+        self, kind: str, data: object, path: str, when: Conditions, depth: int
+    ) -> Node:
         if path in self._names:
             raise self.error(path, "two choices have this one name", "")
         self._names.add(path)
         if len(self.parameters) == MAX_PARAMETERS:
             raise self.error(path, f"more than {MAX_PARAMETERS} hyperparameters in all", "")
         if kind == "choice":
-            return self._choice(data, path, when, depth)
-        parameter = self._range(kind, data, path, when)
+            return self._compile_choice(data, path, when, depth)
+        parameter = self._compile_range(kind, data, path, when)
         self.parameters.append(parameter)
         return Chosen(parameter)
 
-    def _choice(self, data: object, path: str, when: Conditions, depth: int) -> Node:
+    def _compile_choice(self, data: object, path: str, when: Conditions, depth: int) -> Node:
         if not isinstance(data, list) or not data:
             raise self.error(f"{path}.choice", "expected a list of at least one option", data)
         if len(data) > MAX_OPTIONS:
             raise self.error(f"{path}.choice", f"expected at most {MAX_OPTIONS:,}", len(data))
-        labels = labels_of(data)
+        labels = make_labels(data)
         for label in labels:
             if labels.count(label) > 1:
                 raise self.error(f"{path}.choice", "an option is there twice", label)
@@ -136,7 +142,7 @@ class Compiler:
         ]
         return Chosen(parameter, tuple(options))
 
-    def _range(self, kind: str, data: object, path: str, when: Conditions) -> Parameter:
+    def _compile_range(self, kind: str, data: object, path: str, when: Conditions) -> Parameter:
         place = f"{path}.{kind}"
         numbers = isinstance(data, list) and len(data) == 2 and all(map(_is_number, data))
         if not isinstance(data, list) or not numbers:
@@ -154,7 +160,7 @@ class Compiler:
             path, "float", low=float(low), high=float(high), log=kind == "log", when=when
         )
 
-    def _reference(self, text: str, path: str) -> Node:
+    def _compile_reference(self, text: str, path: str) -> Node:
         match = _REFERENCE.fullmatch(text.strip())
         if match is None:
             raise self.error(path, "expected $name or $name * number", text)
@@ -169,7 +175,7 @@ def _varies(nodes: Sequence[Node]) -> bool:
     return not all(isinstance(node, Constant) for node in nodes)
 
 
-def _plain(node: Node) -> Any:
+def _get_value(node: Node) -> Any:
     return node.value if isinstance(node, Constant) else None
 
 
@@ -178,7 +184,7 @@ def _is_number(value: object) -> bool:
     return finite and not isinstance(value, bool)
 
 
-def labels_of(options: Sequence[object]) -> list[Value]:
+def make_labels(options: Sequence[object]) -> list[Value]:
     """Returns one value an option, all of one type: the options themselves, or words for them."""
     if all(type(option) is type(options[0]) for option in options) and isinstance(
         options[0], str | int | float
@@ -186,19 +192,19 @@ def labels_of(options: Sequence[object]) -> list[Value]:
         return list(options)  # type: ignore[arg-type]
     if all(_is_number(option) for option in options):
         return [float(option) for option in options]  # type: ignore[arg-type]
-    words = [_word(option) for option in options]
+    words = [_make_label(option) for option in options]
     return [
         word if words.count(word) == 1 else f"{word}-{words[: i + 1].count(word)}"
         for i, word in enumerate(words)
     ]
 
 
-def _word(option: object) -> str:
+def _make_label(option: object) -> str:
     if isinstance(option, Mapping):
         kind = option.get("type", option.get("block", "option"))
         if kind == "option" and option and all(_is_number(x) for x in option.values()):
             return ",".join(f"{key}={x:g}" for key, x in option.items())
-        return _word(kind) if isinstance(kind, str | Mapping) else "option"
+        return _make_label(kind) if isinstance(kind, str | Mapping) else "option"
     if isinstance(option, str):
         return option.lstrip("$")
     if isinstance(option, list) and all(isinstance(x, int | float) for x in option):

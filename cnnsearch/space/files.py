@@ -5,25 +5,25 @@ from pathlib import Path
 from cnnsearch.errors import SpaceError, suggest
 
 
-def folders() -> list[Path]:
+def list_folders() -> list[Path]:
     """Returns where spaces that ship lie: inside the installed package, or in the checkout."""
     here = Path(__file__).resolve().parents[1]
     return [f for f in (here / "search_spaces", here.parent / "search_spaces") if f.is_dir()]
 
 
-def shipped() -> dict[str, Path]:
+def list_spaces() -> dict[str, Path]:
     """Returns the spaces that ship, published networks left out, by name."""
-    files = [file for folder in folders()[:1] for file in folder.glob("*.yaml")]
+    files = [file for folder in list_folders()[:1] for file in folder.glob("*.yaml")]
     return {file.stem: file for file in sorted(files)}
 
 
-def published_files() -> dict[str, Path]:
+def list_published_files() -> dict[str, Path]:
     """Returns the files of the published networks, by name."""
-    files = [file for folder in folders()[:1] for file in folder.glob("published/*/*.yaml")]
+    files = [file for folder in list_folders()[:1] for file in folder.glob("published/*/*.yaml")]
     return {file.stem: file for file in sorted(files)}
 
 
-def find(space: str) -> Path:
+def find_space(space: str) -> Path:
     """Returns the file of a space given by name or by path.
 
     Raises:
@@ -33,7 +33,7 @@ def find(space: str) -> Path:
         if not Path(space).is_file():
             raise SpaceError(f"{space}: there is no such space file")
         return Path(space)
-    if space in (named := {**published_files(), **shipped()}):
+    if space in (named := {**list_published_files(), **list_spaces()}):
         return named[space]
-    hint = suggest(space, named) or f" (there are {', '.join(shipped())})"
+    hint = suggest(space, named) or f" (there are {', '.join(list_spaces())})"
     raise SpaceError(f"there is no space named {space!r}{hint}")

@@ -23,19 +23,19 @@ def space_schema() -> dict[str, Any]:
         definitions[model.__name__] = own
     _allow_bare_words(definitions)
     for definition in definitions.values():
-        _open(definition)
-    _open(schema)
+        _allow_choices(definition)
+    _allow_choices(schema)
     schema["properties"]["recipe"] = {"$ref": "#/$defs/TrainingRecipe"}
-    schema["properties"]["scaling"] = _varying({"$ref": "#/$defs/Scaling"})
+    schema["properties"]["scaling"] = _vary({"$ref": "#/$defs/Scaling"})
     schema["properties"]["variables"] = {
         "type": "object",
         "description": "Named values; $name or $name * 2 stands for them anywhere.",
     }
     title = {"$schema": DIALECT, "title": "cnnsearch search space"}
-    return {**title, **schema, "$defs": {**definitions, **_choices()}}
+    return {**title, **schema, "$defs": {**definitions, **_define_ranges()}}
 
 
-def _choices() -> dict[str, Any]:
+def _define_ranges() -> dict[str, Any]:
     reference = {"type": "string", "pattern": r"^\$[A-Za-z_]\w*(\s*\*\s*\d+(\.\d+)?)?$"}
     kinds = {
         "int": (_WHOLE, "A whole number between two, both included."),
@@ -63,23 +63,23 @@ def _allow_bare_words(definitions: dict[str, Any]) -> None:
     stage["block"] = {"anyOf": [stage["block"], {"enum": words}]}
 
 
-def _open(schema: dict[str, Any]) -> None:
+def _allow_choices(schema: dict[str, Any]) -> None:
     """Lets every property of an object schema be a choice of what it was, a range or a variable."""
     for name, value in schema.get("properties", {}).items():
         if name not in _FIXED:
-            schema["properties"][name] = _varying(value)
+            schema["properties"][name] = _vary(value)
 
 
-def _varying(value: Mapping[str, Any]) -> dict[str, Any]:
+def _vary(value: Mapping[str, Any]) -> dict[str, Any]:
     told = {key: value[key] for key in ("title", "description", "default") if key in value}
     plain = {key: item for key, item in value.items() if key not in told}
     if plain.get("type") == "array":
         for key in ("items", "prefixItems"):
             inside = plain.get(key)
             if isinstance(inside, Mapping):
-                plain[key] = _varying(inside)
+                plain[key] = _vary(inside)
             elif isinstance(inside, list):
-                plain[key] = [_varying(item) for item in inside]
+                plain[key] = [_vary(item) for item in inside]
     option = {"anyOf": [dict(plain), {"$ref": "#/$defs/Varying"}]}
     choice = {
         "type": "object",

@@ -10,7 +10,7 @@ from typing import Any, Final
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.blocks.ops import Style
 from cnnsearch.errors import SpaceError, suggest
-from cnnsearch.space.search_space import folders, published_files
+from cnnsearch.space.files import list_folders, list_published_files
 from cnnsearch.utils.safe_yaml import read_yaml
 
 HEADER = ("network", "year", "paper", "params", "MACs", "as printed", "exact")
@@ -76,15 +76,15 @@ class PublishedNetwork:
         return found[0] if found else self.paper
 
 
-def published() -> list[PublishedNetwork]:
+def list_published() -> list[PublishedNetwork]:
     """Returns the published networks, families in order of their first paper."""
-    for folder in folders():
+    for folder in list_folders():
         text = (folder / "published" / "published.json").read_text("utf-8")
         return [PublishedNetwork(**entry) for entry in json.loads(text)]
     return []
 
 
-def table() -> list[tuple[str, ...]]:
+def make_rows() -> list[tuple[str, ...]]:
     """Returns a row of text for each published network, in the columns of :data:`HEADER`."""
     return [
         (
@@ -96,17 +96,17 @@ def table() -> list[tuple[str, ...]]:
             " / ".join(x or "-" for x in (network.printed_params, network.printed_macs)),
             "yes" if network.exact else "no",
         )
-        for network in published()
+        for network in list_published()
     ]
 
 
-def load(name: str) -> Architecture:
+def load_published(name: str) -> Architecture:
     """Returns a published network's architecture.
 
     Raises:
         SpaceError: no published network is called so; says which names are near.
     """
-    files = published_files()
+    files = list_published_files()
     if name not in files:
         hint = suggest(name, files) or " (cnnsearch published lists them)"
         raise SpaceError(f"there is no published network named {name!r}{hint}")
@@ -119,8 +119,8 @@ def application_architecture(name: str) -> Architecture:
     Raises:
         SpaceError: no published network is called so.
     """
-    architecture = load(name)
-    there = {n.name: n.keras_applications for n in published()}[name]
+    architecture = load_published(name)
+    there = {n.name: n.keras_applications for n in list_published()}[name]
     changes = STYLES.get(there or "", {})
     style = Style(**{**architecture.style.model_dump(), **changes})
     return architecture.model_copy(update={"style": style})

@@ -124,7 +124,7 @@ class TrainingRecipe(BaseModel):
         except ValidationError as error:
             raise SpaceError(f"{source}: recipe.{explain(error, data, cls)}") from None
 
-    def changed(self, changes: Iterable[str], flag: str = "--set") -> Self:
+    def change(self, changes: Iterable[str], flag: str = "--set") -> Self:
         """Returns the recipe with values of ``key=value``, the value in YAML.
 
         Raises:

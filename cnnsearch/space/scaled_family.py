@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling, check_budget
 from cnnsearch.architecture.cost import Cost, count
-from cnnsearch.architecture.cost_table import totals
+from cnnsearch.architecture.cost_table import to_totals
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate, SearchSpace
@@ -60,7 +60,7 @@ def parse_phis(text: str) -> list[float]:
     return phis
 
 
-def family(
+def scale_family(
     architecture: Architecture,
     scaling: CompoundScaling,
     phis: Sequence[float],
@@ -88,7 +88,7 @@ def family(
     return found
 
 
-def family_data(relatives: Sequence[Scaled], scaling: CompoundScaling) -> dict[str, Any]:
+def describe_family(relatives: Sequence[Scaled], scaling: CompoundScaling) -> dict[str, Any]:
     """Returns the family as plain data."""
     return {
         **scaling.model_dump(),
@@ -98,14 +98,14 @@ def family_data(relatives: Sequence[Scaled], scaling: CompoundScaling) -> dict[s
                 "name": one.name,
                 "input": list(one.architecture.input),
                 "depth": one.architecture.depth,
-                **totals(one.cost),
+                **to_totals(one.cost),
             }
             for one in relatives
         ],
     }
 
 
-def family_table(relatives: Sequence[Scaled], scaling: CompoundScaling, base: Cost) -> "Table":
+def make_family_table(relatives: Sequence[Scaled], scaling: CompoundScaling, base: Cost) -> "Table":
     """Returns the family as a table; growth is in MACs, over the network at phi = 0."""
     from rich.table import Table
 
@@ -142,11 +142,11 @@ def write_family(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         for path, one in files.items():
-            path.write_text(_text(Candidate(one.architecture, recipe)), "utf-8")
+            path.write_text(_to_text(Candidate(one.architecture, recipe)), "utf-8")
     except OSError as error:
         raise CnnsearchError(f"--out {folder}: cannot be written: {error.strerror}") from None
     return list(files)
 
 
-def _text(candidate: Candidate) -> str:
+def _to_text(candidate: Candidate) -> str:
     return SearchSpace.from_architecture(candidate.architecture, candidate.recipe).text

@@ -9,20 +9,18 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from cnnsearch.architecture.architecture import Architecture, fingerprint_of
+from cnnsearch.architecture.architecture import Architecture, compute_fingerprint
 from cnnsearch.architecture.compound_scaling import Scaling
 from cnnsearch.architecture.cost import Cost, count, try_count
 from cnnsearch.errors import ArchitectureError, SpaceError, suggest
-from cnnsearch.space.choices import Constant, Node, Parameter, Value, active, corners
+from cnnsearch.space.choices import Constant, Node, Parameter, Value, list_active, list_corners
 from cnnsearch.space.compiler import Compiler
-from cnnsearch.space.files import find, folders, published_files, shipped
+from cnnsearch.space.files import find_space
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.utils.safe_yaml import read_yaml
 
 if TYPE_CHECKING:
     import keras_tuner
-
-__all__ = ["Candidate", "SearchSpace", "find", "folders", "published_files", "shipped"]
 
 TRIES = 64  # random candidates that are wired before a space is said to hold none that can be
 WORK = 60_000  # layers and values of the file that random candidates may come to
@@ -41,7 +39,7 @@ class Candidate:
     def fingerprint(self) -> str:
         """16 hexadecimal digits, the same exactly where architecture and recipe are the same."""
         identity = {"architecture": self.architecture.fingerprint, "recipe": self.recipe.to_data()}
-        return fingerprint_of(identity)
+        return compute_fingerprint(identity)
 
 
 @dataclass(frozen=True)
@@ -74,7 +72,7 @@ class SearchSpace:
         Raises:
             SpaceError: there is no such space, or one line naming file, key, rule and value.
         """
-        path = find(str(space))
+        path = find_space(str(space))
         try:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
@@ -139,7 +137,7 @@ class SearchSpace:
 
     def _check_values(self) -> None:
         """Decodes every option and both ends of every range at least once."""
-        edges = sum(len(parameter.edges()) for parameter in self.parameters)
+        edges = sum(len(parameter.list_edges()) for parameter in self.parameters)
         if edges * self._values > MOST_CHECKED:
             raise SpaceError(
                 f"{self.source}: too large to check: {edges:,} options and ends of ranges in a "
@@ -148,37 +146,39 @@ class SearchSpace:
         gates = {name for parameter in self.parameters for name, _ in parameter.when}
         for parameter in self.parameters:
             base = self._complete(dict(parameter.when))
-            for value in parameter.edges():
+            for value in parameter.list_edges():
                 values = {**base, parameter.name: value}
                 self.decode(self._complete(values) if parameter.name in gates else values)
-        for values in self._scalings():
+        for values in self._list_scalings():
             self.decode(self._complete(values))
 
-    def _scalings(self) -> list[dict[str, Value]]:
+    def _list_scalings(self) -> list[dict[str, Value]]:
         """Every corner of what ``scaling`` leaves open: alone, phi = 0 would hide gamma."""
         chosen = [p for p in self.parameters if p.name.partition(".")[0] == "scaling"]
-        if prod(len(p.ends()) for p in chosen) > MOST_CORNERS:
+        if prod(len(p.list_ends()) for p in chosen) > MOST_CORNERS:
             raise SpaceError(
                 f"{self.source}: scaling: more than {MOST_CORNERS} combinations of ends"
             )
-        return corners(chosen)
+        return list_corners(chosen)
 
     def _complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        for parameter in active(self.parameters, values):  # sees the values as they are filled in
-            values[parameter.name] = fixed.get(parameter.name, parameter.edges()[0])
+        for parameter in list_active(
+            self.parameters, values
+        ):  # sees the values as they are filled in
+            values[parameter.name] = fixed.get(parameter.name, parameter.list_edges()[0])
         return values
 
     def check_wiring(self) -> None:
         """Raises a SpaceError unless one of many random candidates can be wired."""
         first: ArchitectureError | None = None
-        for cost in self.costs(TRIES):
+        for cost in self.sample_costs(TRIES):
             if isinstance(cost, Cost):
                 return
             first = first or cost
         raise SpaceError(f"{self.source}: no candidate can be wired: {first}")
 
-    def costs(self, samples: int) -> Iterator[Cost | ArchitectureError]:
+    def sample_costs(self, samples: int) -> Iterator[Cost | ArchitectureError]:
         """Yields the costs of random candidates, the same at every call, or why there is none.
 
         There are fewer than ``samples`` of a space without choices, or whose candidates are huge.
@@ -191,7 +191,7 @@ class SearchSpace:
             if work > WORK:
                 return
 
-    def adapted(
+    def adapt(
         self,
         *,
         classes: int | None = None,
@@ -212,17 +212,17 @@ class SearchSpace:
         Raises:
             SpaceError: a value is missing, or not one of the hyperparameter's, or breaks a rule.
         """
-        data, scaling, recipe = self._plain(values)
+        data, scaling, recipe = self._substitute(values)
         try:
-            architecture = Architecture.from_data(data, self.source).adapted(**self._adapted)
+            architecture = Architecture.from_data(data, self.source).adapt(**self._adapted)
             if scaling is not None:
                 wanted = Scaling.from_data(scaling, self.source)
-                architecture = wanted.applied(architecture, self.source)
+                architecture = wanted.apply(architecture, self.source)
         except ArchitectureError as error:
             raise SpaceError(str(error)) from None
         return Candidate(architecture, TrainingRecipe.from_data(recipe, self.source))
 
-    def _plain(self, values: Mapping[str, Value]) -> tuple[Any, Any, Any]:
+    def _substitute(self, values: Mapping[str, Value]) -> tuple[Any, Any, Any]:
         variables: dict[str, Any] = {}
         nodes = (self._architecture, self._scaling or Constant(None), self._recipe)
         try:
@@ -236,17 +236,19 @@ class SearchSpace:
     def sample(self, rng: random.Random) -> dict[str, Value]:
         """Returns random values of the hyperparameters that are active under them."""
         values: dict[str, Value] = {}
-        for parameter in active(self.parameters, values):  # sees the values as they are filled in
+        for parameter in list_active(
+            self.parameters, values
+        ):  # sees the values as they are filled in
             values[parameter.name] = parameter.sample(rng)
         return values
 
-    def first(self) -> Candidate:
+    def decode_first(self) -> Candidate:
         """Returns the candidate of every first option and lowest number."""
         return self.decode(self._complete({}))
 
-    def active(self, values: Mapping[str, Value]) -> list[Parameter]:
+    def list_active(self, values: Mapping[str, Value]) -> list[Parameter]:
         """Returns the hyperparameters that exist under ``values``."""
-        return list(active(self.parameters, values))
+        return list(list_active(self.parameters, values))
 
     def cost(self, values: Mapping[str, Value]) -> Cost:
         """Returns the cost of the candidate that ``values`` describe.
@@ -259,27 +261,29 @@ class SearchSpace:
     @property
     def input(self) -> tuple[int, int, int]:
         """Height, width and channels of the largest image that a candidate reads."""
-        return max(self.inputs())
+        return max(self.list_inputs())
 
-    def inputs(self) -> list[tuple[int, int, int]]:
+    def list_inputs(self) -> list[tuple[int, int, int]]:
         """Returns the sizes that the options for the input lead to."""
-        start = max(self._scalings(), key=self._input)
-        sizes = [self._input(start)]
+        start = max(self._list_scalings(), key=self._decode_input)
+        sizes = [self._decode_input(start)]
         for parameter in self.parameters:
             if parameter.name.startswith(("input", "variables.")):
                 fixed = {**start, **dict(parameter.when)}
-                sizes += [self._input({**fixed, parameter.name: v}) for v in parameter.edges()]
+                sizes += [
+                    self._decode_input({**fixed, parameter.name: v}) for v in parameter.list_edges()
+                ]
         return sizes
 
-    def _input(self, fixed: Mapping[str, Value]) -> tuple[int, int, int]:
+    def _decode_input(self, fixed: Mapping[str, Value]) -> tuple[int, int, int]:
         return self.decode(self._complete(fixed)).architecture.input
 
     @property
     def size(self) -> int:
         """How many different candidates the discrete choices give, recipes among them."""
-        size = self._architecture.size() * self._recipe.size()
+        size = self._architecture.count_points() * self._recipe.count_points()
         for node in (*(node for _, node in self._variables), self._scaling):
-            size *= node.size() if node else 1
+            size *= node.count_points() if node else 1
         return size
 
     @property

@@ -174,7 +174,7 @@ def rank_results(
     if not trials:
         return []
     trained = trials[0].architecture
-    base = count(baseline.adapted(classes=trained["classes"], channels=trained["input"][2])).macs
+    base = count(baseline.adapt(classes=trained["classes"], channels=trained["input"][2])).macs
     by_label: Mapping[Any, CompoundScaling] = dict(
         zip(space.parameters[0].options, choices, strict=True)
     )

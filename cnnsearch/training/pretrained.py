@@ -19,7 +19,7 @@ import keras
 import numpy as np
 
 from cnnsearch.errors import CnnsearchError, DataError, suggest
-from cnnsearch.space.published import application_architecture, load, published
+from cnnsearch.space.published import application_architecture, list_published, load_published
 from cnnsearch.training.checkpoint import save_weights
 from cnnsearch.training.finetuning import freeze_body
 from cnnsearch.training.model import build
@@ -153,7 +153,7 @@ def from_application(
 
     Arguments and errors are those of :func:`load_pretrained`.
     """
-    architecture = application_architecture(name).adapted(
+    architecture = application_architecture(name).adapt(
         classes=classes or source.output_shape[-1], image=image
     )
     steps = preprocessing(source, name)
@@ -213,10 +213,10 @@ def main(name: str, weights: str, out: str) -> int:
 
 
 def _application_name(name: str) -> str:
-    known = {n.name: n.keras_applications for n in published() if n.keras_applications}
+    known = {n.name: n.keras_applications for n in list_published() if n.keras_applications}
     if name in known:
         return str(known[name])
-    load(name)
+    load_published(name)
     hint = suggest(name, known) or f" (it has {', '.join(known)})"
     raise DataError(f"keras.applications has no weights for {name!r}{hint}")
 

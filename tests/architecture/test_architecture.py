@@ -126,7 +126,7 @@ def test_a_stage_may_shrink_by_other_means_than_its_stride(downsample: str, size
 
 
 def test_adapted_changes_what_the_data_set_decides() -> None:
-    net = Architecture.from_data(small()).adapted(classes=7, image=(9, 10), channels=3)
+    net = Architecture.from_data(small()).adapt(classes=7, image=(9, 10), channels=3)
     assert (net.classes, net.input) == (7, (9, 10, 3))
 
 

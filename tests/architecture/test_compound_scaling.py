@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnsearch.architecture.architecture import Architecture, Stage
-from cnnsearch.architecture.compound_scaling import CompoundScaling, efficientnet, scale_by
+from cnnsearch.architecture.compound_scaling import CompoundScaling, scale_by, scale_efficientnet
 from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError, BudgetError, SpaceError
+from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.json_schema import space_schema
-from cnnsearch.space.search_space import SearchSpace, published_files, shipped
+from cnnsearch.space.search_space import SearchSpace
 
 # params, params_total, macs: keras.applications' EfficientNets and lukemelas/EfficientNet-PyTorch.
 PUBLISHED = {
@@ -41,7 +42,7 @@ HEAD = "input: [16, 16, 3]\nclasses: 4\nstages: [{block: basic, depth: 2, width:
 
 
 def published(name: str) -> Architecture:
-    return SearchSpace.load(name).first().architecture
+    return SearchSpace.load(name).decode_first().architecture
 
 
 def network(**changes: object) -> Architecture:
@@ -54,7 +55,7 @@ def stages(architecture: Architecture) -> list[Stage]:
 
 @pytest.mark.parametrize("model", PUBLISHED)
 def test_b0_scaled_by_the_published_factors_is_the_published_model(model: str) -> None:
-    scaled = efficientnet(published("efficientnet-b0"), model)
+    scaled = scale_efficientnet(published("efficientnet-b0"), model)
     cost = count(scaled)
     assert (cost.params, cost.params_total, cost.macs) == PUBLISHED[model]
     assert scaled.fingerprint == published(f"efficientnet-{model}").fingerprint
@@ -131,7 +132,7 @@ def test_macs_of_wide_and_deep_networks_grow_as_predicted(name: str) -> None:
     assert count(scale_by(net, depth=2)).macs / macs == pytest.approx(2, rel=0.05)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 @settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), phi=st.floats(0.2, 3))
 def test_every_candidate_of_a_shipped_space_can_be_scaled(name: str, seed: int, phi: float) -> None:
@@ -148,7 +149,7 @@ def test_every_candidate_of_a_shipped_space_can_be_scaled(name: str, seed: int, 
     assert Architecture.from_json(scaled.to_json()) == scaled
 
 
-@pytest.mark.parametrize("name", sorted(published_files())[::4])
+@pytest.mark.parametrize("name", sorted(list_published_files())[::4])
 def test_published_networks_grow_with_phi(name: str) -> None:
     net = published(name)
     macs = [count(PAPER.scale(net, phi)).macs for phi in (-1, 0, 1, 2)]
@@ -157,15 +158,15 @@ def test_published_networks_grow_with_phi(name: str) -> None:
 
 def test_phi_for_is_the_largest_that_meets_the_budget() -> None:
     net = published("efficientnet-b0")
-    phi = PAPER.phi_for(net, 2_000_000_000)
+    phi = PAPER.find_phi(net, 2_000_000_000)
     assert count(PAPER.scale(net, phi)).macs <= 2_000_000_000
     assert count(PAPER.scale(net, phi + 0.001)).macs > 2_000_000_000
-    assert PAPER.phi_for(net, count(net).macs) < 0.1
+    assert PAPER.find_phi(net, count(net).macs) < 0.1
 
 
 def test_a_budget_below_the_network_names_both() -> None:
     with pytest.raises(BudgetError, match=r"phi = 0 costs 386M MACs, over the budget of 100M"):
-        PAPER.phi_for(published("efficientnet-b0"), 100_000_000)
+        PAPER.find_phi(published("efficientnet-b0"), 100_000_000)
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_a_scale_beyond_the_limits_is_refused(phi: float, message: str) -> None:
 
 def test_an_unknown_efficientnet_is_refused() -> None:
     with pytest.raises(ArchitectureError, match="there is no EfficientNet 'b8'"):
-        efficientnet(network(), "b8")
+        scale_efficientnet(network(), "b8")
 
 
 def test_a_space_may_choose_its_scaling() -> None:
@@ -192,7 +193,7 @@ def test_a_space_may_choose_its_scaling() -> None:
     space = SearchSpace.from_text(text, "s.yaml")
     assert [p.name for p in space.parameters] == ["scaling.phi", "scaling.alpha"]
     net = space.decode({"scaling.phi": 2, "scaling.alpha": 1.5}).architecture
-    expected = CompoundScaling(alpha=1.5, gamma=1.25).scale(space.first().architecture, 2)
+    expected = CompoundScaling(alpha=1.5, gamma=1.25).scale(space.decode_first().architecture, 2)
     assert net == expected
     assert net.input == space.input == (25, 25, 3)
     assert (space.size, [p.name for p in space.continuous]) == (3, ["scaling.alpha"])
@@ -216,7 +217,7 @@ def test_the_largest_input_takes_choices_together() -> None:
 
 def test_classes_and_channels_of_the_data_are_kept_when_scaled() -> None:
     space = SearchSpace.from_text(HEAD + "scaling: {phi: 1}\n", "s.yaml")
-    net = space.adapted(classes=7, channels=1).first().architecture
+    net = space.adapt(classes=7, channels=1).decode_first().architecture
     assert (net.classes, net.input) == (7, (18, 18, 1))
 
 
@@ -249,4 +250,4 @@ def test_the_schema_knows_scaling() -> None:
 def test_a_file_with_scaling_loads(tmp_path: Path) -> None:
     file = tmp_path / "bigger.yaml"
     file.write_text(HEAD + "scaling: {phi: 1}\n")
-    assert count(SearchSpace.load(file).first().architecture).macs > 1_000_000
+    assert count(SearchSpace.load(file).decode_first().architecture).macs > 1_000_000

@@ -8,8 +8,8 @@ from typer.testing import CliRunner
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost_table import cost_rows
-from cnnsearch.architecture.diff import aligned
-from cnnsearch.architecture.labels import say_place
+from cnnsearch.architecture.diff import align
+from cnnsearch.architecture.labels import describe_place
 from cnnsearch.cli import app
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
@@ -26,13 +26,13 @@ def cnnsearch(*arguments: object) -> str:
 
 
 def published(name: str) -> Architecture:
-    return SearchSpace.load(name).first().architecture
+    return SearchSpace.load(name).decode_first().architecture
 
 
 @pytest.fixture
 def runs(tmp_path: Path) -> Path:
     """A folder with one run of two finished trials and one that still trains."""
-    net = Architecture.from_data(SearchSpace.from_text(TINY).first().architecture.to_data())
+    net = Architecture.from_data(SearchSpace.from_text(TINY).decode_first().architecture.to_data())
     run = RunDirectory.create(tmp_path / "runs", "mine", {"settings": {}}, TINY)
     for number, (trial, score) in enumerate((("00", 0.5), ("01", 0.75), ("02", None))):
         wide = {**net.to_data(), "classes": 4 + number}
@@ -72,9 +72,9 @@ def test_another_image_size() -> None:
 
 
 def test_two_networks_are_aligned_by_what_their_stages_repeat() -> None:
-    pairs = aligned(published("resnet-50"), published("resnet-101"), "stage")
+    pairs = align(published("resnet-50"), published("resnet-101"), "stage")
     assert [pair.mark for pair in pairs] == ["=", "=", "=", "=", "~", "=", "="]
-    pairs = aligned(published("resnet-50"), published("resnet-101"), "block")
+    pairs = align(published("resnet-50"), published("resnet-101"), "block")
     assert [pair.mark for pair in pairs].count(">") == 17
     assert all(
         pair.left is None or pair.left.place == pair.right.place for pair in pairs if pair.right
@@ -83,7 +83,7 @@ def test_two_networks_are_aligned_by_what_their_stages_repeat() -> None:
 
 def test_a_network_is_the_same_as_itself() -> None:
     for name in ("googlenet", "efficientnet-b0", "densenet-40-12"):
-        assert {pair.mark for pair in aligned(published(name), published(name), "block")} == {"="}
+        assert {pair.mark for pair in align(published(name), published(name), "block")} == {"="}
 
 
 def test_diff_prints_both_and_the_ratio() -> None:
@@ -100,7 +100,7 @@ def test_every_place_has_its_words() -> None:
         net = published(name)
         for by in ("block", "stage"):
             assert all(row.kind for row in cost_rows(net, by))
-    assert say_place(published("densenet-121"), "stages.3.end") == "norm, activation"
+    assert describe_place(published("densenet-121"), "stages.3.end") == "norm, activation"
 
 
 def test_a_trial_and_the_best_of_a_run(runs: Path) -> None:

@@ -15,7 +15,7 @@ from cnnsearch.engine.display import Plain, write_closing
 from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.oracles.protocol import Draws
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.space.search_space import shipped
+from cnnsearch.space.files import list_spaces
 
 Capture = pytest.CaptureFixture[str]
 
@@ -54,7 +54,7 @@ def test_help_names_every_command_in_full(capsys: Capture) -> None:
     assert "..." not in text.split("Commands:")[1]
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_check_tells_size_and_cost(name: str, capsys: Capture) -> None:
     assert run("check", name, "--max-macs", "5M") == 0
     text = capsys.readouterr().out
@@ -69,7 +69,7 @@ def test_check_tells_size_and_cost(name: str, capsys: Capture) -> None:
 def test_spaces_lists_what_ships(capsys: Capture) -> None:
     assert run("spaces") == 0
     text = capsys.readouterr().out
-    assert all(name in text for name in shipped())
+    assert all(name in text for name in list_spaces())
 
 
 @pytest.mark.parametrize(

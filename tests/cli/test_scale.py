@@ -78,7 +78,7 @@ def test_the_winner_of_a_run_is_written_with_its_recipe(runs: Path, tmp_path: Pa
     output = cnnsearch("scale", "mine", "--phi", "1", "--out", out, "--runs", runs)
     file = out / "mine-0001-phi-1.yaml"
     assert f"Wrote {file}" in output
-    found = SearchSpace.load(file).first()
+    found = SearchSpace.load(file).decode_first()
     assert found.architecture.fingerprint == CompoundScaling().scale(NET, 1).fingerprint
     assert found.recipe == RECIPE
 

@@ -12,7 +12,8 @@ from cnnsearch.architecture.cost import count
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.exporters.onnx_model import build_onnx_model
-from cnnsearch.space.search_space import SearchSpace, published_files, shipped
+from cnnsearch.space.files import list_published_files, list_spaces
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training import checkpoint
 
 pytest.importorskip("onnx")
@@ -92,11 +93,11 @@ def test_verbs(tmp_path: Path) -> None:
 
 
 def test_prototypes_tables_and_subsampling(tmp_path: Path) -> None:
-    assert difference(SearchSpace.load("lenet-5").first().architecture, tmp_path) < 1e-4
+    assert difference(SearchSpace.load("lenet-5").decode_first().architecture, tmp_path) < 1e-4
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", sorted(shipped()))
+@pytest.mark.parametrize("name", sorted(list_spaces()))
 def test_networks_of_every_space(name: str, tmp_path: Path) -> None:
     space = SearchSpace.load(name)
     for seed in range(3):
@@ -123,5 +124,5 @@ def cheap(space: SearchSpace, rng: random.Random) -> Architecture:
     ],
 )
 def test_published_networks(name: str, tmp_path: Path) -> None:
-    assert name in published_files()
-    assert difference(SearchSpace.load(name).first().architecture, tmp_path) < 1e-4
+    assert name in list_published_files()
+    assert difference(SearchSpace.load(name).decode_first().architecture, tmp_path) < 1e-4

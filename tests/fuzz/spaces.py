@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from cnnsearch.space.check import check_space, check_table
-from cnnsearch.space.search_space import SearchSpace, published_files, shipped
+from cnnsearch.space.files import list_published_files, list_spaces
+from cnnsearch.space.search_space import SearchSpace
 
 SCALARS: tuple[Any, ...] = (
     0, 1, -1, 2, 7, 64, 255, 1000, 65536, 65537, 10**6, 2**31, 2**63, 2**64, 10**30, 10**400,
@@ -40,7 +41,7 @@ class Spaces:
 
     @cached_property
     def texts(self) -> list[str]:
-        files = [*shipped().values(), *published_files().values()]
+        files = [*list_spaces().values(), *list_published_files().values()]
         return [file.read_text("utf-8") for file in files]
 
     @cached_property
@@ -78,7 +79,7 @@ def check(space: SearchSpace, samples: int) -> None:
     report = check_space(space, samples, None, None)
     check_table(space, report, Console(width=120, file=io.StringIO()))
     json.dumps(report)
-    space.first().fingerprint  # noqa: B018
+    space.decode_first().fingerprint  # noqa: B018
 
 
 def edited(data: Any, rng: random.Random, others: list[Any]) -> Any:

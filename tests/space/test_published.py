@@ -9,10 +9,17 @@ import pytest
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Cost, count
 from cnnsearch.errors import SpaceError
-from cnnsearch.space.published import HEADER, PublishedNetwork, load, published, table
-from cnnsearch.space.search_space import SearchSpace, published_files
+from cnnsearch.space.files import list_published_files
+from cnnsearch.space.published import (
+    HEADER,
+    PublishedNetwork,
+    list_published,
+    load_published,
+    make_rows,
+)
+from cnnsearch.space.search_space import SearchSpace
 
-NETWORKS = published()
+NETWORKS = list_published()
 NAMES = [network.name for network in NETWORKS]
 SHARED = Path(__file__).parents[3] / "shared" / "reference"
 
@@ -29,13 +36,13 @@ def golden(network: PublishedNetwork) -> Cost:
 
 
 def test_the_golden_names_exactly_the_files_there_are() -> None:
-    assert sorted(NAMES) == sorted(published_files())
-    assert all(published_files()[n.name].parent.name == n.family for n in NETWORKS)
+    assert sorted(NAMES) == sorted(list_published_files())
+    assert all(list_published_files()[n.name].parent.name == n.family for n in NETWORKS)
 
 
 @pytest.mark.parametrize("network", NETWORKS, ids=NAMES)
 def test_counts_meet_the_golden(network: PublishedNetwork) -> None:
-    assert count(load(network.name)) == golden(network)
+    assert count(load_published(network.name)) == golden(network)
 
 
 def test_the_golden_meets_the_reference() -> None:
@@ -68,20 +75,20 @@ def test_counting_the_whole_table_is_quick() -> None:
 def _seconds_for_the_table() -> float:
     """Processor time, since other work may share the machine."""
     start = time.process_time()
-    for network in published():
-        count(load(network.name))
+    for network in list_published():
+        count(load_published(network.name))
     return time.process_time() - start
 
 
 @pytest.mark.parametrize("name", LIGHT)
 def test_built_models_have_the_golden_cost(name: str) -> None:
-    assert built(load(name)) == golden(NETWORKS[NAMES.index(name)])
+    assert built(load_published(name)) == golden(NETWORKS[NAMES.index(name)])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name not in LIGHT])
 def test_all_built_models_have_the_golden_cost(name: str) -> None:
-    assert built(load(name)) == golden(NETWORKS[NAMES.index(name)])
+    assert built(load_published(name)) == golden(NETWORKS[NAMES.index(name)])
 
 
 def built(architecture: Architecture) -> Cost:
@@ -114,31 +121,31 @@ def measured(model: object) -> Cost:
 def test_a_published_network_is_a_space_without_choices() -> None:
     space = SearchSpace.load("resnet-50-v1.5")
     assert space.size == 1
-    assert space.decode({}).architecture == load("resnet-50-v1.5")
+    assert space.decode({}).architecture == load_published("resnet-50-v1.5")
 
 
 def test_every_network_survives_json() -> None:
     for name in NAMES:
-        architecture = load(name)
+        architecture = load_published(name)
         assert Architecture.from_json(architecture.to_json()) == architecture
 
 
 def test_every_file_opens_with_its_title_and_paper() -> None:
     for network in NETWORKS:
-        text = published_files()[network.name].read_text("utf-8")
+        text = list_published_files()[network.name].read_text("utf-8")
         comment = " ".join(x.lstrip("# ") for x in text.splitlines() if x.startswith("#"))
         assert text.startswith(f"# {network.title} ({network.year})")
         assert network.reference in comment
-        assert load(network.name).name == network.name
+        assert load_published(network.name).name == network.name
 
 
 def test_networks_differ() -> None:
-    prints = {load(name).fingerprint for name in NAMES}
+    prints = {load_published(name).fingerprint for name in NAMES}
     assert len(prints) == len(NAMES)
 
 
 def test_the_table_has_a_row_a_network() -> None:
-    rows = {row[0]: dict(zip(HEADER, row, strict=True)) for row in table()}
+    rows = {row[0]: dict(zip(HEADER, row, strict=True)) for row in make_rows()}
     assert len(rows) == len(NAMES)
     assert rows["resnet-50"]["params"] == "25,557,032"
     assert rows["resnet-50"]["paper"] == "arXiv:1512.03385"
@@ -148,4 +155,4 @@ def test_the_table_has_a_row_a_network() -> None:
 
 def test_an_unknown_name_gets_the_nearest() -> None:
     with pytest.raises(SpaceError, match=r"'resnet50'.*'resnet-50'"):
-        load("resnet50")
+        load_published("resnet50")

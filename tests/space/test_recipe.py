@@ -8,7 +8,7 @@ from cnnsearch.space.recipe import TrainingRecipe
 
 def test_changes_of_the_recipe_are_yaml() -> None:
     changes = ["ema=0.99", "schedule=one_cycle", "randaugment={layers: 1, magnitude: 3}"]
-    found = TrainingRecipe().changed(changes)
+    found = TrainingRecipe().change(changes)
     assert (found.ema, found.schedule) == (0.99, "one_cycle")
     assert found.randaugment is not None
     assert found.randaugment.magnitude == 3
@@ -25,5 +25,5 @@ def test_changes_of_the_recipe_are_yaml() -> None:
 )
 def test_a_change_that_is_none_is_one_line(change: str, message: str) -> None:
     with pytest.raises(CnnsearchError, match=message) as caught:
-        TrainingRecipe().changed([change])
+        TrainingRecipe().change([change])
     assert "\n" not in str(caught.value)

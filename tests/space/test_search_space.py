@@ -9,7 +9,8 @@ import pytest
 from rich.console import Console
 
 from cnnsearch.errors import SpaceError
-from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.space.files import list_spaces
+from cnnsearch.space.search_space import SearchSpace
 
 HEAD = "input: [16, 16, 3]\nclasses: 4\n"
 SPACE = (
@@ -88,7 +89,7 @@ def test_samples_hold_active_parameters_only_and_decode(space: SearchSpace) -> N
     seen = set()
     for _ in range(200):
         values = space.sample(rng)
-        assert [p.name for p in space.active(values)] == list(values)
+        assert [p.name for p in space.list_active(values)] == list(values)
         assert ("stages.0.block.plain.kernel" in values) == (values["stages.0.block"] == "plain")
         assert 1e-4 <= float(values["recipe.learning_rate"]) <= 1e-1
         seen.add(space.decode(values).fingerprint)
@@ -159,7 +160,7 @@ stages:
 
 
 def test_adapted_fits_candidates_to_the_data(space: SearchSpace) -> None:
-    fitted = space.adapted(classes=7, channels=1)
+    fitted = space.adapt(classes=7, channels=1)
     net = fitted.decode(fitted.sample(random.Random(0))).architecture
     assert (net.classes, net.input) == (7, (16, 16, 1))
 
@@ -169,7 +170,7 @@ def test_the_largest_input_is_the_spaces() -> None:
     assert SearchSpace.from_text(text, "r.yaml").input == (32, 32, 3)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_shipped_spaces_round_trip_through_their_text(name: str) -> None:
     space = SearchSpace.load(name)
     again = SearchSpace.from_text(space.text, space.source)
@@ -179,7 +180,7 @@ def test_shipped_spaces_round_trip_through_their_text(name: str) -> None:
     assert space.description
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_an_architecture_without_choices_is_a_space_of_one(name: str) -> None:
     space = SearchSpace.load(name)
     candidate = space.decode(space.sample(random.Random(5)))

@@ -10,9 +10,10 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.space.choices import Value
+from cnnsearch.space.files import list_spaces
 from cnnsearch.space.json_schema import space_schema
-from cnnsearch.space.published import load
-from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.space.published import load_published
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.safe_yaml import read_yaml
 from tests.space.json_schema import valid
 
@@ -83,7 +84,7 @@ def point(name: str, wanted: Mapping[str, Value]) -> Architecture:
     space, values = SearchSpace.load(name), dict[str, Value]()
     for parameter in space.parameters:
         if all(values.get(key) == value for key, value in parameter.when):
-            values[parameter.name] = wanted.get(parameter.name, parameter.edges()[0])
+            values[parameter.name] = wanted.get(parameter.name, parameter.list_edges()[0])
     assert not set(wanted) - set(values), "the space has no such choice"
     return space.decode(values).architecture
 
@@ -92,8 +93,8 @@ def point(name: str, wanted: Mapping[str, Value]) -> Architecture:
 def test_the_published_network_is_a_point(
     space: str, network: str, values: Mapping[str, Value]
 ) -> None:
-    published = load(network)
-    fitted = point(space, values).adapted(classes=published.classes, image=published.input[:2])
+    published = load_published(network)
+    fitted = point(space, values).adapt(classes=published.classes, image=published.input[:2])
     assert fitted.fingerprint == published.fingerprint
 
 
@@ -104,20 +105,20 @@ def test_the_published_network_is_a_point(
 def test_the_published_network_costs_what_a_point_costs(
     space: str, network: str, values: Mapping[str, Value]
 ) -> None:
-    published = load(network)
-    fitted = point(space, values).adapted(classes=published.classes, image=published.input[:2])
+    published = load_published(network)
+    fitted = point(space, values).adapt(classes=published.classes, image=published.input[:2])
     assert count(fitted) == count(published)
 
 
 def test_resnext_50_is_a_point_behind_its_own_stem() -> None:
-    published = load("resnext-50-32x4d")
-    fitted = point("resnext", RESNEXT).adapted(classes=1000, image=(224, 224))
+    published = load_published("resnext-50-32x4d")
+    fitted = point("resnext", RESNEXT).adapt(classes=1000, image=(224, 224))
     assert fitted.fingerprint != published.fingerprint
     fitted = fitted.model_copy(update={"stem": published.stem})
     assert fitted.fingerprint == published.fingerprint
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_random_candidates_can_be_wired(name: str) -> None:
     space, rng, failed = SearchSpace.load(name), random.Random(5), 0
     for _ in range(200):
@@ -128,14 +129,14 @@ def test_random_candidates_can_be_wired(name: str) -> None:
     assert failed <= 10
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_the_smallest_candidates_suit_two_cores(name: str) -> None:
-    assert count(SearchSpace.load(name).first().architecture).macs < 50_000_000
+    assert count(SearchSpace.load(name).decode_first().architecture).macs < 50_000_000
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_the_file_opens_with_its_command(name: str) -> None:
-    text = Path(shipped()[name]).read_text("utf-8")
+    text = Path(list_spaces()[name]).read_text("utf-8")
     assert text.startswith(f"# cnnsearch search {name}")
     assert SearchSpace.load(name).description
 
@@ -158,7 +159,7 @@ def schema_takes(text: str) -> bool:
     return valid(read_yaml(text, "mine.yaml"), SCHEMA, SCHEMA)
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_the_schema_takes_what_ships(name: str) -> None:
     assert schema_takes(SearchSpace.load(name).text)
 

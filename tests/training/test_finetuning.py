@@ -25,8 +25,9 @@ from cnnsearch.engine.run_manifest import check_same_settings, read_pixel_statis
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError, DataError, RunError, SpaceError
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.space.published import application_architecture, published
-from cnnsearch.space.search_space import SearchSpace, published_files
+from cnnsearch.space.files import list_published_files
+from cnnsearch.space.published import application_architecture, list_published
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training import checkpoint
 
 # Keras's own saving converts its variables in a way that NumPy 2 warns of.
@@ -72,7 +73,7 @@ def run(saved: Path, photos: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """A search for the learning rate of the head alone, through the command line."""
     runs = tmp_path_factory.mktemp("runs")
     space = runs / "mine.yaml"
-    space.write_text(published_files()[NETWORK].read_text("utf-8") + RECIPE)
+    space.write_text(list_published_files()[NETWORK].read_text("utf-8") + RECIPE)
     done = command(
         *("search", space, "--data", photos, "--weights", saved, "--freeze", "--image", 32),
         *("--trials", 1, "--name", "r", "--runs", runs, "--plain"),
@@ -266,12 +267,14 @@ def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values(other.get_layer("stem.0.conv").kernel), stem)
 
 
-@pytest.mark.parametrize("name", [n.name for n in published() if n.keras_applications])
+@pytest.mark.parametrize("name", [n.name for n in list_published() if n.keras_applications])
 def test_every_application_is_told_by_its_wiring(name: str) -> None:
     space = SearchSpace.load(name)
     assert find_network_name(space) == name
     styled = prepare_space(space, Settings.create(space.text, name, weights="imagenet"))
-    assert styled.first().architecture.fingerprint == application_architecture(name).fingerprint
+    assert (
+        styled.decode_first().architecture.fingerprint == application_architecture(name).fingerprint
+    )
     assert find_network_name(styled) == name
 
 
@@ -280,7 +283,7 @@ def test_only_published_networks_have_weights() -> None:
         find_network_name(SearchSpace.load("resnet-18"))
     with pytest.raises(SpaceError, match=r"'residual' leaves .* open, but trained weights"):
         find_network_name(SearchSpace.load("residual"))
-    text = published_files()[NETWORK].read_text("utf-8")
+    text = list_published_files()[NETWORK].read_text("utf-8")
     with pytest.raises(SpaceError, match="no weights for"):
         find_network_name(SearchSpace.from_text(re.sub("filters: 8", "filters: 16", text)))
 

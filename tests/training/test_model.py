@@ -8,7 +8,8 @@ import pytest
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Cost, count
 from cnnsearch.errors import ArchitectureError
-from cnnsearch.space.search_space import SearchSpace, shipped
+from cnnsearch.space.files import list_spaces
+from cnnsearch.space.search_space import SearchSpace
 
 
 def measured(model: Any) -> Cost:
@@ -48,13 +49,13 @@ def agree(name: str, samples: int, seed: int) -> None:
         wired += 1
 
 
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_built_models_have_the_counted_cost(name: str) -> None:
     agree(name, 4, seed=1)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", shipped())
+@pytest.mark.parametrize("name", list_spaces())
 def test_two_hundred_built_models_have_the_counted_cost(name: str) -> None:
     agree(name, 200, seed=2)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnsearch.errors import ArchitectureError, DataError, SpaceError
-from cnnsearch.space.published import published
+from cnnsearch.space.published import list_published
 from cnnsearch.training.pretrained import (
     _MODULES,
     application,
@@ -20,7 +20,7 @@ from cnnsearch.training.pretrained import (
 # Keras's own saving converts its variables in a way that NumPy 2 warns of.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-APPLICATIONS = {n.name: n.keras_applications for n in published() if n.keras_applications}
+APPLICATIONS = {n.name: n.keras_applications for n in list_published() if n.keras_applications}
 LIGHT = ["mobilenet-v1-0.25", "mobilenet-v2", "efficientnet-b0"]
 TOLERANCE = 1e-4
 

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from cnnsearch.errors import SpaceError
-from cnnsearch.space.search_space import published_files, shipped
+from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.utils.safe_yaml import MAX_NESTING, _Loader, read_yaml
 
 
@@ -32,7 +32,7 @@ def test_objects_are_refused() -> None:
 
 
 def test_libyaml_reads_what_pyyaml_reads() -> None:
-    for file in [*shipped().values(), *published_files().values()]:
+    for file in [*list_spaces().values(), *list_published_files().values()]:
         text = file.read_text("utf-8")
         assert read_yaml(text, file.name) == yaml.load(text, _Slow)  # noqa: S506
 

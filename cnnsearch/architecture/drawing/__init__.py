@@ -4,9 +4,9 @@ from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
-from cnnsearch.architecture.drawing.layout import place
+from cnnsearch.architecture.drawing.layout import place_part
 from cnnsearch.architecture.drawing.page import Page, lay_out
-from cnnsearch.architecture.drawing.parts import parts
+from cnnsearch.architecture.drawing.parts import split_parts
 from cnnsearch.architecture.drawing.words import TIMES
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.utils.units import format_amount
@@ -22,7 +22,7 @@ def page_of(architecture: Architecture) -> Page:
     Raises:
         ArchitectureError: it cannot be wired; says where and why.
     """
-    return lay_out([place(part) for part in parts(architecture)])
+    return lay_out([place_part(part) for part in split_parts(architecture)])
 
 
 def draw(architecture: Architecture, out: str | Path) -> Path:

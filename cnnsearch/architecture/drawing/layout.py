@@ -16,8 +16,8 @@ from cnnsearch.architecture.drawing.words import (
     SHAPE_FONT,
     SYMBOLS,
     box_text,
-    crossed,
     text_width,
+    typeset,
 )
 
 BOX, ROUND, LABEL, BEND = 0.28, 0.22, 0.2, 0.16
@@ -95,26 +95,26 @@ class _Node:
         return len(self.below) == 1 and len(other.above) == 1 and self.layer > 0
 
 
-def place(part: Part) -> Placed:
+def place_part(part: Part) -> Placed:
     """Returns ``part`` with a place for each of its steps."""
     entry = _Node(0, PASSING)
-    nodes = _nodes(part)
-    chains = _chains(part, nodes, entry)
-    layers = _layers([entry, *nodes, *(node for chain in chains for node in chain[1:-1])])
-    columns = _columns(layers)
-    _order(layers)
+    nodes = _make_nodes(part)
+    chains = _link_nodes(part, nodes, entry)
+    layers = _split_layers([entry, *nodes, *(node for chain in chains for node in chain[1:-1])])
+    columns = _find_columns(layers)
+    _order_layers(layers)
     _set_x(layers)
     _straighten(columns, layers)
     _set_y(layers)
     shift = entry.x
     boxes = tuple(
         Box(
-            step.kind, box_text(step), crossed(shape), node.x - shift, node.y,
+            step.kind, box_text(step), typeset(shape), node.x - shift, node.y,
             _box_width(box_text(step), step.kind), node.height,
         )
         for step, shape, node in zip(part.steps, part.shapes, nodes, strict=True)
     )  # fmt: skip
-    edges = tuple(tuple(_points(chain, shift)) for chain in chains)
+    edges = tuple(tuple(_find_points(chain, shift)) for chain in chains)
     last = nodes[-1]
     inside = [node for layer in layers for node in layer]
     return Placed(
@@ -128,7 +128,7 @@ def place(part: Part) -> Placed:
     )
 
 
-def _nodes(part: Part) -> list[_Node]:
+def _make_nodes(part: Part) -> list[_Node]:
     first = part.steps[0].number
     nodes: list[_Node] = []
     for step, shape in zip(part.steps, part.shapes, strict=True):
@@ -143,7 +143,7 @@ def _box_width(text: str, kind: str) -> float:
     return ROUND if kind in SYMBOLS else max(0.6, text_width(text, BOX_FONT) + 0.16)
 
 
-def _chains(part: Part, nodes: Sequence[_Node], entry: _Node) -> list[list[_Node]]:
+def _link_nodes(part: Part, nodes: Sequence[_Node], entry: _Node) -> list[list[_Node]]:
     """The nodes along each edge, dummies between; neighbours are made known to each other."""
     first = part.steps[0].number
     chains: list[list[_Node]] = []
@@ -159,14 +159,14 @@ def _chains(part: Part, nodes: Sequence[_Node], entry: _Node) -> list[list[_Node
     return chains
 
 
-def _layers(nodes: Sequence[_Node]) -> list[list[_Node]]:
+def _split_layers(nodes: Sequence[_Node]) -> list[list[_Node]]:
     layers: list[list[_Node]] = [[] for _ in range(1 + max(node.layer for node in nodes))]
     for node in nodes:
         layers[node.layer].append(node)
     return layers
 
 
-def _columns(layers: Sequence[Sequence[_Node]]) -> list[list[_Node]]:
+def _find_columns(layers: Sequence[Sequence[_Node]]) -> list[list[_Node]]:
     """Nodes that stand one above the other; all of a column get the width of its widest."""
     columns: list[list[_Node]] = []
     for node in (node for layer in layers for node in layer):
@@ -202,30 +202,30 @@ def _straighten(columns: Sequence[Sequence[_Node]], layers: Sequence[Sequence[_N
                 node.x = x
 
 
-def _order(layers: list[list[_Node]]) -> None:
+def _order_layers(layers: list[list[_Node]]) -> None:
     """Barycentric sweeps; the order with the fewest crossings is kept."""
-    best, fewest = [list(layer) for layer in layers], _crossings(layers)
+    best, fewest = [list(layer) for layer in layers], _count_crossings(layers)
     for sweep in range(12):
         down = sweep % 2 == 0
         for layer in layers if down else reversed(layers):
             for i, node in enumerate(layer):
                 node.x = float(i)
             place_of = {id(node): node.x for other in layers for node in other}
-            layer.sort(key=lambda node, down=down: _centre(node, down, place_of))  # type: ignore[misc]
+            layer.sort(key=lambda node, down=down: _find_centre(node, down, place_of))  # type: ignore[misc]
             for i, node in enumerate(layer):
                 node.x = float(i)
-        crossings = _crossings(layers)
+        crossings = _count_crossings(layers)
         if crossings < fewest:
             best, fewest = [list(layer) for layer in layers], crossings
     layers[:] = best
 
 
-def _centre(node: _Node, down: bool, place_of: dict[int, float]) -> float:
+def _find_centre(node: _Node, down: bool, place_of: dict[int, float]) -> float:
     neighbours = node.above if down else node.below
     return fmean(place_of[id(n)] for n in neighbours) if neighbours else place_of[id(node)]
 
 
-def _crossings(layers: Sequence[Sequence[_Node]]) -> int:
+def _count_crossings(layers: Sequence[Sequence[_Node]]) -> int:
     total = 0
     for layer, lower in pairwise(layers):
         position = {id(node): i for i, node in enumerate(lower)}
@@ -241,14 +241,14 @@ def _from_left(node: _Node, position: dict[int, int]) -> list[_Node]:
 
 def _set_x(layers: Sequence[Sequence[_Node]]) -> None:
     for layer in layers:
-        _spread(layer, [0.0] * len(layer), [1.0] * len(layer))
+        _set_apart(layer, [0.0] * len(layer), [1.0] * len(layer))
     for sweep in range(SWEEPS):
         for layer in layers if sweep % 2 == 0 else reversed(layers):
-            wanted, weights = zip(*(_wish(node) for node in layer), strict=True)
-            _spread(layer, wanted, weights)
+            wanted, weights = zip(*(_find_target(node) for node in layer), strict=True)
+            _set_apart(layer, wanted, weights)
 
 
-def _wish(node: _Node) -> tuple[float, float]:
+def _find_target(node: _Node) -> tuple[float, float]:
     """Where a node's neighbours want it, and how much."""
     pulls = [(other.x, other.pull(node)) for other in node.above]
     pulls += [(other.x, node.pull(other)) for other in node.below]
@@ -256,7 +256,7 @@ def _wish(node: _Node) -> tuple[float, float]:
     return (sum(x * pull for x, pull in pulls) / weight, weight) if pulls else (node.x, 1.0)
 
 
-def _spread(layer: Sequence[_Node], wanted: Sequence[float], weights: Sequence[float]) -> None:
+def _set_apart(layer: Sequence[_Node], wanted: Sequence[float], weights: Sequence[float]) -> None:
     """Sets x as near as can be to ``wanted``, in order and without overlaps.
 
     Least squares under x[i+1] >= x[i] + room: isotonic regression of what is left without the room.
@@ -290,7 +290,7 @@ def _set_y(layers: Sequence[Sequence[_Node]]) -> None:
         y += height / 2 + (LABEL if any(node.height for node in layer) else 0.0)
 
 
-def _points(chain: Sequence[_Node], shift: float) -> list[Point]:
+def _find_points(chain: Sequence[_Node], shift: float) -> list[Point]:
     source, target = chain[0], chain[-1]
     bottom = source.y + source.height / 2
     points = [(source.x - shift, bottom)]

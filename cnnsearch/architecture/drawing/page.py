@@ -24,7 +24,7 @@ class Piece:
     @property
     def frame(self) -> tuple[float, float, float, float]:
         """Left, top, width and height of the frame."""
-        left, right = _extent(self.placed)
+        left, right = _measure(self.placed)
         top = self.y - self.placed.part.header
         bottom = self.y + self.placed.bottom + (PADDING / 2 if self.placed.part.framed else 0)
         return self.x + left, top, right - left, bottom - top
@@ -47,14 +47,14 @@ class Page:
 
 def lay_out(parts: Sequence[Placed], aspect: float = SHAPE_OF_PAGE) -> Page:
     """Returns the page of as many columns as bring it near to ``aspect``."""
-    pages = [_page(_columns(parts, count)) for count in range(1, min(9, len(parts)) + 1)]
+    pages = [_make_page(_split_columns(parts, count)) for count in range(1, min(9, len(parts)) + 1)]
     return min(
         pages,
         key=lambda page: max(page.width / page.height / aspect, aspect * page.height / page.width),
     )
 
 
-def _extent(placed: Placed) -> tuple[float, float]:
+def _measure(placed: Placed) -> tuple[float, float]:
     """Left and right of a part with its frame, relative to its entry; titles must fit."""
     left, right = placed.left - PADDING, placed.right + PADDING
     if not placed.part.framed:
@@ -67,44 +67,44 @@ def _extent(placed: Placed) -> tuple[float, float]:
     return (left - missing / 2, right + missing / 2) if missing > 0 else (left, right)
 
 
-def _tall(placed: Placed) -> float:
+def _measure_height(placed: Placed) -> float:
     return placed.bottom + placed.part.header + PADDING * placed.part.framed + BETWEEN
 
 
-def _columns(parts: Sequence[Placed], count: int) -> list[list[Placed]]:
+def _split_columns(parts: Sequence[Placed], count: int) -> list[list[Placed]]:
     """Cuts the parts into ``count`` runs, the tallest as low as can be."""
-    low, high = max(map(_tall, parts)), sum(map(_tall, parts))
+    low, high = max(map(_measure_height, parts)), sum(map(_measure_height, parts))
     for _ in range(30):
         middle = (low + high) / 2
-        low, high = (low, middle) if len(_filled(parts, middle)) <= count else (middle, high)
-    return _filled(parts, high)
+        low, high = (low, middle) if len(_fill_columns(parts, middle)) <= count else (middle, high)
+    return _fill_columns(parts, high)
 
 
-def _filled(parts: Sequence[Placed], height: float) -> list[list[Placed]]:
+def _fill_columns(parts: Sequence[Placed], height: float) -> list[list[Placed]]:
     columns: list[list[Placed]] = [[]]
     used = 0.0
     for part in parts:
-        if columns[-1] and used + _tall(part) > height + 1e-9:
+        if columns[-1] and used + _measure_height(part) > height + 1e-9:
             columns.append([])
             used = 0.0
         columns[-1].append(part)
-        used += _tall(part)
+        used += _measure_height(part)
     return columns
 
 
-def _page(columns: Sequence[Sequence[Placed]]) -> Page:
+def _make_page(columns: Sequence[Sequence[Placed]]) -> Page:
     pieces: list[Piece] = []
     links: list[tuple[Point, ...]] = []
     left = bottom = 0.0
     for column in columns:
-        extents = _offsets(column)
+        extents = _find_offsets(column)
         axis = left - min(low for _, low, _ in extents)
         y = 0.0
         for i, (placed, (offset, _, _)) in enumerate(zip(column, extents, strict=True)):
             y += placed.part.header
             piece = Piece(placed, axis + offset, y)
             if pieces and not placed.part.name.startswith("auxiliary"):
-                links.append(_link(pieces[-1], piece, left if i == 0 else None))
+                links.append(_make_link(pieces[-1], piece, left if i == 0 else None))
             pieces.append(piece)
             y = piece.y + placed.bottom + PADDING * placed.part.framed + BETWEEN
         bottom = max(bottom, y)
@@ -112,18 +112,18 @@ def _page(columns: Sequence[Sequence[Placed]]) -> Page:
     return Page(tuple(pieces), tuple(links), left - GUTTER, bottom - BETWEEN)
 
 
-def _offsets(column: Sequence[Placed]) -> list[tuple[float, float, float]]:
+def _find_offsets(column: Sequence[Placed]) -> list[tuple[float, float, float]]:
     """Where each part is entered, and its left and right, when each exit meets the next entry."""
     found: list[tuple[float, float, float]] = []
     x = 0.0
     for placed in column:
-        left, right = _extent(placed)
+        left, right = _measure(placed)
         found.append((x, x + left, x + right))
         x += placed.exit[0]
     return found
 
 
-def _link(upper: Piece, lower: Piece, column: float | None) -> tuple[Point, ...]:
+def _make_link(upper: Piece, lower: Piece, column: float | None) -> tuple[Point, ...]:
     """The line from one part to the next; through the gutter where a column begins."""
     start, below = upper.exit, upper.exit[1] + LABEL
     top = lower.y - lower.placed.part.header

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.labels import say_place
+from cnnsearch.architecture.labels import describe_place
 from cnnsearch.architecture.wiring import Step, trace
 from cnnsearch.blocks import Shape
 from cnnsearch.utils.units import format_amount
@@ -45,27 +45,27 @@ class Part:
         )
 
 
-def parts(architecture: Architecture) -> list[Part]:
+def split_parts(architecture: Architecture) -> list[Part]:
     """Returns the parts of a network in wiring order, the image first, auxiliary heads last.
 
     Raises:
         ArchitectureError: it cannot be wired.
     """
     steps = trace(architecture)
-    blocks = [list(group) for _, group in groupby(steps, key=lambda step: _cut(step.place))]
+    blocks = [list(group) for _, group in groupby(steps, key=lambda step: _find_block(step.place))]
     found: list[Part] = []
-    for _, alike in groupby(blocks, key=_signature):
+    for _, alike in groupby(blocks, key=_find_signature):
         copies = list(alike)
-        found.append(_part(architecture, copies))
+        found.append(_make_part(architecture, copies))
     return sorted(found, key=lambda part: part.name.startswith("auxiliary"))
 
 
-def _cut(place: str) -> str:
+def _find_block(place: str) -> str:
     """Stem and heads are one part each; elsewhere every block is."""
     return "stem" if place.startswith("stem.") else place
 
 
-def _signature(block: Sequence[Step]) -> tuple[object, ...]:
+def _find_signature(block: Sequence[Step]) -> tuple[object, ...]:
     """What repetitions have in common: the stage, and every step but for its channels."""
     first = block[0].number
     stage = ".".join(block[0].place.split(".")[:2])
@@ -81,37 +81,39 @@ def _signature(block: Sequence[Step]) -> tuple[object, ...]:
     return (stage, *wired)
 
 
-def _part(architecture: Architecture, copies: Sequence[Sequence[Step]]) -> Part:
+def _make_part(architecture: Architecture, copies: Sequence[Sequence[Step]]) -> Part:
     block = copies[0]
     first, last = block[0].place, copies[-1][0].place
-    name = _cut(first) + (f"-{last.rsplit('.', 1)[1]}" if len(copies) > 1 else "")
+    name = _find_block(first) + (f"-{last.rsplit('.', 1)[1]}" if len(copies) > 1 else "")
     everything = [step for copy in copies for step in copy]
     params, macs = (sum(getattr(s, key) for s in everything) for key in ("params", "macs"))
     is_block = first.startswith("stages.") and first.count(".") == 2 and not first.endswith(".end")
     return Part(
         name=name,
-        title=_title(architecture, first),
+        title=_make_title(architecture, first),
         cost=f"{format_amount(params)} params, {format_amount(macs)} MACs" if params else "",
         repeats=len(copies),
         steps=tuple(block),
-        shapes=tuple(_shapes([copy[i].output for copy in copies]) for i in range(len(block))),
-        entry=_entry(block),
+        shapes=tuple(
+            _format_shapes([copy[i].output for copy in copies]) for i in range(len(block))
+        ),
+        entry=_find_entry(block),
         framed=is_block or len(block) > 1,
     )
 
 
-def _title(architecture: Architecture, place: str) -> str:
+def _make_title(architecture: Architecture, place: str) -> str:
     part, _, number = place.partition(".")
     if part == "auxiliary":
         return f"reads stages.{architecture.auxiliary[int(number)].after}, for training only"
-    return say_place(architecture, place) if part == "stages" else ""
+    return describe_place(architecture, place) if part == "stages" else ""
 
 
-def _entry(block: Sequence[Step]) -> Step | None:
+def _find_entry(block: Sequence[Step]) -> Step | None:
     outside = [i for step in block for i in step.inputs if i.number < block[0].number]
     return outside[0] if outside else None
 
 
-def _shapes(outputs: Sequence[Shape]) -> str:
+def _format_shapes(outputs: Sequence[Shape]) -> str:
     first, last = outputs[0], outputs[-1]
     return str(first) if first == last else f"{first}...{last.c}"

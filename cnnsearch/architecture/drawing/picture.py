@@ -56,10 +56,10 @@ def paint(page: Page, headline: str, subline: str) -> "Figure":
     _write(axes, start, top + 0.1, headline, HEADLINE_FONT, ha="left", weight="bold")
     _write(axes, start, top + 0.35, subline, TITLE_FONT + 0.5, ha="left", color=LINE)
     for link in page.links:
-        _line(axes, link)
+        _draw_line(axes, link)
     for piece in page.pieces:
-        _piece(axes, piece)
-    _legend(axes, page, start, page.height + MARGIN + LEGEND / 2)
+        _draw_piece(axes, piece)
+    _draw_legend(axes, page, start, page.height + MARGIN + LEGEND / 2)
     return figure
 
 
@@ -75,16 +75,16 @@ def encode(figure: "Figure", form: str) -> bytes:
     return file.getvalue()
 
 
-def _piece(axes: "Axes", piece: Piece) -> None:
+def _draw_piece(axes: "Axes", piece: Piece) -> None:
     if piece.placed.part.framed:
-        _frame(axes, piece)
+        _draw_frame(axes, piece)
     for edge in piece.placed.edges if piece.placed.part.framed else ():
-        _curve(axes, [(x + piece.x, y + piece.y) for x, y in edge])
+        _draw_curve(axes, [(x + piece.x, y + piece.y) for x, y in edge])
     for box in piece.placed.boxes:
-        _box(axes, box, piece.x + box.x, piece.y + box.y)
+        _draw_box(axes, box, piece.x + box.x, piece.y + box.y)
 
 
-def _frame(axes: "Axes", piece: Piece) -> None:
+def _draw_frame(axes: "Axes", piece: Piece) -> None:
     """A card with a header; a stack of cards where blocks repeat."""
     from matplotlib.patches import FancyBboxPatch
 
@@ -107,10 +107,10 @@ def _frame(axes: "Axes", piece: Piece) -> None:
         _write(axes, right, y + 0.12, f"{TIMES}{part.repeats}", 10.5, ha="right", weight="bold")
 
 
-def _box(axes: "Axes", box: Box, x: float, y: float) -> None:
+def _draw_box(axes: "Axes", box: Box, x: float, y: float) -> None:
     from matplotlib.patches import Circle, FancyBboxPatch
 
-    color = _color(box.kind)
+    color = _find_color(box.kind)
     if box.kind in SYMBOLS:
         axes.add_patch(Circle((x, y), box.height / 2, fc=color, ec=INK, lw=0.8, zorder=3))
     else:
@@ -124,7 +124,7 @@ def _box(axes: "Axes", box: Box, x: float, y: float) -> None:
     label.set_bbox({"boxstyle": "square,pad=0.1", "fc": "white", "ec": "none", "alpha": 0.92})
 
 
-def _curve(axes: "Axes", points: Sequence[Point]) -> None:
+def _draw_curve(axes: "Axes", points: Sequence[Point]) -> None:
     """Vertical where it leaves and arrives, with an arrow head at its end."""
     from matplotlib.patches import FancyArrowPatch
     from matplotlib.path import Path as Curve
@@ -144,14 +144,14 @@ def _curve(axes: "Axes", points: Sequence[Point]) -> None:
     axes.add_patch(arrow)
 
 
-def _line(axes: "Axes", points: Sequence[Point]) -> None:
+def _draw_line(axes: "Axes", points: Sequence[Point]) -> None:
     """The line from one part to the next."""
     if len(points) == 3:
-        _curve(axes, points)
+        _draw_curve(axes, points)
         return
     xs, ys = zip(*points[:-1], strict=True)
     axes.plot(xs, ys, color=LINE, lw=1.3, zorder=1, solid_joinstyle="round")
-    _curve(axes, points[-2:])
+    _draw_curve(axes, points[-2:])
 
 
 def _write(axes: "Axes", x: float, y: float, text: str, size: float, **style: Any) -> "Text":
@@ -160,15 +160,15 @@ def _write(axes: "Axes", x: float, y: float, text: str, size: float, **style: An
     return written
 
 
-def _color(kind: str) -> str:
+def _find_color(kind: str) -> str:
     return next((color for color, kinds in COLORS.values() if kind in kinds), COLORS["other"][0])
 
 
-def _legend(axes: "Axes", page: Page, x: float, y: float) -> None:
+def _draw_legend(axes: "Axes", page: Page, x: float, y: float) -> None:
     """Only the colours that are in the picture."""
     from matplotlib.patches import Rectangle
 
-    used = {_color(box.kind) for piece in page.pieces for box in piece.placed.boxes}
+    used = {_find_color(box.kind) for piece in page.pieces for box in piece.placed.boxes}
     for name, (color, _) in COLORS.items():
         if color in used:
             axes.add_patch(Rectangle((x, y - 0.07), 0.2, 0.14, fc=color, ec=INK, lw=0.6))

@@ -30,10 +30,10 @@ def box_text(step: Step) -> str:
     """Returns what stands in a step's box: ``conv 3x3 /2``."""
     name = SYMBOLS.get(step.kind) or _NAMES.get(step.kind, step.kind.replace("_", " "))
     detail = _NAMES.get(step.detail, step.detail)
-    return crossed(f"{name} {detail}".strip())
+    return typeset(f"{name} {detail}".strip())
 
 
-def crossed(text: str) -> str:
+def typeset(text: str) -> str:
     """Returns ``text`` with the sign of multiplication between numbers and a real ellipsis."""
     return re.sub(r"(?<=\d)x(?=\d)", TIMES, text).replace("...", "\N{HORIZONTAL ELLIPSIS}")
 

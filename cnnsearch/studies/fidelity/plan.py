@@ -55,7 +55,7 @@ class Variant:
         """
         changed = {**candidate.recipe.to_data(), **self.recipe, "epochs": self.epochs}
         recipe = type(candidate.recipe).from_data(changed, f"--lever {self.label}")
-        return Candidate(candidate.architecture.adapted(image=self.image), recipe)
+        return Candidate(candidate.architecture.adapt(image=self.image), recipe)
 
 
 @dataclass(frozen=True)

@@ -111,7 +111,7 @@ def fidelity(
         strategy=RandomSearch.name,
         trials=candidates,
     )
-    lengths = [loaded.first().recipe.epochs] if short is None else short
+    lengths = [loaded.decode_first().recipe.epochs] if short is None else short
     variants = _plan_variants(lengths, long, levers, train_share, image, repeat)
     study = Study(loaded, made, variants, repeat)
     study.check()
@@ -173,7 +173,7 @@ class Study:
             raise CnnsearchError(f"--candidates: expected at least {FEWEST}, got {wanted}")
         if not 0 <= self.repeat <= wanted:
             raise CnnsearchError(f"--repeat: expected 0 to {wanted} candidates, got {self.repeat}")
-        first = self.space.first()
+        first = self.space.decode_first()
         for variant in self.variants:
             if variant.image is not None:
                 resize_space(self.space, variant.image)

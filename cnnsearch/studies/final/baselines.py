@@ -15,7 +15,8 @@ from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.ranking import find_best
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.space.search_space import Candidate, SearchSpace, published_files
+from cnnsearch.space.files import list_published_files
+from cnnsearch.space.search_space import Candidate, SearchSpace
 from cnnsearch.studies.final.entrants import (
     PUBLISHED,
     RANDOM,
@@ -86,7 +87,7 @@ def find_file_baselines(
             f"--references {requested}: {which} is no search's, so there are no random candidates "
             "to compare it with; expected published or none"
         )
-    if requested == "none" or (requested is None and which in published_files()):
+    if requested == "none" or (requested is None and which in list_published_files()):
         return Baselines()
     return Baselines((_find_published(winner, data),))
 

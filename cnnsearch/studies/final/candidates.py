@@ -152,5 +152,5 @@ def _read_candidate(trial: TrialRecord) -> Candidate:
 
 def _adapt(candidate: Candidate, options: FinalOptions, epochs: int, data: Dataset) -> Candidate:
     """Returns a candidate with the changed recipe, and the data's classes and channels."""
-    recipe = candidate.recipe.changed(options.changes).model_copy(update={"epochs": epochs})
+    recipe = candidate.recipe.change(options.changes).model_copy(update={"epochs": epochs})
     return fit_candidate(Candidate(candidate.architecture, recipe), data)

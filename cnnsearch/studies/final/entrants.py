@@ -9,8 +9,9 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.space.files import list_published_files
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate, SearchSpace, published_files
+from cnnsearch.space.search_space import Candidate, SearchSpace
 
 Role = Literal["winner", "random", "published"]
 WINNER: Role = "winner"
@@ -94,12 +95,12 @@ def find_nearest_published(winner: Architecture, data: Dataset) -> tuple[str, Ar
     height, width = winner.input[:2]
     wanted = math.log(max(1, count(winner).macs))
     found: list[tuple[bool, float, str, Architecture]] = []
-    for name in published_files():
+    for name in list_published_files():
         space = SearchSpace.load(name)
         is_close = 1 / CLOSE <= space.input[0] / height <= CLOSE
-        space = space.adapted(classes=data.classes, channels=data.channels, image=(height, width))
+        space = space.adapt(classes=data.classes, channels=data.channels, image=(height, width))
         try:
-            network = space.first().architecture
+            network = space.decode_first().architecture
             distance = abs(math.log(max(1, count(network).macs)) - wanted)
         except CnnsearchError:  # images of this size are too small for it
             continue

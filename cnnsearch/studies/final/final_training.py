@@ -12,7 +12,7 @@ from cnnsearch.engine.search import RUNS, free_name
 from cnnsearch.errors import CnnsearchError, RunError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.lookup import is_space
-from cnnsearch.space.search_space import published_files, shipped
+from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.studies.final.candidates import prepare_run
 from cnnsearch.studies.final.plan import FinalOptions
 from cnnsearch.studies.final.run import FinalResult, run_final
@@ -105,7 +105,7 @@ def _locate(which: str, run: str | None, root: Path) -> tuple[str | None, str]:
     if colon:
         return name, trial or "best"
     if which != "best" and not which.isdigit():
-        known = ["best", *published_files(), *shipped()]
+        known = ["best", *list_published_files(), *list_spaces()]
         hint = suggest(which, known) or " (cnnsearch published lists the networks)"
         raise CnnsearchError(
             f"there is no network named {which!r}{hint}; of a search, name best or a trial"

@@ -10,11 +10,12 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.architecture.drawing import draw, page_of
 from cnnsearch.architecture.drawing.page import Page
-from cnnsearch.architecture.drawing.parts import parts
+from cnnsearch.architecture.drawing.parts import split_parts
 from cnnsearch.architecture.drawing.words import BOX_FONT, SHAPE_FONT, TITLE_FONT, text_width
 from cnnsearch.architecture.wiring import trace
 from cnnsearch.errors import ArchitectureError, CnnsearchError
-from cnnsearch.space.search_space import SearchSpace, published_files
+from cnnsearch.space.files import list_published_files
+from cnnsearch.space.search_space import SearchSpace
 
 SHOWN = (
     "googlenet", "googlenet-auxiliary", "densenet-121", "resnet-50", "efficientnet-b0", "lenet-5",
@@ -24,7 +25,7 @@ Area = tuple[float, float, float, float]
 
 
 def published(name: str) -> Architecture:
-    return SearchSpace.load(name).first().architecture
+    return SearchSpace.load(name).decode_first().architecture
 
 
 def boxes(page: Page) -> list[Area]:
@@ -42,7 +43,7 @@ def overlap(a: Area, b: Area) -> bool:
     return min(a[2], b[2]) - max(a[0], b[0]) > 1e-6 and min(a[3], b[3]) - max(a[1], b[1]) > 1e-6
 
 
-@pytest.mark.parametrize("name", sorted(published_files()))
+@pytest.mark.parametrize("name", sorted(list_published_files()))
 def test_the_graph_costs_what_the_network_costs(name: str) -> None:
     net = published(name)
     steps, cost = trace(net), count(net)
@@ -67,7 +68,7 @@ def test_the_graph_of_a_residual_unit() -> None:
 
 
 def test_repeated_blocks_are_one_part() -> None:
-    found = {part.name: part for part in parts(published("densenet-121"))}
+    found = {part.name: part for part in split_parts(published("densenet-121"))}
     assert found["stages.0.0-5"].repeats == 6
     assert found["stages.0.0-5"].shapes[0] == "56x56x64...224"
     assert found["stages.2.1-23"].repeats == 23
@@ -78,7 +79,7 @@ def test_repeated_blocks_are_one_part() -> None:
 def test_parts_cover_every_step_once() -> None:
     for name in SHOWN:
         net = published(name)
-        found = parts(net)
+        found = split_parts(net)
         assert sum(len(part.steps) * part.repeats for part in found) == len(trace(net))
 
 
@@ -152,5 +153,5 @@ def test_an_unwritable_file_is_told_in_one_line(tmp_path: Path) -> None:
 
 def test_what_cannot_be_wired_is_not_drawn(tmp_path: Path) -> None:
     with pytest.raises(ArchitectureError, match="shrinks it below 1x1"):
-        draw(published("vgg-16").adapted(image=(8, 8)), tmp_path / "net.svg")
+        draw(published("vgg-16").adapt(image=(8, 8)), tmp_path / "net.svg")
     assert not list(tmp_path.iterdir())

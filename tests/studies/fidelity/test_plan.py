@@ -135,7 +135,7 @@ def test_recipe_keys_are_set_for_the_whole_space() -> None:
     changed = set_recipe_keys(
         SearchSpace.from_text(SPACE), {"batch_size": 32, "learning_rate": 0.02}
     )
-    recipe = changed.first().recipe
+    recipe = changed.decode_first().recipe
     assert (recipe.batch_size, recipe.learning_rate, recipe.epochs) == (32, 0.02, 5)
     with pytest.raises(CnnsearchError, match="batch_size"):
         set_recipe_keys(SearchSpace.from_text(SPACE), {"batch_size": 0})

@@ -10,8 +10,8 @@ from cnnsearch.studies.final.plan import FinalPlan
 
 
 def resnet(digits: Dataset, name: str) -> Candidate:
-    space = SearchSpace.load(name).adapted(classes=10, channels=1, image=(32, 32))
-    return fit_candidate(space.first(), digits)
+    space = SearchSpace.load(name).adapt(classes=10, channels=1, image=(32, 32))
+    return fit_candidate(space.decode_first(), digits)
 
 
 @pytest.mark.parametrize("name", ["resnet-20-cifar", "resnet-56-cifar"])

@@ -14,7 +14,7 @@ from cnnsearch.studies.final.plan import FinalOptions, FinalPlan
 
 
 def make_plan() -> FinalPlan:
-    candidate = SearchSpace.load("resnet-20-cifar").first()
+    candidate = SearchSpace.load("resnet-20-cifar").decode_first()
     entrant = Entrant.create("winner", "s:0001", candidate)
     return FinalPlan(source="s:best", run="s", seeds=2, epochs=5, entrants=(entrant,))
 
