@@ -1,7 +1,7 @@
-"""Where trials run: one small interface, and what passes over it.
+"""Executors run trials: in this process, in processes of this machine, or on a Ray cluster.
 
-The driver submits tasks while there are free slots and polls for events; it sees no difference
-between executors.
+Enters: a ``TrialTask``. Leaves: its events, up to ``TrialEnd``. The driver submits tasks while
+there are free slots and polls for events; it sees no difference between executors.
 """
 
 from collections.abc import Sequence
@@ -50,12 +50,12 @@ class Executor(Protocol):
     """Runs trials."""
 
     def warm(self) -> None:
-        """Gets ready in the background, so that the first trial starts sooner; may be left out."""
+        """Prepares in the background, so that the first trial starts sooner; optional."""
         ...
 
     @property
     def free(self) -> int:
-        """How many tasks may be submitted now."""
+        """The number of tasks that may be submitted now."""
         ...
 
     def submit(self, task: TrialTask) -> None:
@@ -67,16 +67,16 @@ class Executor(Protocol):
         ...
 
     def poll(self, timeout: float) -> list[Event]:
-        """Returns what has happened, each trial's events in order; waits for something to happen.
+        """Returns new events, those of a trial in order; waits for one.
 
         Args:
-            timeout: seconds to wait at most; without processes of its own, an executor trains an
-                epoch however long that takes.
+            timeout: seconds to wait at most; an executor without processes trains an epoch,
+                however long that takes.
         """
         ...
 
     def cancel(self, trial_id: str) -> None:
-        """Ends a trial at once; nothing more is heard of it, what its checkpoint has is kept."""
+        """Ends a trial at once, without further events; its checkpoint is kept."""
         ...
 
     def close(self) -> None:
@@ -91,15 +91,13 @@ def create_executor(
     start_method: StartMethod = "auto",
     gpus: Sequence[str] = (),
 ) -> Executor:
-    """Returns processes for ``workers`` > 0, and for 0 an executor in this very process.
-
-    ``ray.executor.RayExecutor`` is imported by those who need it: Ray is an optional dependency.
+    """Returns an executor of processes; with 0 workers, one in this process.
 
     Args:
-        workers: trials side by side.
-        timeout: seconds after which a trial's process is killed; None: never.
+        workers: trials in parallel.
+        timeout: seconds after which a trial is killed; None: never.
         start_method: ``auto`` forks from a server where the system can, otherwise spawns.
-        gpus: numbers of those to use, for each trial one; empty: every trial sees all.
+        gpus: to use, one per trial; empty: every trial sees all.
     """
     if workers == 0:
         return InProcessExecutor()

@@ -1,4 +1,4 @@
-"""What runs in a trial's own process."""
+"""The main function of a trial's process."""
 
 import os
 import pickle
@@ -15,14 +15,14 @@ from cnnsearch.training.trial import LOG, outcome_of, run_trial
 
 @dataclass(frozen=True)
 class ChildTask:
-    """What a trial's process is told.
+    """What a trial's process receives.
 
     Attributes:
-        trial_id: the trial's.
+        trial_id: of the task.
         folder: for the log.
-        task: the task, pickled; unpickled there, where an error can be told.
+        task: pickled; it is unpickled where an error can be reported as an event.
         threads: for the backend.
-        gpu: the only one to use; None: whatever there is.
+        gpu: the only one to use; None: all.
     """
 
     trial_id: str
@@ -36,19 +36,19 @@ def main(pipe: Connection, orders: ChildTask) -> None:
     """Runs a trial and sends its events; never returns.
 
     Args:
-        pipe: to the driver; when it breaks, the driver is gone and so is the trial.
+        pipe: to the driver; if it breaks, the driver is gone and the process exits.
         orders: what to run.
     """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _log_to(orders.folder / LOG)
-    threading.Thread(target=_leave_with_driver, args=(pipe,), daemon=True).start()
+    threading.Thread(target=_exit_with_driver, args=(pipe,), daemon=True).start()
     try:
         _send_all(pipe, orders)
     except BrokenPipeError:
         os._exit(1)
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # nothing to tidy up; the frameworks' own teardown takes long and may hang
+    os._exit(0)  # the frameworks' teardown takes long and may hang
 
 
 def _send_all(pipe: Connection, orders: ChildTask) -> None:
@@ -72,7 +72,7 @@ def _prepare(orders: ChildTask) -> None:
 
 
 def _log_to(path: Path) -> None:
-    """Sends everything this process prints, its C++ too, into a file."""
+    """Redirects everything this process prints, C++ code included, to a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     os.dup2(file, 1)
@@ -80,8 +80,8 @@ def _log_to(path: Path) -> None:
     os.close(file)
 
 
-def _leave_with_driver(pipe: Connection) -> None:
-    """Waits for the end of the driver, which never sends anything."""
+def _exit_with_driver(pipe: Connection) -> None:
+    """Exits when the driver does: it never sends anything, so reading ends with it."""
     try:
         pipe.recv_bytes()
     except (EOFError, OSError):

@@ -1,4 +1,4 @@
-"""Trials in this very process: for debugging, and for the smallest jobs."""
+"""Trials in the main process, for debugging and the smallest searches."""
 
 from collections.abc import Iterator
 
@@ -7,14 +7,14 @@ from cnnsearch.utils.hardware import count_cores, limit_threads
 
 
 class InProcessExecutor:
-    """Trains one trial in this process, an epoch a poll; a crash takes the driver with it."""
+    """Trains one trial in this process, an epoch per poll; a crash ends the search."""
 
     def __init__(self) -> None:
         self._running: tuple[str, Iterator[Event]] | None = None
         self._prepared = False
 
     def warm(self) -> None:
-        """There is nothing to get ready."""
+        """Does nothing."""
 
     @property
     def free(self) -> int:
@@ -22,7 +22,7 @@ class InProcessExecutor:
         return 0 if self._running else 1
 
     def submit(self, task: TrialTask) -> None:
-        """Takes a trial; the next polls train it."""
+        """Accepts a trial, which the next polls train."""
         if self._running:
             raise RuntimeError("no slot is free")
         if not self._prepared:
@@ -35,7 +35,7 @@ class InProcessExecutor:
         self._running = (task.trial_id, run_trial(task))
 
     def poll(self, timeout: float) -> list[Event]:
-        """Trains until the next event and returns it, however long it takes."""
+        """Trains until the next event and returns it, whatever the timeout."""
         if self._running is None:
             return []
         event = next(self._running[1])
@@ -49,5 +49,5 @@ class InProcessExecutor:
             self._running = None
 
     def close(self) -> None:
-        """Drops the trial that runs."""
+        """Drops the running trial."""
         self._running = None

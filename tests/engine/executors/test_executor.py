@@ -29,7 +29,7 @@ from cnnsearch.engine.executors import (
     TrialTask,
     create_executor,
 )
-from cnnsearch.engine.executors.processes import death
+from cnnsearch.engine.executors.processes import describe_exit
 from cnnsearch.errors import RunError
 from cnnsearch.training import checkpoint
 
@@ -221,7 +221,7 @@ def test_waiting_for_nothing_ends(executor: ProcessExecutor) -> None:
     [(-11, "signal 11 (SIGSEGV)"), (1, "exit code 1"), (None, "hangs"), (-64, "signal 64")],
 )
 def test_deaths_in_words(code: int | None, words: str) -> None:
-    assert words in death(code)
+    assert words in describe_exit(code)
 
 
 SCRIPT = """

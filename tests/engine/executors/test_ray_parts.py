@@ -16,10 +16,10 @@ from cnnsearch.cli import app
 from cnnsearch.engine.executors import EpochEnd
 from cnnsearch.engine.executors.ray import guardian
 from cnnsearch.engine.executors.ray.executor import RayExecutor
-from cnnsearch.engine.executors.ray.files import loss, write_files
-from cnnsearch.engine.executors.ray.resources import Share, room, share_of
+from cnnsearch.engine.executors.ray.files import describe_loss, write_files
+from cnnsearch.engine.executors.ray.resources import Share, compute_share, count_slots
 from cnnsearch.engine.executors.ray.scratch import Scratch
-from cnnsearch.engine.executors.ray.worker import Courier, Files, read_files
+from cnnsearch.engine.executors.ray.worker import Files, FileSendingPipe, read_files
 from cnnsearch.engine.options import Placement
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
@@ -47,9 +47,9 @@ GPUS = [{"CPU": 64.0, "GPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 96.0}]
 def test_as_many_trials_fit_as_are_asked_for(
     nodes: Any, slots: int | None, gpus: float | None, share: Share, fit: int
 ) -> None:
-    found = share_of(nodes, slots, gpus)
+    found = compute_share(nodes, slots, gpus)
     assert found == share
-    assert room(nodes, found) == fit
+    assert count_slots(nodes, found) == fit
 
 
 def pretend(monkeypatch: pytest.MonkeyPatch, installed: bool) -> None:
@@ -175,13 +175,13 @@ def test_files_travel_before_the_event_that_tells_of_them(tmp_path: Path) -> Non
     there, here, pipe = tmp_path / "there", tmp_path / "here", Pipe()
     there.mkdir()
     (there / "best.npz").write_bytes(b"seeded")
-    courier = Courier(pipe, there)  # type: ignore[arg-type]
+    pipe_with_files = FileSendingPipe(pipe, there)  # type: ignore[arg-type]
     (there / "state.npz").write_bytes(b"1")
-    courier.send(EpochEnd("a", 1))
-    courier.send(EpochEnd("a", 1, replayed=True))
+    pipe_with_files.send(EpochEnd("a", 1))
+    pipe_with_files.send(EpochEnd("a", 1, replayed=True))
     (there / "state.npz").write_bytes(b"two")
     (there / "best.npz").write_bytes(b"better")
-    courier.send(EpochEnd("a", 2))
+    pipe_with_files.send(EpochEnd("a", 2))
     first, one, replayed, second, two = pipe.sent
     assert first == Files("a", {"state.npz": b"1"})
     assert list(second.checkpoints) == ["state.npz", "best.npz"]  # as training writes them
@@ -212,7 +212,7 @@ class ActorDiedError(Exception):
     ],
 )
 def test_why_a_worker_is_gone_in_a_line(error: Exception, kind: str, words: str) -> None:
-    found = loss(error)
+    found = describe_loss(error)
     assert found.kind == kind and words in found.reason
     assert not any(char.isdigit() for char in found.reason), "the same cause, the same words"
 
@@ -230,7 +230,7 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path: Path) -> No
     code = f"""
 from pathlib import Path
 from cnnsearch.engine.executors.ray.scratch import Scratch
-from cnnsearch.engine.executors.ray.resources import Share, room, share_of
+from cnnsearch.engine.executors.ray.resources import Share, count_slots, compute_share
 print(Scratch(root=Path({str(tmp_path)!r})).path, flush=True)
 input()
 """

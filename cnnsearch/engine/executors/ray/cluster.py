@@ -1,4 +1,4 @@
-"""A Ray cluster: one of this machine's own, or one that is there; and what a trial gets of it."""
+"""Connects to a Ray cluster, or starts one on this machine."""
 
 import importlib.util
 import logging
@@ -17,7 +17,7 @@ from typing import Any
 from cnnsearch.data.dataset import Dataset
 from cnnsearch.data.transport import pack
 from cnnsearch.engine.executors.ray import guardian
-from cnnsearch.engine.executors.ray.resources import Share, room, share_of
+from cnnsearch.engine.executors.ray.resources import Share, compute_share, count_slots
 from cnnsearch.engine.executors.ray.scratch import Scratch
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.training.messages import Pretrained
@@ -25,22 +25,22 @@ from cnnsearch.utils.hardware import count_cores
 
 LOCAL = "local"
 """The address of a cluster that is started here and ends with the search."""
-REACHED = 5.0
-"""Seconds in which a cluster's address has to answer."""
-STARTS = 3
-"""A busy machine may not start a cluster within the half minute that Ray gives it."""
-STARTED, JOINED = 180.0, 30.0
-"""Seconds in which a cluster has to be started, or joined."""
-FRESH = 5.0
-"""Seconds for which the count of a cluster's nodes is believed."""
+REACH_SECONDS = 5.0
+"""Seconds in which a cluster's address must answer."""
+START_ATTEMPTS = 3
+"""On a busy machine Ray may not start within the half minute that it allows itself."""
+START_SECONDS, JOIN_SECONDS = 180.0, 30.0
+"""Seconds in which a cluster must be started, or joined."""
+NODE_COUNT_SECONDS = 5.0
+"""Seconds for which the number of a cluster's nodes is cached."""
 SHORT = Path("/tmp")
-"""Where Ray may keep its sockets: their paths have 107 characters at most."""
+"""For Ray's sockets, whose paths are limited to 107 characters."""
 QUIET = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_USAGE_STATS_PROMPT_ENABLED": "0",
-    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # every line that Ray would print about its workers
-    "RAY_worker_niceness": "0",  # of a local cluster: as with processes
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns that it will be so
+    "RAY_DEDUP_LOGS_SKIP_REGEX": "^",  # all of Ray's lines about its workers
+    "RAY_worker_niceness": "0",  # of a local cluster: that of our processes
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns that this will be the default
 }
 NONE_HERE = "no cluster runs on this machine (`ray start` makes it a node of one)"
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
@@ -52,15 +52,15 @@ class Cluster:
 
     Args:
         address: ``local``, ``auto`` or HOST:PORT.
-        slots: trials side by side; None: as many as there is room for.
-        gpus: of a trial; None: one if there are any.
+        slots: trials in parallel; None: as many as there is room for.
+        gpus: per trial; None: one if there are any.
 
     Raises:
         CnnsearchError: Ray is not installed, an argument makes no sense, nobody answers there.
     """
 
     def __init__(self, address: str, slots: int | None, gpus: float | None) -> None:
-        _check(address, gpus)
+        _check_address(address, gpus)
         self._address, self._wanted, self._gpus = address, slots, gpus
         self._flag = "--ray" if address == LOCAL else f"--ray {address}"
         self._connected, self._over = threading.Event(), threading.Event()
@@ -73,19 +73,19 @@ class Cluster:
         self._slots, self._counted = 0, -math.inf
 
     def start(self) -> None:
-        """Begins to connect; a second time does nothing."""
+        """Starts to connect in the background, once."""
         if self._thread is None:
-            self._thread = threading.Thread(target=self._live, daemon=True, name="ray cluster")
+            self._thread = threading.Thread(target=self._run, daemon=True, name="ray cluster")
             self._thread.start()
 
     def ray(self) -> Any:
-        """Returns the module, connected.
+        """Returns the module ``ray``, connected.
 
         Raises:
             CnnsearchError: the cluster cannot be started or joined.
         """
         self.start()
-        patience = STARTED if self._address == LOCAL else JOINED
+        patience = START_SECONDS if self._address == LOCAL else JOIN_SECONDS
         if not self._connected.wait(patience):
             raise CnnsearchError(f"{self._flag}: Ray is not ready within {patience:g} seconds")
         if self._error is not None:
@@ -104,8 +104,8 @@ class Cluster:
         """
         if self._share is None:
             nodes = self._nodes()
-            share = share_of(nodes, self._wanted, self._gpus)
-            if not room(nodes, share):
+            share = compute_share(nodes, self._wanted, self._gpus)
+            if not count_slots(nodes, share):
                 cpus, gpus = (sum(node.get(what, 0) for node in nodes) for what in ("CPU", "GPU"))
                 raise CnnsearchError(
                     f"{self._flag}: no node has room for a trial with {share.cpus} CPU and "
@@ -116,17 +116,17 @@ class Cluster:
 
     @property
     def slots(self) -> int:
-        """Trials that run side by side; as many as there is room for, while nodes come and go."""
+        """Trials in parallel: as requested, or as many as the present nodes have room for."""
         share = self.share
         if self._wanted is not None:
             return self._wanted
-        if time.monotonic() > self._counted + FRESH:
-            self._slots, self._counted = room(self._nodes(), share), time.monotonic()
+        if time.monotonic() > self._counted + NODE_COUNT_SECONDS:
+            self._slots, self._counted = count_slots(self._nodes(), share), time.monotonic()
         return self._slots
 
     @property
     def folder(self) -> Path | None:
-        """Where workers may keep what is temporary; None: where their nodes do."""
+        """Folder for the workers' temporary files; None: that of their nodes."""
         return None if self._scratch is None else self._scratch.path
 
     def leave(self) -> None:
@@ -134,13 +134,13 @@ class Cluster:
         if self._thread is None:
             return
         self._over.set()
-        self._thread.join(JOINED)
+        self._thread.join(JOIN_SECONDS)
 
     def _nodes(self) -> list[Mapping[str, float]]:
         return [node["Resources"] for node in self.ray().nodes() if node["Alive"]]
 
-    def _live(self) -> None:
-        """Is the thread that starts Ray's processes: the system ends them when it ends."""
+    def _run(self) -> None:
+        """Runs in the thread that starts Ray's processes: the system ends them with it."""
         try:
             owned = self._connect()
         except Exception as error:
@@ -159,9 +159,11 @@ class Cluster:
             os.environ.pop(name) if value is None else os.environ.update({name: value})
 
     def _connect(self) -> bool:
-        """Starts or joins a cluster; says whether the connection is ours to end."""
-        self._environment(QUIET)
-        if self._address == LOCAL and "ray" not in sys.modules:  # once imported, it keeps these
+        """Starts or joins a cluster; returns whether we have to end the connection."""
+        self._set_environment(QUIET)
+        if (
+            self._address == LOCAL and "ray" not in sys.modules
+        ):  # Ray reads these when it is imported
             token = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
             for name, value in {**LOOPBACK, **token}.items():
                 os.environ.setdefault(name, value)
@@ -174,10 +176,10 @@ class Cluster:
             ray.init(address=self._address, **options)
             return True
         self._scratch = Scratch(root=SHORT)
-        self._guardian = _guard(self._scratch.path)
+        self._guardian = _start_guardian(self._scratch.path)
         local = {"include_dashboard": False, "_temp_dir": str(self._scratch.path)}
         options.update(local, num_cpus=max(count_cores(), self._wanted or 1))
-        for tries in range(STARTS, 0, -1):
+        for tries in range(START_ATTEMPTS, 0, -1):
             try:
                 ray.init(**options)
                 break
@@ -187,27 +189,27 @@ class Cluster:
                 ray.shutdown()
         return True
 
-    def _environment(self, values: Mapping[str, str]) -> None:
+    def _set_environment(self, values: Mapping[str, str]) -> None:
         self._before.update({name: os.environ.get(name) for name in values})
         os.environ.update(values)
 
 
 class Store:
-    """What lies in a cluster's object store for its workers; each thing is put there once."""
+    """Puts data sets and weights into a cluster's object store, each once."""
 
     def __init__(self, cluster: Cluster) -> None:
         self._cluster = cluster
         self._pieces: dict[str, tuple[Any, ...]] = {}
         self._weights: dict[Path, Any] = {}
 
-    def pieces(self, data: Dataset) -> tuple[Any, ...]:
+    def put_pieces(self, data: Dataset) -> tuple[Any, ...]:
         """Returns references to the pieces of a data set."""
         ray = self._cluster.ray()
         if data.fingerprint not in self._pieces:
             self._pieces[data.fingerprint] = tuple(ray.put(piece) for piece in pack(data))
         return self._pieces[data.fingerprint]
 
-    def weights(self, pretrained: Pretrained | None) -> Any:
+    def put_weights(self, pretrained: Pretrained | None) -> Any:
         """Returns a reference to the content of the file of pretrained weights."""
         if pretrained is None:
             return None
@@ -217,8 +219,8 @@ class Store:
         return self._weights[path]
 
 
-def _guard(folder: Path) -> subprocess.Popen[bytes]:
-    """Starts what ends a local cluster's processes should this one be killed."""
+def _start_guardian(folder: Path) -> subprocess.Popen[bytes]:
+    """Starts the process that ends a local cluster if this one is killed."""
     return subprocess.Popen(
         [sys.executable, "-I", "-S", guardian.__file__, str(folder)],
         stdin=subprocess.PIPE,
@@ -227,7 +229,7 @@ def _guard(folder: Path) -> subprocess.Popen[bytes]:
     )
 
 
-def _check(address: str, gpus: float | None) -> None:
+def _check_address(address: str, gpus: float | None) -> None:
     if importlib.util.find_spec("ray") is None:
         raise CnnsearchError("--ray: Ray is not installed; pip install 'cnnsearch[ray]'")
     if gpus is not None and not (0 <= gpus <= 1 or (gpus > 1 and gpus == int(gpus))):
@@ -240,7 +242,7 @@ def _check(address: str, gpus: float | None) -> None:
         wanted = "expected HOST:PORT of a cluster's head, on one of whose nodes this runs, or auto"
         raise CnnsearchError(f"--ray {address}: {wanted}")
     try:
-        answers = _answers(host.strip("[]"), int(port))
+        answers = _is_ray_head(host.strip("[]"), int(port))
     except OSError as error:
         why = error.strerror or str(error)
         raise CnnsearchError(f"--ray {address}: no cluster answers there ({why})") from None
@@ -248,9 +250,9 @@ def _check(address: str, gpus: float | None) -> None:
         raise CnnsearchError(f"--ray {address}: what answers there is no Ray cluster")
 
 
-def _answers(host: str, port: int) -> bool:
-    """Greets as HTTP/2 does (RFC 9113, 3.4); a cluster's head returns its settings, a frame 4."""
-    with socket.create_connection((host, port), REACHED) as there:
+def _is_ray_head(host: str, port: int) -> bool:
+    """Whether an HTTP/2 preface (RFC 9113, 3.4) is answered by a SETTINGS frame (type 4)."""
+    with socket.create_connection((host, port), REACH_SECONDS) as there:
         if os.environ.get("RAY_USE_TLS", "0") != "0":
             return True
         there.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4\0\0\0\0\0")

@@ -1,4 +1,4 @@
-"""What a trial that runs elsewhere has written, kept in its folder here; and why it is no more."""
+"""Writes the files that a remote trial sends, and describes how one was lost."""
 
 from pathlib import Path
 
@@ -12,7 +12,7 @@ def write_files(folder: Path, files: Files) -> None:
     """Writes a trial's checkpoints and appends to its log.
 
     Raises:
-        OSError: the disk refuses; what was written already may be written again, but for the log.
+        OSError: the disk refuses; all may be written again, the log comes last.
     """
     folder.mkdir(parents=True, exist_ok=True)
     for name, content in files.checkpoints.items():
@@ -22,27 +22,23 @@ def write_files(folder: Path, files: Files) -> None:
             log.write(files.log)
 
 
-def loss(error: Exception) -> Failed:
-    """Returns in a line, the same for the same cause, why a worker is gone.
-
-    Args:
-        error: that Ray raised.
-    """
+def describe_loss(error: Exception) -> Failed:
+    """Returns why a worker is gone, by the error that Ray raised; equal for equal causes."""
     kind, text = type(error).__name__, str(error)
     if kind == "OutOfMemoryError":
-        return Failed("out_of_memory", "killed by Ray, whose node had no memory left")
+        return Failed("out_of_memory", "out-of-memory kill by Ray, the node had no memory left")
     if "node has died" in text or "node died" in text or kind == "NodeDiedError":
         return Failed("crash", "its node is gone from the cluster")
     if kind in ("ActorDiedError", "WorkerCrashedError"):
-        return Failed("crash", _of_worker(text))
+        return Failed("crash", _describe_worker_error(text))
     if kind in ("ActorUnavailableError", "GetTimeoutError", "ObjectLostError"):
         return Failed("crash", "its node does not answer any more")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     return Failed("crash", f"{kind}: {lines[-1][:300] if lines else ''}".rstrip(": "))
 
 
-def _of_worker(text: str) -> str:
-    """Errors while it starts end in what was raised; else nobody knows why it died."""
+def _describe_worker_error(text: str) -> str:
+    """Returns why a worker cannot start, from the end of the error; else that it died."""
     if "creation task" in text:
         lines = [line.strip() for line in text.splitlines() if line.strip()]
         return f"its Ray worker cannot start: {lines[-1][:300]}"

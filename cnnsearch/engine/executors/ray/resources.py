@@ -1,4 +1,4 @@
-"""What a trial gets of a cluster, and how many trials fit on it."""
+"""Divides a cluster's cores and GPUs among trials."""
 
 import math
 from collections.abc import Iterable, Mapping
@@ -7,37 +7,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Share:
-    """What a trial gets of a node: cores and GPUs."""
+    """The cores and GPUs of a trial."""
 
     cpus: int
     gpus: float
 
 
-def share_of(nodes: Iterable[Mapping[str, float]], slots: int | None, gpus: float | None) -> Share:
-    """Returns what each trial gets, so that as many as are asked for fit side by side.
+def compute_share(
+    nodes: Iterable[Mapping[str, float]], slots: int | None, gpus: float | None
+) -> Share:
+    """Returns the largest equal share with which the requested number of trials fits.
 
     Args:
         nodes: resources of each node: CPU, GPU.
-        slots: trials side by side; None: one a core, or as many as there are GPUs for.
-        gpus: of a trial; None: one, if there are any.
+        slots: trials in parallel; None: one per core, or as many as the GPUs allow.
+        gpus: per trial; None: one, if there are any.
     """
     there = list(nodes)
     if gpus is None:
         gpus = 1.0 if any(node.get("GPU", 0) >= 1 for node in there) else 0.0
     if slots is None and not gpus:
         return Share(1, 0.0)
-    wanted = slots or max(1, room(there, Share(1, gpus)))
+    wanted = slots or max(1, count_slots(there, Share(1, gpus)))
     most = int(max((node.get("CPU", 0) for node in there), default=1))
-    fitting = [n for n in range(1, most + 1) if room(there, Share(n, gpus)) >= wanted]
+    fitting = [n for n in range(1, most + 1) if count_slots(there, Share(n, gpus)) >= wanted]
     return Share(max(fitting, default=1), gpus)
 
 
-def room(nodes: Iterable[Mapping[str, float]], share: Share) -> int:
-    """Returns how many trials fit on these nodes side by side."""
-    return sum(_on(node, share) for node in nodes)
+def count_slots(nodes: Iterable[Mapping[str, float]], share: Share) -> int:
+    """Returns how many trials fit on these nodes in parallel."""
+    return sum(_count_on_node(node, share) for node in nodes)
 
 
-def _on(node: Mapping[str, float], share: Share) -> int:
+def _count_on_node(node: Mapping[str, float], share: Share) -> int:
     fitting = node.get("CPU", 0) / share.cpus
     if share.gpus:
         whole = int(node.get("GPU", 0))  # a trial's share lies on one GPU

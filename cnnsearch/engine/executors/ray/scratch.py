@@ -1,4 +1,4 @@
-"""Folders for the while: whoever is killed leaves its own behind, the next one removes it."""
+"""Temporary folders; one that a killed process leaves behind is removed by the next."""
 
 import fcntl
 import os
@@ -14,21 +14,21 @@ _LOCK = "lock"
 
 
 class Scratch:
-    """A folder that this process holds, alone or with others of the same name.
+    """A temporary folder, locked by this process alone or together with others.
 
     Args:
-        name: shared by all that are to share the folder; None: one of its own.
-        root: where such folders lie; None: where the system keeps what is temporary.
+        name: equal for the processes that share the folder; None: a folder of its own.
+        root: parent folder; None: the system's for temporary files.
     """
 
     def __init__(self, name: str | None = None, root: Path | None = None) -> None:
         parent = root or Path(tempfile.gettempdir())
-        _sweep(parent)
+        _remove_abandoned(parent)
         self.path = parent / f"{PREFIX}{name or secrets.token_hex(4)}"
-        self._lock = self._held()
+        self._lock = self._hold()
 
-    def _held(self) -> int:
-        """Makes the folder and holds it; again, if someone removed it in between."""
+    def _hold(self) -> int:
+        """Creates and locks the folder; again, if another process removed it in between."""
         while True:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             with suppress(FileNotFoundError):
@@ -39,21 +39,21 @@ class Scratch:
                 os.close(lock)
 
     @contextmanager
-    def alone(self) -> Iterator[None]:
-        """Keeps the others who hold the folder from this part meanwhile."""
+    def take_turn(self) -> Iterator[None]:
+        """Excludes the other holders of the folder meanwhile."""
         with (self.path / "turn").open("a") as turn:
             fcntl.flock(turn, fcntl.LOCK_EX)
             yield
 
     def leave(self) -> None:
         """Removes the folder, unless others hold it."""
-        if _unheld(self._lock):
+        if _lock_alone(self._lock):
             shutil.rmtree(self.path, ignore_errors=True)
         os.close(self._lock)
 
 
-def _unheld(lock: int) -> bool:
-    """Whether nobody else holds this lock; if so, nobody else will."""
+def _lock_alone(lock: int) -> bool:
+    """Locks exclusively; returns whether that was possible."""
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -61,7 +61,7 @@ def _unheld(lock: int) -> bool:
     return True
 
 
-def _sweep(parent: Path) -> None:
+def _remove_abandoned(parent: Path) -> None:
     """Removes folders whose holders are gone."""
     for left in parent.glob(f"{PREFIX}*"):
         with suppress(OSError):
@@ -69,7 +69,7 @@ def _sweep(parent: Path) -> None:
                 continue
             lock = os.open(left / _LOCK, os.O_RDWR)
             try:
-                if _unheld(lock):
+                if _lock_alone(lock):
                     shutil.rmtree(left, ignore_errors=True)
             finally:
                 os.close(lock)

@@ -1,8 +1,8 @@
-"""What runs on a cluster's nodes: a worker for each slot, which starts a process for each trial.
+"""Runs on a cluster's nodes: a worker per slot, which starts a process for each trial.
 
-Trials are trained in folders of their node. What they write travels to the driver with the event
-that tells of it, and the driver alone writes into the run: so no node needs to see the run's
-folder, and a node that was given up for lost cannot spoil what another one goes on with.
+A trial writes to a folder of its node. Its files travel to the driver before the event that they
+belong to, and only the driver writes into the run: no node needs to see the run's folder, and a
+node that was given up cannot corrupt what another one resumes.
 """
 
 import os
@@ -26,31 +26,31 @@ from cnnsearch.training.messages import EpochEnd, Event, Fault, TrialEnd, TrialT
 from cnnsearch.training.trial import LOG
 
 CHECKPOINTS = ("state.npz", "best.npz")
-"""What a trial leaves in its folder to be gone on with, in the order in which it is written."""
+"""The files of a trial that can be resumed, in the order of writing."""
 
 
 @dataclass(frozen=True)
 class Started:
-    """A trial has a worker, which begins it now."""
+    """A worker begins a trial now."""
 
     trial_id: str
 
 
 @dataclass(frozen=True)
-class Lacking:
-    """A trial cannot be begun before its images are sent."""
+class NeedsImages:
+    """A trial cannot begin before its images are sent."""
 
     trial_id: str
 
 
 @dataclass(frozen=True)
 class Files:
-    """What a trial has written since it was last told.
+    """What a trial has written since its last event.
 
     Attributes:
-        trial_id: of which trial.
-        checkpoints: new content of files, by name.
-        log: more of the log.
+        trial_id: of the trial.
+        checkpoints: new content, by file name.
+        log: appended to the log.
     """
 
     trial_id: str
@@ -58,19 +58,19 @@ class Files:
     log: bytes = b""
 
 
-Message = Event | Started | Lacking | Files
+Message = Event | Started | NeedsImages | Files
 
 
 @dataclass(frozen=True)
-class Cargo:
-    """A task, and files of the driver's that it needs.
+class TaskBundle:
+    """A task, and the driver's files that it needs.
 
     Attributes:
-        task: as the driver has it.
-        own: checkpoints of the trial itself, by name.
+        task: with the driver's paths.
+        own: checkpoints of the trial, by file name.
         before: those of the trial that it continues.
-        weights: reference to the content of the file of pretrained weights.
-        pieces: references to the pieces of the data set; None: they may not be needed.
+        weights: reference to the content of the pretrained weights' file.
+        pieces: references to the pieces of the data set; None: the node may have it already.
     """
 
     task: TrialTask
@@ -81,22 +81,22 @@ class Cargo:
 
 
 def read_files(folder: Path) -> dict[str, bytes]:
-    """Returns the checkpoints that lie in a trial's folder."""
+    """Returns the checkpoints in a trial's folder."""
     paths = [folder / name for name in CHECKPOINTS]
     return {path.name: path.read_bytes() for path in paths if path.is_file()}
 
 
-class Courier:
-    """Stands between a trial's process and its pipe: with an event it sends what was written."""
+class FileSendingPipe:
+    """A trial's pipe that sends new files before each event."""
 
     def __init__(self, pipe: Connection, folder: Path) -> None:
         self._pipe, self._folder = pipe, folder
-        self._sent = {name: self._stamp(name) for name in CHECKPOINTS}
+        self._sent = {name: self._get_stamp(name) for name in CHECKPOINTS}
 
     def send(self, event: Event) -> None:
-        """Sends new files, then the event; the trial waits, so the files belong together."""
+        """Sends new files, then the event; the trial waits, so that files are consistent."""
         if isinstance(event, EpochEnd | TrialEnd):
-            stamps = {name: self._stamp(name) for name in CHECKPOINTS}
+            stamps = {name: self._get_stamp(name) for name in CHECKPOINTS}
             changed = [name for name in CHECKPOINTS if stamps[name] not in (None, self._sent[name])]
             if changed:
                 found = {name: (self._folder / name).read_bytes() for name in changed}
@@ -105,10 +105,10 @@ class Courier:
         self._pipe.send(event)
 
     def recv_bytes(self) -> bytes:
-        """Waits for the worker, which never sends anything."""
+        """Waits for the worker to exit: it never sends anything."""
         return self._pipe.recv_bytes()
 
-    def _stamp(self, name: str) -> tuple[int, int] | None:
+    def _get_stamp(self, name: str) -> tuple[int, int] | None:
         try:
             found = (self._folder / name).stat()
         except FileNotFoundError:
@@ -117,20 +117,20 @@ class Courier:
 
 
 def train(threads: int, pipe: Connection, orders: ChildTask) -> None:
-    """Is what a trial's process runs: as elsewhere, but files travel with events."""
-    courier = Courier(pipe, orders.folder)
-    child.main(cast(Connection, courier), replace(orders, threads=threads))
+    """The main function of a trial's process: as elsewhere, but sending files with events."""
+    pipe_with_files = FileSendingPipe(pipe, orders.folder)
+    child.main(cast(Connection, pipe_with_files), replace(orders, threads=threads))
 
 
 class Worker:
-    """One slot of a cluster; runs one trial after another, each in a process of its own.
+    """One slot of a cluster: runs one trial after another, each in a process of its own.
 
     Args:
         threads: for a trial's backend.
-        session: names the search, so that its workers on a node share the images.
-        root: for what is temporary; None: where the system keeps that.
+        session: name of the search, whose workers on a node share the images.
+        root: folder for temporary files; None: the system's.
         start_method: of the processes.
-        environment: variables that are to be as they are at the driver's.
+        environment: variables to take over from the driver.
     """
 
     def __init__(
@@ -154,69 +154,69 @@ class Worker:
         )
         self._executor.warm()
 
-    def run(self, cargo: Cargo) -> Iterator[Message]:
-        """Trains; yields what happens and what is written."""
-        trial_id = cargo.task.trial_id
+    def run(self, bundle: TaskBundle) -> Iterator[Message]:
+        """Trains a task; yields its events and files."""
+        trial_id = bundle.task.trial_id
         shutil.rmtree(self._folder, ignore_errors=True)
         try:
-            task = self._unloaded(cargo)
+            task = self._unpack(bundle)
             if task is None:
-                yield Lacking(trial_id)
+                yield NeedsImages(trial_id)
                 return
         except (CnnsearchError, OSError) as error:
             yield TrialEnd(trial_id, Fault(f"node {os.uname().nodename}: {error}"))
             return
         yield Started(trial_id)
-        yield from self._trained(task)
+        yield from self._train(task)
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def leave(self) -> None:
-        """Ends the trial that runs, and removes what this worker has on its node."""
+        """Ends the running trial, and removes this worker's files from the node."""
         self._executor.close()
         shutil.rmtree(self._folder, ignore_errors=True)
         self._scratch.leave()
 
-    def _unloaded(self, cargo: Cargo) -> TrialTask | None:
-        """Puts the files where the task finds them; None: the images have to be sent first."""
+    def _unpack(self, bundle: TaskBundle) -> TrialTask | None:
+        """Writes the files where the task finds them; None: its images must be sent first."""
         import ray
 
-        task = cargo.task
-        changes: dict[str, Any] = {"directory": _put(self._folder / "trial", cargo.own)}
+        task = bundle.task
+        changes: dict[str, Any] = {"directory": _write_files(self._folder / "trial", bundle.own)}
         if task.continues is not None:
-            changes["continues"] = _put(self._folder / "before", cargo.before)
+            changes["continues"] = _write_files(self._folder / "before", bundle.before)
         if task.pretrained is not None:
-            content = {task.pretrained.weights.name: ray.get(cargo.weights)}
-            place = _put(self._folder / "weights", content) / task.pretrained.weights.name
+            content = {task.pretrained.weights.name: ray.get(bundle.weights)}
+            place = _write_files(self._folder / "weights", content) / task.pretrained.weights.name
             changes["pretrained"] = replace(task.pretrained, weights=place)
         if not is_here(task.dataset):
-            if cargo.pieces is None:
+            if bundle.pieces is None:
                 return None
-            with self._scratch.alone():
-                arriving = (ray.get(piece) for piece in cargo.pieces)
+            with self._scratch.take_turn():
+                arriving = (ray.get(piece) for piece in bundle.pieces)
                 root = self._scratch.path / "data"
                 changes["dataset"] = unpack(task.dataset, arriving, root)
         return replace(task, **changes)
 
-    def _trained(self, task: TrialTask) -> Iterator[Message]:
+    def _train(self, task: TrialTask) -> Iterator[Message]:
         self._executor.submit(task)
-        told = 0
+        sent = 0
         while not self._executor.free:
             for message in self._executor.poll(1.0):
-                log = _tail(task.directory / LOG, told)
+                log = _read_from(task.directory / LOG, sent)
                 if log and isinstance(message, EpochEnd | TrialEnd):
-                    told += len(log)
+                    sent += len(log)
                     yield Files(task.trial_id, log=log)
                 yield message
 
 
-def _put(folder: Path, files: Mapping[str, bytes]) -> Path:
+def _write_files(folder: Path, files: Mapping[str, bytes]) -> Path:
     folder.mkdir(parents=True)
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return folder
 
 
-def _tail(path: Path, start: int) -> bytes:
+def _read_from(path: Path, start: int) -> bytes:
     try:
         with path.open("rb") as file:
             file.seek(start)
