@@ -1,7 +1,7 @@
-"""The exceptions of cnnsearch: one tree, each message one line to act on.
+"""The exceptions of cnnsearch, one tree.
 
-A message names the rule, the place (file and key, or flag) and the value. The command line prints
-it as it is and ends with exit code 2.
+Each message is one line that names the rule, the place (file and key, or flag) and the value. The
+command line prints it and exits with code 2.
 """
 
 import difflib
@@ -11,11 +11,10 @@ LONGEST = 1000
 
 
 class CnnsearchError(Exception):
-    """A mistake that the user can mend; never a fault of cnnsearch's own.
+    """An error that the user can correct, never a bug in cnnsearch.
 
     Args:
-        message: what is shown of it is one line that a terminal can print, whatever the file, key
-            or value that it quotes is made of.
+        message: shown as one printable line, whatever the values that it quotes contain.
     """
 
     def __init__(self, message: object = "") -> None:
@@ -27,11 +26,11 @@ class SpaceError(CnnsearchError):
 
 
 class ArchitectureError(CnnsearchError):
-    """An architecture that cannot be wired: branches that do not join, maps that vanish."""
+    """An architecture that cannot be built: branches do not join, feature maps vanish."""
 
 
 class BudgetError(CnnsearchError):
-    """A budget that cannot be read or that no candidate meets."""
+    """A budget that cannot be parsed, or that no candidate meets."""
 
 
 class DataError(CnnsearchError):
@@ -39,23 +38,23 @@ class DataError(CnnsearchError):
 
 
 class RunError(CnnsearchError):
-    """A run directory that cannot be made, found, read or written."""
+    """A run directory that cannot be created, found, read or written."""
 
 
 class DiskFullError(RunError):
-    """A disk without room for what a run has to write; it goes on when there is some."""
+    """A full disk; the run continues once there is space."""
 
 
 class TrackingError(CnnsearchError):
-    """An MLflow store that refuses what a command needs of it."""
+    """An MLflow store that refuses a request or does not answer."""
 
 
 class ExportError(CnnsearchError):
-    """An export that cannot be made or that does not compute what its model computes."""
+    """An export that cannot be made, or that does not reproduce its model."""
 
 
 def to_one_line(text: str) -> str:
-    """Returns text on one line, cut where it is long; what cannot be printed is spelt out."""
+    """Returns text as one line of at most 1,000 characters; unprintable ones are escaped."""
     words = text if "\n" not in text else " ".join(text.split())
     if not words.isprintable():
         words = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in words)
@@ -63,6 +62,6 @@ def to_one_line(text: str) -> str:
 
 
 def suggest(name: str, known: Iterable[str]) -> str:
-    """Returns a hint such as ``", did you mean 'dense'?"``, or nothing if nothing is close."""
+    """Returns a hint such as ``", did you mean 'dense'?"``, or "" if no name is close."""
     close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
     return f", did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -33,10 +33,10 @@ def ui(
     print("Starting MLflow ...", flush=True)
     with serve(runs, port) as server:
         print(f"MLflow UI:        {server.url}")
-        print(f"Run {opened.name}: {server.page(opened)}")
+        print(f"Run {opened.name}: {server.locate_search(opened)}")
         print("Ctrl-C ends it.", flush=True)
         if browser and sys.stdout.isatty():
-            open_browser(server.page(opened))
+            open_browser(server.locate_search(opened))
         try:
             server.process.wait()
         except KeyboardInterrupt:

@@ -77,11 +77,11 @@ def register(
     store, child = _track(run, trial, uri)
     from cnnsearch.runs.mlflow import models
 
-    before = models.version_of(store, name, child)
+    before = models.find_version(store, name, child)
     experiment = run.db.open_mapping(name_cursor(uri, EXPERIMENT))["experiment"]
     version = before or _register_version(run, trial, store, (experiment, child), name)
     if alias:
-        models.point(store, name, alias, version)
+        models.set_alias(store, name, alias, version)
     return RegisteredModel(
         name=name,
         version=version,
@@ -139,12 +139,12 @@ def _register_version(
         (model / "class_names.txt").write_text("\n".join(classes) + "\n", "utf-8")
         params = {"run": run.name, "trial": trial.id, "fingerprint": trial.fingerprint}
         served = models.Served(model, classes, _read_example(run), params)
-        logged = models.log(store, *place, name, served)
+        logged = models.log_model(store, *place, name, served)
     about = (
         f"Candidate {trial.id} of run {run.name}, {done.split} accuracy {done.test_accuracy:.2%}"
     )
     about += f" on {done.test_images:,} images"
-    return models.register(store, name, place[1], logged, about)
+    return models.register_model(store, name, place[1], logged, about)
 
 
 def _read_uri(run: RunDirectory) -> str | None:

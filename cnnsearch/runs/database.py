@@ -1,9 +1,8 @@
-"""A run's database: one SQLite file, one transaction an event; MLflow is a projection of it.
+"""A run's database: an append-only event log in one SQLite file; MLflow is a projection of it.
 
-The event log is only ever appended to. A table of trials is kept beside it in the same
-transaction, so that a leaderboard needs no replay. WAL with ``synchronous=FULL``: an event whose
-``append`` has returned survives a kill -9 and a power cut, and one that has not returned is there
-whole or not at all.
+A table of trials is updated in the same transaction as the log, so that a leaderboard needs no
+replay. WAL with ``synchronous=FULL``: an event whose ``append`` has returned survives a kill -9 and
+a power cut; one whose ``append`` has not returned is there entirely or not at all.
 """
 
 import sqlite3
@@ -36,7 +35,7 @@ from cnnsearch.runs.schema import (
     TRIAL,
     check_format,
     connect,
-    verbs,
+    transaction_statements,
 )
 
 __all__ = ["Event", "RunDatabase", "TrialRecord"]
@@ -47,17 +46,16 @@ class _Epoch(BaseModel):
 
 
 class RunDatabase:
-    """The database of one run.
+    """The database of one run; ``create`` makes a new one.
 
-    Any thread may use it: each has a connection of its own, so a transaction belongs to the thread
-    that opened it. SQLite lets one of them write at a time, and the others wait for it.
+    Every thread has a connection of its own, so a transaction belongs to the thread that opened
+    it. SQLite lets one thread write at a time; the others wait.
 
     Raises:
-        RunError: If the file is missing, damaged, of a newer cnnsearch, or cannot be written.
+        RunError: the file is missing, damaged, of a newer cnnsearch, or cannot be written.
     """
 
     def __init__(self, path: Path) -> None:
-        """Opens an existing database; ``create`` makes one."""
         self.path = path
         self._local = threading.local()
         self._lock = threading.Lock()
@@ -73,7 +71,7 @@ class RunDatabase:
 
     @classmethod
     def create(cls, path: Path) -> "RunDatabase":
-        """Makes an empty database where there is none."""
+        """Creates an empty database."""
         try:
             path.touch(exist_ok=False)
             with connect(path) as connection:
@@ -83,12 +81,12 @@ class RunDatabase:
                 connection.execute(f"pragma user_version={FORMAT}")
             connection.close()
         except (OSError, sqlite3.Error) as error:
-            raise RunError(f"{path}: cannot make a run database: {error}") from error
+            raise RunError(f"{path}: cannot create a run database: {error}") from error
         return cls(path)
 
     @property
     def identity(self) -> str:
-        """What tells this run from any other, also from an earlier one of the same name."""
+        """An id unique to this run, also among earlier ones of the same name."""
         return self.open_mapping("run")["identity"]
 
     def close(self) -> None:
@@ -101,12 +99,12 @@ class RunDatabase:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Keeps all that is written inside, or nothing; an inner transaction joins the outer.
+        """Commits everything written inside the block, or nothing.
 
-        An exception undoes what its own transaction wrote; caught in the outer, that goes on.
+        Transactions nest: an exception rolls back its own one; the outer one may catch it.
         """
         depth = getattr(self._local, "depth", 0)
-        begin, commit, undo = verbs(depth)
+        begin, commit, rollback = transaction_statements(depth)
         with self._guard():
             connection = self._connection
             connection.execute(begin)
@@ -116,7 +114,7 @@ class RunDatabase:
                 connection.execute(commit)
             except BaseException:
                 if connection.in_transaction:  # a full disk makes SQLite roll back by itself
-                    for statement in undo:
+                    for statement in rollback:
                         connection.execute(statement)
                 raise
             finally:
@@ -129,7 +127,7 @@ class RunDatabase:
         trial_id: str | None = None,
         time: float | None = None,
     ) -> int:
-        """Writes an event, brings the table of trials up to date, and returns its ``seq``."""
+        """Appends an event, updates the table of trials, and returns the event's ``seq``."""
         moment = clock.time() if time is None else time
         text = to_json(data)
         with self.transaction():
@@ -144,7 +142,7 @@ class RunDatabase:
         return int(cursor.lastrowid or 0)
 
     def get_events(self, after: int = 0, limit: int = 1000) -> list[Event]:
-        """Returns at most ``limit`` events that follow the one numbered ``after``, in order."""
+        """Returns up to ``limit`` events after the one numbered ``after``, in order."""
         rows = self._rows(f"{EVENT} where seq > ? order by seq limit ?", (after, limit))
         return [read_event(row, str(self.path)) for row in rows]
 
@@ -155,36 +153,32 @@ class RunDatabase:
         return read_event(rows[0], str(self.path)) if rows else None
 
     def get_events_of(self, kind: str) -> list[Event]:
-        """Returns all events of exactly this kind, in order."""
+        """Returns all events of exactly one kind, in order."""
         rows = self._rows(f"{EVENT} where kind = ? order by seq", (kind,))
         return [read_event(row, str(self.path)) for row in rows]
 
     def get_last_seq(self) -> int:
-        """Returns the number of the latest event, 0 if there is none."""
+        """Returns the ``seq`` of the latest event, 0 if there is none."""
         return int(self._rows("select coalesce(max(seq), 0) from event")[0][0])
 
     def is_repeated(self, done: Event) -> bool:
-        """Says whether an ``epoch`` event's epoch was there before (resumed trials do it again)."""
+        """Returns whether an earlier ``epoch`` event has the same epoch: resumed trials repeat."""
         query = "select 1 from event where trial_id=? and kind='epoch' and epoch=? and seq<?"
         return bool(self._rows(query, (done.trial_id, done.data["epoch"], done.seq)))
 
     def get_trials(self) -> list[TrialRecord]:
-        """Returns all trials in the order of their numbers."""
+        """Returns all trials, ordered by number."""
         return [read_trial(row, str(self.path)) for row in self._rows(f"{TRIAL} order by number")]
 
     def get_trial(self, trial_id: str) -> TrialRecord:
-        """Returns one trial.
-
-        Raises:
-            RunError: If the run has no such trial.
-        """
+        """Returns one trial; raises RunError if there is none of this id."""
         rows = self._rows(f"{TRIAL} where id = ?", (trial_id,))
         if not rows:
             raise RunError(f"{self.path.parent.name}: no trial {trial_id!r} in this run")
         return read_trial(rows[0], str(self.path))
 
     def get_history(self, trial_id: str) -> list[dict[str, Any]]:
-        """Returns a trial's metrics by epoch, with its ``epoch``; one done again counts last."""
+        """Returns a trial's metrics by epoch, each with its ``epoch``; the last repeat counts."""
         rows = self._rows(
             "select epoch, data from event where trial_id = ? and kind = 'epoch' order by seq",
             (trial_id,),
@@ -197,28 +191,28 @@ class RunDatabase:
         return [epochs[epoch] for epoch in sorted(epochs)]
 
     def get_cursor(self, name: str) -> int:
-        """Returns the ``seq`` up to which the projection ``name`` has come, 0 at first."""
+        """Returns the ``seq`` of the last event in the projection ``name``, 0 at first."""
         rows = self._rows("select seq from projection where name = ?", (name,))
         return int(rows[0][0]) if rows else 0
 
     def set_cursor(self, name: str, seq: int, extra: Mapping[str, str] | None = None) -> None:
-        """Notes how far a projection has come, and ``extra`` in its mapping, both or neither."""
+        """Sets a projection's cursor and updates its mapping with ``extra``, atomically."""
         with self.transaction():
             self._execute("insert or replace into projection values (?, ?)", (name, seq))
             self.open_mapping(name).update(extra or {})
 
     def open_mapping(self, name: str) -> MutableMapping[str, str]:
-        """Returns a persistent dictionary of strings, such as the MLflow run of each trial."""
+        """Returns a persistent dictionary of strings, such as each trial's MLflow run."""
         return _Mapping(self, name)
 
     def load_oracle(self) -> tuple[str | None, list[str]]:
-        """Returns the oracle's state (None at first) and its trials' states in their order."""
+        """Returns the oracle's state (None at first) and its trials' states in order."""
         state = self._rows("select state from oracle")
         trials = self._rows("select state from oracle_trial order by position")
         return (state[0][0] if state else None), [row[0] for row in trials]
 
     def save_oracle(self, state: str, trials: Mapping[str, str], order: Mapping[str, int]) -> None:
-        """Saves the oracle and the trials that changed (``order``: position by id), or nothing."""
+        """Saves the oracle and its changed trials (``order``: position by id), atomically."""
         with self.transaction():
             self._execute("insert or replace into oracle values (0, ?)", (state,))
             for trial_id, text in trials.items():
@@ -262,7 +256,7 @@ class RunDatabase:
         try:
             yield
         except UnicodeDecodeError as error:
-            raise RunError(f"{self.path}: is damaged, it holds bytes where text belongs") from error
+            raise RunError(f"{self.path}: is damaged, it contains bytes instead of text") from error
         except sqlite3.Error as error:
             full = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
             raise (DiskFullError if full else RunError)(f"{self.path}: {error}") from error

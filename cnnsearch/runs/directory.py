@@ -1,16 +1,16 @@
-"""``runs/<name>/``: all that a run keeps on disk.
+"""``runs/<name>/``: everything that a run keeps on disk.
 
-- ``run.json``: the manifest: what was asked, seed, versions, data; written once
+- ``run.json``: the manifest: settings, seed, versions, data; written once
 - ``space.yaml``: the search space as it was read
-- ``run.db``: every event (rundb.py): the truth
-- ``lock``: who is writing (pid, host), empty when nobody is
+- ``run.db``: every event (database.py): the source of truth
+- ``lock``: the process that writes (lock.py), empty if there is none
 - ``trials/<id>/``: checkpoints of one candidate
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from cnnsearch.runs.records import Finite, to_json, validate
 from cnnsearch.utils.atomic_files import atomic_folder
 
 INTERRUPTED = "interrupted"
-"""The ``reason`` of a ``run_ended`` event after which the run is to be resumed, not finished."""
+"""The ``reason`` of a ``run_ended`` event after which a run can be resumed."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
-_RESERVED = ("mlartifacts", "mlflow.db")  # what MLflow keeps beside the runs
+_RESERVED = ("mlartifacts", "mlflow.db")  # MLflow's files beside the runs
 
 
 class _Metrics(BaseModel):
@@ -36,17 +36,20 @@ class _Metrics(BaseModel):
 
 
 class _Results(BaseModel):
-    """What an event ``results`` holds, as far as the list of runs shows it."""
+    """The part of a ``results`` event that the list of runs shows."""
 
     metrics: _Metrics
 
 
 @dataclass(frozen=True)
 class RunSummary:
-    """A line of the list of runs; ``state`` is running, finished, interrupted or damaged.
+    """A line of the list of runs.
 
-    ``kind`` is search, final or fidelity; ``best`` the highest score, a final training's the test
-    accuracy of its first winner.
+    Attributes:
+        state: running, finished, interrupted or damaged.
+        best: the highest score; of a final training, the test accuracy of its first winner.
+        created: Unix seconds.
+        kind: search, final or fidelity.
     """
 
     name: str
@@ -59,10 +62,9 @@ class RunSummary:
 
 
 class RunDirectory:
-    """The folder of one run, made by ``create`` and found again by ``open``."""
+    """The folder of one run; use ``create`` or ``open``."""
 
     def __init__(self, path: Path, manifest: Mapping[str, Any], space_text: str) -> None:
-        """Takes what ``open`` has read; use ``create`` or ``open``."""
         self.path = path
         self.manifest = manifest
         self.space_text = space_text
@@ -70,47 +72,43 @@ class RunDirectory:
 
     @property
     def name(self) -> str:
-        """The run's name: its folder's."""
+        """The name of the run and of its folder."""
         return self.path.name
 
     @classmethod
     def create(
         cls, root: Path, name: str, manifest: Mapping[str, Any], space_text: str
     ) -> "RunDirectory":
-        """Makes a run's folder, whole or not at all.
+        """Creates a run's folder, atomically.
 
         Raises:
-            RunError: If the name is not one, is taken, or the folder cannot be written.
+            RunError: the name is invalid or taken, or the folder cannot be written.
         """
-        path = _path(root, name)
+        path = _run_path(root, name)
         if path.exists():
             raise RunError(f"run {name!r} already exists in {root}")
         try:
             with atomic_folder(path) as folder:
                 _fill(folder, manifest, space_text)
         except OSError as error:
-            raise _unwritable(path if root.is_dir() else root, error) from error
+            raise _write_error(path if root.is_dir() else root, error) from error
         return cls.open(root, name)
 
     @classmethod
     def exists(cls, root: Path, name: str) -> bool:
-        """Whether there is a run of this name.
-
-        Raises:
-            RunError: If the name is not one.
-        """
-        return (_path(root, name) / "run.json").is_file()
+        """Returns whether there is a run of this name; raises RunError if the name is invalid."""
+        return (_run_path(root, name) / "run.json").is_file()
 
     @classmethod
     def open(cls, root: Path, name: str) -> "RunDirectory":
-        """Finds a run again.
+        """Opens an existing run.
 
         Raises:
-            RunError: If there is no such run (with the nearest names), or its files cannot be read.
+            RunError: there is no such run (suggests names), or its files cannot be read.
         """
-        path = _path(root, name)
+        path = _run_path(root, name)
         if not (path / "run.json").is_file():
-            raise RunError(f"no run {name!r} in {root}{suggest(name, _names(root))}")
+            raise RunError(f"no run {name!r} in {root}{suggest(name, _list_names(root))}")
         try:
             for file in path.iterdir():
                 check_own(file)
@@ -121,42 +119,42 @@ class RunDirectory:
         return cls(path, manifest, space_text)
 
     def trial_dir(self, trial_id: str) -> Path:
-        """Returns the folder of one trial's files, made if need be."""
-        path = _inside(self.path / "trials", trial_id, "trial id")
+        """Returns the folder of one trial's files, creating it if necessary."""
+        path = _join(self.path / "trials", trial_id, "trial id")
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise _write_error(path, error) from error
         return path
 
     @contextmanager
     def lock(self) -> Iterator[None]:
         """Holds the run for writing.
 
-        A lock whose process is gone (killed, or the machine restarted) is taken over.
+        The lock of a process that is gone (killed, or the machine restarted) is taken over.
 
         Raises:
-            RunError: If another process holds it, naming that process.
+            RunError: another process holds it; names that process.
         """
         with hold_lock(self.path / "lock", f"run {self.name!r}"):
             yield
 
     @property
     def owner(self) -> Owner | None:
-        """The process that is writing this run, or None."""
+        """The living process that writes this run, or None."""
         return read_owner(self.path / "lock")
 
     @property
     def state(self) -> str:
-        """One of running, finished, interrupted (ended early: it can be resumed)."""
+        """Running, finished, or interrupted (can be resumed)."""
         if self.owner:
             return "running"
         event = self.db.get_last_event("run_")
         ended = event is not None and event.kind == "run_ended"
-        return "finished" if event and ended and _final(event.data) else "interrupted"
+        return "finished" if event and ended and _is_final(event.data) else "interrupted"
 
-    def summary(self) -> RunSummary:
-        """Returns this run's line of the list of runs."""
+    def summarize(self) -> RunSummary:
+        """Returns this run's line in the list of runs."""
         trials = self.db.get_trials()
         scores = [t.score for t in trials if t.status == "completed" and t.score is not None]
         first = self.db.get_events(limit=1)
@@ -165,7 +163,7 @@ class RunDirectory:
             self.state,
             trials=len(trials),
             completed=sum(t.status == "completed" for t in trials),
-            best=self._tested() if self._kind == "final" else max(scores, default=None),
+            best=self._test_accuracy() if self._kind == "final" else max(scores, default=None),
             created=first[0].time if first else None,
             kind=self._kind,
         )
@@ -174,7 +172,7 @@ class RunDirectory:
     def _kind(self) -> str:
         return str(self.manifest.get("kind", "search"))
 
-    def _tested(self) -> float | None:
+    def _test_accuracy(self) -> float | None:
         event = self.db.get_last_event("results")
         if event is None:
             return None
@@ -187,40 +185,37 @@ class RunDirectory:
 
 
 def list_runs(root: Path) -> list[RunSummary]:
-    """Returns a summary of every run, by name; one that cannot be read is ``damaged``."""
-    return [_summary(root, name) for name in _names(root)]
+    """Returns a summary of every run, by name; unreadable ones are ``damaged``."""
+    return [_summarize(root, name) for name in _list_names(root)]
 
 
-def _summary(root: Path, name: str) -> RunSummary:
+def _summarize(root: Path, name: str) -> RunSummary:
     try:
-        run = RunDirectory.open(root, name)
-        try:
-            return run.summary()
-        finally:
-            run.close()
+        with closing(RunDirectory.open(root, name)) as run:
+            return run.summarize()
     except RunError:
         return RunSummary(name, "damaged")
 
 
-def _final(data: Mapping[str, Any]) -> bool:
+def _is_final(data: Mapping[str, Any]) -> bool:
     reason = str(data.get("reason"))
     return reason != INTERRUPTED and not reason.startswith("error")
 
 
-def _names(root: Path) -> list[str]:
+def _list_names(root: Path) -> list[str]:
     if not root.is_dir():
         return []
     found = (p.name for p in root.iterdir() if (p / "run.json").is_file())
     return sorted(name for name in found if _NAME.fullmatch(name) and not name.startswith("."))
 
 
-def _path(root: Path, name: str) -> Path:
+def _run_path(root: Path, name: str) -> Path:
     if name in _RESERVED:
         raise RunError(f"run name {name!r} is MLflow's own beside the runs: choose another")
-    return _inside(root, name, "run name")
+    return _join(root, name, "run name")
 
 
-def _inside(root: Path, name: str, what: str) -> Path:
+def _join(root: Path, name: str, what: str) -> Path:
     if not _NAME.fullmatch(name) or name.startswith((".", "-")) or len(name) > 128:
         raise RunError(
             f"{what} {name!r}: must be letters, digits, '.', '_' and '-', at most 128,"
@@ -239,5 +234,5 @@ def _fill(folder: Path, manifest: Mapping[str, Any], space_text: str) -> None:
     RunDatabase.create(folder / "run.db").close()
 
 
-def _unwritable(path: Path, error: OSError) -> RunError:
+def _write_error(path: Path, error: OSError) -> RunError:
     return RunError(f"{path}: cannot be written: {error.strerror or error}")

@@ -1,45 +1,46 @@
-"""Who is writing a run: a file that names a process, believed only while that process lives."""
+"""The lock file of a run: names the process that writes it, valid while that process lives."""
 
 import fcntl
-import json
 import os
 import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, ValidationError
 
 from cnnsearch.errors import RunError
 
 LONGEST = 4096
 
 
-@dataclass(frozen=True)
-class Owner:
-    """A process; ``started`` tells it from a later one that was given the same pid."""
+class Owner(BaseModel):
+    """A process; ``started`` distinguishes it from a later one with the same pid."""
 
-    pid: int
-    host: str
-    started: str
-    since: float
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Only the pid of one process: kill(2) takes 0 and negative numbers for groups of them.
+    pid: Annotated[StrictInt, Field(gt=0, lt=2**31)]
+    host: StrictStr
+    started: Annotated[StrictStr, Field(min_length=1)]
+    since: Annotated[float, Field(ge=0, lt=2**33)]
 
 
 @contextmanager
 def hold_lock(path: Path, what: str) -> Iterator[None]:
-    """Holds the lock file ``path`` for this process; one whose process is gone is taken over.
+    """Holds the lock file ``path`` for this process; takes over that of a process that is gone.
 
     Raises:
-        RunError: If a living process holds it; one of another host counts as living.
+        RunError: a living process holds it; one on another host counts as living.
     """
-    mine = Owner(os.getpid(), socket.gethostname(), _started(os.getpid()) or "", time.time())
+    pid, host = os.getpid(), socket.gethostname()
+    mine = Owner(pid=pid, host=host, started=_read_start(pid) or "unknown", since=time.time())
     with _exclusive(path) as file:
         holder = _read(file)
-        if holder and _alive(holder):
+        if holder and _is_alive(holder):
             raise RunError(_refusal(path, what, holder))
-        _write(file, json.dumps(asdict(mine)))
+        _write(file, mine.model_dump_json())
     try:
         yield
     finally:
@@ -55,13 +56,13 @@ def read_owner(path: Path) -> Owner | None:
             holder = _read(file)
     except (OSError, ValueError):
         return None
-    return holder if holder and _alive(holder) else None
+    return holder if holder and _is_alive(holder) else None
 
 
 @contextmanager
 def _exclusive(path: Path) -> Iterator[IO[str]]:
-    # flock only guards reading and writing the file: held for the whole search it would be
-    # inherited by forked trials, and outlive a killed driver.
+    # flock only guards reading and writing the file. Held during the whole search, it would be
+    # inherited by forked trials and outlive a killed driver.
     try:
         with path.open("a+", encoding="utf-8") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
@@ -73,28 +74,21 @@ def _exclusive(path: Path) -> Iterator[IO[str]]:
 def _read(file: IO[str]) -> Owner | None:
     file.seek(0)
     try:
-        owner = Owner(**json.loads(file.read(LONGEST)))
-    except (ValueError, TypeError, RecursionError):  # empty, or its writer was killed: nobody's
+        return Owner.model_validate_json(file.read(LONGEST))
+    except ValidationError:  # empty, or its writer was killed while writing
         return None
-    return owner if _is_process(owner) else None
-
-
-def _is_process(owner: Owner) -> bool:
-    """Whether a lock names one process: signals to 0 and negative numbers reach many."""
-    numbers = type(owner.pid) is int and isinstance(owner.since, int | float)
-    texts = isinstance(owner.host, str) and isinstance(owner.started, str) and owner.started != ""
-    return numbers and texts and 0 < owner.pid < 2**31 and 0 <= owner.since < 2**33
 
 
 def _write(file: IO[str], text: str) -> None:
+    # In place, not renamed: another process may be waiting for the flock of this very file.
     file.truncate(0)
     file.write(text)
     file.flush()
     os.fsync(file.fileno())
 
 
-def _alive(owner: Owner) -> bool:
-    return owner.host != socket.gethostname() or _started(owner.pid) == owner.started
+def _is_alive(owner: Owner) -> bool:
+    return owner.host != socket.gethostname() or _read_start(owner.pid) == owner.started
 
 
 def _refusal(path: Path, what: str, holder: Owner) -> str:
@@ -105,16 +99,24 @@ def _refusal(path: Path, what: str, holder: Owner) -> str:
     return f"{what} is being written by process {holder.pid}{where} since {since}{hint}"
 
 
-def _started(pid: int) -> str | None:
+def _read_start(pid: int) -> str | None:
     """Returns when a process of this machine started, None if there is none; zombies are gone."""
+    # Not psutil's create_time on Linux: it moves with every correction of the system clock (7.2),
+    # so that a living owner would be taken for dead. Ticks since boot never change.
     try:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         return None if fields[0] in "ZX" else f"{boot} {fields[19]}"
     except OSError:
-        return None if Path("/proc/self/stat").exists() else _started_by_ps(pid)
+        return None if Path("/proc/self/stat").exists() else _read_start_by_psutil(pid)
 
 
-def _started_by_ps(pid: int) -> str | None:
-    command = ["ps", "-o", "lstart=", "-p", str(pid)]
-    return subprocess.run(command, capture_output=True, text=True).stdout.strip() or None
+def _read_start_by_psutil(pid: int) -> str | None:
+    import psutil
+
+    try:
+        process = psutil.Process(pid)
+        zombie = process.status() == psutil.STATUS_ZOMBIE
+        return None if zombie else str(process.create_time())
+    except psutil.Error:
+        return None

@@ -1,4 +1,4 @@
-"""Finds the one architecture that a name, a file or a run's trial stands for."""
+"""Resolves a name, a file or ``RUN:TRIAL`` to one architecture or trial."""
 
 import re
 from contextlib import closing
@@ -19,16 +19,12 @@ _SIDES = re.compile(r"(\d+)(?:\s*[xX]\s*(\d+))?")
 
 
 def find_architecture(name: str, runs: Path) -> Architecture:
-    """Returns an architecture by what people call it; the arguments are :func:`find_candidate`'s.
-
-    Raises:
-        CnnsearchError: there is none of that name, or it leaves choices open.
-    """
+    """Returns the architecture of :func:`find_candidate`, which takes the same arguments."""
     return find_candidate(name, runs).architecture
 
 
 def find_candidate(name: str, runs: Path) -> Candidate:
-    """Returns an architecture and its recipe by what people call it.
+    """Returns the architecture and recipe of a name.
 
     Args:
         name: a published network, a space file or a shipped space without choices, ``RUN:TRIAL``,
@@ -64,9 +60,9 @@ def _only_candidate(name: str) -> Candidate:
 
 
 def is_space(name: str) -> bool:
-    """Whether ``name`` is a file's, a published network's or a shipped space's."""
-    a_file = name.endswith((".yaml", ".yml", ".json")) or "/" in name
-    return a_file or name in list_published_files() or name in list_spaces()
+    """Returns whether ``name`` is a file, a published network or a shipped space."""
+    is_file = name.endswith((".yaml", ".yml", ".json")) or "/" in name
+    return is_file or name in list_published_files() or name in list_spaces()
 
 
 def _hint(name: str, runs: Path) -> str:
@@ -75,10 +71,10 @@ def _hint(name: str, runs: Path) -> str:
 
 
 def find_best_trial(run: RunDirectory) -> TrialRecord | None:
-    """Returns a run's best finished trial; None: there is none.
+    """Returns a run's best finished trial, or None.
 
-    Of a final training, the first winner's: with a validation split the best by it, else the first
-    seed's. Neither its references nor the test split have a say.
+    For a final training: of the first winner, the seed with the best validation score, or the
+    first seed without a validation split. Baselines and the test split are not considered.
     """
     trials = run.db.get_trials()
     if run.manifest.get("kind") != "final":
@@ -88,10 +84,10 @@ def find_best_trial(run: RunDirectory) -> TrialRecord | None:
 
 
 def find_trial(run: RunDirectory, which: str) -> TrialRecord:
-    """Returns a trial by its id, or the best.
+    """Returns a trial by its id (leading zeros are optional), or the ``best``.
 
     Raises:
-        RunError: there is none; says which are near.
+        RunError: there is no such trial; suggests close ids.
     """
     trials = run.db.get_trials()
     if which == "best":
@@ -108,10 +104,10 @@ def find_trial(run: RunDirectory, which: str) -> TrialRecord:
 
 
 def parse_image(text: str, flag: str = "--image") -> tuple[int, int]:
-    """Reads ``224`` or ``224x192``, height first.
+    """Parses ``224`` or ``224x192`` (height first).
 
     Raises:
-        CnnsearchError: it is neither.
+        CnnsearchError: the text is neither.
     """
     match = _SIDES.fullmatch(text.strip())
     sides = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)

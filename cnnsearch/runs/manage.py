@@ -1,4 +1,4 @@
-"""Ends and removes runs from another terminal than the one they were started in."""
+"""Stops and deletes runs from another terminal than the one they were started in."""
 
 import os
 import signal
@@ -16,39 +16,39 @@ PAUSE = 0.1
 
 
 def stop(root: Path, name: str, wait: float = 60.0) -> str | None:
-    """Asks the process that writes a run to end in good order, and waits until it has.
+    """Sends SIGTERM to the process that writes a run, and waits until it has ended.
 
-    What is finished is kept; what is being trained goes on from its last epoch when resumed.
+    Finished trials are kept; those in training resume from their last epoch.
 
     Args:
         root: the folder that holds all runs.
         name: of the run.
-        wait: seconds until it is given up on; the process is left alone then.
+        wait: seconds to wait; after that the process is left alone.
 
     Returns:
-        The run's state afterwards; None: nobody was writing it.
+        The run's state afterwards; None if nobody was writing it.
 
     Raises:
-        RunError: there is no such run, its process is on another machine or another user's, or has
-            not ended in time.
+        RunError: there is no such run, its process is on another host or another user's, or it
+            has not ended in time.
     """
     with closing(RunDirectory.open(root, name)) as run:
         owner = run.owner
         if owner is None:
             return None
-        _signal(run, owner)
+        _terminate(run, owner)
         until = time.monotonic() + wait
         while run.owner == owner:
             if time.monotonic() > until:
                 raise RunError(
-                    f"run {name!r}: process {owner.pid} has not ended after {wait:.0f} s; it is "
-                    "still asked to (--wait gives it longer)"
+                    f"run {name!r}: process {owner.pid} has not ended after {wait:.0f} s; it was "
+                    "sent SIGTERM (--wait gives it longer)"
                 )
             time.sleep(PAUSE)
         return run.state
 
 
-def _signal(run: RunDirectory, owner: Owner) -> None:
+def _terminate(run: RunDirectory, owner: Owner) -> None:
     if owner.host != socket.gethostname():
         raise RunError(
             f"run {run.name!r} is being written on host {owner.host}: stop it there "
@@ -63,12 +63,10 @@ def _signal(run: RunDirectory, owner: Owner) -> None:
 
 
 def delete(root: Path, name: str) -> int:
-    """Removes a run's folder, checkpoints and all; MLflow's copy of it stays in MLflow.
-
-    The folder is renamed first: a run is there whole, or not at all.
+    """Deletes a run's folder with its checkpoints; the copy in MLflow stays.
 
     Returns:
-        The bytes that were freed.
+        The number of bytes freed.
 
     Raises:
         RunError: there is no such run, it is being written, or the folder cannot be removed.
@@ -76,7 +74,7 @@ def delete(root: Path, name: str) -> int:
     with closing(RunDirectory.open(root, name)) as run:
         path, size = run.path, measure_size(run.path)
         with run.lock():
-            pass  # refused while somebody writes it
+            pass  # raises while another process writes the run
     try:
         remove_folder(path)
     except OSError as error:

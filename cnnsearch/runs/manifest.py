@@ -44,16 +44,16 @@ class _Keys(BaseModel):
 
 
 class Manifest(dict[str, Any]):
-    """``run.json``; a key that is not there is an error that names the file and the key."""
+    """``run.json`` as a dictionary whose missing keys raise an error with file and key."""
 
     where: str = "run.json"
 
     @classmethod
     def read(cls, path: Path) -> Self:
-        """Reads a file.
+        """Reads and validates a file.
 
         Raises:
-            RunError: it is no manifest, or a value is of another type; names the key.
+            RunError: not a JSON object, or a value has the wrong type; names the key.
         """
         data = parse_object(read_own(path), str(path))
         validate(_Keys.model_validate, data, str(path))
@@ -76,11 +76,7 @@ class Manifest(dict[str, Any]):
 
 
 def check_own(path: Path) -> None:
-    """Refuses what leads out of a run's folder.
-
-    Raises:
-        RunError: it is a link, or neither a file nor a folder.
-    """
+    """Raises RunError for links and devices: they would lead out of a run's folder."""
     mode = path.lstat().st_mode
     if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
         raise RunError(f"{path}: a run holds files and folders, but this is a link or a device")
@@ -90,9 +86,9 @@ def read_own(path: Path) -> str:
     """Returns the text of a file in a run's folder.
 
     Raises:
-        RunError: it is too large to be one.
-        OSError: it cannot be read, or is none.
-        ValueError: it is no UTF-8 text.
+        RunError: it is too large.
+        OSError: it cannot be read, or is not a regular file.
+        ValueError: it is not UTF-8.
     """
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

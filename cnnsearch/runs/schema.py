@@ -1,4 +1,4 @@
-"""The tables of a run's database, and how a connection to it is made."""
+"""The tables of a run's database, and its connections."""
 
 import re
 import sqlite3
@@ -6,9 +6,8 @@ from pathlib import Path
 
 from cnnsearch.errors import RunError
 
-FORMAT = 1  # of the schema below; a later cnnsearch migrates older ones, and refuses newer ones
-APPLICATION = 0x636E6E73  # "cnns": what tells our file from any other SQLite file
-
+FORMAT = 1  # of the schema below; older formats are migrated, newer ones refused
+APPLICATION = 0x636E6E73  # "cnns": marks our files among all SQLite files
 LONGEST = 256 << 20  # bytes of one value
 
 SCHEMA = """
@@ -29,7 +28,7 @@ TRIAL = "select id, number, status, start, outcome, started, ended from trial"
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """Opens a database so that what is committed survives a kill and a power cut."""
+    """Opens a database; what is committed survives a kill and a power cut."""
     connection = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
     connection.execute("pragma trusted_schema=off")
     connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, LONGEST)
@@ -39,11 +38,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
 
 def check_format(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuses a file that is no run database, or one of a newer cnnsearch.
-
-    Raises:
-        RunError: says which.
-    """
+    """Raises RunError unless the file is a run database of a format that this version reads."""
     (application,) = connection.execute("pragma application_id").fetchone()
     (version,) = connection.execute("pragma user_version").fetchone()
     if application != APPLICATION or version < 1:
@@ -57,23 +52,19 @@ def check_format(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _check_tables(connection: sqlite3.Connection, path: Path) -> None:
-    """Refuses a file whose tables are not ours: a view or a trigger would be run by reading it.
-
-    Raises:
-        RunError: it has others, or lacks one.
-    """
+    """Raises RunError unless the tables are exactly ours: reading could run views and triggers."""
     query = "select sql from sqlite_schema where sql is not null and name not like 'sqlite_%'"
-    found = {_squeezed(sql) for (sql,) in connection.execute(query) if isinstance(sql, str)}
-    if found != {_squeezed(sql) for sql in SCHEMA.split(";") if sql.strip()}:
+    found = {_normalize(sql) for (sql,) in connection.execute(query) if isinstance(sql, str)}
+    if found != {_normalize(sql) for sql in SCHEMA.split(";") if sql.strip()}:
         raise RunError(f"{path}: is damaged or not a run database of cnnsearch, by its tables")
 
 
-def _squeezed(sql: str) -> str:
+def _normalize(sql: str) -> str:
     return re.sub(r"\s+", " ", sql).strip().lower()
 
 
-def verbs(depth: int) -> tuple[str, str, tuple[str, ...]]:
-    """Returns the statements that begin, commit and undo a transaction nested ``depth`` deep."""
+def transaction_statements(depth: int) -> tuple[str, str, tuple[str, ...]]:
+    """Returns the statements that begin, commit and roll back at nesting ``depth``."""
     if depth == 0:
         return "begin immediate", "commit", ("rollback",)
     point = f"inner{depth}"

@@ -1,1 +1,1 @@
-"""Small tools that know nothing of networks: units, files, YAML, hardware, child processes."""
+"""Helpers that know nothing of networks: units, atomic files, YAML, hardware, child processes."""

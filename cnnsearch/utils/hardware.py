@@ -1,4 +1,4 @@
-"""What the machine gives a process: cores, threads, memory."""
+"""Cores, threads, memory and GPUs of this process."""
 
 import os
 import sys
@@ -6,22 +6,22 @@ from pathlib import Path
 
 
 def count_cores() -> int:
-    """Returns how many cores this process may use."""
+    """Returns the number of cores that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def get_peak_memory_mb() -> float:
-    """Returns the largest resident memory this process has had, in MiB."""
-    import resource
+    """Returns the peak resident memory of this process, in MiB."""
+    import resource  # psutil has the peak on Windows only
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak / (2**20 if sys.platform == "darwin" else 2**10)
 
 
 def count_oom_kills() -> int:
-    """Returns how many processes the system has killed for want of memory, as far as it tells."""
+    """Returns the number of out-of-memory kills in this control group, or else on this machine."""
     for path, key in (*_memory_events(), (Path("/proc/vmstat"), "oom_kill")):
         try:
             lines = path.read_text("ascii").splitlines()
@@ -34,7 +34,7 @@ def count_oom_kills() -> int:
 
 
 def _memory_events() -> list[tuple[Path, str]]:
-    """The file in which this process's control group counts them."""
+    """Returns the file in which this process's control group counts them."""
     try:
         groups = Path("/proc/self/cgroup").read_text("ascii").splitlines()
     except OSError:
@@ -44,12 +44,12 @@ def _memory_events() -> list[tuple[Path, str]]:
 
 
 def use_gpu(gpu: str) -> None:
-    """Leaves this process one GPU, and of that no more memory than it needs.
+    """Restricts this process to one GPU, whose memory it allocates as needed.
 
-    To be called before a backend touches a device.
+    Call it before the backend touches a device.
 
     Args:
-        gpu: its number or UUID, as ``CUDA_VISIBLE_DEVICES`` has it.
+        gpu: a number or UUID as in ``CUDA_VISIBLE_DEVICES``.
     """
     os.environ["CUDA_VISIBLE_DEVICES"] = gpu
     os.environ["TF_FORCE_GPU_ALLOW_GROWTH"] = "true"
@@ -57,10 +57,10 @@ def use_gpu(gpu: str) -> None:
 
 
 def limit_threads(threads: int) -> None:
-    """Gives the backend so many threads; without effect once it has computed something.
+    """Limits the backend's threads; has no effect once it has computed something.
 
     Args:
-        threads: that one operation may use, and operations side by side.
+        threads: the maximum within one operation, and of parallel operations.
     """
     import keras
 
@@ -72,5 +72,5 @@ def limit_threads(threads: int) -> None:
     try:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
-    except RuntimeError:  # the context is made: too late
+    except RuntimeError:  # TensorFlow's context exists already: too late
         return

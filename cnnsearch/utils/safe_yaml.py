@@ -1,4 +1,4 @@
-"""Reads YAML safely, with numbers as everyone writes them and errors that name the line."""
+"""Reads YAML safely, with ``1e-4`` as a number and errors that name the line."""
 
 import re
 from typing import TYPE_CHECKING, Any
@@ -14,13 +14,13 @@ MAX_MERGED = 256
 
 
 class _Rules(yaml.constructor.SafeConstructor):
-    """Refuses a key that is there twice, and merges (``<<``) that multiply."""
+    """Refuses duplicate keys, and merges (``<<``) that multiply."""
 
     def flatten_mapping(self, node: yaml.MappingNode) -> None:
         super().flatten_mapping(node)
         if len(node.value) > MAX_MERGED:
             raise yaml.constructor.ConstructorError(
-                None, None, f"more than {MAX_MERGED} keys, merged ones too", node.start_mark
+                None, None, f"more than {MAX_MERGED} keys, including merged ones", node.start_mark
             )
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -29,7 +29,7 @@ class _Rules(yaml.constructor.SafeConstructor):
             if isinstance(key, yaml.ScalarNode):
                 if key.value in seen:
                     raise yaml.constructor.ConstructorError(
-                        None, None, f"the key {key.value!r} is there twice", key.start_mark
+                        None, None, f"duplicate key {key.value!r}", key.start_mark
                     )
                 seen.add(key.value)
         return super().construct_mapping(node, deep)
@@ -53,13 +53,13 @@ _Loader.add_implicit_resolver(
 
 
 def _check_size(text: str, source: str) -> None:
-    """Libyaml composes on the C stack: only what is not nested deep enough to burst it."""
+    """Refuses deep nesting: libyaml composes recursively and would overflow the C stack."""
     depth = 0
     for number, event in enumerate(yaml.parse(text, _Loader)):
         depth += isinstance(event, yaml.CollectionStartEvent)
         depth -= isinstance(event, yaml.CollectionEndEvent)
         if depth > MAX_NESTING or number > MAX_EVENTS:
-            what = "nested too deeply" if depth > MAX_NESTING else "holds too many values"
+            what = "nested too deeply" if depth > MAX_NESTING else "too many values"
             raise SpaceError(f"{source}, line {_line(event)}: {what}")
 
 
@@ -68,14 +68,14 @@ def _line(event: yaml.Event) -> int:
 
 
 def read_yaml(text: str, source: str) -> Any:
-    """Returns the plain data that ``text`` holds.
+    """Parses YAML into plain data.
 
     Args:
         text: YAML (JSON is YAML too).
         source: the file, for messages.
 
     Raises:
-        SpaceError: one line with file, line, column and what is wrong there.
+        SpaceError: the text is not valid YAML; names file, line and column.
     """
     if len(text) > MAX_CHARACTERS:
         raise SpaceError(f"{source}: larger than {MAX_CHARACTERS:,} characters, got {len(text):,}")

@@ -1,4 +1,4 @@
-"""Numbers as people write and read them: 300K, 1.5G, 2h, 12 s."""
+"""Parses and formats amounts and times: 300K, 1.5G, 2h, 12 s."""
 
 import math
 import re
@@ -13,14 +13,14 @@ _TIME = re.compile(
 
 
 def parse_amount(text: str | int | float, what: str) -> int:
-    """Reads ``300K``, ``2M``, ``1.5G``, ``2e6`` or a plain number.
+    """Parses ``300K``, ``2M``, ``1.5G``, ``2e6`` or a plain number.
 
     Args:
-        text: what was given.
-        what: the flag or key, for the message.
+        text: the amount.
+        what: the flag or key that it was passed to, for the message.
 
     Raises:
-        BudgetError: it is none of these, or not positive.
+        BudgetError: not such an amount, or not positive.
     """
     match = _AMOUNT.fullmatch(str(text))
     amount = float(match[1]) * _UNITS[match[2].lower()] if match else math.nan
@@ -32,10 +32,10 @@ def parse_amount(text: str | int | float, what: str) -> int:
 
 
 def parse_time(text: str | int | float, what: str) -> float:
-    """Reads ``2h``, ``1h30m``, ``45m``, ``90s`` or plain seconds; returns seconds.
+    """Parses ``2h``, ``1h30m``, ``45m``, ``90s`` or plain seconds; returns seconds.
 
     Raises:
-        CnnsearchError: it is none of these, or not positive.
+        CnnsearchError: not such a time, or not positive.
     """
     match = _TIME.fullmatch(str(text))
     parts = [float(part or 0) for part in match.groups()] if match else [0.0]
@@ -46,7 +46,7 @@ def parse_time(text: str | int | float, what: str) -> float:
 
 
 def format_amount(amount: int | None) -> str:
-    """Returns ``82.1K``, ``1.50M``; a dash for None."""
+    """Formats an amount as ``82.1K`` or ``1.50M``; None as a dash."""
     if amount is None:
         return "-"
     for unit, name in ((10**9, "G"), (10**6, "M"), (10**3, "K")):
@@ -58,22 +58,22 @@ def format_amount(amount: int | None) -> str:
 
 
 def format_count(number: int) -> str:
-    """Returns ``12,345``, or ``1.23e+45`` of a number however large."""
+    """Formats a count as ``12,345``, or as ``1.23e+45`` from a billion on."""
     if number < 10**9:
         return f"{number:,}"
-    digits = math.log10(number)  # a float may not hold the number itself
+    digits = math.log10(number)  # the number itself may be too large for a float
     mantissa = f"{10 ** (digits % 1):.2f}"
     exponent = int(digits) + (mantissa == "10.00")
     return f"{'1.00' if mantissa == '10.00' else mantissa}e+{exponent:02d}"
 
 
 def pluralize(number: int, thing: str) -> str:
-    """Returns ``1 candidate``, ``1,200 candidates``."""
+    """Formats ``1 candidate``, ``1,200 candidates``."""
     return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def format_time(seconds: float) -> str:
-    """Returns ``0.4 s``, ``12 s``, ``3:05 min``, ``2:14 h``."""
+    """Formats seconds as ``0.4 s``, ``12 s``, ``3:05 min`` or ``2:14 h``."""
     if seconds < 10:
         return f"{seconds:.1f} s"
     if seconds < 60:

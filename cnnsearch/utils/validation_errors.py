@@ -1,4 +1,4 @@
-"""Turns what pydantic found wrong into one line: the key, the rule, the value."""
+"""Turns a pydantic ``ValidationError`` into one line: the key, the rule, the value."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, get_args
@@ -9,12 +9,12 @@ from cnnsearch.errors import suggest
 
 
 def explain(error: ValidationError, data: object, model: type[BaseModel] | None = None) -> str:
-    """Returns one problem of ``error`` as ``key: rule, got value``: an unknown key before others.
+    """Returns one problem of ``error`` as ``key: rule, got value``; unknown keys come first.
 
     Args:
-        error: what validation raised.
+        error: raised by validation.
         data: the data that was validated, plain lists and dicts.
-        model: the model that ``data`` was validated against; hints for unknown keys are its keys.
+        model: the model that ``data`` was validated against, for suggestions of known keys.
     """
     problems = error.errors(include_url=False)
     unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
@@ -25,11 +25,11 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
         known = sorted(_known_keys(model, first["loc"], parent))
         return f"{place}: unknown key{suggest(key, known)}"
     if first["type"] == "missing" and isinstance(first["loc"][-1], int):
-        return f"{place}: only {first['loc'][-1]} values, more are needed"
+        return f"{place}: too few values, got {first['loc'][-1]}"
     if first["type"] == "missing":
         return f"{place}: this key is missing"
     if first["type"] == "union_tag_not_found":
-        return f"{place}: this needs a type"
+        return f"{place}: missing type"
     if first["type"] == "union_tag_invalid":
         return f"{place}: {_tag_rule(first)}"
     rule = str(first["msg"]).removeprefix("Value error, ")
@@ -41,12 +41,12 @@ def shorten(value: object, limit: int = 60) -> str:
     try:
         text = repr(value)
     except ValueError:  # Python writes no number of more than 4,300 digits
-        return "a number without end"
+        return "a number of thousands of digits"
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
 def _place(loc: Sequence[int | str], data: object) -> tuple[str, object]:
-    """Names the key as the file has it: pydantic's own steps (union tags) are left out."""
+    """Names the key as in the file, without pydantic's own steps (union tags)."""
     steps: list[str] = []
     parent: object = data
     for position, step in enumerate(loc):
@@ -74,7 +74,7 @@ def _child(data: object, step: int | str) -> object:
 def _known_keys(
     model: type[BaseModel] | None, loc: Sequence[int | str], parent: object
 ) -> set[str]:
-    """Returns the keys of the models that may stand where ``loc`` has an unknown key."""
+    """Returns the keys of the models that may stand at ``loc``, where an unknown key was found."""
     kind = parent.get("type") if isinstance(parent, Mapping) else None
     models = {model} if model else set()
     for step in loc[:-1]:

@@ -155,11 +155,11 @@ def test_auxiliary_heads_are_wired_only_when_asked_for() -> None:
         ),
         (
             {"stages": [{"block": {"type": "inception", "branches": [1, 2, 3]}}]},
-            "stages.0.block.branches: only 3 values, more are needed",
+            "stages.0.block.branches: too few values, got 3",
         ),
         ({"inpt": 3}, "inpt: unknown key, did you mean 'input'?"),
         ({"head": {"droput": 1}}, "head.droput: unknown key, did you mean 'dropout'?"),
-        ({"stages": [{"block": {"kernel": 3}}]}, "stages.0.block: this needs a type"),
+        ({"stages": [{"block": {"kernel": 3}}]}, "stages.0.block: missing type"),
         ({"stages": 3}, "stages: input should be a valid array, got 3"),
         ({"stem": [{"type": "conv", "filters": "8"}]}, "stem.0.filters: input should be a valid"),
         ({"classes": None}, "classes: input should be a valid integer, got None"),

@@ -121,7 +121,7 @@ def best(run: RunDirectory, count: int) -> list[float]:
 
 
 def test_the_parent_unfolds_its_candidates(page: Any, server: Any, run: RunDirectory) -> None:
-    opened(page, server.searches(run))
+    opened(page, server.locate_searches(run))
     assert page.locator(ROWS).count() == 1
     parent = page.locator(".ag-row a").first
     assert parent.inner_text().strip() == "first"
@@ -134,7 +134,7 @@ def test_the_parent_unfolds_its_candidates(page: Any, server: Any, run: RunDirec
 def test_sorting_by_val_accuracy_shows_the_best_first(
     page: Any, server: Any, run: RunDirectory
 ) -> None:
-    opened(page, server.page(run))
+    opened(page, server.locate_search(run))
     header = page.locator('.ag-header-cell[col-id="metrics.`val_accuracy`"]')
     header.get_by_text("val_accuracy", exact=True).click()
     page.wait_for_function("/orderByKey=metrics/.test(decodeURIComponent(location.href))")
@@ -151,7 +151,7 @@ def test_sorting_by_val_accuracy_shows_the_best_first(
 def test_a_filter_on_multiply_adds_keeps_what_is_below(
     page: Any, server: Any, run: RunDirectory
 ) -> None:
-    opened(page, server.page(run))
+    opened(page, server.locate_search(run))
     limit = sorted(t.macs or 0 for t in run.db.get_trials())[len(run.db.get_trials()) // 20]
     box = page.get_by_test_id("search-box").first
     box.fill(f"metrics.macs < {limit} and tags.status = 'completed'")
@@ -163,7 +163,7 @@ def test_a_filter_on_multiply_adds_keeps_what_is_below(
 
 
 def test_three_candidates_are_compared(page: Any, server: Any, run: RunDirectory) -> None:
-    opened(page, server.page(run))
+    opened(page, server.locate_search(run))
     for row in range(3):
         page.locator(f'.ag-row[row-index="{row}"] input[type=checkbox]').first.check(force=True)
     page.get_by_test_id("runs-compare-button").click()
@@ -175,7 +175,7 @@ def test_three_candidates_are_compared(page: Any, server: Any, run: RunDirectory
 
 def child(page: Any, server: Any, run: RunDirectory) -> str:
     """Opens the page of the most accurate candidate; returns its address."""
-    opened(page, server.page(run))
+    opened(page, server.locate_search(run))
     page.locator(".ag-row a").first.click()
     page.get_by_role("tab", name="Model metrics").wait_for()
     return str(page.url)
@@ -192,7 +192,7 @@ def test_a_candidates_curve_is_drawn(page: Any, server: Any, run: RunDirectory) 
 def test_the_parents_pictures_and_description_are_shown(
     page: Any, server: Any, run: RunDirectory
 ) -> None:
-    opened(page, server.searches(run))
+    opened(page, server.locate_searches(run))
     page.locator(".ag-row a").first.click()
     page.get_by_text("Best so far").first.wait_for()
     assert "cnnsearch register first --run first" in page.locator("body").inner_text()

@@ -152,13 +152,13 @@ def test_the_loss_weighs_each_example_by_its_class() -> None:
 
 
 def test_mlflow_shows_and_sorts_by_the_objective() -> None:
-    tags = pages.experiment_tags("r", "parent", objective=find_objective("macro_f1"))
+    tags = pages.make_experiment_tags("r", "parent", objective=find_objective("macro_f1"))
     view = json.loads(tags["mlflow.sharedViewState.search-r"])
     assert view["orderByKey"] == "metrics.`best_val_macro_f1`"
     assert view["selectedColumns"][1:3] == [view["orderByKey"], "metrics.`best_val_accuracy`"]
     manifest = {"space": "s", "settings": {"objective": "macro_f1"}}
-    assert "best **macro F1**" in pages.note("r", manifest, [], {})
-    assert "best **" not in pages.note("r", {"space": "s"}, [], {})  # a run of before
+    assert "best **macro F1**" in pages.write_note("r", manifest, [], {})
+    assert "best **" not in pages.write_note("r", {"space": "s"}, [], {})  # a run of before
     history = [{"val_accuracy": 0.5, "val_macro_f1": 0.4}, {"val_accuracy": 0.6}]
-    found = entries.outcome({"score": 0.4}, history)
+    found = entries.get_outcome({"score": 0.4}, history)
     assert (found["best_val_accuracy"], found["best_val_macro_f1"]) == (0.6, 0.4)

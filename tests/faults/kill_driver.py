@@ -38,9 +38,9 @@ STRATEGIES = ("random", "evolution", "hyperband", "bayesian")
 POINTS = (
     "RunDatabase._execute",
     "Store.write",
-    "Store.create",
-    "Store.status",
-    "Store.file",
+    "Store.create_run",
+    "Store.set_status",
+    "Store.upload_file",
     "os.fsync",
     "atomic_files.replace_file",
     "Training._save",

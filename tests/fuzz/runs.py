@@ -216,7 +216,7 @@ def shown(root: Path, name: str) -> None:
 
     with closing(RunDirectory.open(root, name)) as run:
         trials = run.db.get_trials()
-        run.summary()
+        run.summarize()
         for trial in trials:
             run.db.get_history(trial.id)
         run.db.get_events()

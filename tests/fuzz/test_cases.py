@@ -39,10 +39,10 @@ MULTIPLIED = ", ".join(["{type: depthwise_conv, multiplier: 1000000}"] * 40)
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        (MERGES, "more than 256 keys, merged ones too"),
+        (MERGES, "more than 256 keys, including merged ones"),
         ("[" * 101 + "]" * 101, "nested too deeply"),
         ("? " * 40_000, "nested too deeply"),
-        (f"[{'1,' * 49_999}]", "holds too many values"),
+        (f"[{'1,' * 49_999}]", "too many values"),
         ("a: " + "x" * 100_000, "larger than 100,000 characters"),
         (HEAD.replace("16", "9" * 5000), "Exceeds the limit"),
         (HEAD.replace("16", "0x" + "f" * 5000), "a whole number beyond 1e+18"),

@@ -203,7 +203,7 @@ def test_a_missing_file_is_not_made(tmp_path):
 
 def test_an_existing_database_is_not_overwritten(db, tmp_path):
     db.append("note", {})
-    with pytest.raises(RunError, match="cannot make"):
+    with pytest.raises(RunError, match="cannot create"):
         RunDatabase.create(tmp_path / "run.db")
     assert len(db.get_events()) == 1
 

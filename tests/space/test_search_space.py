@@ -199,7 +199,7 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
     ("text", "message"),
     [
         ("stem: [", "bad.yaml, line "),
-        (HEAD + "classes: 5\n", "bad.yaml, line 3, column 1: the key 'classes' is there twice"),
+        (HEAD + "classes: 5\n", "bad.yaml, line 3, column 1: duplicate key 'classes'"),
         ("- 1", "bad.yaml: expected a mapping of keys"),
         ("", "bad.yaml: expected a mapping of keys"),
         (HEAD + "stags: []", "bad.yaml: stags: unknown key, did you mean 'stages'"),

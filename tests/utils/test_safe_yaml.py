@@ -22,7 +22,7 @@ def test_numbers_are_read_as_written() -> None:
 
 
 def test_a_key_that_is_there_twice_is_told() -> None:
-    with pytest.raises(SpaceError, match=r"f\.yaml, line 2, column 1: the key 'a' is there twice"):
+    with pytest.raises(SpaceError, match=r"f\.yaml, line 2, column 1: duplicate key 'a'"):
         read_yaml("a: 1\na: 2", "f.yaml")
 
 

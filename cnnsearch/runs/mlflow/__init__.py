@@ -1,7 +1,7 @@
-"""MLflow as a projection of a run's database: followed live, replayed later, looked at in its UI.
+"""MLflow as a projection of a run's database: followed live, synced later, shown in MLflow's UI.
 
-MLflow itself is imported by ``store`` only, and not before something is written there: a search
-does not wait for that import, and what never tracks never pays for it.
+MLflow takes two seconds to import. Only ``store`` and ``models`` import it, when something is
+written: a search does not wait for it, and commands that do not track never pay for it.
 """
 
 from cnnsearch.runs.mlflow.tracker import Tracker, count_missing, get_default_uri, sync

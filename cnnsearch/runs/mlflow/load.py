@@ -1,26 +1,23 @@
-"""How busy the machine is, as MLflow's own monitors see it, when MLflow's own switch asks for it.
+"""System metrics, if MLflow's own switch ``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=true`` is set.
 
-``MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING=true`` asks, ``MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL`` says
-how often, in seconds. What is seen becomes an event of the run like any other, so that MLflow gets
-it later too, when its store does not answer now.
+``MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL`` is the interval in seconds. Samples are events of the
+run like any other, so that MLflow gets them later too if its store does not answer now.
 """
 
 import os
 from typing import Any
 
-from cnnsearch.errors import TrackingError
-
 _SWITCH, _EVERY = "MLFLOW_ENABLE_SYSTEM_METRICS_LOGGING", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL"
 _SECONDS = 10.0
 
 
-def asked() -> bool:
-    """Whether system metrics are asked for."""
+def is_enabled() -> bool:
+    """Returns whether system metrics are switched on."""
     return os.environ.get(_SWITCH, "").lower() in ("true", "1")
 
 
-def interval() -> float:
-    """Returns the seconds between two samples, 10 unless something else above 0 is set."""
+def get_interval() -> float:
+    """Returns the seconds between two samples: 10 unless a positive number is set."""
     try:
         seconds = float(os.environ.get(_EVERY, ""))
     except ValueError:
@@ -29,27 +26,18 @@ def interval() -> float:
 
 
 class Monitors:
-    """MLflow's monitors of processors, memory, disk, network, and of GPUs where there are any."""
+    """MLflow's monitors of CPU, memory, disk and network, and of GPUs if there are any."""
 
     def __init__(self) -> None:
-        """Begins to count.
+        from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+        from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+        from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-        Raises:
-            TrackingError: If psutil is missing, which MLflow needs for this.
-        """
-        try:
-            from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-            from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
-            from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
-        except ImportError:
-            raise TrackingError(
-                f"{_SWITCH}: system metrics need psutil: pip install psutil"
-            ) from None
         kinds: list[Any] = [CPUMonitor, DiskMonitor, NetworkMonitor]
-        self._monitors = [*(kind() for kind in kinds), *_gpus()]
+        self._monitors = [*(kind() for kind in kinds), *_list_gpu_monitors()]
 
     def sample(self) -> dict[str, float]:
-        """Returns what they see now, under the names of MLflow's system metrics page."""
+        """Returns the current values, named as on MLflow's system metrics page."""
         found: dict[str, float] = {}
         for monitor in self._monitors:
             monitor.collect_metrics()
@@ -58,11 +46,11 @@ class Monitors:
         return {f"system/{name}": float(value) for name, value in found.items()}
 
 
-def _gpus() -> list[Any]:
+def _list_gpu_monitors() -> list[Any]:
     from mlflow.system_metrics.metrics import gpu_monitor
 
     kind: Any = gpu_monitor.GPUMonitor
     try:
         return [kind()]
-    except Exception:  # neither a GPU nor the library that asks it
+    except Exception:  # no GPU, or no library for it
         return []

@@ -1,6 +1,6 @@
-"""A search's winner as an MLflow model, with a signature and an example, in MLflow's registry.
+"""Logs and registers a SavedModel in MLflow, with a signature and an input example.
 
-Imports MLflow: import this module where it is needed, after ``environment.settle``.
+Imports MLflow: import this module where it is needed, after ``configure_mlflow``.
 """
 
 import tempfile
@@ -25,13 +25,13 @@ _NEEDED = ("mlflow", "tensorflow", "numpy", "pandas")
 
 @dataclass(frozen=True)
 class Served:
-    """What is to be logged: a SavedModel's folder, its classes, and an image to try it with.
+    """A SavedModel to log.
 
     Attributes:
-        folder: the SavedModel.
-        classes: the names of its classes, in the order of its outputs.
+        folder: of the SavedModel.
+        classes: class names, in the order of the outputs.
         example: uint8 images (1, height, width, channels).
-        params: what made it, as MLflow parameters of the model.
+        params: MLflow parameters of the model.
     """
 
     folder: Path
@@ -40,24 +40,24 @@ class Served:
     params: Mapping[str, str]
 
 
-def version_of(store: Store, name: str, run: str) -> str | None:
-    """Returns the latest version under ``name`` that came of this MLflow run; None: there is none.
+def find_version(store: Store, name: str, run: str) -> str | None:
+    """Returns the latest version under ``name`` from this MLflow run, or None.
 
     Raises:
         TrackingError: the registry does not answer.
     """
     query = f"name = '{name}' and run_id = '{run}'"
-    found = store.ask(lambda client: client.search_model_versions(query))
+    found = store.call(lambda client: client.search_model_versions(query))
     return max((str(v.version) for v in found), key=int, default=None)
 
 
-def log(store: Store, experiment: str, run: str, name: str, model: Served) -> str:
+def log_model(store: Store, experiment: str, run: str, name: str, model: Served) -> str:
     """Logs the model of a run and returns its id.
 
     Raises:
-        TrackingError: the store does not answer, or does not take it.
+        TrackingError: the store does not answer, or rejects it.
     """
-    made = store.ask(
+    made = store.call(
         lambda client: client.create_logged_model(
             experiment, name, run, params=dict(model.params), model_type="classifier"
         )
@@ -67,29 +67,29 @@ def log(store: Store, experiment: str, run: str, name: str, model: Served) -> st
         with tempfile.TemporaryDirectory() as folder:
             _save(Path(folder) / "model", model, Model(run_id=run, model_id=key))
             path = str(Path(folder) / "model")
-            store.ask(lambda client: client.log_model_artifacts(key, path))
-        store.ask(lambda client: client.finalize_logged_model(key, "READY"))
-        store.ask(lambda client: client.log_outputs(run, [LoggedModelOutput(key, 0)]))
+            store.call(lambda client: client.log_model_artifacts(key, path))
+        store.call(lambda client: client.finalize_logged_model(key, "READY"))
+        store.call(lambda client: client.log_outputs(run, [LoggedModelOutput(key, 0)]))
     except BaseException:
-        store.ask(lambda client: client.finalize_logged_model(key, "FAILED"))
+        store.call(lambda client: client.finalize_logged_model(key, "FAILED"))
         raise
     return key
 
 
-def register(store: Store, name: str, run: str, model: str, about: str) -> str:
+def register_model(store: Store, name: str, run: str, model: str, about: str) -> str:
     """Registers a logged model under ``name`` and returns its version.
 
     Raises:
-        TrackingError: the registry does not answer, or does not take it.
+        TrackingError: the registry does not answer, or rejects it.
     """
     try:
-        store.ask(lambda client: client.create_registered_model(name))
+        store.call(lambda client: client.create_registered_model(name))
     except Refused as error:
         if "already exists" not in str(error):
             raise
-    # Not "models:/ID": on a local store MLflow would look that up in the process's own default.
-    source = store.ask(lambda client: client.get_logged_model(model)).artifact_location
-    made = store.ask(
+    # Not "models:/ID": MLflow would look that up in the default store of the process.
+    source = store.call(lambda client: client.get_logged_model(model)).artifact_location
+    made = store.call(
         lambda client: client.create_model_version(
             name, source, run, description=about, model_id=model
         )
@@ -97,26 +97,26 @@ def register(store: Store, name: str, run: str, model: str, about: str) -> str:
     return str(made.version)
 
 
-def point(store: Store, name: str, alias: str, version: str) -> None:
-    """Lets an alias stand for a version."""
-    store.ask(lambda client: client.set_registered_model_alias(name, alias, version))
+def set_alias(store: Store, name: str, alias: str, version: str) -> None:
+    """Points an alias to a version."""
+    store.call(lambda client: client.set_registered_model_alias(name, alias, version))
 
 
 def _save(path: Path, model: Served, entry: Model) -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # wants type hints, from which it would infer a signature
+        warnings.simplefilter("ignore")  # that type hints are missing: the signature is given
         mlflow.pyfunc.save_model(
             path,
             python_model=served.__file__,
             artifacts={"model": str(model.folder)},
-            signature=_signature(model),
+            signature=_make_signature(model),
             input_example=model.example,
             pip_requirements=[f"{name}=={metadata.version(name)}" for name in _NEEDED],
             mlflow_model=entry,
         )
 
 
-def _signature(model: Served) -> ModelSignature:
+def _make_signature(model: Served) -> ModelSignature:
     channels = model.example.shape[-1]
     images = TensorSpec(dtype("uint8"), (-1, -1, -1, channels))
     shares: list[ColSpec | TensorSpec] = [ColSpec(DataType.double, n) for n in model.classes]

@@ -1,8 +1,7 @@
-"""Events of a run's database, in order, as MLflow runs: a parent a search, a child a candidate.
+"""Replays a run's events into MLflow: one parent run per search, one child per candidate.
 
-Every write can be repeated: runs are found again by their tags, points carry the time of their
-event, and the cursor moves after the writes. So a process may die anywhere in between, and what is
-done again changes nothing.
+Every write is idempotent: runs are found by their tags, points carry the time of their event, and
+the cursor moves after the writes. A process may be killed at any point; repeating changes nothing.
 """
 
 import json
@@ -21,10 +20,10 @@ STATUS = {"completed": "FINISHED", "finished": "FINISHED", "failed": "FAILED"}
 
 
 class Projection:
-    """Brings one MLflow store up to date with one run, from where ``cursor`` says it has come.
+    """Updates one MLflow store with one run, from the position of ``cursor`` on.
 
     Raises:
-        Unreachable: From every method: what was not finished is done again by the next ``step``.
+        Unreachable: from every method; the next ``step`` repeats what was not finished.
     """
 
     def __init__(
@@ -36,66 +35,66 @@ class Projection:
         experiment: str,
         on_message: Callable[[str], None],
     ) -> None:
-        """Finds the search's runs in the store; one where they are gone is filled anew."""
         self._run, self._store, self._cursor = run, store, cursor
-        self._say = on_message
+        self._on_message = on_message
         self._curves: dict[str, list[Point]] = {}
-        self._said: set[str] = set()
-        self._anew = False
-        self._experiment = store.experiment(experiment)
+        self._reported: set[str] = set()
+        self._children_are_new = False
+        self._experiment = store.ensure_experiment(experiment)
         self._runs = run.db.open_mapping(cursor)
-        if not ("parent" in self._runs and store.alive(self._runs["parent"])):
+        if not ("parent" in self._runs and store.is_active(self._runs["parent"])):
             with run.db.transaction():
                 self._runs.clear()
                 run.db.set_cursor(cursor, 0)
         self._summary = Summary(run, store, self._runs, self._experiment)
 
     def step(self, limit: int = 500) -> bool:
-        """Projects the next events; False says that there were none."""
+        """Writes the next events; returns whether there were any."""
         events = self._run.db.get_events(after=self._run.db.get_cursor(self._cursor), limit=limit)
         for event in events:
             self._attempt(self._project, event)
         for run in list(self._curves):
             self._attempt(self._flush, run)
         if events:
-            self._attempt(self._summary.update, self._parent(_ms(events[0])), events)
+            self._attempt(self._summary.update, self._ensure_parent(_ms(events[0])), events)
             self._run.db.set_cursor(self._cursor, events[-1].seq)
         return bool(events)
 
-    def interrupted(self) -> None:
-        """Shows a search whose process is gone as ended, with the candidates it was at."""
-        last = self._run.db.get_events(after=self._run.db.get_last_seq() - 1)
-        if last and last[0].kind != "run_ended":
-            self._attempt(self._end_run, _event(last[0], "run_ended", {"reason": INTERRUPTED}))
+    def mark_interrupted(self) -> None:
+        """Ends a search whose process is gone, and the candidates that it was training."""
+        last = self._run.db.get_last_event("")
+        if last and last.kind != "run_ended":
+            end = Event(last.seq, last.time, "run_ended", None, {"reason": INTERRUPTED})
+            self._attempt(self._end_run, end)
 
-    def reports(self) -> None:
-        """Brings reports that were written of the run, where they are new or have changed."""
+    def upload_reports(self) -> None:
+        """Uploads reports of the run that are new or have changed."""
         for path in (self._run.path / "report.html", self._run.path / "report.md"):
             written = str(path.stat().st_mtime_ns) if path.is_file() else None
             if written and "parent" in self._runs and self._runs.get(path.name) != written:
-                self._attempt(self._store.file, self._runs["parent"], path)
+                self._attempt(self._store.upload_file, self._runs["parent"], path)
                 self._runs[path.name] = written
 
     def _attempt(self, write: Callable[..., None], *values: Any) -> None:
         try:
             write(*values)
-        except Refused as error:  # holding on to it would hold up all that follows
-            self._anew = False
+        except Refused as error:  # retrying it would block everything that follows
+            self._children_are_new = False
             line = f"MLflow refused part of run {self._run.name!r}: {error}"
-            if line not in self._said:
-                self._say(line)
-            self._said.add(line)
+            if line not in self._reported:
+                self._on_message(line)
+            self._reported.add(line)
 
     def _project(self, event: Event) -> None:
         handlers: dict[str, Callable[[Event], None]] = {
             "run_started": self._start_run,
             "trial_started": self._start_trial,
-            "epoch": self._epoch,
+            "epoch": self._write_epoch,
             "trial_ended": self._end_trial,
-            "evaluated": self._evaluated,
-            "results": self._results,
-            "exported": self._exported,
-            "system": self._system,
+            "evaluated": self._write_test,
+            "results": self._write_results,
+            "exported": self._write_export,
+            "system": self._write_system,
             "run_ended": self._end_run,
         }
         if event.kind in handlers:
@@ -103,39 +102,38 @@ class Projection:
 
     def _start_run(self, event: Event) -> None:
         environment = event.data.get("environment") or {}
-        parent = self._parent(_ms(event), entries.git_commit(environment))
-        self._store.write(
-            parent, params=entries.params(self._run.manifest), tags=entries.tags(environment)
-        )
-        self._store.status(parent, "RUNNING")
+        parent = self._ensure_parent(_ms(event), entries.get_commit(environment))
+        params = entries.make_params(self._run.manifest)
+        self._store.write(parent, params=params, tags=entries.make_environment_tags(environment))
+        self._store.set_status(parent, "RUNNING")
         if "furnished" not in self._runs:
-            self._furnish(parent)
+            self._describe_run(parent)
             self._runs["furnished"] = parent
 
-    def _furnish(self, parent: str) -> None:
+    def _describe_run(self, parent: str) -> None:
         manifest = json.dumps(dict(self._run.manifest), indent=2)
         texts = {"space.yaml": self._run.space_text, "run.json": manifest}
-        self._attempt(self._store.texts, parent, texts)
+        self._attempt(self._store.upload_texts, parent, texts)
         final = "final" in self._run.manifest
         objective = objective_of(self._run.manifest.get("settings"))
-        tags = pages.experiment_tags(self._run.name, parent, final, objective)
+        tags = pages.make_experiment_tags(self._run.name, parent, final, objective)
         for key, value in tags.items():
             self._store.tag_experiment(self._experiment, key, value)
-        self._dataset(parent)
+        self._log_dataset(parent)
 
-    def _dataset(self, run: str) -> None:
+    def _log_dataset(self, run: str) -> None:
         dataset = self._run.manifest.get("dataset")
         if isinstance(dataset, Mapping) and "fingerprint" in dataset:
             source, digest = str(dataset.get("source")), str(dataset["fingerprint"])
-            self._store.dataset(run, source, digest, source, json.dumps(dict(dataset)))
+            self._store.log_dataset(run, source, digest, source, json.dumps(dict(dataset)))
 
-    def _parent(self, time: int, commit: str | None = None) -> str:
+    def _ensure_parent(self, time: int, commit: str | None = None) -> str:
         if "parent" not in self._runs:
             search = {"cnnsearch.search": self._run.db.identity}
-            tags = {**search, "cnnsearch.run": self._run.name, **entries.source(commit)}
-            found = self._store.find(self._experiment, {**search, "cnnsearch.kind": "search"})
+            tags = {**search, "cnnsearch.run": self._run.name, **entries.make_source_tags(commit)}
+            found = self._store.find_run(self._experiment, {**search, "cnnsearch.kind": "search"})
             tags["cnnsearch.kind"] = "search"
-            self._runs["parent"] = found or self._store.create(
+            self._runs["parent"] = found or self._store.create_run(
                 self._experiment, self._run.name, tags, time
             )
             self._runs["experiment"] = self._experiment
@@ -144,40 +142,43 @@ class Projection:
     def _start_trial(self, event: Event) -> None:
         trial, data = str(event.trial_id), event.data
         earlier = data.get("continues")
-        if earlier and f"trial {earlier}" in self._runs:  # one run a candidate, over all its rungs
+        if earlier and f"trial {earlier}" in self._runs:  # one MLflow run for all rungs
             self._runs[f"trial {trial}"] = child = self._runs[f"trial {earlier}"]
-            self._store.write(child, entries.points(entries.costs(data), _ms(event), 0))
+            self._store.write(child, entries.make_points(entries.get_costs(data), _ms(event)))
         elif f"trial {trial}" not in self._runs:
-            self._runs[f"trial {trial}"] = self._child(event, trial)
-            if self._anew:
+            self._runs[f"trial {trial}"] = self._ensure_child(event, trial)
+            if self._children_are_new:
                 return
         self._store.write(self._runs[f"trial {trial}"], tags={"status": "running"})
-        self._store.status(self._runs[f"trial {trial}"], "RUNNING")
+        self._store.set_status(self._runs[f"trial {trial}"], "RUNNING")
 
-    def _child(self, event: Event, trial: str) -> str:
+    def _ensure_child(self, event: Event, trial: str) -> str:
         data, time = event.data, _ms(event)
         key = {"cnnsearch.search": self._run.db.identity, "cnnsearch.trial": trial}
-        parent = self._parent(time)
-        child = self._found(key) or self._store.create(
-            self._experiment, pages.trial_name(data), {**key, **self._labels(parent, data)}, time
+        parent = self._ensure_parent(time)
+        child = self._find_child(key) or self._store.create_run(
+            self._experiment,
+            pages.name_trial(data),
+            {**key, **self._make_child_tags(parent, data)},
+            time,
         )
-        costs = entries.points(entries.costs(data), time, 0)
-        self._store.write(child, costs, params=entries.params(data["values"]))
-        self._dataset(child)
+        costs = entries.make_points(entries.get_costs(data), time)
+        self._store.write(child, costs, params=entries.make_params(data["values"]))
+        self._log_dataset(child)
         kinds = ("architecture", "recipe")
         texts = {f"{kind}.json": json.dumps(data[kind], indent=2) for kind in kinds}
-        self._attempt(self._store.texts, child, texts)
+        self._attempt(self._store.upload_texts, child, texts)
         return child
 
-    def _found(self, key: Mapping[str, str]) -> str | None:
-        """Looks for a child, unless an earlier one had to be made: those after it are not there."""
-        if self._anew:
+    def _find_child(self, key: Mapping[str, str]) -> str | None:
+        """Searches for a child, unless an earlier one was missing: later ones are missing too."""
+        if self._children_are_new:
             return None
-        found = self._store.find(self._experiment, key)
-        self._anew = found is None
+        found = self._store.find_run(self._experiment, key)
+        self._children_are_new = found is None
         return found
 
-    def _labels(self, parent: str, data: Mapping[str, Any]) -> dict[str, str]:
+    def _make_child_tags(self, parent: str, data: Mapping[str, Any]) -> dict[str, str]:
         dataset = self._run.manifest.get("dataset") or {}
         labels = {
             "mlflow.parentRunId": parent,
@@ -186,16 +187,18 @@ class Projection:
             "family": str(data["family"]),
             "fingerprint": str(data["fingerprint"]),
             "status": "running",
-            **entries.source(None),
+            **entries.make_source_tags(None),
         }
         if isinstance(dataset, Mapping) and "source" in dataset:
             labels["dataset"] = str(dataset["source"])
         return labels
 
-    def _epoch(self, event: Event) -> None:
+    def _write_epoch(self, event: Event) -> None:
         child = self._runs.get(f"trial {event.trial_id}")
         if child and not self._run.db.is_repeated(event):
-            points = entries.curve(event.data["metrics"], _ms(event), event.data["epoch"])
+            points = entries.make_epoch_points(
+                event.data["metrics"], _ms(event), event.data["epoch"]
+            )
             self._curves.setdefault(child, []).extend(points)
 
     def _flush(self, child: str) -> None:
@@ -206,58 +209,56 @@ class Projection:
         child = self._runs.get(f"trial {event.trial_id}")
         if not child:
             return
-        outcome = entries.outcome(event.data, self._run.db.get_history(str(event.trial_id)))
+        outcome = entries.get_outcome(event.data, self._run.db.get_history(str(event.trial_id)))
         tags = {"status": str(event.data["status"])}
         if event.data.get("reason"):
-            tags["reason"] = entries.cut(str(event.data["reason"]), entries.LONGEST_TAG)
-        points = [*self._curves.get(child, ()), *entries.points(outcome, _ms(event), 0)]
+            tags["reason"] = entries.shorten(str(event.data["reason"]), entries.LONGEST_TAG)
+        points = [*self._curves.get(child, ()), *entries.make_points(outcome, _ms(event))]
         self._store.write(child, points, tags=tags)
         self._curves.pop(child, None)
-        self._store.status(child, STATUS.get(event.data["status"], "KILLED"), _ms(event))
+        self._store.set_status(child, STATUS.get(event.data["status"], "KILLED"), _ms(event))
 
-    def _evaluated(self, event: Event) -> None:
-        """What a finally trained model's test came to."""
-        child = self._runs.get(f"trial {event.trial_id}")
-        if child:
-            self._store.write(child, entries.points(entries.tested(event.data), _ms(event), 0))
+    def _write_test(self, event: Event) -> None:
+        """Writes the test metrics of a finally trained model; ``latency_ms`` is for one image."""
+        self._write_metrics(
+            event, {**event.data, "latency_ms": event.data.get("latency_ms_batch_1")}
+        )
 
-    def _exported(self, event: Event) -> None:
-        """What the export of a candidate was found to do on the test split, and how fast."""
-        child = self._runs.get(f"trial {event.trial_id}")
-        if child:
-            self._store.write(child, entries.points(entries.exported(event.data), _ms(event), 0))
+    def _write_export(self, event: Event) -> None:
+        """Writes the test accuracy and latency of an export."""
+        self._write_metrics(event, {k: event.data.get(k) for k in ("test_accuracy", "latency_ms")})
 
-    def _system(self, event: Event) -> None:
-        points = entries.points(event.data, _ms(event), event.seq)
-        self._store.write(self._parent(_ms(event)), points)
+    def _write_metrics(self, event: Event, metrics: Mapping[str, Any]) -> None:
+        if child := self._runs.get(f"trial {event.trial_id}"):
+            self._store.write(child, entries.make_points(metrics, _ms(event)))
 
-    def _results(self, event: Event) -> None:
-        """Tables, pictures and reports, and a final training's summary."""
-        parent = self._parent(_ms(event))
+    def _write_system(self, event: Event) -> None:
+        points = entries.make_points(event.data, _ms(event), event.seq)
+        self._store.write(self._ensure_parent(_ms(event)), points)
+
+    def _write_results(self, event: Event) -> None:
+        """Writes a study's metrics and uploads its tables, figures and reports."""
+        parent = self._ensure_parent(_ms(event))
         metrics = event.data.get("metrics") or {}
-        self._store.write(parent, entries.points(metrics, _ms(event), 0))
+        self._store.write(parent, entries.make_points(metrics, _ms(event)))
         for name in event.data["files"]:
             if (self._run.path / name).is_file():
-                self._attempt(self._store.file, parent, self._run.path / name)
+                self._attempt(self._store.upload_file, parent, self._run.path / name)
 
     def _end_run(self, event: Event) -> None:
         for trial in self._run.db.get_trials():
             child = self._runs.get(f"trial {trial.id}")
             if child and trial.status == "running":
                 self._store.write(child, tags={"status": "stopped"})
-                self._store.status(child, "KILLED", _ms(event))
+                self._store.set_status(child, "KILLED", _ms(event))
         reason = str(event.data.get("reason"))
         status = "failed" if reason.startswith("error") else "finished"
         status = "interrupted" if reason == INTERRUPTED else status
-        parent = self._parent(_ms(event))
+        parent = self._ensure_parent(_ms(event))
         self._store.write(parent, tags={"status": status, "reason": reason})
-        self._store.status(parent, STATUS.get(status, "KILLED"), _ms(event))
-        if status == "finished":  # nobody is training now, so that drawing holds up nobody
+        self._store.set_status(parent, STATUS.get(status, "KILLED"), _ms(event))
+        if status == "finished":  # nothing is training now: drawing delays nobody
             self._summary.illustrate(parent, self._attempt)
-
-
-def _event(like: Event, kind: str, data: dict[str, Any]) -> Event:
-    return Event(like.seq, like.time, kind, None, data)
 
 
 def _ms(event: Event) -> int:

@@ -1,7 +1,6 @@
-"""What MLflow runs for a registered model: this file is copied into the model and read from there.
+"""The code of a registered model: MLflow copies this file into the model and runs it from there.
 
-Needs TensorFlow, NumPy and pandas only; nothing of cnnsearch or Keras. The model is a SavedModel,
-and this is its code: nothing is pickled.
+It needs TensorFlow, NumPy and pandas, but neither cnnsearch nor Keras. Nothing is pickled.
 """
 
 import warnings
@@ -16,13 +15,13 @@ warnings.filterwarnings("ignore", message=".*Add type hints to the `predict` met
 
 
 class ImageClassifier(PythonModel):
-    """Images (batch, height, width, channels), uint8, to probabilities, a column a class."""
+    """Maps uint8 images (batch, height, width, channels) to probabilities, a column per class."""
 
     def load_context(self, context: Any) -> None:
         import tensorflow as tf
 
         folder = Path(context.artifacts["model"])
-        # Held on to: what a loaded model hands out does not keep it alive.
+        # Kept: its signatures do not keep a loaded model alive.
         self._model = tf.saved_model.load(str(folder))
         self._serve = self._model.signatures["serving_default"]
         self._classes = (folder / "class_names.txt").read_text("utf-8").splitlines()

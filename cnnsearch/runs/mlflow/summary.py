@@ -1,7 +1,7 @@
-"""What a search's runs say of each other: best so far, the Pareto front, the description."""
+"""Updates a search's parent run: best score so far, Pareto front, description, figures."""
 
 import tempfile
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, MutableMapping
 from pathlib import Path
 from typing import Any
 
@@ -12,30 +12,38 @@ from cnnsearch.runs.ranking import find_pareto_front
 from cnnsearch.runs.records import Event, TrialRecord
 
 _FRONT = "front"
-_DRAWN = 10  # networks of the front that get a picture, the most accurate first
+_DRAWN = 10  # networks of the front that are drawn, the most accurate first
 
 
 class Summary:
-    """Keeps a search's parent, and the marks of its children, up to date."""
+    """Keeps a search's parent and the ``pareto`` tags of its children up to date.
+
+    Args:
+        run: the search.
+        store: of MLflow.
+        runs: the MLflow run of each ``trial ID``, and the front as last written.
+        experiment: id.
+    """
 
     def __init__(
         self, run: RunDirectory, store: Store, runs: MutableMapping[str, str], experiment: str
     ) -> None:
-        """Takes ``runs``: the MLflow run of each ``trial ID``, and what was said last."""
         self._run, self._store, self._runs, self._experiment = run, store, runs, experiment
 
     def update(self, parent: str, events: list[Event]) -> None:
-        """Writes what these events changed; doing it again changes nothing."""
+        """Writes the changes that follow from these events; can be repeated."""
         ended = {e.trial_id for e in events if e.kind == "trial_ended"}
         if not ended and not any(e.kind.startswith("run_") for e in events):
             return
         trials = self._run.db.get_trials()
-        tags = {"mlflow.note.content": entries.cut(self._note(trials), entries.LONGEST_TAG)}
-        self._store.write(parent, entries.progress(trials, ended), tags=tags)
-        self._mark(trials, ended)
+        tags = {
+            "mlflow.note.content": entries.shorten(self._write_note(trials), entries.LONGEST_TAG)
+        }
+        self._store.write(parent, entries.make_progress_points(trials, ended), tags=tags)
+        self._tag_front(trials, ended)
 
-    def _mark(self, trials: list[TrialRecord], ended: set[str | None]) -> None:
-        """Tags who is on the Pareto front; only what changed costs a call."""
+    def _tag_front(self, trials: list[TrialRecord], ended: set[str | None]) -> None:
+        """Tags the members of the Pareto front; only changes cost a request."""
         runs = {t.id: self._runs[f"trial {t.id}"] for t in trials if f"trial {t.id}" in self._runs}
         front = {runs[t.id] for t in find_pareto_front(trials) if t.id in runs}
         before = set(self._runs.get(_FRONT, "").split())
@@ -48,36 +56,34 @@ class Summary:
             self._runs[_FRONT] = " ".join(sorted(front))
 
     def illustrate(self, parent: str, attempt: Callable[..., None]) -> None:
-        """Draws the front, its curves and its networks; ``attempt`` makes each of the writes."""
+        """Draws the Pareto front, its curves and networks; ``attempt`` wraps each upload."""
         trials = self._run.db.get_trials()
         front = find_pareto_front(trials)
         if not front or "final" in self._run.manifest:
             return
-        curves = {trial.id: self._history(trial) for trial in front}
+        curves = {trial.id: self._get_history(trial) for trial in front}
         with tempfile.TemporaryDirectory() as folder:
-            for path in pictures.of_search(Path(folder), self._run, trials, front, curves):
-                attempt(self._store.file, parent, path)
+            for path in pictures.draw_search(Path(folder), self._run, trials, front, curves):
+                attempt(self._store.upload_file, parent, path)
             for trial in sorted(front, key=lambda t: -(t.score or 0))[:_DRAWN]:
-                drawn = pictures.of_network(Path(folder), trial)
+                drawn = pictures.draw_network(Path(folder), trial)
                 if drawn and f"trial {trial.id}" in self._runs:
-                    attempt(self._store.file, self._runs[f"trial {trial.id}"], drawn)
+                    attempt(self._store.upload_file, self._runs[f"trial {trial.id}"], drawn)
 
-    def _history(self, trial: TrialRecord) -> list[dict[str, Any]]:
-        """A candidate's epochs, those before its promotions first."""
+    def _get_history(self, trial: TrialRecord) -> list[dict[str, Any]]:
+        """Returns a candidate's epochs, including those before its promotions."""
         before = self._run.db.get_trial(trial.continues) if trial.continues else None
-        earlier = self._history(before) if before else []
+        earlier = self._get_history(before) if before else []
         return [*earlier, *self._run.db.get_history(trial.id)]
 
-    def _note(self, trials: list[TrialRecord]) -> str:
+    def _write_note(self, trials: list[TrialRecord]) -> str:
         name, manifest = self._run.name, self._run.manifest
-        links = {t.id: self._link(t) for t in trials if f"trial {t.id}" in self._runs}
+        links = {t.id: self._make_link(t) for t in trials if f"trial {t.id}" in self._runs}
         if "final" not in manifest:
-            return pages.note(name, manifest, trials, links)
-        return pages.final_note(name, manifest, trials, links, self._tests())
-
-    def _tests(self) -> Mapping[str, float]:
+            return pages.write_note(name, manifest, trials, links)
         events: list[Any] = self._run.db.get_events_of("evaluated")
-        return {str(e.trial_id): float(e.data["test_accuracy"]) for e in events}
+        tests = {str(e.trial_id): float(e.data["test_accuracy"]) for e in events}
+        return pages.write_final_note(name, manifest, trials, links, tests)
 
-    def _link(self, trial: TrialRecord) -> str:
-        return pages.run_page(self._experiment, self._runs[f"trial {trial.id}"])
+    def _make_link(self, trial: TrialRecord) -> str:
+        return pages.locate_run(self._experiment, self._runs[f"trial {trial.id}"])

@@ -1,4 +1,4 @@
-"""Follows a run's database into MLflow from a thread of its own; the search never waits for it."""
+"""Follows a run's database into MLflow from a thread; the search never waits for it."""
 
 import contextlib
 import fcntl
@@ -17,21 +17,27 @@ if TYPE_CHECKING:
     from cnnsearch.runs.mlflow.projection import Projection
 
 EXPERIMENT = "cnnsearch"
-_PAUSE = 1.0  # at least this long between two tries on a store that is down, in seconds
+_PAUSE = 1.0  # seconds before the first retry of a store that is down
 _LONGEST_PAUSE = 60.0
-_BREATH = 0.5  # what happens within so many seconds is written together
+_BATCH_SECONDS = 0.5  # events within this time are written together
 
 
 def get_default_uri(runs_root: Path) -> str:
-    """Returns the URI of the MLflow store that lies beside the runs."""
+    """Returns the URI of the MLflow store beside the runs."""
     return f"sqlite:///{runs_root.resolve() / 'mlflow.db'}"
 
 
 class Tracker:
-    """A thread that brings MLflow up to date with a run, again after every ``notify``.
+    """A thread that updates MLflow from a run's database after every ``notify``.
 
-    When the store does not answer, that is said once, tried again with growing pauses, and left to
-    ``sync`` if the search ends first: the run's own database has everything.
+    If the store does not answer, one message is reported and the thread retries with growing
+    pauses. Events that are missing when the search ends are left to ``sync``.
+
+    Args:
+        run: to follow.
+        uri: of the store; None: the one beside the runs.
+        experiment: its name in MLflow.
+        on_message: gets lines for the user, from the tracker's thread.
     """
 
     def __init__(
@@ -41,12 +47,11 @@ class Tracker:
         experiment: str = EXPERIMENT,
         on_message: Callable[[str], None] = print,
     ) -> None:
-        """Prepares; ``on_message`` gets lines for the user, from the tracker's thread."""
         self._run, self._uri, self._experiment = run, uri, experiment
-        self._say = on_message
+        self._on_message = on_message
         self._wake, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
-        self._told = False
+        self._reported = False
 
     def start(self) -> None:
         """Starts following; returns at once."""
@@ -54,13 +59,13 @@ class Tracker:
         self._thread.start()
 
     def notify(self) -> None:
-        """Says that there are new events; never waits."""
+        """Signals new events; never waits."""
         self._wake.set()
 
     def close(self, timeout: float = 30.0) -> bool:
-        """Ends following, at most ``timeout`` seconds later; False if MLflow is left behind.
+        """Ends the thread within ``timeout`` seconds; returns whether MLflow has all events.
 
-        A store that answers gets everything first; one that does not is given one last try.
+        A store that answers gets everything first; one that does not gets one last attempt.
         """
         self._closing.set()
         self._wake.set()
@@ -68,65 +73,61 @@ class Tracker:
             self._thread.join(timeout)
         left = count_missing(self._run, self._uri, self._experiment)
         if left:
-            self._say(
+            self._on_message(
                 f"MLflow lacks the last {left} events of run {self._run.name!r};"
-                f" bring it up to date with: cnnsearch sync {self._run.name}"
+                f" write them with: cnnsearch sync {self._run.name}"
             )
         return left == 0
 
     def _follow(self) -> None:
         pause, projection = _PAUSE, None
-        monitors = self._monitors()
+        monitors = self._start_monitors()
         while True:
-            self._await_news(monitors)
+            self._await_events(monitors)
             self._wake.clear()
             last = self._closing.is_set()
             try:
-                with _writing(self._run):
-                    projection = projection or _projection(
-                        self._run, self._uri, self._experiment, self._say
+                with _hold_projection(self._run):
+                    projection = projection or _open_projection(
+                        self._run, self._uri, self._experiment, self._on_message
                     )
                     while projection.step():
                         pause = _PAUSE
                     if last:
-                        projection.reports()
-                self._closing.wait(_BREATH)
-            except Exception as error:  # whatever MLflow does, the search goes on
+                        projection.upload_reports()
+                self._closing.wait(_BATCH_SECONDS)
+            except Exception as error:  # whatever MLflow raises, the search continues
                 projection = None
-                self._tell(error)
-                pause = self._rest(pause)
+                self._report(error)
+                pause = self._back_off(pause)
             if last:
                 return
 
-    def _await_news(self, monitors: load.Monitors | None) -> None:
-        """Waits for events; what the monitors see meanwhile is one."""
-        if not self._wake.wait(load.interval() if monitors else None) and monitors:
-            with contextlib.suppress(RunError):  # a full disk, of which the search says more
+    def _await_events(self, monitors: load.Monitors | None) -> None:
+        """Waits for events; samples of the monitors are events too."""
+        if not self._wake.wait(load.get_interval() if monitors else None) and monitors:
+            with contextlib.suppress(RunError):  # a full disk: the search reports it
                 self._run.db.append("system", monitors.sample())
 
-    def _monitors(self) -> load.Monitors | None:
+    def _start_monitors(self) -> load.Monitors | None:
         configure_mlflow()
-        try:
-            return load.Monitors() if load.asked() else None
-        except TrackingError as error:
-            self._say(str(error))
-            return None
+        return load.Monitors() if load.is_enabled() else None
 
-    def _rest(self, pause: float) -> float:
+    def _back_off(self, pause: float) -> float:
         self._closing.wait(pause)
         self._wake.set()
         return min(2 * pause, _LONGEST_PAUSE)
 
-    def _tell(self, error: Exception) -> None:
-        if not self._told:
+    def _report(self, error: Exception) -> None:
+        if not self._reported:
             where = self._uri or "the store beside the runs"
             known = isinstance(error, TrackingError | RunError)
             why = str(error) if known else f"{type(error).__name__}: {error}"
-            self._say(
-                f"MLflow at {where} does not answer, the search goes on without it: "
+            self._on_message(
+                f"MLflow at {where} does not answer, the search continues without it: "
                 f"{' '.join(why.split())}"
             )
-        self._told = True
+        self._reported = True
 
 
 def sync(
@@ -135,35 +136,35 @@ def sync(
     experiment: str = EXPERIMENT,
     on_message: Callable[[str], None] = print,
 ) -> int:
-    """Brings MLflow up to date with a run and returns the number of events that it lacked.
+    """Writes the events of a run that MLflow lacks, and returns their number.
 
-    What MLflow has already is not doubled; what was deleted there altogether is written again.
+    A run that was deleted in MLflow is written again.
 
     Raises:
-        TrackingError: If the store does not answer, or a running search is writing to it.
+        TrackingError: the store does not answer, or a running search is writing to it.
     """
-    with _writing(run):
-        projection = _projection(run, uri, experiment, on_message)
+    with _hold_projection(run):
+        projection = _open_projection(run, uri, experiment, on_message)
         missing = count_missing(run, uri, experiment)
         while projection.step():
             pass
         if run.state == "interrupted":
-            projection.interrupted()
-        projection.reports()
+            projection.mark_interrupted()
+        projection.upload_reports()
     return missing
 
 
 def count_missing(run: RunDirectory, uri: str | None = None, experiment: str = EXPERIMENT) -> int:
-    """Returns how many events of a run MLflow has not got yet; asks only the run's database."""
+    """Returns the number of events that MLflow lacks, according to the run's database."""
     return run.db.get_last_seq() - run.db.get_cursor(name_cursor(uri, experiment))
 
 
 def name_cursor(uri: str | None, experiment: str) -> str:
-    """Names the cursor of a store; the one beside the runs stays the same when the runs move."""
+    """Returns the cursor name of a store; for the local one it does not depend on the path."""
     return f"mlflow {uri or 'local'} {experiment}"
 
 
-def _projection(
+def _open_projection(
     run: RunDirectory, uri: str | None, experiment: str, on_message: Callable[[str], None]
 ) -> "Projection":
     configure_mlflow()
@@ -182,9 +183,9 @@ def _projection(
 
 
 @contextmanager
-def _writing(run: RunDirectory) -> Iterator[None]:
-    # Two projections of one run at once would make runs twice. POSIX locks, unlike flock, are not
-    # inherited by forked trials.
+def _hold_projection(run: RunDirectory) -> Iterator[None]:
+    # Two projections of one run at once would create its MLflow runs twice. POSIX locks, unlike
+    # flock, are not inherited by forked trials.
     try:
         with (run.path / "mlflow.lock").open("w") as file:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

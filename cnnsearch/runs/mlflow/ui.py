@@ -1,4 +1,4 @@
-"""MLflow's own page on the store beside the runs, on loopback only."""
+"""Serves MLflow's UI for the store beside the runs, on 127.0.0.1 only."""
 
 import contextlib
 import os
@@ -22,9 +22,9 @@ from cnnsearch.runs.mlflow import pages
 from cnnsearch.runs.mlflow.environment import configure_mlflow
 from cnnsearch.runs.mlflow.tracker import EXPERIMENT, get_default_uri, name_cursor
 
-_PATIENCE = 60.0  # seconds until the server must have answered; it takes 5 to 10 on two cores
+_TIMEOUT = 60.0  # seconds for the server to start; it takes 5 to 10 on two cores
 
-# Our end, even by kill -9, closes the pipe that is the keeper's input: no server is left behind.
+# When this process ends, even by kill -9, the keeper's input closes, and it ends the server.
 _KEEPER = """
 import os, subprocess, sys, threading
 server = subprocess.Popen([sys.executable, "-m", "mlflow", *sys.argv[1:]], stdin=subprocess.DEVNULL)
@@ -41,42 +41,42 @@ class TrackingUI:
     url: str
     process: subprocess.Popen[bytes]
 
-    def page(self, run: RunDirectory, experiment: str = EXPERIMENT) -> str:
-        """Returns the address of a search's own page: its candidates, the most accurate first."""
-        number = _number(run, experiment)
-        return self.url + pages.search_page(number, run.name) if number else self.url
+    def locate_search(self, run: RunDirectory, experiment: str = EXPERIMENT) -> str:
+        """Returns the URL of a search: its candidates, the most accurate first."""
+        number = _get_experiment(run, experiment)
+        return self.url + pages.locate_search(number, run.name) if number else self.url
 
-    def searches(self, run: RunDirectory, experiment: str = EXPERIMENT) -> str:
-        """Returns the address of the page of all searches, with their candidates folded in."""
-        number = _number(run, experiment)
-        return self.url + pages.searches_page(number) if number else self.url
+    def locate_searches(self, run: RunDirectory, experiment: str = EXPERIMENT) -> str:
+        """Returns the URL of the table of all searches."""
+        number = _get_experiment(run, experiment)
+        return self.url + pages.locate_searches(number) if number else self.url
 
 
 @contextmanager
 def serve_ui(runs_root: Path, port: int | None = None) -> Iterator[TrackingUI]:
-    """Serves the MLflow store beside the runs on 127.0.0.1 for as long as the context lasts.
+    """Serves the MLflow store beside the runs on 127.0.0.1 while the context lasts.
 
     Args:
-        runs_root: The folder that holds the runs.
-        port: A free port is found if None.
+        runs_root: the folder that holds the runs.
+        port: None: any free port.
 
     Raises:
-        TrackingError: If there is no such store, the port is taken, or the server does not start.
+        TrackingError: there is no store, the port is taken, or the server does not start.
     """
     database = runs_root / "mlflow.db"
     if not database.is_file():
         raise TrackingError(f"{database}: no MLflow store here yet; run a search or cnnsearch sync")
-    port = _port(port)
+    port = _check_port(port)
     with tempfile.TemporaryFile() as log:
         process = _launch(runs_root, port, log)
         try:
-            _await(process, f"http://127.0.0.1:{port}", log)
+            _await_server(process, f"http://127.0.0.1:{port}", log)
             yield TrackingUI(f"http://127.0.0.1:{port}", process)
         finally:
-            _end(process)
+            _end_server(process)
 
 
-def _number(run: RunDirectory, experiment: str) -> str | None:
+def _get_experiment(run: RunDirectory, experiment: str) -> str | None:
     return run.db.open_mapping(name_cursor(None, experiment)).get("experiment")
 
 
@@ -86,49 +86,49 @@ def _launch(runs_root: Path, port: int, log: IO[bytes]) -> subprocess.Popen[byte
     command += ["--port", str(port), "--workers", "1"]
     command += ["--backend-store-uri", get_default_uri(runs_root)]
     command += ["--default-artifact-root", (runs_root / "mlartifacts").resolve().as_uri()]
-    # A session of its own: Ctrl-C reaches us, and we end the server and its workers.
+    # In its own session, so that Ctrl-C reaches only this process, which ends the server.
     return subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=log, stderr=log, start_new_session=True
     )
 
 
-def _await(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> None:
-    deadline = time.monotonic() + _PATIENCE
+def _await_server(process: subprocess.Popen[bytes], url: str, log: IO[bytes]) -> None:
+    deadline = time.monotonic() + _TIMEOUT
     while time.monotonic() < deadline:
         if process.poll() is not None:
             raise TrackingError(f"MLflow's server ended at once: {_last_line(log)}")
         with contextlib.suppress(OSError), urllib.request.urlopen(f"{url}/health", timeout=5):
             return
         time.sleep(0.2)
-    raise TrackingError(f"MLflow's server at {url} did not answer within {_PATIENCE:.0f} s")
+    raise TrackingError(f"MLflow's server at {url} did not answer within {_TIMEOUT:.0f} s")
 
 
 def _last_line(log: IO[bytes]) -> str:
     log.seek(0)
     lines = log.read().decode(errors="replace").strip().splitlines()
-    return lines[-1] if lines else "it said nothing"
+    return lines[-1] if lines else "no output"
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _end_server(process: subprocess.Popen[bytes]) -> None:
     if process.stdin:
         process.stdin.close()
     for number in (signal.SIGTERM, signal.SIGKILL):
-        _signalled(process, number)
+        _signal_group(process, number)
         deadline = time.monotonic() + 5
-        while _signalled(process, 0) and time.monotonic() < deadline:
+        while _signal_group(process, 0) and time.monotonic() < deadline:
             process.poll()
             time.sleep(0.05)
 
 
-def _signalled(process: subprocess.Popen[bytes], number: int) -> bool:
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> bool:
     try:
-        os.killpg(process.pid, number)  # the keeper, MLflow and its workers
+        os.killpg(process.pid, number)  # keeper, server and workers
     except ProcessLookupError:
         return False
     return True
 
 
-def _port(wanted: int | None) -> int:
+def _check_port(wanted: int | None) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -139,11 +139,7 @@ def _port(wanted: int | None) -> int:
 
 
 def open_browser(url: str) -> bool:
-    """Opens a page in the user's browser; not over SSH, where it would open far from the user.
-
-    Returns:
-        Whether a browser was asked to.
-    """
+    """Opens a page in the user's browser, unless over SSH; returns whether it did."""
     if is_remote() or not (sys.platform == "darwin" or _has_screen()):
         return False
     try:
@@ -153,7 +149,7 @@ def open_browser(url: str) -> bool:
 
 
 def is_remote() -> bool:
-    """Whether the user came over SSH."""
+    """Returns whether the user is connected over SSH."""
     return any(os.environ.get(name) for name in ("SSH_CONNECTION", "SSH_CLIENT", "SSH_TTY"))
 
 

@@ -21,7 +21,12 @@ POINTS = {
     "cnnsearch.runs.database": ["RunDatabase._execute"],
     "cnnsearch.runs.directory": ["_fill"],
     "cnnsearch.runs.lock": ["_write"],
-    "cnnsearch.runs.mlflow.store": ["Store.create", "Store.file", "Store.status", "Store.write"],
+    "cnnsearch.runs.mlflow.store": [
+        "Store.create_run",
+        "Store.set_status",
+        "Store.upload_file",
+        "Store.write",
+    ],
     "cnnsearch.training.trainer": ["Training._epoch", "Training._save"],
     "cnnsearch.utils.atomic_files": ["publish_folder", "replace_file"],
     "os": ["fsync"],

@@ -511,7 +511,7 @@ def test_the_ui_is_served_on_loopback_with_the_searchs_page(run):
         assert server.url.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(server.url, timeout=10) as answer:
             assert b"<title>MLflow</title>" in answer.read()
-        page = server.page(run)
+        page = server.locate_search(run)
         number, key = re.fullmatch(
             rf"{server.url}/#/experiments/(\d+)/runs\?.*viewStateShareKey=(.*)", page
         ).groups()
@@ -697,7 +697,7 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_the_search_goes_on(run, mo
         ("something else\nin two lines", "something else"),
     ],
 )
-def test_what_requests_says_of_a_dead_server_is_a_line(text, line):
-    from cnnsearch.runs.mlflow.store import _line
+def test_what_requests_says_of_a_dead_server_is_a_describe(text, line):
+    from cnnsearch.runs.mlflow.store import _describe
 
-    assert _line(Exception(text)) == line
+    assert _describe(Exception(text)) == line
