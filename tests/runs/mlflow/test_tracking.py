@@ -289,7 +289,7 @@ def test_a_parent_made_but_not_furnished_is_furnished_later(run, monkeypatch):
 
     sample_run.search(run, 1)
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "texts", die)
+        patch.setattr(Store, "upload_texts", die)
         with pytest.raises(TrackingError, match="gone"):
             mlflow.sync(run)
     mlflow.sync(run)
@@ -373,8 +373,7 @@ def test_a_tracker_that_was_never_started_can_be_closed(run):
     run.db.append("run_started", {"resumed": False, "environment": {}})
     assert not mlflow.Tracker(run, on_message=messages.append).close(1)
     assert messages == [
-        "MLflow lacks the last 1 events of run 'first';"
-        " bring it up to date with: cnnsearch sync first"
+        "MLflow lacks the last 1 events of run 'first'; write them with: cnnsearch sync first"
     ]
 
 
@@ -426,7 +425,7 @@ def test_a_server_that_is_down_is_said_once_and_costs_little(run, broken, mode, 
     assert not tracker.close(timeout=20)
     assert time.perf_counter() - started < 10
     down, behind = messages
-    assert down.startswith(f"MLflow at {uri} does not answer, the search goes on without it: ")
+    assert down.startswith(f"MLflow at {uri} does not answer, the search continues without it: ")
     assert "\n" not in down
     assert behind.startswith(f"MLflow lacks the last {run.db.get_last_seq()} events")
     if mode != "refused":
@@ -673,12 +672,12 @@ def test_an_error_that_nobody_foresaw_is_one_line_and_the_search_goes_on(run, mo
     def fail(*values):
         raise AttributeError("nobody\nforesaw this")
 
-    monkeypatch.setattr("cnnsearch.runs.mlflow.tracker._projection", fail)
+    monkeypatch.setattr("cnnsearch.runs.mlflow.tracker._open_projection", fail)
     messages = []
     tracker = mlflow.Tracker(run, on_message=messages.append)
     tracker.start()
     tracker.close(10)
-    assert "goes on without it: AttributeError: nobody foresaw this" in messages[0]
+    assert "continues without it: AttributeError: nobody foresaw this" in messages[0]
 
 
 @pytest.mark.parametrize(
