@@ -67,7 +67,8 @@ def resume(
 ) -> None:
     """Resume a run with the settings it was started with."""
     from cnnsearch.engine.search import resume as resume_search
-    from cnnsearch.studies.final.run import exists_final, resume_final
+    from cnnsearch.runs.directory import RunDirectory
+    from cnnsearch.studies.final.run import exists_final, run_final
 
     callback = make_display(json_, quiet, plain)
     if not exists_final(runs, run):
@@ -76,7 +77,7 @@ def resume(
     from cnnsearch.cli.train import show_final
 
     del changes["trials"], changes["max_failures"]
-    final = resume_final(runs, run, callback, changes.pop("max_time"), **changes)
+    final = run_final(RunDirectory.open(runs, run), callback, changes.pop("max_time"), **changes)
     if not quiet:
         show_final(final.run, json_, final.reason)
     _leave(final.reason)

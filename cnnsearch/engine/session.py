@@ -31,14 +31,7 @@ HURRY = 8.0
 
 
 class RunSession:
-    """Trains trials of a run, with its executor, tracker and display; see :func:`open_session`.
-
-    Attributes:
-        run: the run.
-        settings: of this session.
-        callback: is called on events.
-        reason: why the last training ended.
-    """
+    """Trains trials of a run, with its executor, tracker and display; see :func:`open_session`."""
 
     def __init__(
         self,
@@ -125,17 +118,18 @@ class RunSession:
 
     def release_executor(self) -> None:
         """Ends training: frees GPUs and memory, and leaves the live table as it is."""
+        self._close_executor()
+        self.callback.close()
+
+    def _close_executor(self) -> None:
         executor, self._executor = self._executor, None
         if executor is not None:
             executor.close()
-        self.callback.close()
 
     def close(self, reason: str) -> None:
         """Stops training, records the end, and lets MLflow catch up; only the first call counts."""
-        executor, self._executor = self._executor, None
         try:
-            if executor is not None:
-                executor.close()
+            self._close_executor()
         finally:
             if self._is_open:
                 self._is_open = False
@@ -144,13 +138,10 @@ class RunSession:
                 self._tracker.close(HURRY if reason == INTERRUPTED else PATIENCE)
 
     def make_overview(self, dataset: Dataset, **facts: Any) -> Overview:
-        """Returns what the display shows at the start.
-
-        Args:
-            dataset: to train on.
-            **facts: the attributes of an overview that this session does not know.
-        """
+        """Returns what the display shows at the start; ``facts`` are the other attributes."""
         objective = find_objective(self.settings.training.objective)
+        defaults = {"budget": "", "best": None, "seconds": None}
+        defaults |= {"measured": objective.heading, "metric": objective.metric}
         return Overview(
             run=self.run.name,
             data=self.settings.data.source,
@@ -158,14 +149,7 @@ class RunSession:
             classes=dataset.classes,
             device=environment.describe_device(),
             workers=count_slots(self.settings.placement),
-            **{
-                "budget": "",
-                "best": None,
-                "seconds": None,
-                "measured": objective.heading,
-                "metric": objective.metric,
-                **facts,
-            },
+            **{**defaults, **facts},
         )
 
 

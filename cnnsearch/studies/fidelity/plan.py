@@ -15,6 +15,8 @@ from cnnsearch.space.search_space import Candidate, SearchSpace
 from cnnsearch.utils.safe_yaml import read_yaml
 
 LONG, AGAIN = "long", "long-again"
+LONGER = 4
+"""Epochs of a long training by default, as a multiple of the longest short one's."""
 TRAINED = "trained"
 """Key of the variant's label among a trial's values."""
 
@@ -97,19 +99,20 @@ class Training:
 
 
 def plan_variants(
-    short: Sequence[int],
-    long: int,
+    short: int | Sequence[int],
+    long: int | None = None,
     *,
     levers: Sequence[str] = (),
     train_share: float = 1.0,
-    image: str | None = None,
+    image: str | int | None = None,
     repeat: int = 0,
 ) -> list[Variant]:
     """Returns every variant: each short one plain and with each lever, then the long ones.
 
     Args:
         short: epochs of short trainings.
-        long: epochs of the long one, on all of train at the space's own size.
+        long: epochs of the long one, on all of train at the space's own size; None: four times
+            the longest short one's.
         levers: ``key=value[,key=value…]``: recipe keys, ``epochs``, ``train_share``, ``image``.
         train_share: of every short training whose lever sets none.
         image: likewise.
@@ -118,11 +121,15 @@ def plan_variants(
     Raises:
         CnnsearchError: a number or a lever is invalid, or two variants are the same.
     """
-    base = {"train_share": train_share, **({} if image is None else {"image": image})}
+    short = [short] if isinstance(short, int) else list(short)
+    if not short:
+        raise CnnsearchError("--short: expected at least one number of epochs")
+    long = LONGER * max(short) if long is None else long
+    base = {"train_share": train_share, **({} if image is None else {"image": str(image)})}
     found = [_make_variant(f"{epochs}", base, {}) for epochs in short]
     for text in levers:
         changes = read_changes(text, "--lever")
-        lengths = [changes.pop("epochs")] if "epochs" in changes else list(short)
+        lengths = [changes.pop("epochs")] if "epochs" in changes else short
         found += [_make_variant(str(epochs), base, changes) for epochs in lengths]
     found.append(Variant(LONG, long))
     found += [Variant(AGAIN, long)] if repeat else []

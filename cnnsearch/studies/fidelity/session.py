@@ -19,16 +19,9 @@ def train_variants(
     planned: Sequence[Training],
     load: Callable[[Variant], Dataset],
 ) -> str:
-    """Trains what has not ended yet.
+    """Trains what has not ended yet; returns why it ended, ``trials`` or ``interrupted``.
 
-    Args:
-        session: of the run.
-        space: that the candidates were drawn from.
-        planned: every training of the study.
-        load: returns the data that a variant is trained on.
-
-    Returns:
-        Why it ended: trials or interrupted.
+    ``load`` returns the data that a variant is trained on.
     """
     known = {trial.id: trial for trial in session.run.db.get_trials()}
     left = {one.trial_id: one for one in list_open_proposals(planned, known, session.run.name)}

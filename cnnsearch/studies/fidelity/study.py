@@ -42,8 +42,6 @@ from cnnsearch.studies.fidelity.results import FEWEST, FidelityReport, summarize
 from cnnsearch.studies.fidelity.session import KIND, train_variants
 from cnnsearch.utils import environment
 
-LONGER = 4
-"""Epochs of a long training by default, as a multiple of the longest short one's."""
 FIGURE = "fidelity.png"
 FIXED = frozenset({"strategy", "trials", "max_time", "epochs", "changes", "weights", "freeze"})
 """Settings of a search that the study sets itself, or cannot keep."""
@@ -111,33 +109,18 @@ def fidelity(
         strategy=RandomSearch.name,
         trials=candidates,
     )
-    lengths = [loaded.decode_first().recipe.epochs] if short is None else short
-    variants = _plan_variants(lengths, long, levers, train_share, image, repeat)
+    variants = plan_variants(
+        loaded.decode_first().recipe.epochs if short is None else short,
+        long,
+        levers=levers,
+        train_share=train_share,
+        image=image,
+        repeat=repeat,
+    )
     study = Study(loaded, made, variants, repeat)
     study.check()
     chosen = free_name(root, f"{loaded.name}-fidelity") if name is None else name
     return study.run(root, chosen, None if plot is None else Path(plot), callback)
-
-
-def _plan_variants(
-    short: int | Sequence[int],
-    long: int | None,
-    levers: Sequence[str],
-    train_share: float,
-    image: str | int | None,
-    repeat: int,
-) -> list[Variant]:
-    lengths = [short] if isinstance(short, int) else list(short)
-    if not lengths:
-        raise CnnsearchError("--short: expected at least one number of epochs")
-    return plan_variants(
-        lengths,
-        LONGER * max(lengths) if long is None else long,
-        levers=levers,
-        train_share=train_share,
-        image=None if image is None else str(image),
-        repeat=repeat,
-    )
 
 
 def read_recipe(texts: Sequence[str]) -> dict[str, Any]:

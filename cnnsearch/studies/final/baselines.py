@@ -49,14 +49,6 @@ def find_search_baselines(
 ) -> Baselines:  # fmt: skip
     """Returns the baselines of a search's winner; trains the random candidates.
 
-    Args:
-        requested: all, random, published or none; None: all that are possible.
-        search: the winner's run.
-        space: of the search.
-        winner: gives recipe, image size and MACs.
-        data: of the final training.
-        callback: is called on the random search's events.
-
     Raises:
         CnnsearchError: a requested baseline is not possible.
         KeyboardInterrupt: the random search was interrupted.

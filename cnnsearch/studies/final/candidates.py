@@ -35,14 +35,7 @@ def prepare_run(
     placement: Mapping[str, Any],
     callback: SearchCallback,
 ) -> RunDirectory:
-    """Finds the winners, runs the random search, and creates the run.
-
-    Args:
-        options: of the training.
-        root: the folder of all runs.
-        name: of the run to create.
-        placement: settings that replace the search's.
-        callback: is called on the random search's events.
+    """Finds the winners, runs the random search, and creates the run ``name``.
 
     Raises:
         CnnsearchError: there is no such search, trial or network, or it does not fit the data.

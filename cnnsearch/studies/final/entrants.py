@@ -21,14 +21,14 @@ CLOSE = 2
 """Published networks whose image size is within this factor of the winner's are preferred."""
 
 
-def _read_architecture(value: Any, info: ValidationInfo) -> Architecture:
-    is_read = isinstance(value, Architecture)
-    return value if is_read else Architecture.from_data(value, info.data.get("label", "entrant"))
+def _read(model: type[Architecture] | type[TrainingRecipe]) -> BeforeValidator:
+    """Reads plain data as it was recorded; an error names the entrant."""
 
+    def read(value: Any, info: ValidationInfo) -> Any:
+        is_read = isinstance(value, model)
+        return value if is_read else model.from_data(value, info.data.get("label", "entrant"))
 
-def _read_recipe(value: Any, info: ValidationInfo) -> TrainingRecipe:
-    is_read = isinstance(value, TrainingRecipe)
-    return value if is_read else TrainingRecipe.from_data(value, info.data.get("label", "entrant"))
+    return BeforeValidator(read)
 
 
 class Entrant(BaseModel):
@@ -45,8 +45,8 @@ class Entrant(BaseModel):
 
     role: Role
     label: str
-    architecture: Annotated[Architecture, BeforeValidator(_read_architecture)]
-    recipe: Annotated[TrainingRecipe, BeforeValidator(_read_recipe)]
+    architecture: Annotated[Architecture, _read(Architecture)]
+    recipe: Annotated[TrainingRecipe, _read(TrainingRecipe)]
 
     @classmethod
     def create(cls, role: Role, label: str, candidate: Candidate) -> "Entrant":

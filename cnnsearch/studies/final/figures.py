@@ -19,13 +19,7 @@ NUMBERED = 20
 
 
 def draw_confusion(counts: npt.NDArray[Any], names: Sequence[str], title: str) -> bytes:
-    """Returns a confusion matrix as PNG: rows are true classes and normalized to 1.
-
-    Args:
-        counts: int (classes, classes).
-        names: of the classes.
-        title: of the figure.
-    """
+    """Returns a confusion matrix as PNG: rows are true classes and normalized to 1."""
     from matplotlib.figure import Figure
 
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -54,12 +48,7 @@ def draw_worst(
 ) -> bytes:  # fmt: skip
     """Returns the images whose true class has the lowest probability, as PNG.
 
-    Args:
-        split: the images.
-        labels: int (N,).
-        probabilities: of the classes, mean over seeds, (N, classes).
-        names: of the classes.
-        label: of the network, for the title.
+    ``probabilities`` are means over seeds, (N, classes); ``label`` names the network.
     """
     from matplotlib.figure import Figure
 

@@ -25,17 +25,7 @@ FILE = "test.npz"
 
 @dataclass(frozen=True)
 class PredictionTask:
-    """One model to evaluate.
-
-    Attributes:
-        trial: id.
-        folder: of the trial, where ``test.npz`` is written.
-        architecture: as JSON.
-        mean: of the training pixels, per channel.
-        std: likewise.
-        image: height and width of the images.
-        split: the images.
-    """
+    """One model to evaluate: its trial's id and folder, how to rebuild it, and the images."""
 
     trial: str
     folder: Path

@@ -48,16 +48,7 @@ def create_run(
     plan: FinalPlan,
     search: RunDirectory | None = None,
 ) -> RunDirectory:
-    """Creates the run's folder.
-
-    Args:
-        root: the folder of all runs.
-        name: of this one.
-        settings: of the search whose winners are trained, changed for this training.
-        data: with its validation split.
-        plan: the networks and the options.
-        search: the winners' run; pretrained weights that it started from are copied.
-    """
+    """Creates the run's folder; pretrained weights that ``search`` started from are copied."""
     pretrained = search.manifest.get("pretrained") if search else None
     record = create_manifest(plan.source, settings, data, pretrained)
     record = {**record, "kind": KIND, "strategy": KIND, KIND: plan.to_data()}
@@ -102,17 +93,6 @@ def run_final(
 def is_final(run: RunDirectory) -> bool:
     """Whether a run is a final training."""
     return run.manifest.get("kind") == KIND
-
-
-def resume_final(
-    root: Path,
-    name: str,
-    callback: SearchCallback | None = None,
-    max_time: str | float | None = None,
-    **placement: Any,
-) -> FinalResult:
-    """Resumes a final training; see :func:`run_final`."""
-    return run_final(RunDirectory.open(root, name), callback, max_time, **placement)
 
 
 def exists_final(root: Path, name: str) -> bool:

@@ -37,13 +37,7 @@ TRAIN_ACCURACY = {"measured": "train accuracy", "metric": "accuracy"}
 
 
 class FinalTraining:
-    """Trains and evaluates the networks of a plan.
-
-    Args:
-        session: of the run.
-        space: of the search, in which candidates are described.
-        data: with all three splits.
-    """
+    """Trains and evaluates the networks of a run's plan, on data with all three splits."""
 
     def __init__(self, session: RunSession, space: SearchSpace, data: Dataset) -> None:
         self._session, self._run = session, session.run
@@ -52,11 +46,7 @@ class FinalTraining:
         self._train_on = data if self._plan.hold_out else join_validation(data)
 
     def run(self) -> str:
-        """Trains what has not ended and evaluates what has not been evaluated.
-
-        Returns:
-            Why it ended: trials, time or interrupted.
-        """
+        """Trains and evaluates what is left; returns why it ended: trials, time or interrupted."""
         left = self._list_open_proposals()
         self._session.begin(self._make_overview(len(left)) if left else None)
         reason = self._train(left) if left else "trials"
