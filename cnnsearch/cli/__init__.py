@@ -1,10 +1,13 @@
-"""The command line: reads what was asked, calls the library, prints what it answers."""
+"""The command line: parses options, calls the library, prints results.
+
+Enters: the arguments. Leaves: text or JSON, and an exit code. No other room imports this one.
+"""
 
 import gc
 import sys
 from typing import Annotated, Any, NoReturn
 
-gc.disable()  # importing makes much and leaves nothing to collect
+gc.disable()  # importing creates many objects and no garbage
 
 import typer  # noqa: E402
 
@@ -27,7 +30,7 @@ from cnnsearch.errors import CnnsearchError  # noqa: E402
 
 gc.enable()
 
-UsageError: Any = typer.BadParameter.__base__  # of which Typer exports the subclass only
+UsageError: Any = typer.BadParameter.__base__  # Typer exports only its subclass
 
 __all__ = [
     "app",
@@ -48,12 +51,12 @@ __all__ = [
 
 
 def main() -> None:
-    """Runs the command line: a mistake of the user's is one line on stderr and exit code 2."""
+    """Runs the command line; a user's mistake is one line on stderr and exit code 2."""
     if len(sys.argv) == 1:
         sys.argv.append("--help")
     try:
         code = app(standalone_mode=False)
-        if code == INTERRUPTED:  # what Typer makes of Ctrl-C
+        if code == INTERRUPTED:  # Typer's code for Ctrl-C
             print("cnnsearch: interrupted", file=sys.stderr)
         sys.exit(code)
     except CnnsearchError as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, app, console, print_json
+from cnnsearch.cli.common import RUNS, Json, Runs, app, make_console, print_json
 
 if TYPE_CHECKING:
     from cnnsearch.architecture.architecture import Architecture
@@ -56,7 +56,7 @@ def cost(
     if json_:
         print_json(cost_data(found, by.value))
         return
-    terminal = console()
+    terminal = make_console()
     terminal.print(cost_table(found, by.value))
     terminal.print(cost_lines(found), highlight=False)
 
@@ -80,7 +80,7 @@ def diff(
     if json_:
         print_json(diff_data(a, b, by.value))
         return
-    terminal = console()
+    terminal = make_console()
     terminal.print(diff_table(a, b, by.value))
     terminal.print()
     terminal.print(diff_lines(a, b), highlight=False)

@@ -1,4 +1,4 @@
-"""What the commands have in common: the program, its shared options, how it prints."""
+"""What the commands share: the program, options, and output."""
 
 import json
 from collections.abc import Iterator
@@ -29,9 +29,17 @@ Plain = Annotated[bool, typer.Option("--plain", help="Print lines instead of a l
 Name = Annotated[
     str | None, typer.Option(help="Name of the run; an existing run of that name is resumed.")
 ]
+RunName = Annotated[str, typer.Argument(help="The run's name.")]
+LatestRun = Annotated[str | None, typer.Argument(help="The run's name; default: the latest.")]
+RunOption = Annotated[
+    str | None, typer.Option("--run", help="The run's name; default: the latest.")
+]
+StoreUri = Annotated[
+    str | None, typer.Option("--mlflow-uri", help="The store; default: the run's own.")
+]
 RUNS = Path("runs")
 INTERRUPTED = 130
-"""The exit code of what Ctrl-C ended, as shells have it."""
+"""Exit code after Ctrl-C, as in shells."""
 
 
 class DataCommand(TyperCommand):
@@ -55,14 +63,14 @@ class DataCommand(TyperCommand):
 
 
 class PlacedCommand(DataCommand):
-    """A command whose ``--ray`` may stand alone, for a cluster of this machine's own."""
+    """A command whose ``--ray`` needs no value: then it starts a cluster on this machine."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        return super().parse_args(ctx, list(_addressed(args)))
+        return super().parse_args(ctx, list(_complete_ray(args)))
 
 
-def _addressed(args: list[str]) -> Iterator[str]:
-    """Yields the arguments, ``local`` after a ``--ray`` that no address follows."""
+def _complete_ray(args: list[str]) -> Iterator[str]:
+    """Inserts ``local`` after a ``--ray`` without an address."""
     for place, arg in enumerate(args):
         yield arg
         following = args[place + 1 : place + 2]
@@ -73,8 +81,8 @@ def _addressed(args: list[str]) -> Iterator[str]:
             yield "local"
 
 
-def console() -> "Console":
-    """Returns the terminal; what is piped is never cut at 80 columns."""
+def make_console() -> "Console":
+    """Returns the terminal; piped output is not cut at 80 columns."""
     from rich.console import Console
 
     terminal = Console()
@@ -100,8 +108,8 @@ def open_run(runs: Path, name: str | None) -> "RunDirectory":
 
 
 def make_display(json_: bool, quiet: bool, plain: bool) -> Any:
-    """Returns the display that the options ask for."""
+    """Returns the display that the options request."""
     from cnnsearch.engine.display import create_display
 
     modes = {"json": json_, "quiet": quiet, "plain": plain}
-    return create_display(next((mode for mode, asked in modes.items() if asked), "auto"))
+    return create_display(next((mode for mode, is_set in modes.items() if is_set), "auto"))

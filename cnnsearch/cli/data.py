@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import DataCommand, Json, app, console, print_json
+from cnnsearch.cli.common import DataCommand, Json, app, make_console, print_json
 from cnnsearch.cli.options import add_settings
 from cnnsearch.data.loading import DATA_FORMS
 
@@ -58,7 +58,7 @@ def data(
     if json_:
         print_json(report.to_data())
     else:
-        print_report(report, console())
+        print_report(report, make_console())
 
 
 @contextmanager

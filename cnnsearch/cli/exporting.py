@@ -6,7 +6,16 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, app, console, open_run, print_json
+from cnnsearch.cli.common import (
+    RUNS,
+    Json,
+    RunOption,
+    Runs,
+    app,
+    make_console,
+    open_run,
+    print_json,
+)
 from cnnsearch.exporters.formats import FORMATS, quantizations
 from cnnsearch.utils.units import pluralize
 
@@ -23,8 +32,8 @@ _QUANTIZED = ", ".join(each.title for each in FORMATS if len(each.quantizations)
 @app.command()
 def export(
     which: Annotated[str, typer.Argument(help="best, or a trial's id.")] = "best",
-    run: Annotated[str | None, typer.Option(help="The run's name; default: the latest.")] = None,
-    out: Annotated[Path, typer.Option(help="The folder to make.")] = Path("exports/best"),
+    run: RunOption = None,
+    out: Annotated[Path, typer.Option(help="The folder to create.")] = Path("exports/best"),
     format_: Annotated[
         str,
         typer.Option("--format", help=f"{_FORMATS}; several with commas, or all."),
@@ -36,17 +45,15 @@ def export(
     image: Annotated[
         str | None, typer.Option(help="Size of images: 224 or 224x192; default: any, LiteRT's own.")
     ] = None,
-    batch: Annotated[
-        int | None, typer.Option(help="Images at once; default: any, LiteRT one.")
-    ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    batch: Annotated[int | None, typer.Option(help="Batch size; default: any, LiteRT 1.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:
     """Export a candidate and verify it.
 
-    Each format takes uint8 images and contains its preprocessing; it is reloaded in a fresh process
-    by its own runtime, compared with the Keras model, and scored on the untouched test split.
+    Each format takes uint8 images and contains its preprocessing. It is reloaded in a new process
+    by its runtime, compared with the Keras model, and evaluated on the test split.
     """
     from dataclasses import asdict
 
@@ -84,7 +91,7 @@ def _show(done: "ExportResult") -> None:
     low, high = done.interval
     unseen = " that no candidate saw" if done.split == "test" else ", which selected the model"
     print(f"Exported trial {done.trial} to {done.path} ({done.bytes / 1e6:.2f} MB).")
-    console().print(table)
+    make_console().print(table)
     print(
         f"Each was reloaded in a fresh process and compared on {done.compared:,} real images.\n"
         f"{done.split.capitalize()} accuracy of the Keras model {done.test_accuracy:.2%} (95 % "

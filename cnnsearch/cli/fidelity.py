@@ -16,7 +16,7 @@ from cnnsearch.cli.common import (
     Runs,
     Space,
     app,
-    console,
+    make_console,
     print_json,
 )
 from cnnsearch.cli.options import add_settings
@@ -109,7 +109,7 @@ def _show(report: "FidelityReport") -> None:
     if not report.comparisons:
         return
     print()
-    console().print(make_table(report))
+    make_console().print(make_table(report))
     for line in explain_report(report):
         print(line)
     print(f"Picture: {report.plot}")

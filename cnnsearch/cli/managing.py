@@ -1,24 +1,22 @@
-"""Commands that end and remove runs."""
+"""Commands that stop and delete runs."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Runs, app
-
-Name = Annotated[str, typer.Argument(help="The run's name.")]
+from cnnsearch.cli.common import RUNS, RunName, Runs, app
 
 
 @app.command()
 def stop(
-    run: Name,
-    wait: Annotated[float, typer.Option(help="Seconds to wait for its end.", min=0.0)] = 60.0,
+    run: RunName,
+    wait: Annotated[float, typer.Option(help="Seconds to wait.", min=0.0)] = 60.0,
     runs: Runs = RUNS,
 ) -> None:
-    """End a run in good order, from another terminal.
+    """Stop a run in good order, from another terminal.
 
-    What is finished is kept, and cnnsearch resume goes on with it.
+    What is finished is kept, and cnnsearch resume continues.
     """
     from cnnsearch.runs.manage import stop as stop_run
 
@@ -28,18 +26,18 @@ def stop(
     elif state == "finished":
         print(f"Run {run} had just finished.")
     else:
-        print(f"Run {run} has stopped; go on with: cnnsearch resume {run}{_where(runs)}")
+        print(f"Run {run} has stopped; resume it with: cnnsearch resume {run}{_format_runs(runs)}")
 
 
 @app.command()
 def delete(
-    run: Name,
+    run: RunName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     runs: Runs = RUNS,
 ) -> None:
     """Delete a run: its record, checkpoints and weights.
 
-    What MLflow has of it stays there.
+    Its copy in MLflow stays.
     """
     from contextlib import closing
 
@@ -58,5 +56,5 @@ def delete(
     print(f"Deleted {what}.")
 
 
-def _where(runs: Path) -> str:
+def _format_runs(runs: Path) -> str:
     return "" if runs == RUNS else f" --runs {runs}"

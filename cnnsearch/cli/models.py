@@ -5,30 +5,30 @@ from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Runs, app, open_run
+from cnnsearch.cli.common import RUNS, RunName, Runs, StoreUri, app, open_run
 
 
 @app.command()
 def ui(
     run: Annotated[str | None, typer.Argument(help="The run to show; default: the latest.")] = None,
-    port: Annotated[int | None, typer.Option(help="Default: one that is free.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; default: a free one.")] = None,
     browser: Annotated[
-        bool, typer.Option("--browser/--no-browser", help="Open the page; never done over SSH.")
+        bool, typer.Option("--browser/--no-browser", help="Open the page (not over SSH).")
     ] = True,
     runs: Runs = RUNS,
 ) -> None:
     """Serve the MLflow UI on this machine.
 
-    All runs are in it; it listens on the loopback address only.
+    It has all runs, and listens on the loopback address only.
     """
     from cnnsearch.runs.mlflow import count_missing, open_browser
     from cnnsearch.runs.mlflow import serve_ui as serve
     from cnnsearch.runs.mlflow import sync as synchronize
 
     opened = open_run(runs, run)
-    lacking = not (runs / "mlflow.db").is_file() or count_missing(opened)
-    lacking = lacking or (opened.path / "report.html").is_file()
-    if opened.owner is None and lacking:
+    outdated = not (runs / "mlflow.db").is_file() or count_missing(opened)
+    outdated = outdated or (opened.path / "report.html").is_file()
+    if opened.owner is None and outdated:
         synchronize(opened)
     print("Starting MLflow ...", flush=True)
     with serve(runs, port) as server:
@@ -45,19 +45,17 @@ def ui(
 
 @app.command()
 def sync(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
-    mlflow_uri: Annotated[
-        str | None, typer.Option("--mlflow-uri", help="The store; default: the run's own.")
-    ] = None,
+    run: RunName,
+    mlflow_uri: StoreUri = None,
     runs: Runs = RUNS,
 ) -> None:
     """Bring MLflow up to date with a run.
 
-    For a run whose tracking server was down, or to copy a run into another store.
+    After an outage of the tracking server, or to copy a run to another store.
     """
     from cnnsearch.runs.mlflow import sync as synchronize
 
     opened = open_run(runs, run)
     uri = mlflow_uri or opened.manifest.get("settings", {}).get("mlflow_uri")
-    lacked = synchronize(opened, uri)
-    print(f"Run {opened.name}: {lacked} events brought to MLflow.")
+    sent = synchronize(opened, uri)
+    print(f"Run {opened.name}: {sent} events sent to MLflow.")

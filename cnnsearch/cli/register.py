@@ -4,27 +4,25 @@ from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, app, open_run, print_json
+from cnnsearch.cli.common import RUNS, Json, RunOption, Runs, StoreUri, app, open_run, print_json
 
 
 @app.command()
 def register(
-    name: Annotated[str, typer.Argument(help="The registered model; made if need be.")],
-    run: Annotated[str | None, typer.Option(help="The run's name; default: the latest.")] = None,
+    name: Annotated[str, typer.Argument(help="The registered model; created if needed.")],
+    run: RunOption = None,
     which: Annotated[str, typer.Option("--trial", help="best, or a trial's id.")] = "best",
     alias: Annotated[
-        str | None, typer.Option(help="Let this stand for the version: champion.")
+        str | None, typer.Option(help="Alias of the version, such as champion.")
     ] = None,
-    mlflow_uri: Annotated[
-        str | None, typer.Option("--mlflow-uri", help="The store; default: the run's own.")
-    ] = None,
+    mlflow_uri: StoreUri = None,
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:
     """Register a candidate in MLflow.
 
-    Exports it, logs it as an MLflow model that takes uint8 images and answers with the probability
-    of each class, and makes it a version of the registered model NAME, ready to be served.
+    Exports it, logs it as an MLflow model that maps uint8 images to class probabilities, and makes
+    that a version of the registered model NAME, ready to be served.
     """
     from dataclasses import asdict
 
@@ -39,7 +37,7 @@ def register(
     already = "" if done.new else " (registered before)"
     print(f"Trial {done.trial} of run {done.run} is {name} version {done.version}{already}.")
     if alias:
-        print(f"The alias {alias} stands for version {done.version} now.")
+        print(f"The alias {alias} refers to version {done.version} now.")
     print("Serve it with:")
     print(f"  MLFLOW_TRACKING_URI={done.tracking_uri} \\")
     print(f"  mlflow models serve -m {done.uri} --env-manager local --port 5001")

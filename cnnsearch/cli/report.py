@@ -1,26 +1,35 @@
-"""Commands that tell of runs: a report to send, and runs side by side."""
+"""Commands that report on runs and compare them."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, app, console, open_run, print_json
+from cnnsearch.cli.common import (
+    RUNS,
+    Json,
+    LatestRun,
+    Runs,
+    app,
+    make_console,
+    open_run,
+    print_json,
+)
 
 
 @app.command()
 def report(
-    run: Annotated[str | None, typer.Argument(help="The run's name; default: the latest.")] = None,
+    run: LatestRun = None,
     out: Annotated[
         Path | None, typer.Option(help="The file to write; default: report in the run's folder.")
     ] = None,
     form: Annotated[str, typer.Option("--format", help="html, md or both.")] = "html",
-    force: Annotated[bool, typer.Option("--force", help="Replace --out if it is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     runs: Runs = RUNS,
 ) -> None:
     """Write a report of a search: one file that needs no network.
 
-    What was asked, the answer, accuracy against cost, what mattered, what failed, what it took.
+    Settings, best candidate, accuracy against cost, important choices, failures, time.
     """
     from cnnsearch.report.report import write_report
 
@@ -30,14 +39,11 @@ def report(
 
 @app.command()
 def compare(
-    names: Annotated[list[str], typer.Argument(help="The runs' names, two or more.")],
+    names: Annotated[list[str], typer.Argument(help="Names of two or more runs.")],
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:
-    """Show searches side by side.
-
-    What differs in what was asked, and in what was found.
-    """
+    """Compare searches: settings and results."""
     from cnnsearch.report.comparison import (
         build_comparison_table,
         compare_runs,
@@ -48,7 +54,7 @@ def compare(
     if json_:
         print_json([vars(one) for one in found])
         return
-    terminal = console()
+    terminal = make_console()
     terminal.print(build_comparison_table(found))
     for line in summarize_comparison(found):
         terminal.print(line, highlight=False, markup=False)

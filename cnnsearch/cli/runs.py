@@ -1,4 +1,4 @@
-"""Commands that search, and that look at what was found."""
+"""Commands that search, resume, and show results."""
 
 import sys
 from typing import Annotated, Any
@@ -9,14 +9,16 @@ from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
     Json,
+    LatestRun,
     Name,
     PlacedCommand,
     Plain,
     Quiet,
+    RunName,
     Runs,
     Space,
     app,
-    console,
+    make_console,
     make_display,
     open_run,
     print_json,
@@ -46,11 +48,11 @@ def search(
     result = run_search(
         space, settings.pop("data"), name=name, runs=runs, callback=callback, **settings
     )
-    _leave(result.reason)
+    _exit_if_interrupted(result.reason)
 
 
-def _leave(reason: str) -> None:
-    """An interrupted search is told apart by its exit code, as a shell does it."""
+def _exit_if_interrupted(reason: str) -> None:
+    """Exits with the code of an interrupt, as shells do."""
     if reason == "interrupted":
         sys.exit(INTERRUPTED)
 
@@ -58,7 +60,7 @@ def _leave(reason: str) -> None:
 @app.command(cls=PlacedCommand)
 @add_settings(["trials", "max_time", "max_failures", *list_keys("placement")], as_changes=True)
 def resume(
-    run: Annotated[str, typer.Argument(help="The run's name.")],
+    run: RunName,
     runs: Runs = RUNS,
     json_: Json = False,
     quiet: Quiet = False,
@@ -72,7 +74,7 @@ def resume(
 
     callback = make_display(json_, quiet, plain)
     if not exists_final(runs, run):
-        _leave(resume_search(run, runs=runs, callback=callback, **changes).reason)
+        _exit_if_interrupted(resume_search(run, runs=runs, callback=callback, **changes).reason)
         return
     from cnnsearch.cli.train import show_final
 
@@ -80,7 +82,7 @@ def resume(
     final = run_final(RunDirectory.open(runs, run), callback, changes.pop("max_time"), **changes)
     if not quiet:
         show_final(final.run, json_, final.reason)
-    _leave(final.reason)
+    _exit_if_interrupted(final.reason)
 
 
 @app.command("runs")
@@ -95,7 +97,7 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
         print_json([vars(summary) for summary in found])
         return
     if not found:
-        print(f"There is no run in {runs} yet; cnnsearch search tiny makes one.")
+        print(f"There is no run in {runs} yet; cnnsearch search tiny starts one.")
         return
     table = Table(box=None, pad_edge=False)
     for name in ("run", "kind", "state", "candidates", "completed", "best"):
@@ -103,19 +105,19 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
     for one in found:
         best = "-" if one.best is None else f"{one.best:.2%}"
         table.add_row(one.name, one.kind, one.state, str(one.trials), str(one.completed), best)
-    console().print(table)
+    make_console().print(table)
 
 
 @app.command()
 def results(
-    run: Annotated[str | None, typer.Argument(help="The run's name; default: the latest.")] = None,
-    limit: Annotated[int, typer.Option(help="Show the best so many.", min=1)] = 20,
+    run: LatestRun = None,
+    limit: Annotated[int, typer.Option(help="Rows of the leaderboard.", min=1)] = 20,
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:
     """Show the leaderboard and Pareto front.
 
-    The front holds the candidates that no other one beats in both accuracy and MACs.
+    The front: candidates that no other one beats in both accuracy and MACs.
     """
     from cnnsearch.report.tables import build_results_table, draw_pareto_plot
     from cnnsearch.runs.ranking import find_pareto_front, rank_trials, select_last_rungs
@@ -135,7 +137,7 @@ def results(
         board = [describe_trial(trial) for trial in ranked]
         print_json({"run": opened.name, "leaderboard": board, "pareto": [t.id for t in front]})
         return
-    terminal = console()
+    terminal = make_console()
     finished = sum(trial.score is not None for trial in trials)
     title = f"Run {opened.name}: {finished} finished candidates, best first"
     what = objective_of(opened.manifest["settings"]).heading

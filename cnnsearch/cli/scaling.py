@@ -1,4 +1,4 @@
-"""The command that scales a network, and searches for the proportion to scale it in."""
+"""The command that scales a network, and searches for its scaling coefficients."""
 
 import json
 from pathlib import Path
@@ -7,17 +7,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnnsearch.cli.architectures import Image, Network, find_network
-from cnnsearch.cli.common import RUNS, Json, Runs, app, console, print_json
+from cnnsearch.cli.common import RUNS, Json, Runs, app, make_console, print_json
+from cnnsearch.cli.options import add_settings
 
 if TYPE_CHECKING:
+    from cnnsearch.architecture.architecture import Architecture
     from cnnsearch.architecture.compound_scaling import CompoundScaling
 
 
 @app.command()
+@add_settings(
+    ["data", "epochs", "workers"],
+    as_changes=True,
+    data="With --search: data to train on; default: the run's.",
+    epochs="With --search: epochs of a candidate; default: the run's.",
+    workers="With --search: candidates trained in parallel.",
+)
 def scale(
     network: Network,
     phi: Annotated[
-        str | None, typer.Option(help="How far: 1..4, 2 or 0.5,1,2; default: 1..4.")
+        str | None, typer.Option(help="Values of phi: 1..4, 2 or 0.5,1,2; default: 1..4.")
     ] = None,
     to: Annotated[
         str | None, typer.Option("--to", help="A budget in MACs to scale up to, such as 2G.")
@@ -25,99 +34,86 @@ def scale(
     alpha: Annotated[float, typer.Option(help="Growth of depth at phi = 1.")] = 1.2,
     beta: Annotated[float, typer.Option(help="Growth of width.")] = 1.1,
     gamma: Annotated[float, typer.Option(help="Growth of resolution.")] = 1.15,
-    divisor: Annotated[int, typer.Option(help="Widths become multiples of it.")] = 8,
+    divisor: Annotated[int, typer.Option(help="Widths are rounded to multiples of it.")] = 8,
     out: Annotated[
-        Path | None, typer.Option("--out", help="A folder for the scaled networks' files.")
+        Path | None, typer.Option("--out", help="Folder for the scaled networks' files.")
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace files in --out.")] = False,
     image: Image = None,
     search: Annotated[
         bool, typer.Option("--search", help="Find alpha, beta and gamma by training first.")
     ] = False,
-    step: Annotated[float, typer.Option(help="With --search: of the grid from 1 upwards.")] = 0.1,
-    data: Annotated[
-        str | None, typer.Option(help="With --search: what to train on; default: the run's data.")
-    ] = None,
-    epochs: Annotated[
-        int | None, typer.Option(help="With --search: of a candidate; default: as the run's.")
-    ] = None,
+    step: Annotated[float, typer.Option(help="With --search: step of the grid from 1 up.")] = 0.1,
     name: Annotated[
-        str | None, typer.Option(help="With --search: of the new run; default: NETWORK-scaling.")
+        str | None, typer.Option(help="With --search: name of the run; default: NETWORK-scaling.")
     ] = None,
-    workers: Annotated[int, typer.Option(help="With --search: candidates side by side.")] = 1,
     runs: Runs = RUNS,
     json_: Json = False,
+    **settings: Any,
 ) -> None:
     """Scale a network: depth, width and resolution.
 
-    With --to alone, by the largest phi that meets the budget; with both, no phi may exceed it.
+    With --to alone: by the largest phi within the budget; with both, no phi may exceed it.
     """
+    from cnnsearch.architecture.compound_scaling import CompoundScaling, Scaling
+
+    found = find_network(network, runs, image)
     if search:
-        asked = {"data": data, "epochs": epochs, "name": name, "step": step, "workers": workers}
-        best = _searched(network, runs, {**asked, "image": image}, json_)
+        best = _search_coefficients(
+            network, found, runs, {**settings, "name": name, "step": step}, json_
+        )
         if phi is None and to is None:
             return
         alpha, beta, gamma = best.alpha, best.beta, best.gamma
-    scaling = _proportion(alpha=alpha, beta=beta, gamma=gamma, divisor=divisor)
-    _show(network, runs, image, scaling, (phi, to), (out, force), json_)
+    numbers = {"alpha": alpha, "beta": beta, "gamma": gamma, "divisor": divisor}
+    checked = Scaling.from_data(numbers, "scale")
+    scaling = CompoundScaling(**checked.model_dump(exclude={"phi"}))
+    relatives = _print_family(found, scaling, phi, to, json_)
+    if out is not None:
+        _write(network, runs, relatives, out, force, json_)
 
 
-def _show(
-    network: str,
-    runs: Path,
-    image: str | None,
-    scaling: "CompoundScaling",
-    how_far: tuple[str | None, str | None],
-    where: tuple[Path | None, bool],
-    json_: bool,
-) -> None:
+def _print_family(
+    found: "Architecture", scaling: "CompoundScaling", phi: str | None, to: str | None, json_: bool
+) -> Any:
+    """Prints the scaled networks, and returns them."""
     from cnnsearch.architecture.cost import count
-    from cnnsearch.runs.lookup import find_candidate
     from cnnsearch.space.scaled_family import (
         describe_family,
         make_family_table,
+        parse_phis,
         scale_family,
-        write_family,
     )
-
-    found = find_network(network, runs, image)
-    relatives = scale_family(found, scaling, *_phis(found, scaling, *how_far))
-    if json_:
-        print_json(describe_family(relatives, scaling))
-    else:
-        first = (
-            [] if any(one.phi == 0 for one in relatives) else scale_family(found, scaling, [0.0])
-        )
-        shown = [*first, *relatives]
-        console().print(make_family_table(shown, scaling, count(found)))
-    folder, force = where
-    if folder is not None:
-        recipe = find_candidate(network, runs).recipe
-        for file in write_family(relatives, recipe, folder, force):
-            print("" if json_ else f"Wrote {file}", end="" if json_ else "\n")
-
-
-def _phis(
-    found: Any, scaling: "CompoundScaling", phi: str | None, to: str | None
-) -> tuple[list[float], int | None]:
-    from cnnsearch.space.scaled_family import parse_phis
     from cnnsearch.utils.units import parse_amount
 
     budget = None if to is None else parse_amount(to, "--to")
-    if phi is None and budget is not None:
-        return [scaling.find_phi(found, budget)], budget
-    return parse_phis(phi or "1..4"), budget
+    is_largest = phi is None and budget is not None
+    phis = [scaling.find_phi(found, budget or 0)] if is_largest else parse_phis(phi or "1..4")
+    relatives = scale_family(found, scaling, phis, budget)
+    if json_:
+        print_json(describe_family(relatives, scaling))
+        return relatives
+    has_baseline = any(one.phi == 0 for one in relatives)
+    shown = [*([] if has_baseline else scale_family(found, scaling, [0.0])), *relatives]
+    make_console().print(make_family_table(shown, scaling, count(found)))
+    return relatives
 
 
-def _proportion(**numbers: float) -> "CompoundScaling":
-    from cnnsearch.architecture.compound_scaling import CompoundScaling, Scaling
+def _write(
+    network: str, runs: Path, relatives: Any, folder: Path, force: bool, json_: bool
+) -> None:
+    from cnnsearch.runs.lookup import find_candidate
+    from cnnsearch.space.scaled_family import write_family
 
-    checked = Scaling.from_data(numbers, "scale")
-    return CompoundScaling(**checked.model_dump(exclude={"phi"}))
+    for file in write_family(relatives, find_candidate(network, runs).recipe, folder, force):
+        if not json_:
+            print(f"Wrote {file}")
 
 
-def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "CompoundScaling":
-    """Trains the grid and prints what came of it; returns the best proportion."""
+def _search_coefficients(
+    network: str, found: "Architecture", runs: Path, given: dict[str, Any], json_: bool
+) -> "CompoundScaling":
+    """Trains the grid, prints the results, and returns the best coefficients."""
     from dataclasses import replace
 
     from cnnsearch.engine.display import create_display
@@ -130,14 +126,9 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
     )
     from cnnsearch.training.objectives import objective_of
 
-    image = asked.pop("image")
-    baseline = replace(
-        find_candidate(network, runs), architecture=find_network(network, runs, image)
-    )
-    options = {
-        **inherit_settings(network, runs),
-        **{k: v for k, v in asked.items() if v is not None},
-    }
+    baseline = replace(find_candidate(network, runs), architecture=found)
+    requested = {key: value for key, value in given.items() if value is not None}
+    options = {**inherit_settings(network, runs), **requested}
     options.setdefault("name", f"{network.replace(':', '-').split('/')[-1]}-scaling")
     callback = create_display("json" if json_ else "auto")
     tried = search_coefficients(baseline, runs=runs, callback=callback, **options)
@@ -148,6 +139,6 @@ def _searched(network: str, runs: Path, asked: dict[str, Any], json_: bool) -> "
         print(json.dumps({"event": "scaling", "tried": [one.to_data() for one in tried]}))
     else:
         metric = objective_of(options).heading
-        console().print(make_scaling_table(tried, metric))
+        make_console().print(make_scaling_table(tried, metric))
         print(f"Best: --alpha {best.alpha:g} --beta {best.beta:g} --gamma {best.gamma:g}")
     return best

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import Json, Space, app, console, print_json
+from cnnsearch.cli.common import Json, Space, app, make_console, print_json
 from cnnsearch.cli.options import add_settings
 
 
@@ -22,7 +22,7 @@ def spaces() -> None:
     for name in list_spaces():
         space = SearchSpace.load(name)
         table.add_row(name, _size(space), "x".join(map(str, space.input)), space.description)
-    console().print(table)
+    make_console().print(table)
 
 
 def _size(space: Any) -> str:
@@ -56,7 +56,7 @@ def list_published(
         shown.add_column(name, justify="right" if name in ("params", "MACs") else "left")
     for row in make_rows():
         shown.add_row(*row)
-    console().print(shown)
+    make_console().print(shown)
 
 
 @app.command()
@@ -81,7 +81,7 @@ def check(
     if json_:
         print_json(report)
     else:
-        check_table(loaded, report, console())
+        check_table(loaded, report, make_console())
 
 
 @app.command()

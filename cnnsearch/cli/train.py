@@ -1,4 +1,4 @@
-"""The command that trains winners in full and judges them on the test split."""
+"""The command that trains winners in full and evaluates them on the test split."""
 
 import json
 import shlex
@@ -17,7 +17,7 @@ from cnnsearch.cli.common import (
     Quiet,
     Runs,
     app,
-    console,
+    make_console,
     make_display,
 )
 from cnnsearch.cli.options import add_settings, list_keys
@@ -98,7 +98,7 @@ def show_final(run: "RunDirectory", json_: bool, reason: str = "trials") -> None
     if json_:
         print(json.dumps({"event": "results", "reason": reason, **get_result_data(run)}))
         return
-    found, terminal = compute_rows(run), console()
+    found, terminal = compute_rows(run), make_console()
     if found:
         terminal.print(make_table(run, found))
     for line in [*explain_results(run, found), *(list_notes(run, found) if found else ())]:

@@ -119,7 +119,7 @@ def test_the_winner_is_registered_and_answers_http_with_probabilities(
     assert run("register", "digits", "--alias", "champion") == 0
     told = capsys.readouterr().out
     assert re.match(r"Trial \d+ of run first is digits version 1\.\n", told)
-    assert "The alias champion stands for version 1 now.\n" in told
+    assert "The alias champion refers to version 1 now.\n" in told
     again = ("register", "digits", "--run", "first", "--json")
     assert run(*again) == 0
     done = json.loads(capsys.readouterr().out)
