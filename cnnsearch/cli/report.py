@@ -27,7 +27,7 @@ def report(
     force: Annotated[bool, typer.Option("--force", help="Replace --out if it exists.")] = False,
     runs: Runs = RUNS,
 ) -> None:
-    """Write a report of a search: one file that needs no network.
+    """Write a report of a search, in one file.
 
     Settings, best candidate, accuracy against cost, important choices, failures, time.
     """

@@ -67,7 +67,7 @@ def resume(
     plain: Plain = False,
     **changes: Any,
 ) -> None:
-    """Resume a run with the settings it was started with."""
+    """Resume a run with its settings."""
     from cnnsearch.engine.search import resume as resume_search
     from cnnsearch.runs.directory import RunDirectory
     from cnnsearch.studies.final.run import exists_final, run_final
