@@ -31,9 +31,9 @@ def _size(space: Any) -> str:
 
 
 @app.command()
-def list_published(
+def published(
     json_: Json = False,
-    markdown: Annotated[bool, typer.Option("--markdown", help="Print the README's table.")] = False,
+    markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
 ) -> None:
     """List the published networks.
 
