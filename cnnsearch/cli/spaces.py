@@ -37,8 +37,7 @@ def published(
 ) -> None:
     """List the published networks.
 
-    Each is a point of our blocks, usable wherever a space is; its counts meet its reference to the
-    digit where the last column says so.
+    Each can be used wherever a space can. The last column says whose counts ours equal exactly.
     """
     from rich.table import Table
 

@@ -51,6 +51,11 @@ def test_help_names_every_command_in_full(capsys: Capture) -> None:
     text = capsys.readouterr().out
     for command in ("check", "search", "results", "export", "ui", "sync", "schema", "resume"):
         assert f"\n  {command}" in text
+    assert {line.split()[0] for line in text.split("Commands:")[1].splitlines() if line} == {
+        "cost", "diff", "draw", "data", "export", "predict", "fidelity", "stop", "delete", "ui",
+        "sync", "register", "report", "compare", "search", "resume", "runs", "results", "scale",
+        "spaces", "published", "check", "schema", "train",
+    }  # fmt: skip
     assert "..." not in text.split("Commands:")[1]
 
 
