@@ -1,4 +1,4 @@
-"""An ONNX graph that grows node by node, its weights in float32, float16 or int8."""
+"""Builds an ONNX graph node by node, with weights in float32, float16 or int8."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,15 +8,15 @@ import numpy.typing as npt
 
 Array = npt.NDArray[Any]
 OPSET, IR = 20, 9
-"""Of January 2024: what runtimes have known for long."""
+"""Versions of January 2024, which current runtimes support."""
 
 
 class Graph:
     """Collects nodes and constants.
 
     Args:
-        weights: how kernels are stored: float32, float16, or int8 with a scale for each channel.
-            They are computed with in float32 whatever they are.
+        weights: how kernels are stored: float32, float16, or dynamic (int8 with one scale per
+            channel). The computation is in float32 in any case.
     """
 
     def __init__(self, weights: str = "float32") -> None:
@@ -54,7 +54,7 @@ class Graph:
             half = self.constant(array.astype(np.float16))
             return self.node("Cast", [half], to=TensorProto.FLOAT)
         if self._kind == "dynamic":
-            whole, scale = int8(array, axis)
+            whole, scale = quantize_weights(array, axis)
             inputs = [self.constant(whole), self.constant(scale)]
             return self.node("DequantizeLinear", inputs, axis=axis)
         return self.constant(array)
@@ -75,8 +75,8 @@ class Graph:
         return model
 
 
-def int8(array: Array, axis: int) -> tuple[Array, Array]:
-    """Returns an array in whole numbers of -127..127, and the scale of each channel."""
+def quantize_weights(array: Array, axis: int) -> tuple[Array, Array]:
+    """Returns an array as int8 (-127 to 127), and the scale of each channel."""
     others = tuple(i for i in range(array.ndim) if i != axis)
     scale = np.maximum(np.abs(array).max(axis=others, keepdims=True) / 127, 1e-12)
     whole = np.clip(np.rint(array / scale), -127, 127).astype(np.int8)

@@ -1,4 +1,4 @@
-"""What the verbs on an ONNX graph are made of: tensors, names, weights, padding."""
+"""Tensors, layer names, weights and padding for the ONNX graph."""
 
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -15,7 +15,7 @@ from cnnsearch.exporters.onnx_graph import Array, Graph
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor of the graph: its name, its shape without the batch; ``flat``: (batch, C)."""
+    """A tensor of the graph: its name, its shape without the batch; ``flat`` means (batch, C)."""
 
     name: str
     shape: Shape
@@ -34,11 +34,11 @@ class _Scope:
 
 
 class Layers:
-    """Knows where in the wiring it is, and so the names of the weights that are next.
+    """Tracks the place in the wiring, which gives the names of the next layer's weights.
 
     Args:
         style: the architecture's.
-        graph: is written to.
+        graph: that nodes are added to.
         weights: arrays by the paths of Keras's variables.
     """
 
@@ -53,7 +53,7 @@ class Layers:
         return _Scope(self, name)
 
     def _name(self, kind: str) -> str:
-        """The name that the layer has in Keras."""
+        """Returns the name that the layer has in Keras."""
         name = f"{self.place}.{kind}" if self.place else kind
         self._made[name] = self._made.get(name, 0) + 1
         return name if self._made[name] == 1 else f"{name}_{self._made[name]}"
@@ -61,7 +61,7 @@ class Layers:
     def _weight(self, layer: str, role: str) -> Array:
         found = self._weights.get(f"{layer}/{role}")
         if found is None:
-            raise ExportError(f"the weights have no {layer}/{role}: they are of another network")
+            raise ExportError(f"the weights have no {layer}/{role}: they belong to another network")
         return np.asarray(found, dtype=np.float32)
 
     def _node(self, kind: str, inputs: Sequence[str], x: Value, **options: Any) -> Value:
@@ -71,11 +71,11 @@ class Layers:
         return self._graph.constant(np.asarray(array, dtype=np.float32))
 
     def _channels(self, array: Array, x: Value) -> str:
-        """A constant with a value for each channel of ``x``."""
+        """Adds a constant with one value per channel of ``x``."""
         return self._constant(array if x.flat else array.reshape(-1, 1, 1))
 
     def _batch_norm(self) -> tuple[Array, Array]:
-        """Gain and offset of the next batch normalization."""
+        """Returns gain and offset of the next batch normalization."""
         layer = self._name("batch_norm")
         mean, variance = self._weight(layer, "moving_mean"), self._weight(layer, "moving_variance")
         gain = 1 / np.sqrt(variance + np.float32(self.style.norm_epsilon))
@@ -84,10 +84,10 @@ class Layers:
         return gain, self._weight(layer, "beta") - mean * gain
 
 
-def pads_of(
+def compute_pads(
     x: Shape, kernel: tuple[int, int], stride: int, padding: Padding, dilation: int = 1
 ) -> list[int]:
-    """Top, left, bottom, right."""
+    """Returns the padding: top, left, bottom, right."""
     if padding == "valid":
         return [0, 0, 0, 0]
     if not isinstance(padding, str):

@@ -1,8 +1,8 @@
-"""The ONNX graph of an architecture: a fourth interpreter of the verbs, on the saved weights.
+"""Implements ``Ops`` on an ONNX graph with the saved weights.
 
 Needs ONNX and NumPy, neither Keras nor TensorFlow: whatever backend a network was trained on, its
-weights are arrays under the names that ``training.model.KerasOps`` gives layers. Maps are
-(batch, channels, height, width) inside, as ONNX has it.
+weights are arrays under the names that ``training.model.KerasOps`` gives layers. Feature maps are
+(batch, channels, height, width), as ONNX requires.
 """
 
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ import numpy as np
 from cnnsearch.blocks.geometry import get_sides, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape
 from cnnsearch.exporters.onnx_graph import Array
-from cnnsearch.exporters.onnx_layers import Layers, Value, pads_of
+from cnnsearch.exporters.onnx_layers import Layers, Value, compute_pads
 
 SIMPLE: dict[str, tuple[str, dict[str, Any]]] = {
     "relu": ("Relu", {}),
@@ -29,15 +29,7 @@ LOWEST = -3e38
 
 
 class OnnxOps(Layers):
-    """Interprets the verbs on the tensors of an ONNX graph, as they are when nothing is trained.
-
-    Batch normalization behind a convolution becomes part of it.
-
-    Args:
-        style: the architecture's.
-        graph: is written to.
-        weights: arrays by the paths of Keras's variables.
-    """
+    """Adds the inference graph of an architecture; folds batch normalization into convolutions."""
 
     def shape(self, x: Value) -> Shape:
         return x.shape
@@ -58,10 +50,8 @@ class OnnxOps(Layers):
     ) -> Value:
         layer = self._name("conv")
         weights = self._weight(layer, "kernel").transpose(3, 2, 0, 1)
-        y = self._convolved(
-            x, layer, weights, get_sides(kernel), stride, padding, groups, dilation, bias, norm
-        )
-        return self._activated(y, activation)
+        y = self._convolve(x, layer, weights, (stride, padding, dilation), bias, norm)
+        return self._activate(y, activation)
 
     def depthwise_conv(
         self,
@@ -79,24 +69,16 @@ class OnnxOps(Layers):
         layer = self._name("depthwise_conv")
         size = get_sides(kernel)
         weights = self._weight(layer, "kernel").transpose(2, 3, 0, 1).reshape(-1, 1, *size)
-        y = self._convolved(
-            x, layer, weights, size, stride, padding, x.shape.c, dilation, bias, norm
-        )
-        return self._activated(y, activation)
+        y = self._convolve(x, layer, weights, (stride, padding, dilation), bias, norm)
+        return self._activate(y, activation)
 
-    def _convolved(
-        self,
-        x: Value,
-        layer: str,
-        weights: Array,
-        kernel: tuple[int, int],
-        stride: int,
-        padding: Padding,
-        groups: int,
-        dilation: int,
-        biased: bool | None,
-        norm: bool,
-    ) -> Value:
+    def _convolve(
+        self, x: Value, layer: str, weights: Array, steps: tuple[int, Padding, int],
+        biased: bool | None, norm: bool,
+    ) -> Value:  # fmt: skip
+        """Convolves with kernels (out, in / groups, rows, columns); folds batch normalization."""
+        stride, padding, dilation = steps
+        kernel = (weights.shape[2], weights.shape[3])
         bias = np.zeros(len(weights), np.float32)
         if self.style.conv_bias if biased is None else biased:
             bias = self._weight(layer, "bias")
@@ -104,22 +86,17 @@ class OnnxOps(Layers):
         if folded:
             gain, offset = self._batch_norm()
             weights, bias = weights * gain.reshape(-1, 1, 1, 1), bias * gain + offset
+        name = self._graph.node(
+            "Conv", [x.name, self._graph.weights(weights), self._constant(bias)],
+            group=x.shape.c // weights.shape[1], kernel_shape=list(kernel),
+            strides=[stride, stride], dilations=[dilation, dilation],
+            pads=compute_pads(x.shape, kernel, stride, padding, dilation),
+        )  # fmt: skip
         h, w = slide_window(x.shape, kernel, stride, padding, dilation)
-        y = Value(
-            self._graph.node(
-                "Conv",
-                [x.name, self._graph.weights(weights), self._constant(bias)],
-                group=groups,
-                kernel_shape=list(kernel),
-                strides=[stride, stride],
-                dilations=[dilation, dilation],
-                pads=pads_of(x.shape, kernel, stride, padding, dilation),
-            ),
-            Shape(h, w, len(weights)),
-        )
+        y = Value(name, Shape(h, w, len(weights)))
         return self.normalize(y) if norm and not folded else y
 
-    def _activated(self, x: Value, activation: bool | Activation) -> Value:
+    def _activate(self, x: Value, activation: bool | Activation) -> Value:
         if activation is False:
             return x
         return self.activate(x, None if activation is True else activation)
@@ -180,15 +157,15 @@ class OnnxOps(Layers):
         self, x: Value, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> Value:
         h, w = slide_window(x.shape, (size, size), stride, padding)
-        pads = pads_of(x.shape, (size, size), stride, padding)
-        if padding == "ceil" or not isinstance(padding, str):  # what is padded counts, in Keras
-            x = self._padded(x, pads, LOWEST if padding == "ceil" and kind == "max" else 0.0)
+        pads = compute_pads(x.shape, (size, size), stride, padding)
+        if padding == "ceil" or not isinstance(padding, str):  # Keras counts the padding
+            x = self._pad(x, pads, LOWEST if padding == "ceil" and kind == "max" else 0.0)
             pads = [0, 0, 0, 0]
         options: dict[str, Any] = {"kernel_shape": [size] * 2, "strides": [stride] * 2}
         name = "MaxPool" if kind == "max" else "AveragePool"
         return Value(self._graph.node(name, [x.name], pads=pads, **options), Shape(h, w, x.shape.c))
 
-    def _padded(self, x: Value, pads: list[int], filler: float) -> Value:
+    def _pad(self, x: Value, pads: list[int], filler: float) -> Value:
         if not any(pads):
             return x
         top, left, bottom, right = pads
@@ -204,7 +181,7 @@ class OnnxOps(Layers):
             return x
         h, w, c = x.shape
         name = x.name
-        if h * w > 1:  # in the order that Keras has
+        if h * w > 1:  # Keras flattens channels last
             name = self._graph.node("Transpose", [name], perm=[0, 2, 3, 1])
         return Value(self._graph.node("Flatten", [name], axis=1), Shape(1, 1, h * w * c), True)
 

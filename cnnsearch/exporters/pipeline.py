@@ -114,14 +114,14 @@ def _export_into(
         job = build_job(run, trial, request, size, Path(temporary))
         if any(each.quantize == "int8" for each in request.targets):
             write_calibration_images(dataset.train, Path(job.calibration), size)
-        progress(f"writing {', '.join(each.label for each in request.targets)}")
+        progress(f"Writing {', '.join(each.label for each in request.targets)}")
         expected, latency = write_exports(job, request.targets, folder, images)
         tested = compute_test_metrics(expected, labels)
         facts = collect_facts(run, trial, size, request.batch, request.image is None)
         facts = {**facts, "metrics": {**facts["metrics"], **tested}, "judged_on": split.name}
         verified = []
         for each in request.targets:
-            progress(f"verifying {each.label} on {len(labels):,} images")
+            progress(f"Verifying {each.label} on {len(labels):,} images")
             path = folder / each.file
             each.format.embed(path, facts)
             answers = reload(each, path, images)
