@@ -17,7 +17,6 @@ from cnnsearch.cli.common import (
     print_json,
 )
 from cnnsearch.exporters.formats import FORMATS, quantizations
-from cnnsearch.utils.units import pluralize
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -132,18 +131,19 @@ def predict(
             if not each.error:
                 shown = ", ".join(f"{name} {share:.1%}" for name, share in each.classes)
                 print(f"{each.image}: {shown}")
-    _report_problems([each for each in predictions if each.error], others)
+    _report_problems(predictions, others)
 
 
-def _report_problems(bad: "Sequence[Prediction]", others: "Sequence[Path]") -> None:
+def _report_problems(predictions: "Sequence[Prediction]", others: "Sequence[Path]") -> None:
+    bad = [each for each in predictions if each.error]
     if others:
+        what = "file that is not an image" if len(others) == 1 else "files that are not images"
         shown = ", ".join(map(str, others[:5])) + (", ..." if len(others) > 5 else "")
-        print(
-            f"Left out {pluralize(len(others), 'file')} that are not images: {shown}",
-            file=sys.stderr,
-        )
+        print(f"Left out {len(others):,} {what}: {shown}", file=sys.stderr)
     for each in bad:
         print(f"{each.image}: {each.error}", file=sys.stderr)
     if bad:
-        print(f"{pluralize(len(bad), 'file')} could not be classified.", file=sys.stderr)
+        print(
+            f"{len(bad):,} of {len(predictions):,} files could not be classified.", file=sys.stderr
+        )
         raise typer.Exit(1)

@@ -185,6 +185,8 @@ def find_model(path: Path) -> tuple[Path, ExportFormat]:
 
 def _list_targets(path: Path) -> list[Target]:
     """Returns what a folder holds according to its record, what to run first first."""
+    if not (path / RECORD).is_file():  # a FIFO would block
+        return []
     try:
         formats: Sequence[Mapping[str, Any]] = json.loads((path / RECORD).read_text("utf-8"))[
             "verified"
@@ -195,7 +197,7 @@ def _list_targets(path: Path) -> list[Target]:
     there = [
         each
         for each in targets
-        if each.quantize in each.format.quantizations and (path / each.file).exists()
+        if each.quantize in each.format.quantizations and each.format.recognizes(path / each.file)
     ]
     return sorted(there, key=lambda each: (each.quantize != "float32", each.format.startup))
 

@@ -82,7 +82,10 @@ class SavedModel(ExportFormat):
         (path / EXTRA / "class_names.txt").write_text(names, "utf-8")
 
     def read_facts(self, path: Path) -> Any:
-        return json.loads((path / EXTRA / FACTS_FILE).read_text("utf-8"))
+        file = path / EXTRA / FACTS_FILE
+        if not file.is_file():  # a FIFO would block
+            raise FileNotFoundError(f"it has no {EXTRA}/{FACTS_FILE}")
+        return json.loads(file.read_text("utf-8"))
 
     def snippet(self, file: str) -> str:
         return f"""\
