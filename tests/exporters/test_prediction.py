@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +105,15 @@ def test_the_model_cards_snippets_predict_what_predict_does(exported: Path, numb
     expected = probabilities_of(exported / file, exported / "photo.jpg")
     found = run_snippet(snippets[number], exported)
     assert np.abs(found - expected).max() < 1e-4
+
+
+def test_the_documentations_example_predicts_what_predict_does(exported: Path) -> None:
+    text = (Path(__file__).parents[2] / "docs" / "exports.md").read_text("utf-8")
+    (code,) = re.findall(r"^    import numpy as np\n(?:(?:    .*)?\n)*", text, re.MULTILINE)
+    for before, after in (("224", "8"), ("448", "16"), ("exports/photos/1", "1")):
+        code = code.replace(before, after)
+    expected = probabilities_of(exported / "1", exported / "photo.jpg")
+    assert np.abs(run_snippet(textwrap.dedent(code), exported) - expected).max() < 1e-4
 
 
 def test_without_the_orientation_the_answer_is_another(exported: Path) -> None:
