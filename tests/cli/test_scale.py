@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +11,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling
 from cnnsearch.architecture.cost import count
 from cnnsearch.cli import app
+from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
@@ -17,9 +19,11 @@ from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.scaled_family import parse_phis
 from cnnsearch.space.search_space import Candidate, SearchSpace
 from cnnsearch.studies.coefficient_search import (
+    OWN,
     inherit_settings,
     list_proportions,
     make_scaling_space,
+    make_scaling_table,
     rank_results,
 )
 
@@ -184,6 +188,55 @@ def test_a_proportion_that_rounding_made_costly_does_not_win() -> None:
 def test_a_run_hands_on_how_it_trained(runs: Path) -> None:
     assert inherit_settings("mine:1", runs) == {"data": "digits", "seed": 7}
     assert inherit_settings("resnet-18", runs) == {}
+
+
+DIFFERENT = {
+    "data": "npz:images.npz", "train_share": 0.5, "split_seed": 3, "skip_bad_images": True,
+    "data_dir": "prepared", "max_memory": 10**9, "epochs": 4, "objective": "macro_f1",
+    "class_weights": "balanced", "changes": ["ema=0.9"], "max_failures": 2, "seed": 7,
+    "gpus": None, "workers_per_gpu": 2, "start_method": "spawn", "trial_timeout": 60.0,
+    "max_disk": 10**9, "ray": "local", "gpus_per_trial": 0.5, "mlflow_uri": "http://localhost",
+}  # fmt: skip
+"""A value of each setting that differs from its default."""
+
+
+def test_a_coefficient_search_inherits_every_setting_that_is_not_its_own(tmp_path: Path) -> None:
+    settings = {key: DIFFERENT.get(key, setting.field.default) for key, setting in SETTINGS.items()}
+    RunDirectory.create(tmp_path, "mine", {"settings": settings}, "").close()
+    passed = {key for key, value in DIFFERENT.items() if value is not None}
+    assert inherit_settings("mine:1", tmp_path) == {key: DIFFERENT[key] for key in passed}
+    assert SETTINGS.keys() - OWN == DIFFERENT.keys(), "a new setting: inherited, or OWN?"
+
+
+def test_scale_search_trains_with_the_settings_of_the_run(
+    runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passed: dict[str, object] = {}
+
+    def search(space: SearchSpace, data: str, **settings: object) -> SimpleNamespace:
+        passed.update(settings, data=data)
+        return SimpleNamespace(trials=[])
+
+    monkeypatch.setattr("cnnsearch.engine.search.search", search)
+    manifest = json.loads((runs / "mine" / "run.json").read_text())
+    for key in ("objective", "class_weights", "train_share", "max_memory"):
+        manifest["settings"][key] = DIFFERENT[key]
+    (runs / "mine" / "run.json").write_text(json.dumps(manifest))
+    with pytest.raises(CnnsearchError, match="no candidate was trained to its end"):
+        cnnsearch("scale", "mine", "--search", "--workers", "2", "--runs", runs)
+    expected = {key: DIFFERENT[key] for key in ("objective", "class_weights", "train_share")}
+    expected |= {"max_memory": 10**9, "seed": 7, "workers": 2, "strategy": "grid"}
+    assert {key: passed[key] for key in expected} == expected
+
+
+def test_the_table_and_json_name_the_objective(runs: Path) -> None:
+    choices = list_proportions(0.2)
+    space = make_scaling_space(Candidate(NET, RECIPE), choices)
+    trial = record(space, space.parameters[0].options[0], 0.5)
+    (found,) = rank_results(NET, space, choices, [trial])
+    assert (found.to_data()["score"], found.to_data()["val_accuracy"]) == (0.5, None)
+    headings = [column.header for column in make_scaling_table([found], "val macro F1").columns]
+    assert "val macro F1" in headings and "val accuracy" not in headings
 
 
 @pytest.mark.slow
