@@ -23,11 +23,15 @@ from cnnsearch.runs.mlflow import Tracker
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.utils import environment
+from cnnsearch.utils.units import pluralize
 
 PATIENCE = 30.0
 """Seconds at the end for MLflow to catch up."""
 HURRY = 8.0
 """The same after an interruption: a scheduler kills 30 seconds after its first signal."""
+
+SHOWN = 3
+"""Images that are left out are named up to this number."""
 
 
 class RunSession:
@@ -187,6 +191,16 @@ def open_session(
             raise
         finally:
             session.callback.close()
+
+
+def describe_skipped(dataset: Dataset) -> list[str]:
+    """Returns a line that counts the images that were left out; none if there are none."""
+    skipped = dataset.skipped
+    if not skipped:
+        return []
+    more = f" and {len(skipped) - SHOWN} more (listed in run.json)" if len(skipped) > SHOWN else ""
+    images = pluralize(len(skipped), "unreadable image")
+    return [f"Left out {images}: {', '.join(skipped[:SHOWN])}{more}."]
 
 
 def warm_up(executor: Executor) -> None:

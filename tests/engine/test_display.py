@@ -57,3 +57,40 @@ def test_the_live_table_counts_candidates_and_no_pause() -> None:
     Console(file=text, width=200).print(table)
     assert "1 of 2 candidates done" in text.getvalue()
     assert not re.search(r"\d:\d\d h", text.getvalue())
+
+
+def final_overview() -> Overview:
+    return Overview(
+        "r", "s", "d", 9, 2, "final", 4, 6, "", 0, None, None, "cpu", 1,
+        title="Training s:0001 (winner), resnet-20-cifar (published)",
+    )  # fmt: skip
+
+
+def training(number: int, role: str) -> Any:
+    return trial(number, values={"role": role, "seed": 0, "entrant": number - 1})
+
+
+def test_a_final_training_shows_networks_that_do_not_compete() -> None:
+    text = io.StringIO()
+    lines = Plain(Console(file=text, width=200))
+    lines.on_search_begin(final_overview())
+    lines.on_trial_end(training(1, "winner"))
+    (_, line) = text.getvalue().splitlines()
+    assert line.startswith("   1/4  winner, seed 0")
+    assert "val 10.00%" in line and "best" not in line
+
+
+def test_the_live_table_of_a_final_training_fits_80_columns() -> None:
+    text = io.StringIO()
+    live = Live(Console(file=text, width=80, force_terminal=False))
+    live.on_search_begin(final_overview())
+    for number, role in enumerate(("winner", "random", "published"), start=1):
+        live.on_trial_end(training(number, role))
+    table = live._make_table()
+    live.close()
+    text.truncate(0)
+    Console(file=text, width=80).print(table)
+    shown = text.getvalue()
+    assert "training" in shown and "network" in shown and "published, seed 0" in shown
+    assert "3 of 4 done" in shown
+    assert not any(word in shown for word in ("candidate", "family", "best", "…"))

@@ -1,6 +1,7 @@
 """A session of a run: what is recorded and released however it ends."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,7 +13,7 @@ from cnnsearch.engine import session
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.run_manifest import create_manifest
-from cnnsearch.engine.session import RunSession, open_session
+from cnnsearch.engine.session import RunSession, describe_skipped, open_session
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
@@ -122,3 +123,14 @@ def test_an_overview_has_the_objectives_heading(run: RunDirectory, digits: Datas
     )
     assert (overview.measured, overview.metric) == ("val macro F1", "val_macro_f1")
     assert (overview.images, overview.classes) == (digits.train.count, 10)
+
+
+def test_images_that_are_left_out_are_one_line(digits: Dataset) -> None:
+    names = tuple(f"{number}.png (truncated)" for number in range(5))
+    assert describe_skipped(digits) == []
+    assert describe_skipped(replace(digits, skipped=names)) == [
+        "Left out 5 unreadable images: 0.png (truncated), 1.png (truncated), 2.png (truncated) "
+        "and 2 more (listed in run.json)."
+    ]
+    (one,) = describe_skipped(replace(digits, skipped=names[:1]))
+    assert one == "Left out 1 unreadable image: 0.png (truncated)."

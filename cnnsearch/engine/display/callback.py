@@ -52,6 +52,11 @@ class Overview:
     metric: str = OBJECTIVES[0].metric
     multi_fidelity: bool = False
 
+    @property
+    def is_search(self) -> bool:
+        """Whether trials compete for the best score; those of a study do not."""
+        return not self.title
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -81,7 +81,11 @@ class Plain(Quiet):
         if overview is None:
             return
         line = write_trial_line(
-            trial, self._find_place(trial), self._best, overview.measured, overview.multi_fidelity
+            trial,
+            self._find_place(trial),
+            self._best if overview.is_search else None,
+            overview.measured,
+            overview.multi_fidelity,
         )
         self._console.print(line, highlight=False)
 

@@ -96,8 +96,12 @@ class Live(Plain):
             caption=self._make_caption(), caption_justify="left", caption_style="", expand=False
         )
         overview = self._overview
-        table.add_column("trial" if overview and overview.multi_fidelity else "candidate")
-        table.add_column("family")
+        if overview and not overview.is_search:
+            names = ("training", "network")
+        else:
+            names = ("trial" if overview and overview.multi_fidelity else "candidate", "family")
+        for name in names:
+            table.add_column(name)
         measured = overview.measured if overview else ""
         for name in ("params", "MACs", "epoch", measured, "time"):
             table.add_column(name, justify="right")
@@ -128,7 +132,10 @@ class Live(Plain):
         of = f" of {wanted}" if wanted else ""
         candidates = " candidates" if self._overview and self._overview.multi_fidelity else ""
         best = "best -" if math.isinf(self._best) else f"best {self._best:.2%}"
-        return f"{self._ended}{of}{candidates} done · {best} · {self._estimate_left()}"
+        shown = [f"{self._ended}{of}{candidates} done", best, self._estimate_left()]
+        if self._overview and not self._overview.is_search:
+            shown.remove(best)  # a published network may train better than the winner
+        return " · ".join(shown)
 
     def _estimate_left(self) -> str:
         passed, overview = time.monotonic() - self._since, self._overview

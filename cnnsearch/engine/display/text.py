@@ -82,7 +82,7 @@ def count_promotions(trials: Iterable[TrialRecord]) -> int:
 def write_trial_line(
     trial: TrialRecord,
     place: str,
-    best: float,
+    best: float | None,
     measured: str = OBJECTIVES[0].heading,
     multi_fidelity: bool = False,
 ) -> str:
@@ -91,7 +91,7 @@ def write_trial_line(
     Args:
         trial: that has ended.
         place: its number among the candidates, such as ``3/12``; a promotion has none.
-        best: score so far.
+        best: score so far; None: trials do not compete.
         measured: heading of the score.
         multi_fidelity: whether trials have different numbers of epochs.
     """
@@ -100,10 +100,9 @@ def write_trial_line(
     if trial.score is None:
         return f"{start}  {trial.status}: {trial.reason}"
     rung = f"  rung of {pluralize(trial.epochs, 'epoch'):<9}" if multi_fidelity else ""
-    return (
-        f"{start}{rung}  {measured.split()[0]} {trial.score:6.2%}  best {best:6.2%}  "
-        f"{format_time(trial.seconds or 0.0):>6}"
-    )
+    score = f"{measured.split()[0]} {trial.score:6.2%}"
+    score += "" if best is None else f"  best {best:6.2%}"
+    return f"{start}{rung}  {score}  {format_time(trial.seconds or 0.0):>6}"
 
 
 def write_closing(summary: Summary) -> str:

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Sequence
 
 from cnnsearch.data import Dataset
-from cnnsearch.engine.session import RunSession
+from cnnsearch.engine.session import RunSession, describe_skipped
 from cnnsearch.oracles.fixed_list import FixedList
 from cnnsearch.runs.directory import INTERRUPTED
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.fidelity.plan import Training, Variant, list_open_proposals
+from cnnsearch.utils.environment import describe_device
+from cnnsearch.utils.units import pluralize
 
 KIND = "fidelity"
 """The ``kind`` of such a run in its ``run.json``."""
@@ -26,15 +28,22 @@ def train_variants(
     known = {trial.id: trial for trial in session.run.db.get_trials()}
     left = {one.trial_id: one for one in list_open_proposals(planned, known, session.run.name)}
     longest = max(planned, key=lambda one: one.variant.epochs).variant
+    data = load(longest)
+    title = (
+        f"Fidelity of {space.name} on {data.source} ({data.train.count:,} training images): "
+        f"{pluralize(len(planned), 'training')}, the longest of "
+        f"{pluralize(longest.epochs, 'epoch')}, on {describe_device()}. Run {session.run.name}."
+    )
     overview = session.make_overview(
-        load(longest),
+        data,
+        title=title,
         space=space.name,
         strategy=KIND,
         trials=len(planned),
         epochs=longest.epochs,
         finished=len(planned) - len(left),
     )
-    session.begin(overview)
+    session.begin(overview, describe_skipped(data))
     reason = "trials"
     for view in dict.fromkeys(one.variant.view for one in planned):
         todo = [one for one in planned if one.variant.view == view and one.trial_id in left]

@@ -33,11 +33,7 @@ class ProgressLines(Quiet):
     def on_search_begin(self, overview: Overview) -> None:
         self._total, self._before = overview.trials or 0, overview.finished
         self._since = time.monotonic()
-        self.on_message(
-            f"Fidelity of {overview.space} on {overview.data} ({overview.images:,} training "
-            f"images): {pluralize(self._total, 'training')}, the longest of "
-            f"{pluralize(overview.epochs, 'epoch')}, on {overview.device}. Run {overview.run}."
-        )
+        self.on_message(overview.title)
         if self._before:
             self.on_message(f"Resumed after {pluralize(self._before, 'finished training')}.")
 

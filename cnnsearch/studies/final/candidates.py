@@ -48,7 +48,7 @@ def prepare_run(
         before = read_settings(search)
         space = SearchSpace.from_text(search.space_text, before.source)
         settings = _change_settings(before, options, placement)
-        trials = _find_winners(search, options)
+        trials = find_winners(search, options)
         data = _load_data(settings, space, root)
         if options.data is None and before.data.train_share == 1:
             check_same_data(search, data)
@@ -118,7 +118,12 @@ def _load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     return data
 
 
-def _find_winners(search: RunDirectory, options: FinalOptions) -> list[TrialRecord]:
+def find_winners(search: RunDirectory, options: FinalOptions) -> list[TrialRecord]:
+    """Returns the requested trials of a search: one, or the top of the leaderboard.
+
+    Raises:
+        RunError: there are not so many, or the trial has no score.
+    """
     if options.which != "best":
         trial = find_trial(search, options.which)
         if trial.score is None:

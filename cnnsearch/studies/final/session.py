@@ -9,7 +9,7 @@ from cnnsearch.data.views import join_validation
 from cnnsearch.engine.display.callback import Overview
 from cnnsearch.engine.driver import TIME_IS_UP
 from cnnsearch.engine.run_manifest import read_pixel_statistics
-from cnnsearch.engine.session import RunSession
+from cnnsearch.engine.session import RunSession, describe_skipped
 from cnnsearch.engine.trial_plan import PlannedTrial
 from cnnsearch.errors import RunError
 from cnnsearch.oracles.fixed_list import FixedList
@@ -48,7 +48,8 @@ class FinalTraining:
     def run(self) -> str:
         """Trains and evaluates what is left; returns why it ended: trials, time or interrupted."""
         left = self._list_open_proposals()
-        self._session.begin(self._make_overview(len(left)) if left else None)
+        overview = self._make_overview(len(left)) if left else None
+        self._session.begin(overview, describe_skipped(self._data) if left else ())
         reason = self._train(left) if left else "trials"
         if reason in ("trials", TIME_IS_UP):
             self._evaluate()

@@ -1,0 +1,56 @@
+"""Which trials of a search are trained in full."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cnnsearch.errors import RunError
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.studies.final.candidates import find_winners
+from cnnsearch.studies.final.plan import FinalOptions
+
+FOUND = SearchSpace.load("resnet-20-cifar").decode_first()
+
+
+def add_trial(run: RunDirectory, number: int, network: str, score: float, **more: Any) -> None:
+    started = {
+        "number": number, "values": {}, "architecture": FOUND.architecture.to_data(),
+        "recipe": FOUND.recipe.to_data(), "fingerprint": network, "family": "residual",
+        "params": 1, "params_total": 1, "macs": 1, "epochs": 1, "initial_epoch": 0,
+        "continues": None, **more,
+    }  # fmt: skip
+    run.db.append("trial_started", started, f"{number:04d}")
+    ended = {"status": "completed", "score": score, "reason": None, "metrics": {}, "seconds": 1.0}
+    run.db.append("trial_ended", ended, f"{number:04d}")
+
+
+@pytest.fixture
+def hyperband(tmp_path: Path) -> RunDirectory:
+    """A search whose first candidate scored best at its first rung, and worse when promoted."""
+    run = RunDirectory.create(tmp_path, "h", {"settings": {"strategy": "hyperband"}}, "")
+    add_trial(run, 1, "a", 0.95)
+    add_trial(run, 2, "b", 0.85)
+    add_trial(run, 3, "a", 0.80, continues="0001", initial_epoch=1, epochs=3)
+    add_trial(run, 4, "b", 0.86, continues="0002", initial_epoch=1, epochs=3)
+    return run
+
+
+def options(**more: Any) -> FinalOptions:
+    return FinalOptions.model_validate({"source": "h:best", "run": "h", **more})
+
+
+def test_winners_are_ranked_by_their_last_rung(hyperband: RunDirectory) -> None:
+    assert [trial.id for trial in find_winners(hyperband, options())] == ["0004"]
+    assert [trial.id for trial in find_winners(hyperband, options(top=2))] == ["0004", "0003"]
+
+
+def test_rungs_are_not_counted_as_candidates(hyperband: RunDirectory) -> None:
+    with pytest.raises(RunError, match="--top 3: run 'h' has 2 finished candidates"):
+        find_winners(hyperband, options(top=3))
+
+
+def test_an_earlier_rung_may_be_named(hyperband: RunDirectory) -> None:
+    (trial,) = find_winners(hyperband, options(source="h:1"))
+    assert (trial.id, trial.score) == ("0001", 0.95)
