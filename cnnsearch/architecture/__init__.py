@@ -1,5 +1,5 @@
-"""A network as data: stem, stages and head; what it costs; how it scales; how it is drawn.
+"""A network as data (stem, stages and head), its cost, compound scaling, diff and drawing.
 
-Enters: the values of an architecture file. Leaves: an ``Architecture``, its ``Cost``, a drawing.
+In: plain data such as a file's. Out: an ``Architecture``, its ``Cost``, its steps, a drawing.
 Nothing here imports a framework.
 """

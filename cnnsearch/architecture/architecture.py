@@ -29,7 +29,7 @@ CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
 
 def _expand_block(item: object) -> object:
-    """A bare word stands for a block with nothing but its type.
+    """Expands a bare word to a block that has only a type.
 
     Done before validation: a validator on the field would turn JSON's lists into Python's.
     """
@@ -43,7 +43,7 @@ class Stage(BaseModel):
 
     Attributes:
         block: what is repeated.
-        depth: how often; 0 leaves the stage out.
+        depth: how often; 0 removes the stage.
         width: the block's width in channels.
         stride: the factor by which the stage shrinks height and width.
         stride_on: which block of the stage strides (``last`` as in keras.applications' ResNetV2).
@@ -81,10 +81,10 @@ class Stage(BaseModel):
 
 
 class Head(BaseModel):
-    """What turns the last feature map into one value a class.
+    """The layers from the last feature map to one logit per class.
 
     Attributes:
-        layers: what stands in front of the classifier.
+        layers: those before the classifier.
         dropout: rate of the dropout just before it.
         classifier: a dense layer, a 1x1 convolution with global pooling behind it (SqueezeNet), or
             fixed radial-basis prototypes (LeNet-5).
@@ -143,14 +143,14 @@ class Architecture(BaseModel):
     """A convolutional network as data.
 
     Attributes:
-        name: what people call it; no part of its identity.
-        description: where it comes from; no part of its identity.
+        name: for display; not part of its identity.
+        description: its origin; not part of its identity.
         input: height, width and channels of an image.
-        classes: how many classes it tells apart.
-        style: activation, normalization and biases wherever a block does not say otherwise.
+        classes: number of classes.
+        style: default activation, normalization and biases of its layers.
         stem: the layers before the first stage.
-        stages: stages of blocks; single layers (a pooling, say) may stand between them.
-        head: what stands behind the last stage.
+        stages: stages of blocks, and single layers (such as pooling) between them.
+        head: layers after the last stage.
         auxiliary: further heads, for training only.
         drop_path: rate of stochastic depth at the last block, growing linearly from the first
             (Huang et al., arXiv:1603.09382).
@@ -288,7 +288,7 @@ class Architecture(BaseModel):
 def _wire_at(
     op: Ops[T], place: str, wire: Callable[[Ops[T], T], T], x: T, drop_path: float = 0.0
 ) -> T:
-    """Wires one step; what goes wrong in it is told with its place."""
+    """Wires one step; an error in it names its place."""
     try:
         with op.scope(place, drop_path):
             return wire(op, x)

@@ -23,7 +23,7 @@ from cnnsearch.utils.validation_errors import explain
 
 LARGEST_PHI = 20.0
 STEPS_OF_PHI = 1000
-"""How finely :meth:`CompoundScaling.find_phi` tells one phi from the next: in thousandths."""
+"""Resolution of :meth:`CompoundScaling.find_phi`: thousandths."""
 SHIFTS = 32
 """How many pixels a resolution may move to one that can be wired."""
 
@@ -124,10 +124,10 @@ class CompoundScaling(BaseModel):
 
 
 class Scaling(CompoundScaling):
-    """What a space file says below ``scaling``: the proportion, and how far.
+    """The ``scaling`` section of a space file: coefficients and phi.
 
     Attributes:
-        phi: how far; 0 changes nothing, negative numbers shrink.
+        phi: the exponent; 0 changes nothing, negative numbers shrink.
     """
 
     phi: Phi = 1.0

@@ -1,4 +1,4 @@
-"""What an architecture costs, by walking its wiring with shapes; no framework needed."""
+"""The cost of an architecture, by walking its wiring with shapes; no framework needed."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -204,7 +204,7 @@ def count(architecture: Architecture) -> Cost:
     """Counts parameters and multiply-accumulates, auxiliary heads included.
 
     Raises:
-        ArchitectureError: the architecture cannot be wired; says where and why.
+        ArchitectureError: the architecture cannot be wired; names the place and the rule.
     """
     cost, _ = try_count(architecture)
     if isinstance(cost, ArchitectureError):

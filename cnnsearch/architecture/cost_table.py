@@ -1,4 +1,4 @@
-"""What a network costs, part by part: by layer, by block or by stage."""
+"""The cost of a network by layer, by block or by stage."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -34,7 +34,7 @@ def cost_rows(architecture: Architecture, by: Part) -> list[Row]:
     """Returns the cost of each part, in wiring order.
 
     Raises:
-        ArchitectureError: the network cannot be wired; says where and why.
+        ArchitectureError: the network cannot be wired; names the place and the rule.
     """
     if by == "layer":
         steps = trace(architecture)[1:]

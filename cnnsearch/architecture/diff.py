@@ -104,7 +104,7 @@ def diff_data(left: Architecture, right: Architecture, by: By) -> dict[str, Any]
 
 
 def diff_table(left: Architecture, right: Architecture, by: By) -> "Table":
-    """Returns the parts side by side; what differs stands out."""
+    """Returns the parts side by side, differences highlighted."""
     from rich.table import Table
 
     table = Table(pad_edge=False, padding=(0, 1, 0, 0), box=None)

@@ -1,4 +1,4 @@
-"""Puts layers, blocks and stages into the few words that stand in a table."""
+"""Short descriptions of layers, blocks and stages, for tables and drawings."""
 
 from typing import Any
 
@@ -40,8 +40,8 @@ def _describe_kernel(node: Layer | Block) -> str:
     """The window's height and width, where it is the node's point: of a convolution or pooling."""
     field = "size" if hasattr(node, "size") else "kernel"
     kernel = getattr(node, field, None)
-    told = isinstance(node, Layer) or field in node.model_fields_set
-    if kernel is None or not told:
+    is_shown = isinstance(node, Layer) or field in node.model_fields_set
+    if kernel is None or not is_shown:
         return ""
     height, width = (kernel, kernel) if isinstance(kernel, int) else kernel
     return f"{height}x{width}"
@@ -66,7 +66,7 @@ def describe_head(head: Head, classes: int) -> str:
 
 
 def describe_place(architecture: Architecture, place: str) -> str:
-    """Says what stands at a scope's name: ``stages.2.0``, ``stages.2``, ``stem.1``, ``head``."""
+    """Describes what is wired in a scope: ``stages.2.0``, ``stages.2``, ``stem.1``, ``head``."""
     part, *numbers = place.split(".")
     if part == "head":
         return describe_head(architecture.head, architecture.classes)

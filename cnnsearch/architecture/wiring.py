@@ -31,7 +31,7 @@ class Step:
 
     Attributes:
         number: in wiring order.
-        place: the scope it stands in: ``stem.0``, ``stages.2.1``, ``head``.
+        place: its scope: ``stem.0``, ``stages.2.1``, ``head``.
         verb: the method of ``Ops``; ``input`` for the image.
         options: its arguments but for the maps it reads.
         inputs: the steps whose output it reads.
@@ -164,7 +164,7 @@ def trace(architecture: Architecture) -> list[Step]:
     constant factor and stochastic depth are no steps of their own.
 
     Raises:
-        ArchitectureError: it cannot be wired; says where and why.
+        ArchitectureError: it cannot be wired; names the place and the rule.
     """
     op = RecordingOps(architecture.style, Shape(*architecture.input), _UNWEIGHTED)
     architecture.wire(cast(Ops[Step], op), op.input)

@@ -1,5 +1,6 @@
-"""Block families: what the stages of an architecture repeat.
+"""Block families and single layers.
 
+In: a width, a stride, an interpreter of ``Ops``. Out: the wiring of one block behind a feature map.
 Adding a family is one file beside this one and one line in :data:`FAMILIES`.
 """
 

@@ -1,4 +1,4 @@
-"""What all blocks and layers are: frozen data with a ``type``, wired against ``Ops``."""
+"""Base classes of blocks and layers: frozen data with a ``type``, wired against ``Ops``."""
 
 from typing import Any, ClassVar, Self
 
@@ -73,7 +73,7 @@ class Block(Node):
     """The repeated unit of a stage; the stage gives its width and stride.
 
     Attributes:
-        family: the word under which results are grouped.
+        family: groups results.
         preactivation: its output is not yet normalized and activated; the architecture does that
             where a run of such stages ends.
         pools_itself: ``stride`` is the block's own business, whatever the stage's ``downsample``.
@@ -89,7 +89,7 @@ class Block(Node):
         Args:
             op: the interpreter.
             x: the input map.
-            width: channels of the output; None where the block does not need to be told.
+            width: channels of the output; None where the block does not use it.
             stride: 1, or the factor by which height and width shrink.
 
         Raises:

@@ -200,8 +200,8 @@ class InceptionResidual(Block):
     Attributes:
         paths: the layers of each path; None: 1x1; 1x1 - n x n (as 1 x n - n x 1 where n > 3); and
             where n is 3, 1x1 - 3x3 - 3x3.
-        kernel: n, where ``paths`` does not say.
-        reduction: channels of each path over the width, where ``paths`` does not say.
+        kernel: n, if ``paths`` is None.
+        reduction: channels of each path over the width, if ``paths`` is None.
         scale: of the residual (section 3.3: 0.1 to 0.3).
         activation: whether an activation follows the sum.
     """

@@ -1,4 +1,4 @@
-"""The verbs that every block is wired with, and the style that fills in what a block leaves open.
+"""The operations that every block is wired with, and the style that sets their defaults.
 
 A block describes its wiring once, against :class:`Ops`. Interpreters give the verbs a meaning:
 ``CountingOps`` walks with shapes and adds up cost, ``KerasOps`` walks with Keras tensors and builds
@@ -35,7 +35,7 @@ class Shape(NamedTuple):
 
 
 class Style(BaseModel):
-    """What every layer of an architecture has in common unless its block says otherwise.
+    """Defaults of the layers of an architecture.
 
     Attributes:
         activation: the nonlinearity after each convolution.
@@ -55,7 +55,7 @@ class Style(BaseModel):
 
     @property
     def conv_bias(self) -> bool:
-        """Whether a convolution has a bias when its block leaves it open."""
+        """Whether a convolution has a bias by default."""
         return self.norm == "none" if self.bias is None else self.bias
 
 
@@ -149,7 +149,7 @@ class Ops(Protocol[T]):
         """Multiplies by a constant."""
 
     def affine(self, x: T, *, bias: bool, initial: float = 1.0) -> T:
-        """Multiplies each channel by a learned coefficient and, if asked, adds a learned bias."""
+        """Multiplies each channel by a learned coefficient and optionally adds a learned bias."""
 
     def dropout(self, x: T, rate: float) -> T:
         """Dropout of single values in training."""

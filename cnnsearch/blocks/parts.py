@@ -1,4 +1,4 @@
-"""Pieces that several families are wired from."""
+"""Wiring shared by several block families."""
 
 from typing import Annotated, Literal
 
@@ -29,7 +29,7 @@ def wire_squeeze_excite(op: Ops[T], x: T, reduced: int) -> T:
 def wire_shortcut(
     op: Ops[T], x: T, width: int, stride: int, kind: ShortcutKind = "projection"
 ) -> T:
-    """The way around a residual unit (He et al., arXiv:1512.03385, section 4.1).
+    """Wires the shortcut of a residual unit (He et al., arXiv:1512.03385, section 4.1).
 
     Args:
         op: the interpreter.

@@ -80,7 +80,7 @@ class SpaceHyperModel(HyperModel):
         Its metric is ``accuracy``, so the objective is ``"val_accuracy"``; labels are integers.
 
         Raises:
-            FailedTrialError: The candidate cannot be wired; Keras Tuner goes on with the next.
+            FailedTrialError: The candidate cannot be wired; Keras Tuner continues with the next.
         """
         from cnnsearch.training.keras_fit import batch_norm_momentum, compile_model
         from cnnsearch.training.model import build

@@ -85,7 +85,7 @@ class Signal(Enum):
     WAIT = "wait"
     """Nothing to propose until a running trial has ended."""
     DONE = "done"
-    """Nothing will be proposed again; ``SearchOracle.reason`` says why."""
+    """Nothing will be proposed again; the reason is in ``SearchOracle.reason``."""
 
 
 WAIT = Signal.WAIT

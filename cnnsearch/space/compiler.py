@@ -1,4 +1,4 @@
-"""Reads plain data with choices in it into nodes, and says what is wrong with it."""
+"""Compiles plain data with choices in it into nodes, and reports errors in it."""
 
 import json
 import re
@@ -50,8 +50,8 @@ class Compiler:
 
         Args:
             data: plain data as YAML gives it.
-            path: where it stands in the file.
-            when: the choices it stands below.
+            path: its place in the file.
+            when: the choices that it depends on.
             depth: how deep it is nested.
 
         Raises:
@@ -100,7 +100,7 @@ class Compiler:
         kind = next((key for key in data if key in KINDS), None)
         if kind is not None:
             if len(data) > 1:
-                raise self.error(path, f"nothing may stand beside {kind!r}", sorted(data))
+                raise self.error(path, f"no other key is allowed beside {kind!r}", sorted(data))
             return self._compile_choice_or_range(kind, data[kind], path, when, depth)
         nodes = [
             (key, self.compile(value, f"{path}.{key}" if path else key, when, depth + 1))
@@ -153,7 +153,7 @@ class Compiler:
         if low > high:
             raise self.error(place, "the lowest number comes first", data)
         if kind == "log" and low <= 0:
-            raise self.error(place, "a logarithmic range lies above zero", data)
+            raise self.error(place, "a logarithmic range has to be above zero", data)
         if kind == "int":
             return Parameter(path, "int", low=low, high=high, when=when)
         return Parameter(

@@ -1,4 +1,4 @@
-"""Where space files lie: those that ship, by name, and anybody's, by path."""
+"""Locations of space files: shipped ones by name, others by path."""
 
 from pathlib import Path
 
@@ -6,13 +6,13 @@ from cnnsearch.errors import SpaceError, suggest
 
 
 def list_folders() -> list[Path]:
-    """Returns where spaces that ship lie: inside the installed package, or in the checkout."""
+    """Returns the folders of shipped spaces: inside the installed package, or in the checkout."""
     here = Path(__file__).resolve().parents[1]
     return [f for f in (here / "search_spaces", here.parent / "search_spaces") if f.is_dir()]
 
 
 def list_spaces() -> dict[str, Path]:
-    """Returns the spaces that ship, published networks left out, by name."""
+    """Returns the shipped spaces by name, without the published networks."""
     files = [file for folder in list_folders()[:1] for file in folder.glob("*.yaml")]
     return {file.stem: file for file in sorted(files)}
 
@@ -27,7 +27,7 @@ def find_space(space: str) -> Path:
     """Returns the file of a space given by name or by path.
 
     Raises:
-        SpaceError: there is none; says which names are near.
+        SpaceError: there is none; suggests similar names.
     """
     if space.endswith((".yaml", ".yml", ".json")) or "/" in space:
         if not Path(space).is_file():

@@ -29,7 +29,7 @@ def space_schema() -> dict[str, Any]:
     schema["properties"]["scaling"] = _vary({"$ref": "#/$defs/Scaling"})
     schema["properties"]["variables"] = {
         "type": "object",
-        "description": "Named values; $name or $name * 2 stands for them anywhere.",
+        "description": "Named values; $name or $name * 2 refers to them anywhere.",
     }
     title = {"$schema": DIALECT, "title": "cnnsearch search space"}
     return {**title, **schema, "$defs": {**definitions, **_define_ranges()}}
@@ -71,8 +71,8 @@ def _allow_choices(schema: dict[str, Any]) -> None:
 
 
 def _vary(value: Mapping[str, Any]) -> dict[str, Any]:
-    told = {key: value[key] for key in ("title", "description", "default") if key in value}
-    plain = {key: item for key, item in value.items() if key not in told}
+    annotations = {key: value[key] for key in ("title", "description", "default") if key in value}
+    plain = {key: item for key, item in value.items() if key not in annotations}
     if plain.get("type") == "array":
         for key in ("items", "prefixItems"):
             inside = plain.get(key)
@@ -87,4 +87,4 @@ def _vary(value: Mapping[str, Any]) -> dict[str, Any]:
         "required": ["choice"],
         "additionalProperties": False,
     }
-    return {**told, "anyOf": [dict(plain), choice, {"$ref": "#/$defs/Varying"}]}
+    return {**annotations, "anyOf": [dict(plain), choice, {"$ref": "#/$defs/Varying"}]}

@@ -1,4 +1,4 @@
-"""The published networks: what is in the table, and each one's architecture by name."""
+"""The published networks: their table, and the architecture of each by name."""
 
 import json
 import re
@@ -42,7 +42,7 @@ class PublishedNetwork:
     Attributes:
         name: of its file, and wherever a space is named.
         family: the folder its file lies in.
-        title: what people call it.
+        title: its name in the literature.
         year: of the paper.
         paper: authors, title, arXiv number or DOI, table or figure.
         params: trainable parameters.
@@ -104,7 +104,7 @@ def load_published(name: str) -> Architecture:
     """Returns a published network's architecture.
 
     Raises:
-        SpaceError: no published network is called so; says which names are near.
+        SpaceError: no published network has this name.
     """
     files = list_published_files()
     if name not in files:
@@ -117,7 +117,7 @@ def application_architecture(name: str) -> Architecture:
     """Returns a published network in the style of keras.applications' build of it.
 
     Raises:
-        SpaceError: no published network is called so.
+        SpaceError: no published network has this name.
     """
     architecture = load_published(name)
     there = {n.name: n.keras_applications for n in list_published()}[name]

@@ -33,8 +33,8 @@ class RandAugment(BaseModel):
 class Resizing(BaseModel):
     """Progressive resizing: small images at first, which cost less (arXiv:2104.00298, section 4).
 
-    The network reads smaller images in the first epochs and is traced anew when they grow;
-    optimizer and schedule go on. For networks whose head pools globally.
+    The network reads smaller images in the first epochs and is retraced when they grow; optimizer
+    and schedule continue. For networks whose head pools globally.
 
     Attributes:
         start: share of the full side that the first epochs train on.

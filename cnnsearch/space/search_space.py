@@ -22,10 +22,10 @@ from cnnsearch.utils.safe_yaml import read_yaml
 if TYPE_CHECKING:
     import keras_tuner
 
-TRIES = 64  # random candidates that are wired before a space is said to hold none that can be
-WORK = 60_000  # layers and values of the file that random candidates may come to
-MOST_CHECKED = 400_000  # values of the file, once for each option and end of a range
-MOST_CORNERS = 256  # combinations of the ends of what ``scaling`` leaves open
+TRIES = 64  # random candidates of which one must be wirable
+WORK = 60_000  # limit on the layers and values that random candidates have in all
+MOST_CHECKED = 400_000  # limit on values of the file times options and ends of ranges
+MOST_CORNERS = 256  # combinations of the ends of the ranges below ``scaling``
 
 
 @dataclass(frozen=True)
@@ -44,12 +44,12 @@ class Candidate:
 
 @dataclass(frozen=True)
 class SearchSpace:
-    """Everything a search may choose from.
+    """A set of candidates, described by an architecture and a recipe with choices in them.
 
     Attributes:
-        name: of the file, or what the file says.
-        text: the file as it was read.
-        description: the file's own words.
+        name: the file's key ``name``, or its file name.
+        text: of the file.
+        description: the file's key ``description``.
         parameters: the hyperparameters, parents before those that depend on them.
     """
 
@@ -153,7 +153,7 @@ class SearchSpace:
             self.decode(self._complete(values))
 
     def _list_scalings(self) -> list[dict[str, Value]]:
-        """Every corner of what ``scaling`` leaves open: alone, phi = 0 would hide gamma."""
+        """Returns all combinations of ends below ``scaling``: at phi = 0 alone, gamma is untested."""
         chosen = [p for p in self.parameters if p.name.partition(".")[0] == "scaling"]
         if prod(len(p.list_ends()) for p in chosen) > MOST_CORNERS:
             raise SpaceError(
@@ -179,9 +179,9 @@ class SearchSpace:
         raise SpaceError(f"{self.source}: no candidate can be wired: {first}")
 
     def sample_costs(self, samples: int) -> Iterator[Cost | ArchitectureError]:
-        """Yields the costs of random candidates, the same at every call, or why there is none.
+        """Yields costs of random candidates, the same at every call; an error for one that fails.
 
-        There are fewer than ``samples`` of a space without choices, or whose candidates are huge.
+        Fewer than ``samples`` for a space without choices, or whose candidates are huge.
         """
         rng, work = random.Random(0), 0
         for _ in range(samples if self.parameters else 1):
@@ -204,7 +204,7 @@ class SearchSpace:
         return replace(self, _adapted={**self._adapted, **changed})
 
     def decode(self, values: Mapping[str, Value]) -> Candidate:
-        """Returns the candidate that ``values`` describe: a substitution, nothing more.
+        """Returns the candidate that ``values`` describe.
 
         Args:
             values: a value for each active hyperparameter, by name; others are ignored.

@@ -211,8 +211,14 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
         (HEAD + "drop_path: {int: [1]}", "drop_path.int: expected [lowest, highest], two numbers"),
         (HEAD + "drop_path: {int: [0.5, 2]}", "drop_path.int: expected two whole numbers"),
         (HEAD + "drop_path: {float: [2, 1]}", "drop_path.float: the lowest number comes first"),
-        (HEAD + "drop_path: {log: [0, 1]}", "drop_path.log: a logarithmic range lies above zero"),
-        (HEAD + "drop_path: {choice: [0], int: [1, 2]}", "drop_path: nothing may stand beside"),
+        (
+            HEAD + "drop_path: {log: [0, 1]}",
+            "drop_path.log: a logarithmic range has to be above zero",
+        ),
+        (
+            HEAD + "drop_path: {choice: [0], int: [1, 2]}",
+            "drop_path: no other key is allowed beside",
+        ),
         (HEAD + "drop_path: $rate", "drop_path: variable $rate is not defined"),
         (HEAD + "variables: {rate: 0.1}\ndrop_path: $rat", "not defined, did you mean 'rate'?"),
         (HEAD + "variables: {rate: 0.1}", "variables.rate: this variable is never used"),

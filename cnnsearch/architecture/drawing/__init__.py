@@ -17,10 +17,10 @@ FORMATS = ("svg", "png")
 
 
 def page_of(architecture: Architecture) -> Page:
-    """Returns where everything stands in the picture of a network.
+    """Returns the positions of everything in the drawing of a network.
 
     Raises:
-        ArchitectureError: it cannot be wired; says where and why.
+        ArchitectureError: it cannot be wired; names the place and the rule.
     """
     return lay_out([place_part(part) for part in split_parts(architecture)])
 

@@ -30,7 +30,7 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True)
 class Box:
-    """A step in its place; ``x`` and ``y`` are its centre, ``shape`` is what leaves it."""
+    """A placed step; ``x`` and ``y`` are its centre, ``shape`` is that of its output."""
 
     kind: str
     text: str
@@ -83,7 +83,7 @@ class _Node:
     y: float = 0.0
 
     def pull(self, other: "_Node") -> float:
-        """How much the edge to a node below wants to be straight: chains most, shortcuts least."""
+        """Weight of keeping the edge to a node below straight: chains most, shortcuts least."""
         if self.leads_to(other):
             return 4.0
         if self.passing or other.passing:
@@ -91,7 +91,7 @@ class _Node:
         return 1.0
 
     def leads_to(self, other: "_Node") -> bool:
-        """Whether the two stand one above the other: the only way on, and the only way there."""
+        """Whether this is the only input of ``other``, and ``other`` its only successor."""
         return len(self.below) == 1 and len(other.above) == 1 and self.layer > 0
 
 
@@ -167,7 +167,7 @@ def _split_layers(nodes: Sequence[_Node]) -> list[list[_Node]]:
 
 
 def _find_columns(layers: Sequence[Sequence[_Node]]) -> list[list[_Node]]:
-    """Nodes that stand one above the other; all of a column get the width of its widest."""
+    """Groups chains of nodes into columns; all of a column get the width of its widest."""
     columns: list[list[_Node]] = []
     for node in (node for layer in layers for node in layer):
         if not (node.above and node.above[0].leads_to(node)):

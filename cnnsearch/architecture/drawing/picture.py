@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
 INK, LINE, FRAME, SHEET = "#1b1f24", "#59626d", "#c3cad2", "#f6f8fa"
-# Okabe & Ito's colours, which the colour-blind tell apart, thinned so that black text reads.
+# Okabe & Ito's colour-blind-safe palette, lightened so that black text is legible.
 COLORS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = MappingProxyType(
     {
         "convolution": ("#a9d6f5", ("conv",)),

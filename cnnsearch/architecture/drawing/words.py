@@ -1,4 +1,4 @@
-"""What is written in a picture, and how much room it takes."""
+"""Texts in a drawing, and the space they need."""
 
 import re
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ _NAMES: Final[Mapping[str, str]] = MappingProxyType(
 
 
 def box_text(step: Step) -> str:
-    """Returns what stands in a step's box: ``conv 3x3 /2``."""
+    """Returns the text in a step's box: ``conv 3x3 /2``."""
     name = SYMBOLS.get(step.kind) or _NAMES.get(step.kind, step.kind.replace("_", " "))
     detail = _NAMES.get(step.detail, step.detail)
     return typeset(f"{name} {detail}".strip())
