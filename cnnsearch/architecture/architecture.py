@@ -201,9 +201,22 @@ class Architecture(BaseModel):
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits that are the same exactly for architectures that wire the same."""
+        """16 hexadecimal digits, equal exactly for architectures that are wired equally.
+
+        Of one that cannot be wired it is :attr:`data_hash`.
+        """
+        from cnnsearch.architecture.wiring import fingerprint_wiring  # which is built on this class
+
+        try:
+            return fingerprint_wiring(self)
+        except ArchitectureError:
+            return self.data_hash
+
+    @property
+    def data_hash(self) -> str:
+        """16 hexadecimal digits of the data itself, name and description left out."""
         data = self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "description"})
-        return compute_fingerprint(data)
+        return compute_hash(data)
 
     @property
     def family(self) -> str:
@@ -296,7 +309,7 @@ def _wire_at(
         raise ArchitectureError(f"{place}: {error}") from None
 
 
-def compute_fingerprint(data: object) -> str:
+def compute_hash(data: object) -> str:
     """Returns 16 hexadecimal digits of the SHA-256 of ``data`` as canonical JSON."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":")).encode()
     return hashlib.sha256(text).hexdigest()[:16]

@@ -1,10 +1,11 @@
 """The wiring of an architecture, recorded step by step: for cost tables, drawings and identity."""
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
-from inspect import isfunction, signature
+from inspect import Parameter, isfunction, signature
 from types import MappingProxyType
 from typing import Any, Final, cast
 
@@ -14,18 +15,29 @@ from cnnsearch.blocks.geometry import get_sides
 from cnnsearch.blocks.ops import Ops, Shape, Style
 
 _UNWEIGHTED: Final = ("activate", "scale", "drop_path")  # no steps of their own in a table
-_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+_READ: Final = ("x", "gate")
+_JOINS: Final = ("add", "mean", "concat")
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
-        verb: {name: p.default for name, p in signature(method).parameters.items()}
+        verb: tuple(signature(method).parameters)[1:]
         for verb, method in vars(Ops).items()
         if isfunction(method) and not verb.startswith("_") and verb not in ("scope", "shape")
     }
 )
-"""Parameters of each verb in their order, with their defaults."""
-_READ: Final = ("x", "gate")
+"""Parameters of each verb, in their order."""
+_DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
+    {
+        verb: {
+            name: parameter.default
+            for name, parameter in signature(vars(Ops)[verb]).parameters.items()
+            if parameter.default is not Parameter.empty
+        }
+        for verb in _NAMES
+    }
+)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False, slots=True)  # not frozen, which costs more than the counting
 class Step:
     """One step of a network.
 
@@ -115,29 +127,24 @@ class RecordingOps:
         return partial(self._record, verb)
 
     def _record(self, verb: str, *arguments: Any, **named: Any) -> Step:
-        defaults = _DEFAULTS[verb]
-        options = {**defaults, **dict(zip(list(defaults)[1:], arguments, strict=False)), **named}
-        del options["self"]
-        read: list[Step] = [
-            *options.pop("xs", ()),
-            *(options.pop(n) for n in _READ if n in options),
-        ]
+        options = {**_DEFAULTS[verb], **dict(zip(_NAMES[verb], arguments, strict=False)), **named}
+        read: list[Step] = list(options.pop("xs", ()))
+        read += [options.pop(name) for name in _READ if name in options]
         counter = self._counter
-        before = (counter.params, counter.frozen, counter.macs)
+        params, frozen, macs = counter.params, counter.frozen, counter.macs
         shapes = [step.output for step in read]
-        given = [shapes] if verb in ("add", "mean", "concat") else shapes
-        output = getattr(counter, verb)(*given, **options)
-        after = (counter.params, counter.frozen, counter.macs)
-        params, frozen, macs = (b - a for a, b in zip(before, after, strict=True))
+        inputs = [shapes] if verb in _JOINS else shapes
+        output = getattr(counter, verb)(*inputs, **options)
         if verb in self._hidden or self._is_identity(verb, options, read, output):
             return read[0]
         if verb == "drop_path":
             options["rate"] = self._drop_path
         if verb == "normalize":
             options["kind"] = options["kind"] or self.style.norm
+        params, frozen = counter.params - params, counter.frozen - frozen
         step = Step(
             len(self.steps), self._place, verb, options, tuple(read), output,
-            params, params + frozen, macs,
+            params, params + frozen, counter.macs - macs,
         )  # fmt: skip
         self.steps.append(step)
         return step
@@ -145,7 +152,7 @@ class RecordingOps:
     def _is_identity(
         self, verb: str, options: Mapping[str, Any], read: Sequence[Step], output: Shape
     ) -> bool:
-        if verb in ("add", "mean", "concat"):
+        if verb in _JOINS:
             return len(read) == 1
         if verb == "normalize":
             return (options["kind"] or self.style.norm) == "none"
@@ -169,3 +176,53 @@ def trace(architecture: Architecture) -> list[Step]:
     op = RecordingOps(architecture.style, Shape(*architecture.input), _UNWEIGHTED)
     architecture.wire(cast(Ops[Step], op), op.input)
     return op.steps
+
+
+def fingerprint_wiring(architecture: Architecture) -> str:
+    """Returns 16 hexadecimal digits that are equal exactly for networks that are wired equally.
+
+    What is not wired does not count: names, stages of depth 0, a width that a block ignores, a way
+    of downsampling where nothing strides, a style that no layer takes. Two networks whose layers
+    merely compute the same (a padding given as a number and as ``same``) are different.
+
+    Raises:
+        ArchitectureError: it cannot be wired; names the place and the rule.
+    """
+    op = RecordingOps(architecture.style, Shape(*architecture.input))
+    heads = architecture.wire(cast(Ops[Step], op), op.input)
+    extra = sorted(architecture.auxiliary, key=lambda head: head.after)  # the order of their wiring
+    steps = [
+        (step.verb, step.output, [i.number for i in step.inputs], _resolve(step, op.style))
+        for step in op.steps
+    ]
+    outputs = [head.number for head in heads], [head.weight for head in extra]
+    return hashlib.sha256(repr((steps, outputs)).encode()).hexdigest()[:16]
+
+
+def _resolve(step: Step, style: Style) -> list[tuple[str, Any]]:
+    """Returns what a step's options mean, with the style's defaults filled in."""
+    options = dict(step.options)
+    if step.verb == "select":
+        options["channels"] = list(options["channels"])
+    if step.verb in ("conv", "depthwise_conv"):
+        options["kernel"] = get_sides(options["kernel"])
+        options["bias"] = style.conv_bias if options["bias"] is None else options["bias"]
+        options["norm"] = _resolve_norm(style.norm if options["norm"] else "none", style)
+        options["activation"] = _resolve_activation(options["activation"], style)
+    elif step.verb == "normalize":
+        options["kind"] = _resolve_norm(options["kind"], style)
+    elif step.verb == "activate":
+        options["activation"] = _resolve_activation(options["activation"] or True, style)
+    if isinstance(options.get("padding"), int):
+        options["padding"] = (options["padding"],) * 2
+    return sorted(options.items())
+
+
+def _resolve_norm(kind: str, style: Style) -> object:
+    return "none" if kind == "none" else (kind, style.norm_epsilon, style.norm_scale)
+
+
+def _resolve_activation(activation: bool | str, style: Style) -> str:
+    if isinstance(activation, str):
+        return activation
+    return style.activation if activation else "linear"

@@ -64,7 +64,7 @@ class TrialPlan:
         """Returns the seed of a trial."""
         if self.plan is not None:
             return self.plan[proposal.trial_id].seed
-        return derive_seed(self.seed, candidate.fingerprint)
+        return derive_seed(self.seed, candidate.data_hash)
 
     def count_epochs(self, proposal: Proposal, candidate: Candidate) -> int:
         """Returns the last epoch of a trial, counted from 1."""
@@ -114,7 +114,7 @@ class TrialPlan:
         }
 
 
-def derive_seed(seed: int, fingerprint: str) -> int:
+def derive_seed(seed: int, data_hash: str) -> int:
     """Returns the seed of a candidate's training, the same whenever it is trained."""
-    digest = hashlib.sha256(f"{seed}/{fingerprint}".encode()).digest()
+    digest = hashlib.sha256(f"{seed}/{data_hash}".encode()).digest()
     return int.from_bytes(digest[:4], "big") >> 1

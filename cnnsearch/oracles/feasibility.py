@@ -25,11 +25,16 @@ class FeasibilityCheck:
         try:
             candidate = self._space.decode(values)
         except SpaceError:  # options that are sound alone may break a rule together
-            return Feasibility(False, "invalid", "")
+            return Feasibility(False, "invalid", str)
         try:
             cost = count(candidate.architecture)
         except ArchitectureError:
-            return Feasibility(False, "invalid", candidate.fingerprint)
+            return Feasibility(False, "invalid", str)
         fits = self._budget.allows(cost)
-        reason = None if fits else "budget"
-        return Feasibility(fits, reason, candidate.fingerprint, cost.params, cost.macs)
+        return Feasibility(
+            fits,
+            None if fits else "budget",
+            lambda: candidate.fingerprint,
+            cost.params,
+            cost.macs,
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cached_property
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -17,16 +18,21 @@ class Feasibility:
     Attributes:
         is_feasible: Whether it can be wired and meets the budget.
         reason: Why it is infeasible: ``"budget"`` or ``"invalid"``; else None.
-        fingerprint: Equal for two candidates iff architecture and recipe are equal.
+        identify: Returns the fingerprint, which takes longer than the rest.
         params: Trainable parameters, or None where the candidate cannot be counted.
         macs: Multiply-accumulates, or None where the candidate cannot be counted.
     """
 
     is_feasible: bool
     reason: str | None
-    fingerprint: str
+    identify: Callable[[], str]
     params: int | None = None
     macs: int | None = None
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Equal for two feasible candidates iff wiring and recipe are equal."""
+        return self.identify()
 
 
 CheckFeasibility = Callable[[Mapping[str, Any]], Feasibility]

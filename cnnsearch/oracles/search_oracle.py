@@ -19,7 +19,7 @@ from cnnsearch.oracles.strategy import History, Step, Strategy, Trial
 OBJECTIVE = "val_accuracy"
 SPARE = 10
 """A search of N candidates replaces those that fail until 2 N, or N + SPARE, have been drawn."""
-STATE_VERSION = 1
+STATE_VERSION = 2  # 1: fingerprints were of the data, not of the wiring
 SCHEDULE = "tuner/"  # Keras Tuner's prefix for what a strategy stores among a trial's values
 OWN = {"epochs", "initial_epoch", "trial_id"}
 
@@ -187,7 +187,7 @@ class SearchOracle(Oracle):
 
         A search in which everything fails ends too: see ``SPARE``.
         """
-        wanted, drawn = self.max_trials, len(self._sampler.proposed)
+        wanted, drawn = self.max_trials, len(set(self._fingerprints.values()))
         if wanted is None:
             return False
         failed = [i for i, trial in self.trials.items() if trial.status == "FAILED"]
@@ -297,7 +297,11 @@ class SearchOracle(Oracle):
                     f"this search was started with {key} {state.get(key)!r}"
                     f" and cannot be resumed with {mine!r}"
                 )
-        self._sampler.restore(state["draws"], self._fingerprints.values())
+        proposed = set(self._fingerprints.values())
+        if state["version"] < STATE_VERSION:
+            views = map(self._view, self.trials.values())
+            proposed |= {self._setup.check(trial.values).fingerprint for trial in views}
+        self._sampler.restore(state["draws"], proposed)
 
 
 def _schedule(step: Step) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from cnnsearch.architecture.architecture import Architecture, compute_fingerprint
+from cnnsearch.architecture.architecture import Architecture, compute_hash
 from cnnsearch.architecture.compound_scaling import Scaling
 from cnnsearch.architecture.cost import Cost, count, try_count
 from cnnsearch.errors import ArchitectureError, SpaceError, suggest
@@ -37,9 +37,17 @@ class Candidate:
 
     @property
     def fingerprint(self) -> str:
-        """16 hexadecimal digits, the same exactly where architecture and recipe are the same."""
-        identity = {"architecture": self.architecture.fingerprint, "recipe": self.recipe.to_data()}
-        return compute_fingerprint(identity)
+        """16 hexadecimal digits, equal exactly where wiring and recipe are equal."""
+        rate = self.recipe.drop_path  # replaces the architecture's
+        changes = {} if rate is None else {"drop_path": rate}
+        wired = self.architecture.model_copy(update=changes)
+        return compute_hash({"architecture": wired.fingerprint, "recipe": self.recipe.to_data()})
+
+    @property
+    def data_hash(self) -> str:
+        """16 hexadecimal digits of the data; seeds of trainings are derived from it."""
+        data = {"architecture": self.architecture.data_hash, "recipe": self.recipe.to_data()}
+        return compute_hash(data)
 
 
 @dataclass(frozen=True)
@@ -153,7 +161,7 @@ class SearchSpace:
             self.decode(self._complete(values))
 
     def _list_scalings(self) -> list[dict[str, Value]]:
-        """Returns all combinations of ends below ``scaling``: at phi = 0 alone, gamma is untested."""
+        """Returns all combinations of ends in ``scaling``; phi = 0 alone would not test gamma."""
         chosen = [p for p in self.parameters if p.name.partition(".")[0] == "scaling"]
         if prod(len(p.list_ends()) for p in chosen) > MOST_CORNERS:
             raise SpaceError(

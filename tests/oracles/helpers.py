@@ -85,7 +85,8 @@ def small_space() -> Space:
 
 
 def accept(values: Mapping[str, Any]) -> Feasibility:
-    return Feasibility(True, None, json.dumps(values, sort_keys=True), 10, 100)
+    name = json.dumps(values, sort_keys=True)
+    return Feasibility(True, None, lambda: name, 10, 100)
 
 
 def macs(values: Mapping[str, Any]) -> int:
@@ -97,7 +98,7 @@ def budget(limit: int) -> Callable[[Mapping[str, Any]], Feasibility]:
         cost = macs(values)
         fits = cost <= limit
         name = json.dumps(values, sort_keys=True)
-        return Feasibility(fits, None if fits else "budget", name, cost // 10, cost)
+        return Feasibility(fits, None if fits else "budget", lambda: name, cost // 10, cost)
 
     return check
 

@@ -158,7 +158,7 @@ def test_a_budget_that_nothing_meets_says_the_smallest_cost_seen(strategy: str) 
 
 
 def test_a_space_that_cannot_be_wired_is_no_budget_error(strategy: str) -> None:
-    oracle = make(strategy, small_space(), check=lambda values: Feasibility(False, "invalid", ""))
+    oracle = make(strategy, small_space(), check=lambda values: Feasibility(False, "invalid", str))
     with pytest.raises(SpaceError, match="no candidate of the space can be wired"):
         oracle.propose("slot")
 
@@ -183,7 +183,7 @@ def test_a_small_space_is_exhausted_within_the_budget(strategy: str) -> None:
     def check(values: Any) -> Feasibility:
         feasibility = accept(values)
         fits = values.get("kernel") != 7
-        return Feasibility(fits, None if fits else "budget", feasibility.fingerprint, 10, 100)
+        return Feasibility(fits, None if fits else "budget", feasibility.identify, 10, 100)
 
     oracle = make(strategy, small_space(), check=check, max_trials=1000)
     assert len(fresh(drive(oracle))) == 8
@@ -192,7 +192,7 @@ def test_a_small_space_is_exhausted_within_the_budget(strategy: str) -> None:
 
 def test_values_that_mean_the_same_candidate_are_duplicates(strategy: str) -> None:
     def check(values: Any) -> Feasibility:
-        return Feasibility(True, None, values["family"], 10, 100)
+        return Feasibility(True, None, lambda: values["family"], 10, 100)
 
     oracle = make(strategy, small_space(), check=check, max_trials=1000)
     families = sorted(p.values["family"] for p in fresh(drive(oracle)))

@@ -199,7 +199,7 @@ def plan_trainings(
     for one in sample:
         for variant in variants:
             if variant.label != AGAIN or one.number <= repeat:
-                text = f"{one.candidate.fingerprint}/{variant.slug}"
+                text = f"{one.candidate.data_hash}/{variant.slug}"
                 yield Training(one, variant, derive_seed(seed, text))
 
 
@@ -218,7 +218,9 @@ def list_open_proposals(
         before = known.get(training.trial_id)
         following += before is None
         proposal = training.to_proposal(numbers.get(training.trial_id, following))
-        if before is not None and before.fingerprint != proposal.fingerprint:
+        # Version 0.1 recorded the hash of the data.
+        same = (proposal.fingerprint, training.planned.candidate.data_hash)
+        if before is not None and before.fingerprint not in same:
             raise RunError(
                 f"run {run!r}: trial {before.id} trained another candidate than it would now "
                 "(another version of cnnsearch?); choose another --name"
