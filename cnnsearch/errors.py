@@ -5,6 +5,7 @@ command line prints it and exits with code 2.
 """
 
 import difflib
+import re
 from collections.abc import Iterable
 
 LONGEST = 1000
@@ -63,5 +64,7 @@ def to_one_line(text: str) -> str:
 
 def suggest(name: str, known: Iterable[str]) -> str:
     """Returns a hint such as ``", did you mean 'dense'?"``, or "" if no name is close."""
-    close = difflib.get_close_matches(str(name), list(known), n=3, cutoff=0.5)
+    names = list(known)
+    abbreviated = [one for one in names if "".join(re.findall(r"(?:^|_)(\w)", one)) == name]
+    close = abbreviated or difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     return f", did you mean {' or '.join(repr(c) for c in close)}?" if close else ""

@@ -21,7 +21,9 @@ app = typer.Typer(
     help="Finds the convolutional network that fits your images and your budget.",
 )
 
-Space = Annotated[str, typer.Argument(help="A space that ships, a published network, or a file.")]
+Space = Annotated[
+    str, typer.Argument(help="A shipped space, a published network, a file, or RUN:TRIAL.")
+]
 Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds all runs.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]

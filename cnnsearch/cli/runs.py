@@ -1,7 +1,7 @@
 """Commands that search, resume, and show results."""
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,6 +24,9 @@ from cnnsearch.cli.common import (
     print_json,
 )
 from cnnsearch.cli.options import add_settings, list_keys
+
+if TYPE_CHECKING:
+    from cnnsearch.engine.search_session import SearchResult
 
 
 @app.command(cls=PlacedCommand)
@@ -48,7 +51,15 @@ def search(
     result = run_search(
         space, settings.pop("data"), name=name, runs=runs, callback=callback, **settings
     )
+    _exit(result)
+
+
+def _exit(result: "SearchResult") -> None:
+    """Exits with 1 if the run has no trained candidate, so that scripts notice."""
     _exit_if_interrupted(result.reason)
+    if result.best is None:
+        print("cnnsearch: no candidate was trained", file=sys.stderr)
+        sys.exit(1)
 
 
 def _exit_if_interrupted(reason: str) -> None:
@@ -74,7 +85,7 @@ def resume(
 
     callback = make_display(json_, quiet, plain)
     if not exists_final(runs, run):
-        _exit_if_interrupted(resume_search(run, runs=runs, callback=callback, **changes).reason)
+        _exit(resume_search(run, runs=runs, callback=callback, **changes))
         return
     from cnnsearch.cli.train import show_final
 
@@ -135,11 +146,13 @@ def results(
 
         ranked, front = rank_trials(trials), find_pareto_front(trials)
         board = [describe_trial(trial) for trial in ranked]
-        print_json({"run": opened.name, "leaderboard": board, "pareto": [t.id for t in front]})
+        found = {"run": opened.name, "state": opened.state, "leaderboard": board}
+        print_json({**found, "pareto": [trial.id for trial in front]})
         return
     terminal = make_console()
     finished = sum(trial.score is not None for trial in trials)
-    title = f"Run {opened.name}: {finished} finished candidates, best first"
+    running = ", still running" if opened.state == "running" else ""
+    title = f"Run {opened.name}{running}: {finished} finished candidates, best first"
     what = objective_of(opened.manifest["settings"]).heading
     terminal.print(build_results_table(trials, title, limit, what))
     plot = draw_pareto_plot(trials)

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import Json, Space, app, make_console, print_json
+from cnnsearch.cli.common import RUNS, Json, Runs, Space, app, make_console, print_json
 from cnnsearch.cli.options import add_settings
 
 
@@ -63,6 +63,7 @@ def published(
 def check(
     space: Space,
     samples: Annotated[int, typer.Option(help="Random candidates to count.", min=1)] = 100,
+    runs: Runs = RUNS,
     json_: Json = False,
     **settings: Any,
 ) -> None:
@@ -71,11 +72,11 @@ def check(
     Reads every option, wires random candidates and counts them; trains nothing.
     """
     from cnnsearch.engine.options import SearchOptions
+    from cnnsearch.runs.lookup import find_space
     from cnnsearch.space.check import check_space, check_table
-    from cnnsearch.space.search_space import SearchSpace
 
     limits = SearchOptions(**settings)
-    loaded = SearchSpace.load(space)
+    loaded = find_space(space, runs)
     report = check_space(loaded, samples, limits.max_params, limits.max_macs)
     if json_:
         print_json(report)

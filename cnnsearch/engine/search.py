@@ -27,6 +27,7 @@ from cnnsearch.engine.search_session import SearchResult, check_first_proposal, 
 from cnnsearch.engine.session import warm_up
 from cnnsearch.engine.settings import Settings, document_settings
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.lookup import find_space
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils import environment
 
@@ -49,7 +50,7 @@ def search(
         search("residual", "photos/", trials=60, training=TrainingOptions(objective="macro_f1"))
 
     Args:
-        space: a space, the name of one that ships, a published network's, or a file.
+        space: a space, the name of one that ships, a published network's, a file, or ``RUN:TRIAL``.
         data: a folder, file or name as on the command line; a `Dataset`, arrays ``(x, y)``, a
             ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a dict of splits; or `DataOptions`.
         name: of the run, a folder in ``runs``; None: the space's name and a number.
@@ -66,8 +67,8 @@ def search(
     Raises:
         CnnsearchError: an invalid or unknown setting, in one line.
     """
-    loaded = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
     root = Path(runs)
+    loaded = space if isinstance(space, SearchSpace) else find_space(space, root)
     images = data if isinstance(data, Options) else save_source(data, root / ".cache")
     made = Settings.create(loaded.text, loaded.source, data=images, **settings)
     chosen = free_name(root, loaded.name) if name is None else name

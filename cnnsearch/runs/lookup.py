@@ -1,5 +1,6 @@
 """Resolves a name, a file or ``RUN:TRIAL`` to one architecture or trial."""
 
+import json
 import re
 from contextlib import closing
 from dataclasses import replace
@@ -44,6 +45,20 @@ def find_candidate(name: str, runs: Path) -> Candidate:
     architecture = Architecture.from_data(dict(trial.architecture), f"{run}:{trial.id}")
     named = architecture.model_copy(update={"name": f"{run}-{trial.id}"})
     return Candidate(named, TrainingRecipe.from_data(dict(trial.recipe), f"{run}:{trial.id}"))
+
+
+def find_space(name: str | Path, runs: Path) -> SearchSpace:
+    """Returns the space of a name or file, or the network of ``RUN:TRIAL`` as one without choices.
+
+    Raises:
+        CnnsearchError: there is none.
+    """
+    run, colon, _ = str(name).partition(":")
+    if not colon or is_space(str(name)) or not RunDirectory.exists(runs, run):
+        return SearchSpace.load(name)
+    found = find_candidate(str(name), runs)
+    data = {**found.architecture.to_data(), "recipe": found.recipe.to_data()}
+    return SearchSpace.from_text(json.dumps(data), str(name))
 
 
 def _only_candidate(name: str) -> Candidate:

@@ -19,6 +19,7 @@ from cnnsearch.training.messages import (
 
 LOG = "trial.log"
 """What a trial's process prints, and why it failed, in the trial's folder."""
+FRAMEWORKS = frozenset({"keras", "tensorflow", "jax", "jaxlib", "torch"})
 
 
 def run_trial(task: TrialTask) -> Iterator[Event]:
@@ -49,11 +50,14 @@ def _train(task: TrialTask) -> Iterator[Event]:
 
 
 def outcome_of(error: Exception, folder: Path) -> Failed | Fault:
-    """Returns what an error in a trial means; one that nobody foresaw is written to its log.
+    """Returns the outcome of a trial that an error ended; an unexpected one goes into its log.
+
+    An unexpected error is the candidate's if it passed through a framework, which builds and trains
+    it, or if the system raised it; otherwise it is a bug of ours, which no other candidate avoids.
 
     Args:
         error: that ended the trial.
-        folder: the trial's.
+        folder: of the trial.
     """
     failed = failure(error)
     if failed is not None:
@@ -65,5 +69,14 @@ def outcome_of(error: Exception, folder: Path) -> Failed | Fault:
             traceback.print_exception(error, file=log)
     except OSError:  # a full or read-only disk: the reason has to do
         pass
-    said = str(error).strip().splitlines() or [""]
-    return Failed("crash", f"{type(error).__name__}: {said[0][:300]}".rstrip(": "))
+    first_line, *_ = str(error).strip().splitlines() or [""]
+    cause = f"{type(error).__name__}: {first_line[:300]}".rstrip(": ")
+    if isinstance(error, OSError) or _involves_framework(error):
+        return Failed("crash", cause)
+    return Fault(f"{cause} (a bug of cnnsearch, not of the candidate; more in {folder / LOG})")
+
+
+def _involves_framework(error: Exception) -> bool:
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    packages = {str(frame.f_globals.get("__name__")).partition(".")[0] for frame in frames}
+    return bool(packages & FRAMEWORKS)

@@ -8,7 +8,7 @@ from cnnsearch.errors import BudgetError, CnnsearchError
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([kKmMgGbB]?)\s*")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
 _TIME = re.compile(
-    r"\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s?)?\s*"
+    r"\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s)?\s*"
 )
 
 
@@ -32,12 +32,15 @@ def parse_amount(text: str | int | float, what: str) -> int:
 
 
 def parse_time(text: str | int | float, what: str) -> float:
-    """Parses ``2h``, ``1h30m``, ``45m``, ``90s`` or plain seconds; returns seconds.
+    """Parses ``2h``, ``1h30m``, ``45m`` or ``90s``; returns seconds. A number is in seconds.
 
     Raises:
-        CnnsearchError: not such a time, or not positive.
+        CnnsearchError: not such a time, without a unit, or not positive.
     """
-    match = _TIME.fullmatch(str(text))
+    if isinstance(text, str) and text.strip().isdecimal():
+        units = " or ".join(f"{text.strip()}{unit}" for unit in "smh")
+        raise CnnsearchError(f"{what}: expected a time with a unit, got {text!r}: {units}?")
+    match = _TIME.fullmatch(text if isinstance(text, str) else f"{text:f}s")
     parts = [float(part or 0) for part in match.groups()] if match else [0.0]
     seconds = sum(p * unit for p, unit in zip(parts, (3600, 60, 1), strict=False))
     if seconds <= 0:

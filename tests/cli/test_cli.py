@@ -1,10 +1,13 @@
 """The command line as people use it: what it prints, what it says of mistakes, its exit codes."""
 
+import importlib
 import io
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -88,6 +91,11 @@ def test_spaces_lists_what_ships(capsys: Capture) -> None:
         ),
         (["search", "tiny", "--max-params", "-3"], "--max-params: expected a positive number"),
         (["search", "tiny", "--max-time", "soon"], "--max-time: expected a time such as 2h"),
+        (
+            ["search", "tiny", "--max-time", "10"],
+            "--max-time: expected a time with a unit, got '10': 10s or 10m or 10h?",
+        ),
+        (["search", "tiny", "--set", "lr=0.1"], "recipe.lr: unknown key, did you mean 'learning_r"),
         (["search", "tiny", "--trials", "0"], "--trials: expected at least 1, got 0"),
         (["search", "tiny", "--epochs", "-1"], "--epochs: expected at least 1, got -1"),
         (["search", "tiny", "--workers", "-1"], "--workers: expected 0 or more, got -1"),
@@ -168,6 +176,40 @@ def test_results_shows_leaderboard_front_and_failures(capsys: Capture, tmp_path:
     assert [t["id"] for t in data["leaderboard"]] == ["0002", "0004", "0001"]
     assert data["pareto"] == ["0001", "0002"]
     assert data["leaderboard"][0]["flops"] == 2 * data["leaderboard"][0]["macs"]
+
+
+def test_results_of_a_running_search_say_so(capsys: Capture, tmp_path: Path) -> None:
+    finished_run(tmp_path / "runs", [0.5])
+    with RunDirectory.open(tmp_path / "runs", "r").lock():
+        assert run("results") == 0
+        assert "Run r, still running: 1 finished candidates" in capsys.readouterr().out
+        assert run("results", "--json") == 0
+        assert json.loads(capsys.readouterr().out)["state"] == "running"
+    assert run("results") == 0
+    assert "running" not in capsys.readouterr().out
+
+
+def test_a_trial_is_named_where_a_space_is(capsys: Capture, tmp_path: Path) -> None:
+    before = Path(__file__).parents[1] / "compatibility" / "version_0_1" / "before"
+    shutil.copytree(before, tmp_path / "runs" / "before")
+    assert run("check", "before:1", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["candidates"] == 1
+    assert "no trial '9'" in refused(capsys, "check", "before:9")
+    assert "no trial '9'" in refused(capsys, "search", "before:9")
+    assert "no trial '9'" in refused(capsys, "fidelity", "before:9")
+
+
+def test_a_search_that_trained_nothing_exits_with_1(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended = SimpleNamespace(reason="time", best=None)
+    monkeypatch.setattr(
+        importlib.import_module("cnnsearch.engine.search"), "search", lambda *given, **more: ended
+    )
+    assert run("search", "tiny", "--max-time", "1s") == 1
+    assert capsys.readouterr().err == "cnnsearch: no candidate was trained\n"
+    ended.best = "0001"
+    assert run("search", "tiny") == 0
 
 
 def test_a_resumed_search_remembers_the_best_so_far(tmp_path: Path) -> None:

@@ -100,5 +100,5 @@ def create_executor(
         gpus: to use, one per trial; empty: every trial sees all.
     """
     if workers == 0:
-        return InProcessExecutor()
+        return InProcessExecutor(timeout)
     return ProcessExecutor(workers, timeout=timeout, start_method=start_method, gpus=gpus)

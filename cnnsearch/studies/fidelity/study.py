@@ -28,6 +28,7 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.lookup import find_space
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.fidelity.plan import (
     SampledCandidate,
@@ -98,9 +99,9 @@ def fidelity(
     fixed = next((key for key in settings if key in FIXED), None)
     if fixed is not None:
         raise CnnsearchError(f"{find_setting_flag(fixed)}: is not an option of a fidelity study")
-    loaded = space if isinstance(space, SearchSpace) else SearchSpace.load(space)
-    loaded = set_recipe_keys(loaded, recipe or {})
     root = Path(runs)
+    loaded = space if isinstance(space, SearchSpace) else find_space(space, root)
+    loaded = set_recipe_keys(loaded, recipe or {})
     made = Settings.create(
         loaded.text,
         loaded.source,

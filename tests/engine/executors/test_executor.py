@@ -150,8 +150,8 @@ def test_an_error_that_nobody_foresaw_is_told_in_a_line_and_its_traceback_logged
 ) -> None:
     task = replace(make_task("odd"), dataset=Dataset)  # type: ignore[arg-type]
     _, outcome = finish(executor, task)
-    assert isinstance(outcome, Failed) and outcome.kind == "crash"
-    assert "\n" not in outcome.reason and "Error: " in outcome.reason
+    assert isinstance(outcome, Fault)
+    assert "\n" not in outcome.message and "Error: " in outcome.message
     assert "Traceback" in (task.directory / "trial.log").read_text("utf-8")
 
 
