@@ -101,7 +101,7 @@ def export(
 
 
 def _export_into(
-    folder: Path, run: RunDirectory, trial: TrialRecord, target: Path, request: ExportRequest,
+    folder: Path, run: RunDirectory, trial: TrialRecord, out: Path, request: ExportRequest,
     progress: Progress,
 ) -> ExportResult:  # fmt: skip
     dataset = open_dataset(run)
@@ -120,26 +120,26 @@ def _export_into(
         facts = collect_facts(run, trial, size, request.batch, request.image is None)
         facts = {**facts, "metrics": {**facts["metrics"], **tested}, "judged_on": split.name}
         verified = []
-        for each in request.targets:
-            progress(f"Verifying {each.label} on {len(labels):,} images")
-            path = folder / each.file
-            each.format.embed(path, facts)
-            answers = reload(each, path, images)
-            verified.append(compare(each, path, *answers, expected, labels, request.batch or 1))
-    result = _summarize(target, trial, verified, facts, latency)
+        for target in request.targets:
+            progress(f"Verifying {target.label} on {len(labels):,} images")
+            path = folder / target.file
+            target.format.embed(path, facts)
+            answers = reload(target, path, images)
+            verified.append(compare(target, path, *answers, expected, labels, request.batch or 1))
+    result = _summarize(out, trial, verified, facts, latency)
     _describe(run, facts, result, folder)
     return result
 
 
 def _summarize(
-    target: Path, trial: TrialRecord, formats: list[VerifiedFormat], facts: Mapping[str, Any],
+    out: Path, trial: TrialRecord, formats: list[VerifiedFormat], facts: Mapping[str, Any],
     latency: float,
 ) -> ExportResult:  # fmt: skip
     exact = [each for each in formats if each.quantize == "float32"] or formats
     metrics = facts["metrics"]
     low, high = metrics["test_accuracy_interval"]
     return ExportResult(
-        path=str(target),
+        path=str(out),
         format=",".join(dict.fromkeys(each.format for each in formats)),
         trial=trial.id,
         compared=metrics["test_images"],

@@ -112,7 +112,6 @@ def collect_facts(
 ) -> dict[str, Any]:
     """Returns the facts that every export carries: plain data from the run's own records."""
     data = run.manifest["dataset"]
-    settings = run.manifest.get("settings", {})
     versions = {name: environment.get_version(name) for name in PACKAGES}
     return {
         "run": run.name,
@@ -125,12 +124,9 @@ def collect_facts(
         "output": "class probabilities (batch, classes), in the order of class_names",
         "architecture": dict(trial.architecture),
         "recipe": dict(trial.recipe),
-        "objective": objective_of(settings).name,
-        "score": trial.score,
+        "objective": objective_of(run.manifest.get("settings", {})).name,
         "metrics": {k: v for k, v in trial.metrics.items() if isinstance(v, int | float)},
-        "params": trial.params,
-        "params_total": trial.params_total,
-        "macs": trial.macs,
+        **{name: getattr(trial, name) for name in ("score", "params", "params_total", "macs")},
         "flops": None if trial.macs is None else 2 * trial.macs,
         "mlflow_run_id": find_mlflow_run(run, trial),
         "versions": {name: found for name, found in versions.items() if found},

@@ -167,20 +167,8 @@ def draw_parallel_coordinates(facts: Facts, names: Sequence[str]) -> str:
     if len(axes_shown) < 2 or len(trials) < 2:
         return ""
     figure, axes = _create_figure(7.4, 3.6)
-    scores = [trial.score or 0.0 for trial in trials]
-    low, high = scores[0], scores[-1]
     ranges = [_find_range(parameter, trials) for parameter in axes_shown]
-    faint = min(1.0, MANY / len(trials))
-    for number, trial in enumerate(trials):
-        ys = [_scale(p, trial, r) for p, r in zip(axes_shown, ranges, strict=True)]
-        share = ((trial.score or 0.0) - low) / ((high - low) or 1.0)
-        best = number >= len(trials) - BEST
-        (line,) = axes.plot(
-            range(len(ys)), ys, color=COLOURS[1 if best else 0],
-            alpha=0.9 if best else faint * (0.12 + 0.5 * share),
-            linewidth=2.4 if best else 0.8, marker="." if len(trials) < MANY else "", markersize=3,
-        )  # fmt: skip
-        line.set_gid(f"tip-{number}")
+    _draw_lines(axes, trials, list(zip(axes_shown, ranges, strict=True)))
     labels = [_shorten(parameter.name, 18) for parameter in axes_shown]
     axes.set_xticks(range(len(labels)), labels, rotation=22, ha="right", fontsize=8, color=INK)
     axes.set_yticks([])
@@ -191,6 +179,25 @@ def draw_parallel_coordinates(facts: Facts, names: Sequence[str]) -> str:
             axes.text(place, height, text, ha="center", va="center", fontsize=7, color=INK)
     return _render_svg(figure, "Candidates over the hyperparameters that mattered",
                 [_describe_trial(trial, facts.measured) for trial in trials])  # fmt: skip
+
+
+def _draw_lines(
+    axes: "Axes",
+    trials: Sequence[TrialRecord],
+    ranges: Sequence[tuple[Parameter, tuple[float, float]]],
+) -> None:
+    low, high = trials[0].score or 0.0, trials[-1].score or 0.0
+    faint = min(1.0, MANY / len(trials))
+    for number, trial in enumerate(trials):
+        ys = [_scale(parameter, trial, ends) for parameter, ends in ranges]
+        share = ((trial.score or 0.0) - low) / ((high - low) or 1.0)
+        best = number >= len(trials) - BEST
+        (line,) = axes.plot(
+            range(len(ys)), ys, color=COLOURS[1 if best else 0],
+            alpha=0.9 if best else faint * (0.12 + 0.5 * share),
+            linewidth=2.4 if best else 0.8, marker="." if len(trials) < MANY else "", markersize=3,
+        )  # fmt: skip
+        line.set_gid(f"tip-{number}")
 
 
 def _find_range(parameter: Parameter, trials: Sequence[TrialRecord]) -> tuple[float, float]:

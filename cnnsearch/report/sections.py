@@ -102,16 +102,6 @@ def _write_result(facts: Facts) -> Section:
     best = facts.best
     if best is None:
         return Section("Result", ("No candidate is finished yet.",))
-    biased = "This score selected the candidate, so it is optimistic"
-    if any(each.split == "test" for each in facts.evaluations):
-        advice = f"{biased}; the test accuracy is not."
-    elif facts.manifest["dataset"]["test"]:
-        advice = (
-            f"{biased}. The test split is still unused: cnnsearch train best --run {facts.name} "
-        )
-        advice += "evaluates on it once."
-    else:
-        advice = f"{biased}. The dataset has no test split: the accuracy on new images is unknown."
     unfinished = "" if facts.state == "finished" else f" The search is {facts.state}."
     rows = tuple(
         (each.model, each.split, f"{each.accuracy:.2%}", _format_interval(each.low, each.high),
@@ -125,11 +115,21 @@ def _write_result(facts: Facts) -> Section:
             f"Trial {best.id}, family {best.family}: {facts.measured} {best.score or 0:.2%}, "
             f"{best.params or 0:,} parameters, {best.macs or 0:,} multiply-accumulates "
             f"({2 * (best.macs or 0):,} FLOPs).{unfinished}",
-            advice,
+            _describe_bias(facts),
         ),
         figure="architecture",
         table=Table(head, rows, frozenset({2})) if rows else None,
     )
+
+
+def _describe_bias(facts: Facts) -> str:
+    text = "This score selected the candidate, so it is optimistic"
+    if any(each.split == "test" for each in facts.evaluations):
+        return f"{text}; the test accuracy is not."
+    if facts.manifest["dataset"]["test"]:
+        command = f"cnnsearch train best --run {facts.name}"
+        return f"{text}. The test split is still unused: {command} evaluates on it once."
+    return f"{text}. The dataset has no test split: the accuracy on new images is unknown."
 
 
 def _format_interval(low: float | None, high: float | None) -> str:
