@@ -24,6 +24,11 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 CODE = re.compile(r"^ {0,3}```.*?^ {0,3}```$|^(?: {4}|\t).*$", re.MULTILINE | re.DOTALL)
 GENERATED = re.compile(r"<!-- (table|output|figure): .*?<!-- /\1 -->", re.DOTALL)
 MEASURED = re.compile(r"\d[\d.,]*(?:%| %| ?(?:ms|s|min|MiB|images a second|times(?! so))\b)")
+# Words of a private language that these texts once spoke.
+PRIVATE = re.compile(
+    r"\b(?:told|tells? apart|asked for|(?:is|was) asked|go(?:es)? on with|for want of|comes to"
+    r"|in vain|judged?)\b"
+)
 # Pages that the site makes from the code or from files of the repository's root.
 MADE = {"contributing.md", "changelog.md", "reference/python.md", "reference/command-line.md"}
 
@@ -101,6 +106,16 @@ def test_every_command_and_option_named_exists() -> None:
 def test_nothing_is_left_to_be_filled_in() -> None:
     empty = re.compile(r"<!-- (\w+): ([^>]+) -->\s*<!-- /\1 -->")
     assert [found for page in PAGES for found in empty.findall(page.read_text("utf-8"))] == []
+
+
+def test_pages_and_help_texts_use_plain_words() -> None:
+    program: Any = typer.main.get_command(app)
+    texts = {f"{page.name}": CODE.sub("", page.read_text("utf-8")) for page in PAGES}
+    for name, command in program.commands.items():
+        helps = [getattr(parameter, "help", None) or "" for parameter in command.params]
+        texts[f"{name} --help"] = "\n".join([command.help, *helps])
+    found = [(place, text) for place, each in texts.items() for text in PRIVATE.findall(each)]
+    assert found == []
 
 
 def calls() -> Iterator[tuple[str, ast.Attribute, ast.Call | None]]:
