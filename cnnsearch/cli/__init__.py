@@ -57,8 +57,11 @@ def main() -> None:
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # Typer's code for Ctrl-C
-            print("cnnsearch: interrupted", file=sys.stderr)
+            raise typer.Abort
         sys.exit(code)
+    except typer.Abort:  # also Ctrl-C or the end of input at a question
+        print("cnnsearch: interrupted", file=sys.stderr)
+        sys.exit(INTERRUPTED)
     except CnnsearchError as error:
         _refuse(str(error))
     except UsageError as error:

@@ -243,6 +243,22 @@ def test_ctrl_c_is_told_on_stderr(capsys: Capture, monkeypatch: pytest.MonkeyPat
     assert capsys.readouterr().err == "cnnsearch: interrupted\n"
 
 
+@pytest.mark.parametrize("way", [KeyboardInterrupt, EOFError])
+def test_a_question_that_is_interrupted_is_one_line(
+    capsys: Capture, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, way: type[BaseException]
+) -> None:
+    finished_run(tmp_path / "runs", [0.5])
+
+    def interrupt(*arguments: object) -> str:
+        raise way
+
+    monkeypatch.setattr("sys.stdin.read", interrupt)
+    monkeypatch.setattr("sys.stdin.readline", interrupt)
+    assert run("delete", "r") == 130
+    assert capsys.readouterr().err.splitlines()[-1] == "cnnsearch: interrupted"
+    assert run("runs") == 0 and (tmp_path / "runs" / "r").is_dir()
+
+
 def test_runs_lists_states(capsys: Capture, tmp_path: Path) -> None:
     finished_run(tmp_path / "runs", [0.5])
     assert run("runs") == 0
