@@ -15,12 +15,14 @@ import glob
 import os
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
 _NEW = ".new"
+_OLD = 3600.0  # seconds
 TEMPORARY = ".tmp"
 """How the names of half-written files end."""
 
@@ -35,6 +37,7 @@ def atomic_file(path: Path) -> Iterator[IO[bytes]]:
         OSError: the file cannot be written; ``path`` is unchanged.
     """
     _make_folder(path.parent)
+    _remove_old_temporaries(path)
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}{TEMPORARY}")
     try:
         with temporary.open("xb") as file:
@@ -132,6 +135,14 @@ def remove_leftovers(path: Path) -> None:
     for folder in path.parent.glob(f".{glob.escape(path.name)}-????????{_NEW}"):
         with suppress(OSError), _hold(folder):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _remove_old_temporaries(path: Path) -> None:
+    """Removes what killed processes left of ``path``: nobody writes one file for an hour."""
+    for each in path.parent.glob(f".{glob.escape(path.name)}-????????{TEMPORARY}"):
+        with suppress(OSError):
+            if time.time() - each.stat().st_mtime > _OLD:
+                each.unlink()
 
 
 def _hidden_name(path: Path) -> Path:

@@ -5,6 +5,10 @@
 Each search is killed about ten times: while it starts, while it works, and at chosen points (in
 the middle of a transaction of the journal, beside a half-written checkpoint, between two writes to
 MLflow); once in two the driver alone, once in two its process group.
+
+Every strategy there is runs enough trials to leave its random start, so that what it remembers
+matters. So many trials are affordable because they train by hooks/stand_in.py; ``--real`` has
+eight trials of real trainings instead.
 """
 
 import argparse
@@ -22,6 +26,7 @@ from pathlib import Path
 
 import psutil
 
+from cnnsearch.oracles import STRATEGIES
 from tests.faults import stores
 from tests.faults.report import table, write
 from tests.faults.searches import (
@@ -34,7 +39,9 @@ from tests.faults.searches import (
     wait_until,
 )
 
-STRATEGIES = ("random", "evolution", "hyperband", "bayesian")
+NAMES = tuple(strategy.name for strategy in STRATEGIES)
+TRIALS, REAL_TRIALS = 30, 8
+"""Evolution draws 10 founders at random, Bayesian 11 candidates."""
 POINTS = (
     "RunDatabase._execute",
     "Store.write",
@@ -233,6 +240,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--a-search", type=int, default=10, help="kills, at most")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--real", action="store_true", help="train, 8 trials a search")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for what went wrong")
     asked = parser.parse_args()
@@ -240,9 +248,10 @@ def main() -> None:
     root = Path(tempfile.mkdtemp(prefix="kill-driver-"))
     references: dict[str, tuple[Search, Pace]] = {}
     while len(kills) < asked.kills:
-        strategy = STRATEGIES[searches % len(STRATEGIES)]
+        strategy = NAMES[searches % len(NAMES)]
         if strategy not in references:
-            plan = Plan(strategy, seed=asked.seed + searches)
+            trials = REAL_TRIALS if asked.real else TRIALS
+            plan = Plan(strategy, trials, seed=asked.seed + searches, stand_in=not asked.real)
             references[strategy] = reference(plan, root / strategy)
         folder, searches = root / f"killed-{searches + 1}", searches + 1
         most = min(asked.a_search, asked.kills - len(kills))
@@ -258,6 +267,8 @@ def main() -> None:
 
 
 def _report(kills: list[Kill], wrong: list[str], searches: int) -> str:
+    strategies = [kill.search.split(",")[0] for kill in kills]
+    each = ", ".join(f"{name} {strategies.count(name)}" for name in dict.fromkeys(strategies))
     kinds = sorted({kill.kind.split()[0] for kill in kills})
     rows = []
     for kind in kinds:
@@ -268,6 +279,7 @@ def _report(kills: list[Kill], wrong: list[str], searches: int) -> str:
     head = ["killed", "times", "driver", "group", "last process gone after"]
     lines = [
         f"{len(kills)} kills in {searches} searches; {len(wrong)} differences from undisturbed.",
+        f"Kills by strategy: {each}.",
         "",
         table(head, rows),
         *(["", "Wrong:"] if wrong else []),

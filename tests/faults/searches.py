@@ -44,6 +44,7 @@ class Plan:
     workers: int = 1
     seed: int = 0
     ray: bool = False
+    stand_in: bool = False
 
     @property
     def words(self) -> str:
@@ -86,6 +87,8 @@ class Search:
         wanted = {"CNNSEARCH_FAULT_LOG": str(self.log), "PYTHONPATH": paths, "COLUMNS": "200"}
         if kill:
             wanted["CNNSEARCH_FAULT_KILL"] = kill
+        if self.plan.stand_in:
+            wanted["CNNSEARCH_FAULT_STANDIN"] = "1"
         return {**os.environ, **self.environment, **wanted}
 
     def prepare(self) -> None:

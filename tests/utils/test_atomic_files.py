@@ -119,6 +119,15 @@ def test_leftovers_of_killed_processes_are_removed_and_those_of_living_ones_stay
     assert list(tmp_path.iterdir()) == []
 
 
+def test_old_leftovers_of_a_file_are_removed(tmp_path: Path) -> None:
+    old, fresh = tmp_path / ".a-01234567.tmp", tmp_path / ".a-89abcdef.tmp"
+    for each in (old, fresh):
+        each.touch()
+    os.utime(old, (0, 0))
+    write_bytes(tmp_path / "a", b"1")
+    assert not old.exists() and fresh.exists()
+
+
 def test_a_removal_that_is_killed_halfway_is_completed_later(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

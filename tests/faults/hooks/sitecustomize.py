@@ -4,9 +4,11 @@ On PYTHONPATH, so that the driver, the fork server and all trials load it before
 ``CNNSEARCH_FAULT_LOG`` names a file that is told each epoch that begins, ends and is saved, and
 each call of a point; ``CNNSEARCH_FAULT_KILL`` is ``point:number:when:whom``: kill -9 ``driver``,
 ``group`` or ``self``, ``before`` or ``after`` the call of that number in one process.
+``CNNSEARCH_FAULT_STANDIN`` has trials train by stand_in.py.
 """
 
 import functools
+import importlib
 import importlib.abc
 import importlib.util
 import os
@@ -30,6 +32,7 @@ POINTS = {
     "cnnsearch.training.trainer": ["Training._epoch", "Training._save"],
     "cnnsearch.utils.atomic_files": ["publish_folder", "replace_file"],
     "os": ["fsync"],
+    "stand_in": ["Training._epoch", "Training._save"],
 }
 EPOCH = {"Training._epoch": ("begin", "end"), "Training._save": ("", "saved")}
 os.environ.setdefault("CNNSEARCH_FAULT_DRIVER", str(os.getpid()))
@@ -52,7 +55,7 @@ def _kill(whom: str) -> None:
 def _tell_epoch(name: str, place: int, training: Any) -> None:
     word = EPOCH.get(name, ("", ""))[place]
     if word:
-        trial = os.environ.get("CNNSEARCH_FAULT_TRIAL", training._job.folder.name)
+        trial = os.environ.get("CNNSEARCH_FAULT_TRIAL", training._task.directory.name)
         _tell("epoch", trial, training._progress.epoch + (word == "begin"), word)
 
 
@@ -93,6 +96,8 @@ def _patch(module: Any) -> None:
         shown = name if holder else f"{module.__name__.rpartition('.')[2]}.{name}"
         wrapped = _watched(getattr(owner, attribute), shown, point, int(number), when, whom)
         setattr(owner, attribute, wrapped)
+    if module.__name__.endswith("executors.child") and "CNNSEARCH_FAULT_STANDIN" in os.environ:
+        module.run_trial = importlib.import_module("stand_in").run_trial
 
 
 class _Finder(importlib.abc.MetaPathFinder):
