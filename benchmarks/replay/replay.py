@@ -136,6 +136,27 @@ def summarize(runs: list[dict[str, Any]], evaluations: int) -> dict[str, Any]:
     }
 
 
+def plot(results: Mapping[str, Any], file: Path) -> None:
+    """Draws mean regret against the number of evaluations, with two standard errors."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7, 4.2), layout="constrained")
+    axes = figure.subplots()
+    for name, found in results.items():
+        at = [int(n) for n in found["regret"]]
+        mean = np.array(list(found["regret"].values()))
+        error = 2 * np.array(list(found["standard_error"].values()))
+        axes.plot(at, mean, marker="o", markersize=3, label=name)
+        axes.fill_between(at, mean - error, mean + error, alpha=0.15)
+    axes.set(xscale="log", yscale="log", xlabel="networks evaluated", xticks=AT, xticklabels=AT)
+    axes.set_ylabel("regret (points of accuracy)")
+    axes.minorticks_off()
+    axes.set_yticks([0.05, 0.1, 0.2, 0.5, 1.0], ["0.05", "0.1", "0.2", "0.5", "1"])
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    figure.savefig(file, dpi=130)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ours = [s.name for s in STRATEGIES if s.is_randomized and not s.multi_fidelity]
@@ -153,6 +174,7 @@ def main() -> None:
             print(f"{name:16} {json.dumps(results[name])}", flush=True)
     facts = {"environment": environment.describe_environment(), "machine": platform.processor()}
     given.out.write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
+    plot(results, given.out.with_suffix(".png"))
 
 
 if __name__ == "__main__":
