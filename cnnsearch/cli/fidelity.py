@@ -105,7 +105,7 @@ def _show(report: "FidelityReport") -> None:
     from cnnsearch.studies.fidelity.summary import explain_report, make_table
 
     if report.reason == "interrupted":
-        print("Interrupted: the same command with --name goes on.")
+        print("Interrupted: the same command with --name resumes it.")
     if not report.comparisons:
         return
     print()

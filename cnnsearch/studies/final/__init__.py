@@ -1,1 +1,1 @@
-"""Final training: winners in full, several seeds, judged once on the untouched test split."""
+"""Final training: winners in full, several seeds, evaluated once on the untouched test split."""

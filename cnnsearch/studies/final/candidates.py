@@ -50,8 +50,9 @@ def prepare_run(
         settings = _change_settings(before, options, placement)
         trials = find_winners(search, options)
         data = _load_data(settings, space, root)
-        if options.data is None and before.data.train_share == 1:
-            check_same_data(search, data)
+        if options.data is None:
+            is_whole = before.data.train_share == 1
+            check_same_data(search, data if is_whole else load_data(before, space, root))
         epochs = options.epochs or LONGER * max(trial.epochs for trial in trials)
         winners = [
             Entrant.create(

@@ -5,12 +5,17 @@ from typing import Any
 
 import pytest
 
+from cnnsearch.engine.display import Quiet
+from cnnsearch.engine.run_data import load_data
+from cnnsearch.engine.run_manifest import create_manifest
+from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.studies.final.candidates import find_winners
+from cnnsearch.studies.final.candidates import find_winners, prepare_run
 from cnnsearch.studies.final.plan import FinalOptions
 
+SPACE = "input: [8, 8, 1]\nclasses: 10\nstem: [{type: conv, filters: 4}]\n"
 FOUND = SearchSpace.load("resnet-20-cifar").decode_first()
 
 
@@ -54,3 +59,20 @@ def test_rungs_are_not_counted_as_candidates(hyperband: RunDirectory) -> None:
 def test_an_earlier_rung_may_be_named(hyperband: RunDirectory) -> None:
     (trial,) = find_winners(hyperband, options(source="h:1"))
     assert (trial.id, trial.score) == ("0001", 0.95)
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5])
+def test_data_that_changed_since_the_search_is_refused(tmp_path: Path, share: float) -> None:
+    space = SearchSpace.from_text(SPACE, "s")
+    settings = Settings.create(SPACE, "s", train_share=share)
+    record = create_manifest("s", settings, load_data(settings, space, tmp_path))
+    for name, fingerprint in (("same", record["dataset"]["fingerprint"]), ("changed", "0" * 64)):
+        dataset = {**record["dataset"], "fingerprint": fingerprint}
+        run = RunDirectory.create(tmp_path, name, {**record, "dataset": dataset}, SPACE)
+        add_trial(run, 1, "a", 0.9, architecture=space.decode_first().architecture.to_data())
+        run.close()
+    asked = FinalOptions(source="same:best", run="same", references="none")
+    assert prepare_run(asked, tmp_path, "f", {}, Quiet()).manifest["dataset"]["train"] == 1079
+    asked = FinalOptions(source="changed:best", run="changed", references="none")
+    with pytest.raises(RunError, match="run 'changed' was begun on other data"):
+        prepare_run(asked, tmp_path, "g", {}, Quiet())
