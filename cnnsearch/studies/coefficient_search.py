@@ -68,10 +68,7 @@ class ScalingResult:
 
 
 def list_proportions(step: float = 0.1) -> list[CompoundScaling]:
-    """Returns every proportion on a grid whose growth is within 5 % of 2.
-
-    Args:
-        step: of the grid from 1 upwards, for each of alpha, beta and gamma.
+    """Returns every proportion on a grid of this step, from 1 upwards, that about doubles the MACs.
 
     Raises:
         CnnsearchError: the step is out of range.
@@ -111,17 +108,8 @@ def search_coefficients(
 ) -> list[ScalingResult]:
     """Trains ``baseline`` scaled by every proportion of the grid, as a run of its own.
 
-    Args:
-        baseline: the network to scale, and the recipe that trains it.
-        data: what to train on.
-        name: of the run; the same name again resumes it.
-        runs: the folder that holds all runs.
-        step: of the grid.
-        callback: is called on the search's events.
-        **settings: of :func:`cnnsearch.search`: epochs, seed, workers …
-
-    Returns:
-        The results, best first; those with an unfair growth come after all others.
+    Returns the results, best first; those with an unfair growth come after all others.
+    ``settings`` are those of :func:`cnnsearch.search`: epochs, seed, workers …
 
     Raises:
         CnnsearchError: there is no data, or a setting is invalid.
@@ -142,12 +130,7 @@ def search_coefficients(
 def inherit_settings(network: str, runs: Path) -> dict[str, Any]:
     """Returns the settings of a network's run, so that the coefficient search trains alike.
 
-    Args:
-        network: a run or ``RUN:TRIAL``.
-        runs: the folder that holds all runs.
-
-    Returns:
-        Settings for :func:`search_coefficients`; empty for a published network or a file.
+    Empty for a published network or a file: only ``RUN`` and ``RUN:TRIAL`` have settings.
     """
     run = network.partition(":")[0]
     if is_space(network) or not RunDirectory.exists(runs, run):

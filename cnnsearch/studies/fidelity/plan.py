@@ -138,11 +138,7 @@ def plan_variants(
 
 
 def read_changes(text: str, flag: str) -> dict[str, Any]:
-    """Reads ``key=value[,key=value…]``; values are YAML: numbers, true, null, words.
-
-    Raises:
-        CnnsearchError: it is not of this form.
-    """
+    """Reads ``key=value[,key=value…]``; values are YAML: numbers, true, null, words."""
     changes: dict[str, Any] = {}
     for part in re.split(r",(?=\s*\w+=)", text):
         key, equals, value = (piece.strip() for piece in part.partition("="))
@@ -189,12 +185,7 @@ def plan_trainings(
     """Yields every training candidate by candidate, so that an interrupted study has pairs.
 
     Short and long ones have different seeds, as a search's trials and a final training have.
-
-    Args:
-        sample: the candidates.
-        variants: to train each by.
-        seed: of the study.
-        repeat: how many candidates are trained long a second time.
+    ``repeat`` candidates are trained long a second time.
     """
     for one in sample:
         for variant in variants:

@@ -132,13 +132,7 @@ def summarize(
 ) -> FidelityReport:
     """Computes the report from a study's trials.
 
-    Args:
-        trials: of every variant.
-        variants: in the requested order.
-        reason: why the session ended; of an interrupted one only what has enough pairs is compared.
-        run: the run's folder.
-        space: its name.
-        data: the source.
+    Of an interrupted study (``reason``) only what has enough pairs is compared.
 
     Raises:
         RunError: the study is complete, and too few candidates completed both trainings.

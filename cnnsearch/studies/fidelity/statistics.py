@@ -50,12 +50,6 @@ def bootstrap_interval(
 
     Bias-corrected and accelerated (Efron, 1987), because a correlation near 1 is skewed. Where BCa
     is undefined (all resamples agree), the percentile interval.
-
-    Args:
-        statistic: :func:`compute_spearman` or :func:`compute_kendall`.
-        first: one side of each pair.
-        second: the other.
-        seed: of the resampling.
     """
     value = float(statistic(first, second))
     low, high = _bootstrap(statistic, first, second, seed, "BCa")
@@ -114,13 +108,7 @@ class Noise:
 def estimate_noise(
     first: Sequence[float], second: Sequence[float], population: Sequence[float]
 ) -> Noise:
-    """Estimates the noise of seeds.
-
-    Args:
-        first: long scores of some candidates.
-        second: scores of their second long training.
-        population: all long scores.
-    """
+    """Estimates the noise of seeds from two long scores of some candidates, and all long scores."""
     import numpy as np
 
     variance = float(np.mean(np.subtract(first, second) ** 2)) / 2

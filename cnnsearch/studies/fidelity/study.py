@@ -125,24 +125,13 @@ def fidelity(
 
 
 def read_recipe(texts: Sequence[str]) -> dict[str, Any]:
-    """Reads each ``key=value`` of ``--set``.
-
-    Raises:
-        CnnsearchError: one is not of this form.
-    """
+    """Reads each ``key=value`` of ``--set``."""
     return {key: value for text in texts for key, value in read_changes(text, "--set").items()}
 
 
 @dataclass(frozen=True)
 class Study:
-    """A fidelity study.
-
-    Attributes:
-        space: that the sample is drawn from.
-        settings: of the random search that draws it.
-        variants: to train each candidate by.
-        repeat: how many candidates are trained long a second time.
-    """
+    """A space, the random search that samples it, and the variants to train each candidate by."""
 
     space: SearchSpace
     settings: Settings

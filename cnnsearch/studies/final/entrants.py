@@ -87,10 +87,6 @@ def find_nearest_published(winner: Architecture, data: Dataset) -> tuple[str, Ar
 
     One made for images of about this size is preferred: the others' strides leave almost nothing
     of a small image, or almost all of a large one.
-
-    Args:
-        winner: gives image size and MACs.
-        data: gives classes and channels.
     """
     height, width = winner.input[:2]
     wanted = math.log(max(1, count(winner).macs))

@@ -70,11 +70,7 @@ class FinalOptions(Options):
         return self
 
     def check_same(self, run: RunDirectory) -> None:
-        """Refuses to resume ``run`` with other options than it was started with.
-
-        Raises:
-            RunError: names the run, the option and both values.
-        """
+        """Refuses to resume ``run`` with other options than it was started with."""
         if run.manifest.get("kind") != KIND:
             raise RunError(f"run {run.name!r} is no final training: choose another --name")
         began = FinalPlan.read(run)
@@ -98,12 +94,7 @@ class Slot(NamedTuple):
 
 
 class FinalPlan(FinalOptions):
-    """The options with the networks that they stand for.
-
-    Attributes:
-        notes: why a baseline is missing.
-        entrants: the networks, winners first.
-    """
+    """The options with their networks, winners first, and notes on missing baselines."""
 
     notes: tuple[str, ...] = ()
     entrants: Annotated[tuple[Entrant, ...], Field(min_length=1)]
@@ -111,11 +102,7 @@ class FinalPlan(FinalOptions):
 
     @classmethod
     def read(cls, run: RunDirectory) -> "FinalPlan":
-        """Reads a run's plan.
-
-        Raises:
-            RunError: one line naming the run, the key and the rule.
-        """
+        """Reads a run's plan; a :class:`RunError` names the run, the key and the rule."""
         try:
             return cls.model_validate(dict(run.manifest[KIND]))
         except CnnsearchError as error:

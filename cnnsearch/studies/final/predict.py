@@ -57,11 +57,7 @@ class Predictions:
 
 
 def load_predictions(folder: Path) -> Predictions | None:
-    """Loads the predictions of a trial's model; None: there are none yet.
-
-    Raises:
-        RunError: the file cannot be read.
-    """
+    """Loads the predictions of a trial's model; None: there are none yet."""
     import numpy as np
 
     path = folder / FILE
@@ -78,11 +74,7 @@ def load_predictions(folder: Path) -> Predictions | None:
 
 
 def predict_test_split(tasks: Sequence[PredictionTask]) -> Iterator[str]:
-    """Evaluates each model once; yields a trial's id when its predictions are written.
-
-    Raises:
-        RunError: the process failed; names the cause.
-    """
+    """Evaluates each model once; yields a trial's id when its predictions are written."""
     if not tasks:
         return
     lines = stream_module(
