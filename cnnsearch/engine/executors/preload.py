@@ -13,6 +13,7 @@ os.dup2(_nowhere, 1)
 os.dup2(_nowhere, 2)
 os.close(_nowhere)
 
+
 import cnnsearch.data.pipeline  # noqa: E402
 import cnnsearch.training.trainer  # noqa: E402
 import cnnsearch.training.trial  # noqa: E402, F401
