@@ -14,7 +14,7 @@ import numpy as np
 
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.augmentation import draw
+from cnnsearch.training.augmentation import draw_augmentation
 from cnnsearch.training.batches import Batch
 from cnnsearch.utils.environment import configure_backend, describe_device, import_frameworks
 
@@ -42,7 +42,9 @@ def steps_of(recipe: TrainingRecipe) -> Any:
 def batch_of(recipe: TrainingRecipe, rng: np.random.Generator) -> Batch:
     images = rng.integers(0, 256, (BATCH, *SIZE, 3), dtype=np.uint8)
     labels = rng.integers(0, 10, BATCH).astype(np.int32)
-    return Batch(images, labels, np.ones(BATCH, np.float32), draw(recipe, BATCH, SIZE, rng))
+    return Batch(
+        images, labels, np.ones(BATCH, np.float32), draw_augmentation(recipe, BATCH, SIZE, rng)
+    )
 
 
 def seconds(steps: Any, recipe: TrainingRecipe, rng: np.random.Generator) -> float:

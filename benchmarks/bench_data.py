@@ -50,8 +50,8 @@ def rate(batches: Callable[[], Iterator[Any]]) -> float:
 
 
 def ours(data: Dataset) -> Callable[[], Iterator[Any]]:
-    batches = TrainingBatches.of(data, TrainingRecipe(batch_size=BATCH), seed=0)
-    return lambda: (batch.images for batch in batches.epoch(1))
+    batches = TrainingBatches.create(data, TrainingRecipe(batch_size=BATCH), seed=0)
+    return lambda: (batch.images for batch in batches.iterate(1))
 
 
 def keras_folder(folder: Path, image: tuple[int, int]) -> Callable[[], Iterator[Any]]:

@@ -82,13 +82,13 @@ class SpaceHyperModel(HyperModel):
         Raises:
             FailedTrialError: The candidate cannot be wired; Keras Tuner continues with the next.
         """
-        from cnnsearch.training.keras_fit import batch_norm_momentum, compile_model
+        from cnnsearch.training.keras_fit import choose_batch_norm_momentum, compile_model
         from cnnsearch.training.model import build
 
         candidate = self.candidate(hp)
         recipe, steps = candidate.recipe, self.steps_per_epoch
         epochs = self.epochs or recipe.epochs
-        momentum = batch_norm_momentum(recipe, steps, epochs)
+        momentum = choose_batch_norm_momentum(recipe, steps, epochs)
         architecture, mean, std = candidate.architecture, self.mean, self.std
         try:
             model = build(architecture, mean=mean, std=std, batch_norm_momentum=momentum)

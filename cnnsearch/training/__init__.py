@@ -1,4 +1,4 @@
-"""One training: Keras model, batches, steps, checkpoints and metrics.
+"""One training: Keras model, batches, augmentation, steps, optimizers, checkpoints and metrics.
 
-Enters: a ``TrialTask``. Leaves: an event per epoch, and a ``Measurement`` or a failure.
+Enters: a ``TrialTask``. Leaves: an event per epoch, then a ``Measurement`` or a failure.
 """

@@ -1,8 +1,11 @@
-"""Batches of training and validation images, augmented with vectorised NumPy; no framework."""
+"""Batches of training and validation images, prepared with NumPy; needs no framework."""
 
+import math
+from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,11 +13,11 @@ import numpy.typing as npt
 
 from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.augmentation import Draw, draw
+from cnnsearch.training.augmentation import Draw, draw_augmentation
 from cnnsearch.training.inference import batch_rows
 
 DEFAULT_SHIFT = 1 / 8
-AHEAD = 3
+PREFETCH = 3
 """Batches that are prepared while one is trained on."""
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -23,9 +26,9 @@ Indices = npt.NDArray[np.intp]
 
 
 class Batch(NamedTuple):
-    """Images (N, H, W, C), labels (N,) and weights (N,); weight 0 marks padding.
+    """Images (N, H, W, C), labels (N,) and weights (N,), of which padding has 0.
 
-    ``draw`` is what the training step is to do to them (``augmentation.draw``).
+    ``draw`` has the parameters of the augmentation on the device.
     """
 
     images: Images
@@ -34,11 +37,10 @@ class Batch(NamedTuple):
     draw: Draw
 
 
-def shifted(images: Images, flip: Any, dy: Any, dx: Any) -> Images:
-    """Returns images mirrored and shifted; what enters at an edge repeats the edge.
+def shift_images(images: Images, flip: Any, dy: Any, dx: Any) -> Images:
+    """Flips and shifts images; the edge's pixels are repeated beyond it.
 
-    On the host: it costs the thread that prepares batches 10 microseconds an image of 32 x 32, and
-    the device nothing.
+    On the host: the thread that prepares batches needs 10 microseconds for an image of 32 x 32.
 
     Args:
         images: uint8 (N, H, W, C).
@@ -57,17 +59,17 @@ def shifted(images: Images, flip: Any, dy: Any, dx: Any) -> Images:
 
 @dataclass(frozen=True)
 class TrainingBatches:
-    """The batches of any epoch of a training, each a function of seed, epoch and step alone.
+    """The training batches of any epoch, each a function of seed, epoch and step alone.
 
-    So a training that was interrupted goes on with the very batches it would have had.
-    The examples that do not fill the last batch of an epoch are left out: another shape would be
-    traced anew. They are others in every epoch.
+    So a resumed training sees the batches it would have seen. Examples that do not fill the last
+    batch of an epoch are left out, because another shape would be traced anew; they are different
+    ones in every epoch.
 
     Attributes:
-        split: what to draw from.
+        split: to draw from.
         recipe: of the augmentation.
-        size: examples a batch.
-        seed: of the order and the augmentation.
+        size: examples per batch.
+        seed: of order and augmentation.
         flip: whether to mirror images left to right at random.
         shift: largest shift as a share of the side.
     """
@@ -80,8 +82,8 @@ class TrainingBatches:
     shift: float
 
     @classmethod
-    def of(cls, data: Dataset, recipe: TrainingRecipe, seed: int) -> "TrainingBatches":
-        """Returns the batches that a recipe asks for; what it leaves open, the data decides."""
+    def create(cls, data: Dataset, recipe: TrainingRecipe, seed: int) -> "TrainingBatches":
+        """Returns the batches of a recipe; the dataset decides what it leaves open."""
         flip = data.flip if recipe.flip is None else recipe.flip
         shift = DEFAULT_SHIFT if recipe.shift is None else recipe.shift
         size = min(recipe.batch_size, data.train.count)
@@ -90,24 +92,24 @@ class TrainingBatches:
     def __len__(self) -> int:
         return max(1, self.split.count // self.size)
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yields the batches of an epoch, each prepared while the ones before are trained on."""
+    def iterate(self, epoch: int) -> Iterator[Batch]:
+        """Yields the batches of an epoch; a thread prepares the next ones meanwhile."""
         labels = self.split.labels()
         order = np.random.default_rng([self.seed, epoch]).permutation(len(labels))
-        with ThreadPoolExecutor(1) as beside:
-            coming = [
-                beside.submit(self._batch, labels, order, epoch, step)
-                for step in range(min(AHEAD, len(self)))
-            ]
-            for step in range(AHEAD, len(self) + AHEAD):
-                if not coming:
-                    return
-                batch = coming.pop(0).result()
-                if step < len(self):
-                    coming.append(beside.submit(self._batch, labels, order, epoch, step))
+        steps = iter(range(len(self)))
+        with ThreadPoolExecutor(1) as thread:
+
+            def submit(count: int) -> list[Future[Batch]]:
+                taken = islice(steps, count)
+                return [thread.submit(self._load, labels, order, epoch, step) for step in taken]
+
+            waiting = deque(submit(PREFETCH))
+            while waiting:
+                batch = waiting.popleft().result()
+                waiting += submit(1)
                 yield batch
 
-    def _batch(self, labels: Labels, order: Indices, epoch: int, step: int) -> Batch:
+    def _load(self, labels: Labels, order: Indices, epoch: int, step: int) -> Batch:
         rows = order[step * self.size : (step + 1) * self.size]
         images, ones = self.split.read(rows), np.ones(len(rows), np.float32)
         height, width = images.shape[1:3]
@@ -117,21 +119,21 @@ class TrainingBatches:
             flip = rng.random(len(rows)) < 0.5 if self.flip else np.zeros(len(rows), bool)
             down = rng.integers(-dy, dy, len(rows), endpoint=True)
             right = rng.integers(-dx, dx, len(rows), endpoint=True)
-            images = shifted(images, flip, down, right)
-        drawn = draw(self.recipe, len(rows), (height, width), rng)
+            images = shift_images(images, flip, down, right)
+        drawn = draw_augmentation(self.recipe, len(rows), (height, width), rng)
         return Batch(images, labels[rows], ones, drawn)
 
 
-def validation_batches(split: Split, size: int) -> Iterator[Batch]:
-    """Yields every example once, in batches of one shape; padding has weight 0.
+def iterate_validation(split: Split, size: int) -> Iterator[Batch]:
+    """Yields every example once, in batches of one shape.
 
     Args:
-        split: what to measure on.
-        size: examples a batch, at most.
+        split: to evaluate on.
+        size: examples per batch, at most; fewer if that needs less padding.
     """
     labels = split.labels()
     count = len(labels)
-    size = -(-count // -(-count // size))  # as many batches, as little padding
+    size = math.ceil(count / math.ceil(count / size))
     for rows, valid in batch_rows(count, size):
         weights = (np.arange(size) < valid).astype(np.float32)
         yield Batch(split.read(rows), labels[rows], weights, {})

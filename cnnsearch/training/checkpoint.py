@@ -16,7 +16,7 @@ from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.utils.atomic_files import TEMPORARY, atomic_file
 
 STATE = "state.npz"
-"""All that is needed to go on: weights, optimizer, random generators, history."""
+"""All that resuming needs: weights, optimizer, random generators, history."""
 BEST = "best.npz"
 """The weights of the best epoch."""
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -25,18 +25,18 @@ _HEADER = "header"
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """What one file holds: a header of plain data and arrays in order."""
+    """The content of one file: a header of plain data and arrays in order."""
 
     header: Mapping[str, Any]
     arrays: tuple[npt.NDArray[Any], ...]
 
 
 def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
-    """Writes a checkpoint; whoever reads ``path``, at any time, reads a whole one, old or new.
+    """Replaces a checkpoint atomically: readers see a complete one, old or new.
 
     Raises:
-        DiskFullError: there is no room; nothing is changed.
-        RunError: the disk refuses.
+        DiskFullError: the disk is full; the old file is kept.
+        RunError: the file cannot be written for another reason.
     """
     named = {f"{i:05d}": np.asarray(array) for i, array in enumerate(arrays)}
     try:
@@ -48,10 +48,7 @@ def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Removes what a process that was killed while it wrote a checkpoint left behind.
-
-    Nobody else may be writing in the folder.
-    """
+    """Removes half-written checkpoints of killed processes; no other process may be writing."""
     for path in folder.glob(f"*{TEMPORARY}"):
         with suppress(OSError):
             path.unlink()
@@ -74,13 +71,13 @@ def read(path: Path) -> Checkpoint | None:
         raise RunError(f"{path}: not a checkpoint: {error}") from None
 
 
-def epoch_of(path: Path) -> int | None:
-    """Returns the epoch that a file's header names, or None if there is no file."""
+def read_epoch(path: Path) -> int | None:
+    """Returns the epoch in a file's header, or None if there is no file."""
     checkpoint = read(path)
     return None if checkpoint is None else checkpoint.header.get("epoch")
 
 
-def values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
+def get_values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
     """Returns the values of Keras variables, in order."""
     return [np.asarray(variable) for variable in variables]
 
@@ -89,7 +86,7 @@ def restore(variables: Sequence[Any], arrays: Sequence[Any], path: Path) -> None
     """Assigns values to Keras variables, in order.
 
     Raises:
-        RunError: they are another model's.
+        RunError: the shapes differ: the checkpoint is of another model.
     """
     shapes = [tuple(variable.shape) for variable in variables]
     if shapes != [array.shape for array in arrays]:
@@ -101,16 +98,14 @@ def restore(variables: Sequence[Any], arrays: Sequence[Any], path: Path) -> None
 def save_weights(model: Any, path: Path, header: Mapping[str, Any] | None = None) -> None:
     """Writes a model's weights under their layers' names."""
     paths = [variable.path for variable in model.weights]
-    write(path, {**(header or {}), "paths": paths}, values(model.weights))
+    write(path, {**(header or {}), "paths": paths}, get_values(model.weights))
 
 
 def load_weights(model: Any, path: Path) -> None:
-    """Gives a model the weights of a file of :func:`save_weights`.
-
-    The model may lack layers of the one that was saved (the auxiliary heads).
+    """Loads a file of :func:`save_weights`.
 
     Args:
-        model: as :func:`cnnsearch.training.model.build` built it, of the same architecture.
+        model: of :func:`cnnsearch.training.model.build`, with or without auxiliary heads.
         path: the file, or the folder of a trial.
 
     Raises:

@@ -1,4 +1,4 @@
-"""A trial's model starts from trained weights, all but the classifier; which of them move."""
+"""Starts a model from pretrained weights, all but the classifier, and freezes layers."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -9,43 +9,45 @@ from cnnsearch.training import checkpoint
 from cnnsearch.training.messages import Pretrained
 
 HEAD, AUXILIARY = "head", "auxiliary"
-"""What the names of layers in a head begin with."""
+"""Prefixes of the names of layers in a head."""
 
 
-def start_from(pretrained: Pretrained, model: Any) -> None:
-    """Gives a model the weights to start from.
+def load_initial_weights(pretrained: Pretrained, model: Any) -> None:
+    """Loads pretrained weights into a model.
 
-    The classifier stays as it is, at random. So do a head's other dense layers if the images' size
+    The classifier keeps its random weights. So do a head's other dense layers if the image size
     gives them other shapes (VGG).
 
     Args:
-        pretrained: the weights, of the same network at any number of classes.
-        model: as :func:`cnnsearch.training.model.build` built it.
+        pretrained: the weights, of the same network with any number of classes.
+        model: of :func:`cnnsearch.training.model.build`.
 
     Raises:
         RunError: there is no such file.
         ArchitectureError: the weights do not fit; names the first layer that differs.
     """
-    saved = _read(pretrained.weights)
+    saved = _read_weights(pretrained.weights)
     weighted = [layer for layer in model.layers if layer.weights]
-    for variable in _variables(x for x in weighted if not x.name.startswith((HEAD, AUXILIARY))):
-        _check(variable, saved)
+    body = [layer for layer in weighted if not layer.name.startswith((HEAD, AUXILIARY))]
+    for variable in _list_variables(body):
+        _check_fit(variable, saved)
         variable.assign(saved[variable.path])
-    inner = list(_variables([x for x in weighted if x.name.startswith(HEAD)][:-1]))
+    head = [layer for layer in weighted if layer.name.startswith(HEAD)]
+    inner = list(_list_variables(head[:-1]))
     if all(_fits(variable, saved) for variable in inner):
         for variable in inner:
             variable.assign(saved[variable.path])
 
 
-def train_only(model: Any, what: str) -> None:
-    """Lets the weights move that ``what`` names, and no others.
+def set_trainable(model: Any, what: str) -> None:
+    """Makes some layers trainable and freezes the others.
 
     Args:
-        model: as :func:`cnnsearch.training.model.build` built it.
-        what: ``all``, ``head``, or ``norms``: scale and offset of normalization, and the head.
+        model: of :func:`cnnsearch.training.model.build`.
+        what: ``all``, ``head``, or ``norms``: normalization layers and the head.
 
     Raises:
-        ArchitectureError: there is nothing of that kind to train.
+        ArchitectureError: the model has no such layers.
     """
     if what == "head":
         freeze_body(model)
@@ -56,13 +58,8 @@ def train_only(model: Any, what: str) -> None:
         raise ArchitectureError(f"model {model.name!r} has no normalization that could be trained")
 
 
-def _is_norm(layer: Any) -> bool:
-    kind = type(layer).__name__
-    return kind.endswith("Normalization") and bool(layer.weights) and kind != "Normalization"
-
-
 def freeze_body(model: Any) -> None:
-    """Makes every layer but the head's untrainable; batch normalization then keeps its statistics.
+    """Freezes every layer but the head's; batch normalization then keeps its statistics.
 
     Raises:
         ArchitectureError: the model has no layers in a head.
@@ -73,14 +70,19 @@ def freeze_body(model: Any) -> None:
         layer.trainable = layer.name.startswith(HEAD)
 
 
-def _read(path: Path) -> dict[str, Any]:
+def _is_norm(layer: Any) -> bool:
+    kind = type(layer).__name__
+    return kind.endswith("Normalization") and bool(layer.weights) and kind != "Normalization"
+
+
+def _read_weights(path: Path) -> dict[str, Any]:
     found = checkpoint.read(path)
     if found is None:
         raise RunError(f"{path}: there are no weights")
     return dict(zip(found.header["paths"], found.arrays, strict=True))
 
 
-def _variables(layers: Iterable[Any]) -> Iterable[Any]:
+def _list_variables(layers: Iterable[Any]) -> Iterable[Any]:
     return (variable for layer in layers for variable in layer.weights)
 
 
@@ -88,7 +90,7 @@ def _fits(variable: Any, saved: dict[str, Any]) -> bool:
     return variable.path in saved and saved[variable.path].shape == tuple(variable.shape)
 
 
-def _check(variable: Any, saved: dict[str, Any]) -> None:
+def _check_fit(variable: Any, saved: dict[str, Any]) -> None:
     if variable.path not in saved:
         raise ArchitectureError(f"there are no weights for layer {variable.path!r}")
     if not _fits(variable, saved):

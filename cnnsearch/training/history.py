@@ -1,4 +1,4 @@
-"""What a training has come to: its history, and which epoch was the best."""
+"""The history of a training, and its best epoch."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -11,17 +11,17 @@ Metrics = dict[str, float]
 
 @dataclass
 class Progress:
-    """How far a training is.
+    """The progress of a training; the attributes' names are keys of the checkpoint's header.
 
     Attributes:
         epoch: the last one trained, counted from 1.
         initial_epoch: epochs that the trial it continues had trained.
-        best_epoch: by the objective on the validation split, and by validation loss among equals;
-            the last one where nothing is held out for validation; 0: none yet.
+        best_epoch: by the objective, then by validation loss; the last one if nothing is held out
+            for validation; 0: none yet.
         seconds: spent so far.
         history: metrics of each epoch of this trial.
         objective: name of one of :data:`cnnsearch.training.objectives.OBJECTIVES`.
-        begun: epoch at which the schedule in force began: later than 1 once all weights move.
+        begun: first epoch of the current schedule: later than 1 once all weights are trainable.
     """
 
     epoch: int
@@ -32,23 +32,23 @@ class Progress:
     objective: str = DEFAULT_OBJECTIVE
     begun: int = 1
 
-    def note(self, epoch: int, metrics: Metrics) -> None:
-        """Adds an epoch."""
+    def record_epoch(self, epoch: int, metrics: Metrics) -> None:
+        """Adds the metrics of an epoch and updates the best one."""
         self.history[epoch], self.epoch = metrics, epoch
         best = self.history.get(self.best_epoch)
-        objective = find_objective(self.objective)
-
-        def rank(metrics: Metrics) -> tuple[float, float]:
-            return objective.score(metrics[objective.metric]), -metrics["val_loss"]
-
-        if best is None or objective.metric not in metrics or rank(metrics) > rank(best):
+        held_out = find_objective(self.objective).metric in metrics
+        if best is None or not held_out or self._rank(metrics) > self._rank(best):
             self.best_epoch = epoch
 
+    def _rank(self, metrics: Metrics) -> tuple[float, float]:
+        objective = find_objective(self.objective)
+        return objective.score(metrics[objective.metric]), -metrics["val_loss"]
+
     def to_data(self) -> dict[str, Any]:
-        """Returns plain data for JSON."""
+        """Returns plain data for JSON, whose keys cannot be integers."""
         return {**vars(self), "history": [[e, m] for e, m in self.history.items()]}
 
     @classmethod
     def from_data(cls, data: Mapping[str, Any]) -> Self:
-        """Reads what :meth:`to_data` gave."""
+        """Reads the output of :meth:`to_data`."""
         return cls(**{**data, "history": {epoch: metrics for epoch, metrics in data["history"]}})

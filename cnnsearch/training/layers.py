@@ -1,4 +1,4 @@
-"""The few layers that Keras does not have; registered, so that saved models load by themselves."""
+"""Layers that Keras does not have; registered, so that saved models load without arguments."""
 
 from typing import Any
 
@@ -34,14 +34,14 @@ class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
         return x * ops.power(self.bias + self.alpha * energy, -self.beta)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what :meth:`__init__` takes."""
+        """Returns the arguments of ``__init__``."""
         own = {"radius": self.radius, "bias": self.bias, "alpha": self.alpha, "beta": self.beta}
         return {**super().get_config(), **own}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Affine(keras.layers.Layer):  # type: ignore[misc]
-    """One learned coefficient, and if asked one learned bias, a channel.
+    """A learned coefficient, and optionally a learned bias, per channel.
 
     LayerScale (arXiv:2103.17239) without a bias, LeNet-5's subsampling with one.
     """
@@ -62,13 +62,13 @@ class Affine(keras.layers.Layer):  # type: ignore[misc]
         return x * self.gamma + self.beta if self.use_bias else x * self.gamma
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what :meth:`__init__` takes."""
+        """Returns the arguments of ``__init__``."""
         return {**super().get_config(), "use_bias": self.use_bias, "initial": self.initial}
 
 
 @keras.saving.register_keras_serializable(PACKAGE)
 class Prototypes(keras.layers.Layer):  # type: ignore[misc]
-    """Minus the squared distance to a fixed prototype a class (LeCun et al., 1998, eq. 7)."""
+    """Minus the squared distance to a fixed prototype of each class (LeCun et al., 1998, eq. 7)."""
 
     def __init__(self, classes: int, **kw: Any) -> None:
         super().__init__(**kw)
@@ -88,7 +88,7 @@ class Prototypes(keras.layers.Layer):  # type: ignore[misc]
         return -ops.sum(ops.square(x[:, None, :] - self.prototypes[None]), axis=-1)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what :meth:`__init__` takes."""
+        """Returns the arguments of ``__init__``."""
         return {**super().get_config(), "classes": self.classes}
 
 
@@ -118,5 +118,5 @@ class MeanWithDropPath(keras.layers.Layer):  # type: ignore[misc]
         return shapes[0]
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what :meth:`__init__` takes."""
+        """Returns the arguments of ``__init__``."""
         return {**super().get_config(), "rate": self.rate}

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from cnnsearch.training.transforms import Targets
+from cnnsearch.training.augmentation_ops import Targets
 
 Tensor = Any
 
@@ -26,19 +26,13 @@ def cross_entropy(labels: Tensor, logits: Tensor, smoothing: float = 0.0) -> Ten
     return -(1.0 - smoothing) * right - smoothing * ops.mean(likely, axis=-1)
 
 
-def correct(labels: Tensor, logits: Tensor) -> Tensor:
+def is_correct(labels: Tensor, logits: Tensor) -> Tensor:
     """Returns 1.0 for each example whose largest logit is its label's, (N,)."""
     return ops.cast(ops.argmax(logits, axis=-1) == ops.cast(labels, "int32"), "float32")
 
 
-def target_entropy(targets: Targets, logits: Tensor, smoothing: float) -> Tensor:
-    """Returns each example's cross-entropy with its target, of two labels where images are mixed.
-
-    Args:
-        targets: of N examples.
-        logits: (N, classes).
-        smoothing: of the labels.
-    """
+def target_cross_entropy(targets: Targets, logits: Tensor, smoothing: float) -> Tensor:
+    """Returns each example's cross-entropy, (N,), averaged over both labels of mixed images."""
     loss = cross_entropy(targets.labels, logits, smoothing)
     if targets.others is None or targets.share is None:
         return loss
@@ -47,12 +41,12 @@ def target_entropy(targets: Targets, logits: Tensor, smoothing: float) -> Tensor
     )
 
 
-def class_weights(targets: Targets, weights: Tensor) -> Tensor:
-    """Returns each example's weight, (N,), by its label: a mixture of two where images are mixed.
+def weigh_examples(targets: Targets, weights: Tensor) -> Tensor:
+    """Returns each example's class weight, (N,), averaged over both labels of mixed images.
 
     Args:
         targets: of N examples.
-        weights: of each class.
+        weights: of each class, (classes,).
     """
     of_label = ops.take(weights, targets.labels, axis=0)
     if targets.others is None or targets.share is None:
@@ -77,5 +71,5 @@ class SmoothedCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
         return cross_entropy(ops.reshape(y_true, (-1,)), y_pred, self.smoothing)
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what :meth:`__init__` takes."""
+        """Returns the arguments of ``__init__``."""
         return {**super().get_config(), "smoothing": self.smoothing}

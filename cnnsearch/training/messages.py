@@ -1,9 +1,9 @@
-"""What the driver and a trial's process say to each other: plain picklable data."""
+"""Messages between the driver and a trial's process: plain, picklable data."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data.dataset import Dataset
@@ -14,11 +14,11 @@ FailureKind = Literal["nan", "out_of_memory", "crash", "timeout"]
 
 
 class CandidateFailure(Exception):
-    """A candidate that cannot be trained to its end: an answer about it, no fault of ours.
+    """A candidate that cannot be trained: a result of the search, not an error in cnnsearch.
 
     Args:
-        kind: what went wrong.
-        reason: one line for people.
+        kind: of failure.
+        reason: one line for the user.
     """
 
     def __init__(self, kind: FailureKind, reason: str) -> None:
@@ -80,11 +80,11 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """The trained weights that every candidate of a search starts from.
+    """Pretrained weights that every candidate of a search starts from.
 
     Attributes:
         weights: file of :func:`cnnsearch.training.checkpoint.save_weights`.
-        mean: per channel, of pixels scaled to [0, 1], as the weights were trained.
+        mean: per channel, of pixels scaled to [0, 1], that the weights were trained with.
         std: per channel, likewise.
         freeze: whether only the head is trained.
     """
@@ -135,13 +135,13 @@ class TrialTask:
 
 @dataclass(frozen=True)
 class EpochEnd:
-    """An epoch is trained and measured.
+    """An epoch was trained and evaluated.
 
     Attributes:
         trial_id: of which trial.
         epoch: counted from 1.
-        metrics: loss, accuracy, val_loss, val_accuracy, learning_rate, seconds.
-        replayed: an earlier session trained it, and may have died before it was heard.
+        metrics: loss, accuracy, those of the validation split, learning_rate, seconds.
+        replayed: trained by an earlier session, which may have been killed before it reported it.
     """
 
     trial_id: str
@@ -152,11 +152,11 @@ class EpochEnd:
 
 @dataclass(frozen=True)
 class Waiting:
-    """A trial cannot go on for now, but will by itself.
+    """A trial is paused and will continue by itself.
 
     Attributes:
         trial_id: of which trial.
-        reason: one line for people.
+        reason: one line for the user.
     """
 
     trial_id: str
@@ -165,14 +165,14 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Completed:
-    """The trial was trained to its end."""
+    """The training finished."""
 
     measurement: Measurement
 
 
 @dataclass(frozen=True)
 class Failed:
-    """The candidate failed; the search goes on."""
+    """The candidate failed; the search continues with others."""
 
     kind: FailureKind
     reason: str
@@ -180,10 +180,7 @@ class Failed:
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that no candidate can help, such as a folder that cannot be written to.
-
-    The search stops, with this message.
-    """
+    """An error that no other candidate would avoid, such as a read-only folder: ends the search."""
 
     message: str
 
@@ -193,7 +190,7 @@ Outcome = Completed | Failed | Fault
 
 @dataclass(frozen=True)
 class TrialEnd:
-    """The last that is heard of a trial."""
+    """The last event of a trial."""
 
     trial_id: str
     outcome: Outcome
@@ -202,17 +199,13 @@ class TrialEnd:
 Event = EpochEnd | Waiting | TrialEnd
 
 
-def failure(error: BaseException) -> CandidateFailure | None:
-    """Returns what ``error`` says about the candidate, or None if it is a fault of ours."""
+def as_candidate_failure(error: BaseException) -> CandidateFailure | None:
+    """Returns the failure of the candidate that ``error`` stands for; None: it is another error."""
     if isinstance(error, CandidateFailure):
         return error
     text = str(error)
     exhausted = type(error).__name__ == "ResourceExhaustedError" or "RESOURCE_EXHAUSTED" in text
     if isinstance(error, MemoryError) or exhausted:
-        return CandidateFailure("out_of_memory", _first_line(text) or "no memory left")
+        lines = text.strip().splitlines() or ["no memory left"]
+        return CandidateFailure("out_of_memory", lines[0].strip()[:200])
     return None
-
-
-def _first_line(text: str) -> str:
-    lines: list[Any] = [line.strip() for line in text.splitlines() if line.strip()]
-    return str(lines[0])[:200] if lines else ""

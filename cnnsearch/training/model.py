@@ -1,7 +1,7 @@
-"""Builds the Keras model of an architecture: the verbs of ``Ops`` on Keras tensors."""
+"""Builds the Keras model of an architecture: the operations of ``Ops`` on Keras tensors."""
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -21,22 +21,8 @@ from cnnsearch.training.layers import (
 Tensor = Any
 
 
-class _Scope:
-    """Sets where the builder is; layers made inside are named after it."""
-
-    def __init__(self, op: "KerasOps", name: str, drop_path: float) -> None:
-        self._op, self._inside = op, (name, drop_path)
-
-    def __enter__(self) -> None:
-        self._outside = (self._op.place, self._op.drop_path_rate)
-        self._op.place, self._op.drop_path_rate = self._inside
-
-    def __exit__(self, *exception: object) -> None:
-        self._op.place, self._op.drop_path_rate = self._outside
-
-
 class KerasOps:
-    """Interprets the verbs on Keras tensors of shape (batch, height, width, channels).
+    """Applies operations to Keras tensors of shape (batch, height, width, channels).
 
     Args:
         style: the architecture's.
@@ -45,32 +31,35 @@ class KerasOps:
 
     def __init__(self, style: Style, batch_norm_momentum: float = 0.99) -> None:
         self.style = style
-        self.place = ""
-        self.drop_path_rate = 0.0
+        self._place, self._drop_path = "", 0.0
         self._momentum = batch_norm_momentum
         self._made: dict[str, int] = {}
 
-    def scope(self, name: str, drop_path: float = 0.0) -> AbstractContextManager[object]:
-        return _Scope(self, name, drop_path)
+    @contextmanager
+    def scope(self, name: str, drop_path: float = 0.0) -> Iterator[None]:
+        outside = self._place, self._drop_path
+        self._place, self._drop_path = name, drop_path
+        yield
+        self._place, self._drop_path = outside
 
-    def _name(self, kind: str) -> str:
-        name = f"{self.place}.{kind}" if self.place else kind
+    def _make_name(self, kind: str) -> str:
+        name = f"{self._place}.{kind}" if self._place else kind
         self._made[name] = self._made.get(name, 0) + 1
         return name if self._made[name] == 1 else f"{name}_{self._made[name]}"
 
     def shape(self, x: Tensor) -> Shape:
         return Shape(*x.shape[1:]) if len(x.shape) == 4 else Shape(1, 1, x.shape[-1])
 
-    def _padded(self, x: Tensor, padding: Padding) -> tuple[Tensor, str]:
-        """Explicit zero padding becomes a layer of its own."""
+    def _pad(self, x: Tensor, padding: Padding) -> tuple[Tensor, str]:
+        """Makes explicit zero padding a layer of its own; returns the padding mode that remains."""
         if isinstance(padding, str):
             return x, padding
         rows, columns = get_sides(padding)
         if not rows and not columns:
             return x, "valid"
-        return kl.ZeroPadding2D((rows, columns), name=self._name("pad"))(x), "valid"
+        return kl.ZeroPadding2D((rows, columns), name=self._make_name("pad"))(x), "valid"
 
-    def _finished(self, x: Tensor, norm: bool, activation: bool | Activation) -> Tensor:
+    def _finish(self, x: Tensor, norm: bool, activation: bool | Activation) -> Tensor:
         if norm:
             x = self.normalize(x)
         if activation is False or activation == "linear":
@@ -91,13 +80,13 @@ class KerasOps:
         norm: bool = True,
         activation: bool | Activation = True,
     ) -> Tensor:
-        x, mode = self._padded(x, padding)
+        x, mode = self._pad(x, padding)
         layer = kl.Conv2D(
             filters, get_sides(kernel), stride, mode, groups=groups, dilation_rate=dilation,
             use_bias=self.style.conv_bias if bias is None else bias,
-            kernel_initializer="he_normal", name=self._name("conv"),
+            kernel_initializer="he_normal", name=self._make_name("conv"),
         )  # fmt: skip
-        return self._finished(layer(x), norm, activation)
+        return self._finish(layer(x), norm, activation)
 
     def depthwise_conv(
         self,
@@ -112,13 +101,13 @@ class KerasOps:
         norm: bool = True,
         activation: bool | Activation = True,
     ) -> Tensor:
-        x, mode = self._padded(x, padding)
+        x, mode = self._pad(x, padding)
         layer = kl.DepthwiseConv2D(
             get_sides(kernel), stride, mode, depth_multiplier=multiplier, dilation_rate=dilation,
             use_bias=self.style.conv_bias if bias is None else bias,
-            depthwise_initializer="he_normal", name=self._name("depthwise_conv"),
+            depthwise_initializer="he_normal", name=self._make_name("depthwise_conv"),
         )  # fmt: skip
-        return self._finished(layer(x), norm, activation)
+        return self._finish(layer(x), norm, activation)
 
     def dense(
         self, x: Tensor, units: int, *, activation: Activation = "linear", bias: bool = True
@@ -127,39 +116,43 @@ class KerasOps:
             x = self.flatten(x)
         initializer = "he_normal" if activation == "relu" else "glorot_uniform"
         layer = kl.Dense(
-            units, use_bias=bias, kernel_initializer=initializer, name=self._name("dense")
+            units, use_bias=bias, kernel_initializer=initializer, name=self._make_name("dense")
         )
-        return self._finished(layer(x), False, activation)
+        return self._finish(layer(x), False, activation)
 
     def normalize(self, x: Tensor, kind: NormKind | None = None) -> Tensor:
         kind = kind or self.style.norm
         options = {"epsilon": self.style.norm_epsilon, "scale": self.style.norm_scale}
         if kind == "batch":
-            name = self._name("batch_norm")
+            name = self._make_name("batch_norm")
             return kl.BatchNormalization(momentum=self._momentum, name=name, **options)(x)
         if kind == "layer":
-            return kl.LayerNormalization(name=self._name("layer_norm"), **options)(x)
+            return kl.LayerNormalization(name=self._make_name("layer_norm"), **options)(x)
         return x
 
     def local_response_norm(self, x: Tensor) -> Tensor:
-        return LocalResponseNormalization(name=self._name("local_response_norm"))(x)
+        return LocalResponseNormalization(name=self._make_name("local_response_norm"))(x)
 
     def activate(self, x: Tensor, activation: Activation | None = None) -> Tensor:
         function = activation or self.style.activation
-        return x if function == "linear" else kl.Activation(function, name=self._name(function))(x)
+        return (
+            x
+            if function == "linear"
+            else kl.Activation(function, name=self._make_name(function))(x)
+        )
 
     def pool(
         self, x: Tensor, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> Tensor:
         if padding == "ceil":
-            x, mode = self._ceiled(x, kind, size, stride)
+            x, mode = self._pad_far(x, kind, size, stride)
         else:
-            x, mode = self._padded(x, padding)
+            x, mode = self._pad(x, padding)
         pooling = kl.MaxPooling2D if kind == "max" else kl.AveragePooling2D
-        return pooling(size, stride, mode, name=self._name(f"{kind}_pool"))(x)
+        return pooling(size, stride, mode, name=self._make_name(f"{kind}_pool"))(x)
 
-    def _ceiled(self, x: Tensor, kind: PoolKind, size: int, stride: int) -> tuple[Tensor, str]:
-        """Pads the far edges so that the last, partial windows count."""
+    def _pad_far(self, x: Tensor, kind: PoolKind, size: int, stride: int) -> tuple[Tensor, str]:
+        """Pads the far edges so that the last, partial windows are complete."""
         shape = self.shape(x)
         h, w = slide_window(shape, (size, size), stride, "ceil")
         missing = [(n - 1) * stride + size - have for n, have in ((h, shape.h), (w, shape.w))]
@@ -171,26 +164,26 @@ class KerasOps:
 
     def global_pool(self, x: Tensor, kind: PoolKind = "avg") -> Tensor:
         pooling = kl.GlobalMaxPooling2D if kind == "max" else kl.GlobalAveragePooling2D
-        return pooling(keepdims=True, name=self._name(f"global_{kind}_pool"))(x)
+        return pooling(keepdims=True, name=self._make_name(f"global_{kind}_pool"))(x)
 
     def flatten(self, x: Tensor) -> Tensor:
-        return kl.Flatten(name=self._name("flatten"))(x)
+        return kl.Flatten(name=self._make_name("flatten"))(x)
 
     def add(self, xs: Sequence[Tensor]) -> Tensor:
-        return kl.Add(name=self._name("add"))(list(xs)) if len(xs) > 1 else xs[0]
+        return kl.Add(name=self._make_name("add"))(list(xs)) if len(xs) > 1 else xs[0]
 
     def mean(self, xs: Sequence[Tensor], drop_path: float = 0.0) -> Tensor:
         if len(xs) == 1:
             return xs[0]
         if drop_path:
-            return MeanWithDropPath(drop_path, name=self._name("mean"))(list(xs))
-        return kl.Average(name=self._name("mean"))(list(xs))
+            return MeanWithDropPath(drop_path, name=self._make_name("mean"))(list(xs))
+        return kl.Average(name=self._make_name("mean"))(list(xs))
 
     def multiply(self, x: Tensor, gate: Tensor) -> Tensor:
-        return kl.Multiply(name=self._name("multiply"))([x, gate])
+        return kl.Multiply(name=self._make_name("multiply"))([x, gate])
 
     def concat(self, xs: Sequence[Tensor]) -> Tensor:
-        return kl.Concatenate(name=self._name("concat"))(list(xs)) if len(xs) > 1 else xs[0]
+        return kl.Concatenate(name=self._make_name("concat"))(list(xs)) if len(xs) > 1 else xs[0]
 
     def select(self, x: Tensor, channels: Sequence[int]) -> Tensor:
         return keras.ops.take(x, list(channels), axis=-1)
@@ -206,22 +199,22 @@ class KerasOps:
         return kl.Reshape((h // block, w // block, block * block * c))(x)
 
     def scale(self, x: Tensor, factor: float) -> Tensor:
-        return kl.Rescaling(factor, name=self._name("scale"))(x)
+        return kl.Rescaling(factor, name=self._make_name("scale"))(x)
 
     def affine(self, x: Tensor, *, bias: bool, initial: float = 1.0) -> Tensor:
-        return Affine(bias, initial, name=self._name("affine"))(x)
+        return Affine(bias, initial, name=self._make_name("affine"))(x)
 
     def dropout(self, x: Tensor, rate: float) -> Tensor:
-        return kl.Dropout(rate, name=self._name("dropout"))(x) if rate else x
+        return kl.Dropout(rate, name=self._make_name("dropout"))(x) if rate else x
 
     def drop_path(self, x: Tensor) -> Tensor:
-        if not self.drop_path_rate:
+        if not self._drop_path:
             return x
         whole = (None, 1, 1, 1)
-        return kl.Dropout(self.drop_path_rate, whole, name=self._name("drop_path"))(x)
+        return kl.Dropout(self._drop_path, whole, name=self._make_name("drop_path"))(x)
 
     def rbf(self, x: Tensor, classes: int) -> Tensor:
-        return Prototypes(classes, name=self._name("rbf"))(x)
+        return Prototypes(classes, name=self._make_name("rbf"))(x)
 
 
 def build(
@@ -237,13 +230,13 @@ def build(
     """Builds the Keras model, preprocessing included.
 
     Args:
-        architecture: what to build.
+        architecture: the network.
         mean: per channel, of training pixels scaled to [0, 1]; None: no normalization.
         std: per channel, likewise.
-        image: height and width of the images it is given, where not the architecture's own.
+        image: height and width of input images; None: those of the architecture.
         batch_norm_momentum: of the moving statistics.
-        auxiliary: whether to give the auxiliary heads' logits too, behind the main ones.
-        policy: Keras's dtype policy of all layers but preprocessing's, which are float32.
+        auxiliary: whether to output the auxiliary heads' logits too, after the main ones.
+        policy: Keras's dtype policy of all layers but preprocessing, which is float32.
 
     Returns:
         A model from raw pixels, (batch, height, width, channels) in 0..255, to logits
@@ -259,14 +252,14 @@ def build(
     op = KerasOps(architecture.style, batch_norm_momentum)
     with_extra = auxiliary and bool(architecture.auxiliary)
     with _dtype_policy(policy):
-        outputs = [_logits(y) for y in architecture.wire(op, x, with_extra)]
+        outputs = [_flatten_logits(y) for y in architecture.wire(op, x, with_extra)]
     name = "".join(c if c.isalnum() else "_" for c in architecture.name) or "architecture"
     return keras.Model(inputs, outputs if with_extra else outputs[0], name=name)
 
 
 @contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
-    """Layers made meanwhile have this policy; Keras keeps it in one place for the whole process."""
+    """Sets the policy of layers created meanwhile; Keras has a single one per process."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
@@ -291,5 +284,5 @@ def preprocess(
     return kl.Normalization(mean=list(mean), variance=variance, name="normalize")(x)
 
 
-def _logits(x: Tensor) -> Tensor:
+def _flatten_logits(x: Tensor) -> Tensor:
     return kl.Flatten()(x) if len(x.shape) == 4 else x

@@ -1,4 +1,4 @@
-"""Optimizers of a recipe: fused ones for our own training loop, Keras's own for everybody else's.
+"""Optimizers of a recipe: a fused one for cnnsearch's training loop, Keras's own for ``fit``.
 
 Keras's optimizers update variable by variable, a dozen operations each; tracing them took a third
 of a candidate's fixed cost. :class:`FusedOptimizer` computes the same on one flat vector.
@@ -17,7 +17,7 @@ from cnnsearch.space.recipe import TrainingRecipe
 
 Tensor = Any
 Update = Callable[[Tensor, list[Tensor], Tensor, Tensor, float], tuple[Tensor, list[Tensor]]]
-"""(gradient, slots, rate, step counted from 1, momentum) -> what to subtract, new slots."""
+"""(gradient, slots, rate, step counted from 1, momentum) -> change to subtract, new slots."""
 
 EPSILON = 1e-7
 BETA_2 = 0.999
@@ -29,10 +29,10 @@ ONE_CYCLE_START = 1 / 25
 class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
     """Linear warm-up, then cosine (arXiv:1608.03983), one cycle (arXiv:1708.07120) or constant.
 
-    One cycle climbs from a 25th of the peak and falls in a straight line.
+    One cycle rises from a 25th of the peak and falls linearly.
 
     Args:
-        recipe: gives peak, shape and share of warm-up.
+        recipe: its ``learning_rate``, ``schedule`` and ``warmup``.
         steps: of the whole training.
     """
 
@@ -54,7 +54,7 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
         return self.peak * climb
 
     def get_config(self) -> dict[str, Any]:
-        """Returns what makes the schedule, for Keras."""
+        """Returns the arguments of :meth:`from_config`."""
         return {
             "recipe": {"learning_rate": self.peak, "schedule": self.kind, "warmup": self.warmup},
             "steps": self.steps,
@@ -62,32 +62,32 @@ class Schedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> "Schedule":
-        """Makes a schedule of what :meth:`get_config` gave."""
+        """Creates a schedule from the output of :meth:`get_config`."""
         return cls(TrainingRecipe.from_data(config["recipe"]), config["steps"])
 
 
-def decays(variable: Any) -> bool:
+def has_weight_decay(variable: Any) -> bool:
     """Whether weight decay applies: to kernels; not to biases, normalization and coefficients."""
     return "kernel" in variable.name and len(variable.shape) > 1
 
 
-def keras_optimizer(
+def create_keras_optimizer(
     recipe: TrainingRecipe, steps: int, variables: Sequence[Any]
 ) -> keras.optimizers.Optimizer:
-    """Returns Keras's own optimizer of the recipe, for ``model.compile``; not yet built.
+    """Returns Keras's optimizer for ``model.compile``; not yet built.
 
     Args:
-        recipe: what to do.
+        recipe: its optimizer, schedule, weight decay, clipping and EMA.
         steps: of the whole training.
-        variables: the trainable ones, of which weight decay leaves some out.
+        variables: the trainable ones.
     """
-    optimizer = _keras_optimizer(recipe, steps)
+    optimizer = _create(recipe, steps)
     if recipe.weight_decay:
-        optimizer.exclude_from_weight_decay([v for v in variables if not decays(v)])
+        optimizer.exclude_from_weight_decay([v for v in variables if not has_weight_decay(v)])
     return optimizer
 
 
-def _keras_optimizer(recipe: TrainingRecipe, steps: int) -> keras.optimizers.Optimizer:
+def _create(recipe: TrainingRecipe, steps: int) -> keras.optimizers.Optimizer:
     shared = {
         "learning_rate": Schedule(recipe, steps),
         "weight_decay": recipe.weight_decay or None,
@@ -142,15 +142,15 @@ UPDATES: dict[str, tuple[Update, int]] = {
     "lion": (_lion, 1),
     "rmsprop": (_rmsprop, 2),
 }
-"""The update of each optimizer, and how many slots it keeps."""
+"""The update of each optimizer, and its number of slots."""
 
 
 class FusedOptimizer:
-    """The recipe's optimizer on one flat vector: numbers as Keras's, a tenth of the operations.
+    """The recipe's optimizer on one flat vector: Keras's numbers with a tenth of the operations.
 
     Args:
-        recipe: what to do. ``ema`` keeps a moving average of the weights besides, whose decay
-            climbs as (1 + t) / (10 + t) so that a short training is not an average of its start.
+        recipe: as for :func:`create_keras_optimizer`. The decay of the moving average rises as
+            (1 + t) / (10 + t), so that short trainings do not average in their random start.
         steps: of the whole training.
         variables: the trainable ones.
     """
@@ -162,26 +162,26 @@ class FusedOptimizer:
         self._update, slots = UPDATES[recipe.optimizer]
         total = sum(self._sizes)
         self.iterations = keras.Variable(0, dtype="int32", trainable=False, name="iteration")
-        self._slots = [_flat(np.zeros(total), f"slot_{i}") for i in range(slots)]
-        self._average = [] if recipe.ema is None else [_flat(self._read(), "average")]
+        self._slots = [_create_slot(np.zeros(total), f"slot_{i}") for i in range(slots)]
+        self._average = [] if recipe.ema is None else [_create_slot(self._read(), "average")]
 
     @property
     def variables(self) -> list[Any]:
         """The state, in a fixed order."""
         return [self.iterations, *self._slots, *self._average]
 
-    def take_over(self, other: "FusedOptimizer") -> None:
-        """Goes on where another has come to, with the same weights of another model."""
+    def copy_state(self, other: "FusedOptimizer") -> None:
+        """Copies the state of the optimizer of another model with the same weights."""
         for mine, theirs in zip(self.variables, other.variables, strict=True):
             mine.assign(theirs)
 
-    def rate(self) -> float:
-        """Returns the learning rate of the step just done."""
+    def get_rate(self) -> float:
+        """Returns the learning rate of the last step."""
         done = int(np.asarray(self.iterations))
         return float(np.asarray(self.schedule(max(0, done - 1))))
 
     def apply(self, gradients: Sequence[Tensor | None]) -> None:
-        """Does one step; None stands for a gradient of zero."""
+        """Applies one step; None stands for a gradient of zero."""
         rate = self.schedule(self.iterations)
         step = ops.cast(self.iterations, "float32") + 1.0
         flat = self._flatten(
@@ -196,7 +196,7 @@ class FusedOptimizer:
         for variable, value in zip(self._slots, slots, strict=True):
             variable.assign(value)
         self._subtract(change, rate)
-        self._follow(step)
+        self._update_average(step)
         self.iterations.assign_add(1)
 
     def _subtract(self, change: Tensor, rate: Tensor) -> None:
@@ -204,11 +204,11 @@ class FusedOptimizer:
         for variable, part in self._pairs(parts):
             value = ops.convert_to_tensor(variable)
             part = ops.reshape(part, variable.shape)
-            if self._recipe.weight_decay and decays(variable):
+            if self._recipe.weight_decay and has_weight_decay(variable):
                 part = part + rate * self._recipe.weight_decay * value
             variable.assign(value - part)
 
-    def _follow(self, step: Tensor) -> None:
+    def _update_average(self, step: Tensor) -> None:
         """Moves the average towards the weights."""
         for average in self._average:
             decay = ops.minimum(self._recipe.ema, (1.0 + step) / (10.0 + step))
@@ -216,8 +216,8 @@ class FusedOptimizer:
             average.assign(decay * average + (1.0 - decay) * weights)
 
     @contextmanager
-    def averaged(self) -> Iterator[None]:
-        """Puts the average, if there is one, in the place of the weights for a while."""
+    def averaged_weights(self) -> Iterator[None]:
+        """Swaps the moving average of the weights in, if there is one."""
         if not self._average:
             yield
             return
@@ -242,5 +242,5 @@ class FusedOptimizer:
             variable.assign(part.reshape(variable.shape))
 
 
-def _flat(value: Any, name: str) -> Any:
+def _create_slot(value: Any, name: str) -> Any:
     return keras.Variable(value, dtype="float32", trainable=False, name=name)

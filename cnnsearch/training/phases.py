@@ -1,21 +1,21 @@
-"""Which weights move in which epochs of a training, how fast, and on images of which size."""
+"""Phases of a training: which weights are trained, how fast, and on images of which size."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from cnnsearch.space.recipe import TrainingRecipe
 
 
 @dataclass(frozen=True)
 class Phase:
-    """Epochs that are trained alike.
+    """Consecutive epochs with the same settings.
 
     Attributes:
         trainable: ``all``, ``head`` or ``norms``.
         rate: factor of the recipe's learning rate.
         first: epoch at which its schedule begins, counted from 1; may lie before the phase.
-        last: epoch, of the phase and at the latest of its schedule.
-        ends: epoch at which its schedule ends.
-        scale: of the side of the images that the network reads.
+        last: last epoch of the phase.
+        ends: epoch at which its schedule ends; may lie after the phase.
+        scale: of the network's input side.
     """
 
     trainable: str
@@ -31,41 +31,42 @@ class Phase:
         return self.ends - self.first + 1
 
 
-def phases(recipe: TrainingRecipe, freeze: bool, epochs: int, begun: int = 1) -> tuple[Phase, ...]:
-    """Returns the phases of a training, in order.
+def plan_phases(
+    recipe: TrainingRecipe, freeze: bool, epochs: int, unfrozen: int = 1
+) -> tuple[Phase, ...]:
+    """Returns the plan_phases of a training, in order.
 
-    Weights that begin to move have an optimizer and a schedule of their own; images that grow
-    change neither. What moves already stays so where a training is prolonged.
+    Unfreezing starts a new optimizer and schedule; growing images change neither. Weights that
+    are trained already stay so when a training is prolonged.
 
     Args:
-        recipe: says what is trained, when and how fast the rest follows, and how images grow.
-        freeze: whether the head alone is trained, if the recipe leaves it at ``all``.
+        recipe: its ``trainable``, ``unfreeze_after``, ``unfreeze_rate`` and ``resizing``.
+        freeze: whether only the head is trained, if the recipe's ``trainable`` is ``all``.
         epochs: of the training.
-        begun: epoch from which on an earlier, shorter training has moved all weights; 1: none has.
+        unfrozen: epoch from which an earlier, shorter training trained all weights; 1: none.
     """
-    what = "head" if freeze and recipe.trainable == "all" else recipe.trainable
-    sets = [Phase(what, 1.0, 1, epochs, epochs)]
-    if what != "all" and recipe.unfreeze_after is not None and epochs > 1:
-        border = begun - 1 or _border(recipe.unfreeze_after, epochs)
-        sets = [
-            Phase(what, 1.0, 1, border, border),
-            Phase("all", recipe.unfreeze_rate, border + 1, epochs, epochs),
+    trainable = "head" if freeze and recipe.trainable == "all" else recipe.trainable
+    phases = [Phase(trainable, 1.0, 1, epochs, epochs)]
+    if trainable != "all" and recipe.unfreeze_after is not None and epochs > 1:
+        last = unfrozen - 1 or _choose_last_epoch(recipe.unfreeze_after, epochs)
+        phases = [
+            Phase(trainable, 1.0, 1, last, last),
+            Phase("all", recipe.unfreeze_rate, last + 1, epochs, epochs),
         ]
     if recipe.resizing is None or epochs < 2:
-        return tuple(sets)
-    grown = _border(recipe.resizing.until, epochs)
-    return tuple(part for one in sets for part in _grown(one, grown, recipe.resizing.start))
+        return tuple(phases)
+    last, start = _choose_last_epoch(recipe.resizing.until, epochs), recipe.resizing.start
+    return tuple(part for phase in phases for part in _split_at_growth(phase, last, start))
 
 
-def _border(share: float, epochs: int) -> int:
-    """The last epoch before a change: one at least on either side."""
+def _choose_last_epoch(share: float, epochs: int) -> int:
+    """Returns the last epoch before a change, with at least one epoch on either side."""
     return min(epochs - 1, max(1, round(share * epochs)))
 
 
-def _grown(phase: Phase, border: int, scale: float) -> list[Phase]:
-    """A phase in two where images grow in its midst."""
-    begins = phase.last if phase.last <= border else border
-    small = Phase(phase.trainable, phase.rate, phase.first, begins, phase.ends, scale)
-    if phase.last <= border:
-        return [small]
-    return [phase] if phase.first > border else [small, phase]
+def _split_at_growth(phase: Phase, last: int, scale: float) -> list[Phase]:
+    """Splits a phase where images reach full size: they are small up to epoch ``last``."""
+    if phase.first > last:
+        return [phase]
+    small = replace(phase, last=min(phase.last, last), scale=scale)
+    return [small] if phase.last <= last else [small, phase]

@@ -1,4 +1,4 @@
-"""One trial: decode, build, train, measure; an event at a time, and an outcome whatever happens."""
+"""Runs one trial: an event per epoch, and an outcome whatever happens."""
 
 import traceback
 from collections.abc import Iterator
@@ -14,24 +14,25 @@ from cnnsearch.training.messages import (
     TrialEnd,
     TrialTask,
     Waiting,
-    failure,
+    as_candidate_failure,
 )
 
 LOG = "trial.log"
-"""What a trial's process prints, and why it failed, in the trial's folder."""
+"""File in the trial's directory with the output of its process and the traceback of a failure."""
+
 FRAMEWORKS = frozenset({"keras", "tensorflow", "jax", "jaxlib", "torch"})
 
 
 def run_trial(task: TrialTask) -> Iterator[Event]:
-    """Trains the candidate of ``task`` in this process, yielding as each epoch ends.
+    """Trains a candidate in this process, yielding an event at the end of each epoch.
 
-    The last event is a :class:`TrialEnd`; nothing but an interrupt or an exit is raised. What an
-    earlier session trained is told again, marked ``replayed``: it may not have been heard.
+    The last event is a :class:`TrialEnd`; only interrupts and exits are raised. Epochs of an
+    earlier session are yielded again, marked ``replayed``: the driver may not have received them.
     """
     try:
         yield from _train(task)
     except Exception as error:
-        yield TrialEnd(task.trial_id, outcome_of(error, task.directory))
+        yield TrialEnd(task.trial_id, classify_error(error, task.directory))
 
 
 def _train(task: TrialTask) -> Iterator[Event]:
@@ -46,10 +47,10 @@ def _train(task: TrialTask) -> Iterator[Event]:
             yield Waiting(task.trial_id, step)
         else:
             yield EpochEnd(task.trial_id, *step)
-    yield TrialEnd(task.trial_id, Completed(training.measurement()))
+    yield TrialEnd(task.trial_id, Completed(training.get_measurement()))
 
 
-def outcome_of(error: Exception, folder: Path) -> Failed | Fault:
+def classify_error(error: Exception, folder: Path) -> Failed | Fault:
     """Returns the outcome of a trial that an error ended; an unexpected one goes into its log.
 
     An unexpected error is the candidate's if it passed through a framework, which builds and trains
@@ -59,15 +60,15 @@ def outcome_of(error: Exception, folder: Path) -> Failed | Fault:
         error: that ended the trial.
         folder: of the trial.
     """
-    failed = failure(error)
-    if failed is not None:
-        return Failed(failed.kind, failed.reason)
+    failure = as_candidate_failure(error)
+    if failure is not None:
+        return Failed(failure.kind, failure.reason)
     if isinstance(error, CnnsearchError):
         return Fault(str(error))
     try:
         with (folder / LOG).open("a", encoding="utf-8") as log:
             traceback.print_exception(error, file=log)
-    except OSError:  # a full or read-only disk: the reason has to do
+    except OSError:  # on a full or read-only disk the reason has to do
         pass
     first_line, *_ = str(error).strip().splitlines() or [""]
     cause = f"{type(error).__name__}: {first_line[:300]}".rstrip(": ")

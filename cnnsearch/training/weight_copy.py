@@ -1,8 +1,8 @@
-"""Copies weights between two Keras models of one function, whatever their layers are called.
+"""Copies weights between two Keras models of the same function, whatever their layers' names.
 
-Two builds of one network differ in names, in the order in which layers were made, in how a
-separable convolution is split, in whether a 1x1 convolution is a dense layer. Their graphs of
-weights are the same: both are walked from the output back to the input, and meet weight by weight.
+Two builds of one network differ in names, in the order of creation, in whether a separable
+convolution is one layer or two, in whether a 1x1 convolution is a dense layer. The graphs of their
+weights are the same: walked from the output back to the input, both list the weights in one order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ Tensor = Any
 
 
 class Weight(NamedTuple):
-    """One array of a model: the layer it belongs to, and what it does there."""
+    """One array of a model, with its layer and its role there."""
 
     layer: str
     role: str
@@ -34,105 +34,104 @@ class Weight(NamedTuple):
         return f"{self.layer!r} ({self.role} {'x'.join(map(str, self.shape))})"
 
 
-def weights_in_order(model: keras.Model) -> list[Weight]:
-    """Returns the weights on the way to a model's first output, in an order names have no part in.
+def list_weights(model: keras.Model) -> list[Weight]:
+    """Returns the weights of a model's first output, in an order that does not depend on names.
 
-    Deeper layers come first. Where branches are added or multiplied, the one with fewer weights
-    behind it comes first; where they are concatenated, they come as they are concatenated.
-    Preprocessing layers are left out.
+    Layers near the input come first. Of branches that are added or multiplied, the one with fewer
+    weights comes first; concatenated branches keep their order. Preprocessing is left out.
     """
-    behind = _counts(model.outputs[0])
+    behind = _count_weights(model.outputs[0])
     found: list[Weight] = []
-    for tensor in _postorder(model.outputs[0], behind):
-        found += _own(_operation(tensor))
+    for tensor in _iterate_tensors(model.outputs[0], behind):
+        found += _list_own(_get_operation(tensor))
     return found
 
 
-def copy_weights(source: keras.Model, ours: keras.Model, *, head: bool = True) -> None:
-    """Copies every weight of ``source`` into ``ours``, which computes the same function.
+def copy_weights(source: keras.Model, target: keras.Model, *, head: bool = True) -> None:
+    """Copies every weight of ``source`` to ``target``, which computes the same function.
 
     Args:
         source: any functional model.
-        ours: the model that is written to.
-        head: whether the classifier, the last layer with weights, is copied too.
+        target: the model to write to.
+        head: whether to copy the classifier, the last layer with weights, too.
 
     Raises:
-        ArchitectureError: the weights do not fit; names the first layer that differs. Nothing is
-            copied then.
+        ArchitectureError: the weights do not fit; names the first layer that differs. Nothing has
+            been copied then.
     """
-    givers, takers = weights_in_order(source), weights_in_order(ours)
+    givers, takers = list_weights(source), list_weights(target)
     if not head:
-        givers, takers = _headless(givers), _headless(takers)
+        givers, takers = _drop_head(givers), _drop_head(takers)
     for giver, taker in zip(givers, takers, strict=False):
-        if not _fit(giver, taker):
+        if not _fits(giver, taker):
             raise ArchitectureError(f"weights of {giver} do not fit layer {taker}")
-    _same_number(givers, takers)
+    _check_counts(givers, takers)
     for giver, taker in zip(givers, takers, strict=True):
         taker.variable.assign(giver.variable.numpy().reshape(taker.shape))
 
 
-def _same_number(givers: Sequence[Weight], takers: Sequence[Weight]) -> None:
+def _check_counts(givers: Sequence[Weight], takers: Sequence[Weight]) -> None:
     if len(givers) > len(takers):
         raise ArchitectureError(f"there is no layer for the weights of {givers[len(takers)]}")
     if len(givers) < len(takers):
         raise ArchitectureError(f"there are no weights for layer {takers[len(givers)]}")
 
 
-def _fit(giver: Weight, taker: Weight) -> bool:
-    """Whether one array can be the other: the same but for sides of 1, and in the same role."""
+def _fits(giver: Weight, taker: Weight) -> bool:
+    """Whether shapes agree but for sides of 1, and roles agree where both are known."""
     sizes = [[side for side in weight.shape if side > 1] for weight in (giver, taker)]
     roles = {giver.role, taker.role} - {"weight"}
     return sizes[0] == sizes[1] and len(roles) <= 1
 
 
-def _headless(weights: list[Weight]) -> list[Weight]:
+def _drop_head(weights: list[Weight]) -> list[Weight]:
     return [weight for weight in weights if weight.layer != weights[-1].layer]
 
 
-def _operation(tensor: Tensor) -> Any:
+def _get_operation(tensor: Tensor) -> Any:
     return tensor._keras_history.operation
 
 
-def _inputs(tensor: Tensor) -> list[Tensor]:
+def _list_inputs(tensor: Tensor) -> list[Tensor]:
     operation, index, _ = tensor._keras_history
     return list(operation._inbound_nodes[index].input_tensors)
 
 
-def _own(operation: Any) -> list[Weight]:
-    """The weights of one operation; those of a nested model, layer by layer."""
+def _list_own(operation: Any) -> list[Weight]:
+    """Returns the weights of one operation; of a nested model, layer by layer."""
     if isinstance(operation, keras.Model):
-        return [weight for layer in operation.layers for weight in _own(layer)]
+        return [weight for layer in operation.layers for weight in _list_own(layer)]
     if isinstance(operation, PREPROCESSING):
         return []
     variables = getattr(operation, "weights", [])
     kept = [v for v in variables if "seed" not in v.path]  # a dropout's random state
-    return [Weight(operation.name, _role(v.name), v) for v in kept]
+    return [Weight(operation.name, _find_role(v.name), v) for v in kept]
 
 
-def _role(name: str) -> str:
+def _find_role(name: str) -> str:
     if "kernel" in name:
         return "kernel"
     return name if name in ROLES else "weight"
 
 
-def _counts(output: Tensor) -> dict[int, int]:
-    """How many weights lie behind each tensor, by its id; a weight shared by branches counts once.
+def _count_weights(output: Tensor) -> dict[int, int]:
+    """Counts the weights that each tensor, by its id, depends on; shared ones count once.
 
-    The sets are the bits of whole numbers: a union is one operation.
+    Sets of weights are bits of an integer, so that a union is one operation.
     """
     masks: dict[int, int] = {}
     bits = 0
-    for tensor in _postorder(output):
-        number = len(_own(_operation(tensor)))
+    for tensor in _iterate_tensors(output):
+        number = len(_list_own(_get_operation(tensor)))
         masks[id(tensor)] = ((1 << number) - 1) << bits
         bits += number
-        for parent in _inputs(tensor):
+        for parent in _list_inputs(tensor):
             masks[id(tensor)] |= masks[id(parent)]
     return {key: mask.bit_count() for key, mask in masks.items()}
 
 
-def _postorder(output: Tensor, behind: dict[int, int] | None = None) -> Iterator[Tensor]:
-    """Yields tensors, inputs before what is made of them; without recursion, networks are deep."""
+def _iterate_tensors(output: Tensor, behind: dict[int, int] | None = None) -> Iterator[Tensor]:
+    """Yields tensors, each after its inputs; without recursion, because networks are deep."""
     seen: set[int] = set()
     stack = [(output, False)]
     while stack:
@@ -142,7 +141,7 @@ def _postorder(output: Tensor, behind: dict[int, int] | None = None) -> Iterator
         elif id(tensor) not in seen:
             seen.add(id(tensor))
             stack.append((tensor, True))
-            parents = _inputs(tensor)
-            if behind and type(_operation(tensor)).__name__ in COMMUTATIVE:
+            parents = _list_inputs(tensor)
+            if behind and type(_get_operation(tensor)).__name__ in COMMUTATIVE:
                 parents.sort(key=lambda parent: behind[id(parent)])
             stack += [(parent, False) for parent in reversed(parents)]

@@ -110,5 +110,5 @@ def test_a_checkpoint_says_whether_there_was_no_room(
     with pytest.raises(RunError) as caught:
         checkpoint.write(path, {"epoch": 2}, [])
     assert not isinstance(caught.value, DiskFullError)
-    assert checkpoint.epoch_of(path) == 1
+    assert checkpoint.read_epoch(path) == 1
     assert [each.name for each in tmp_path.iterdir()] == ["state.npz"]

@@ -16,12 +16,12 @@ from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.mlflow import entries, pages
 from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.augmentation_ops import Targets
 from cnnsearch.training.messages import TrialTask
 from cnnsearch.training.metrics import balance_class_weights
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.training.steps import TrainingLoss
 from cnnsearch.training.trainer import Training
-from cnnsearch.training.transforms import Targets
 from tests.conftest import architecture
 
 SPACE = """
@@ -76,7 +76,7 @@ def test_the_best_epoch_is_the_objectives(digits: Dataset, tmp_path: Path) -> No
     task = TrialTask("t", architecture(), recipe, digits, tmp_path, 3, objective="macro_f1")
     training = Training(task)
     history = {epoch: metrics for epoch, metrics, _ in training.run()}
-    found = training.measurement()
+    found = training.get_measurement()
     best = max(history, key=lambda e: (history[e]["val_macro_f1"], -history[e]["val_loss"]))
     assert found.best_epoch == best
     assert found.score("macro_f1") == history[best]["val_macro_f1"]

@@ -43,7 +43,7 @@ from cnnsearch.oracles import STRATEGIES, create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.trial import outcome_of
+from cnnsearch.training.trial import classify_error
 from tests.faults.report import table, write
 
 KINDS = ("out of memory", "exhausted", "exception", "nan", "hang", "segfault", "SIGTERM")
@@ -112,7 +112,7 @@ def strike(kind: str, task: TrialTask) -> TrialEnd:
         "exception": RuntimeError("something that nobody foresaw"),
     }
     if kind in errors:
-        return TrialEnd(task.trial_id, outcome_of(errors[kind], task.directory))
+        return TrialEnd(task.trial_id, classify_error(errors[kind], task.directory))
     if kind == "nan":
         return TrialEnd(task.trial_id, Failed("nan", "the loss became nan in epoch 1"))
     die(kind)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnnsearch.training.messages import TrialTask, failure
+from cnnsearch.training.messages import TrialTask, as_candidate_failure
 from cnnsearch.training.trainer import Training
 from cnnsearch.utils.hardware import count_oom_kills
 
@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.training.batches import Batch
-from cnnsearch.training.augmentation import draw
+from cnnsearch.training.augmentation import draw_augmentation
 from cnnsearch.training.model import build
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.space.recipe import TrainingRecipe
@@ -33,7 +33,7 @@ recipe = TrainingRecipe(optimizer="sgd", learning_rate=0.1, warmup=0, mixup=0.4,
 rng = np.random.default_rng(0)
 images = rng.integers(0, 256, (15, 8, 8, 1), dtype=np.uint8)
 labels = np.arange(15, dtype=np.int32) % 3
-batch = Batch(images, labels, np.ones(15, np.float32), draw(recipe, 15, (8, 8), rng))
+batch = Batch(images, labels, np.ones(15, np.float32), draw_augmentation(recipe, 15, (8, 8), rng))
 
 
 def trained(parts):
@@ -43,7 +43,7 @@ def trained(parts):
     objective = TrainingLoss([1.0], 0.1, (1.0, 2.0, 0.5))
     steps = compile_steps(model, optimizer, objective, parts)
     report = np.asarray(steps.train(batch))
-    steps.settle()
+    steps.sync_variables()
     return report, [np.asarray(v) for v in model.trainable_variables]
 
 
@@ -87,7 +87,7 @@ def test_a_training_in_parts_learns_and_can_be_resumed(
     recipe = TrainingRecipe(epochs=2)
     training = Training(TrialTask("t", small, recipe, digits, tmp_path, 2, seed=3, accumulate=2))
     assert len(list(training.run())) == 2
-    assert (training.measurement().val_accuracy or 0) > 0.5
+    assert (training.get_measurement().val_accuracy or 0) > 0.5
 
 
 def test_what_frameworks_raise_without_memory_is_out_of_memory() -> None:
@@ -95,9 +95,9 @@ def test_what_frameworks_raise_without_memory_is_out_of_memory() -> None:
 
     exhausted = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
     for error in (MemoryError(), exhausted, RuntimeError("RESOURCE_EXHAUSTED: Out of memory")):
-        found = failure(error)
+        found = as_candidate_failure(error)
         assert found is not None and found.kind == "out_of_memory"
-    assert failure(ValueError("shapes")) is None
+    assert as_candidate_failure(ValueError("shapes")) is None
 
 
 def test_kills_for_want_of_memory_are_counted() -> None:

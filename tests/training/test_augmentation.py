@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.augmentation import COLOURS, Draw, draw
+from cnnsearch.training.augmentation import COLOURS, Draw, draw_augmentation
 
 SIZE = (24, 32)
 
 
 def drawn(seed: int = 0, count: int = 64, **recipe: object) -> Draw:
     asked = TrainingRecipe.from_data(recipe)
-    return draw(asked, count, SIZE, np.random.default_rng(seed))
+    return draw_augmentation(asked, count, SIZE, np.random.default_rng(seed))
 
 
 def test_a_plain_recipe_draws_nothing() -> None:

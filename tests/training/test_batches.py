@@ -1,4 +1,4 @@
-"""Batches: reproducible, exact, and shifted as told."""
+"""Batches: reproducible, exact, shifted and flipped."""
 
 from dataclasses import replace
 from typing import Any
@@ -8,11 +8,11 @@ import pytest
 
 from cnnsearch.data import Dataset
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.batches import TrainingBatches, shifted, validation_batches
+from cnnsearch.training.batches import TrainingBatches, iterate_validation, shift_images
 
 
 def by_hand(image: Any, flip: bool, dy: int, dx: int) -> Any:
-    """Pads generously with the edge, cuts the shifted window, mirrors it first if asked."""
+    """Pads generously with the edge, cuts the shifted window, and mirrors it first."""
     height, width = image.shape[:2]
     image = image[:, ::-1] if flip else image
     padded = np.pad(image, ((height, height), (width, width), (0, 0)), mode="edge")
@@ -25,27 +25,27 @@ def test_shifted_is_what_shifting_and_mirroring_image_by_image_gives() -> None:
     rows = rng.integers(0, 20, 50)
     flip, dy, dx = rng.random(50) < 0.5, rng.integers(-3, 4, 50), rng.integers(-4, 5, 50)
     expected = [by_hand(images[r], f, y, x) for r, f, y, x in zip(rows, flip, dy, dx, strict=True)]
-    result = shifted(images[rows], flip, dy, dx)
+    result = shift_images(images[rows], flip, dy, dx)
     assert result.dtype == np.uint8
     np.testing.assert_array_equal(result, expected)
 
 
 def batches(data: Dataset, seed: int = 1, **recipe: Any) -> TrainingBatches:
-    return TrainingBatches.of(data, TrainingRecipe(**recipe), seed)
+    return TrainingBatches.create(data, TrainingRecipe(**recipe), seed)
 
 
 def test_an_epoch_depends_on_seed_and_number_alone(digits: Dataset) -> None:
-    first, again = (list(batches(digits).epoch(3)) for _ in range(2))
+    first, again = (list(batches(digits).iterate(3)) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.images, other.images)
         np.testing.assert_array_equal(one.labels, other.labels)
-    for other in (batches(digits).epoch(4), batches(digits, seed=2).epoch(3)):
+    for other in (batches(digits).iterate(4), batches(digits, seed=2).iterate(3)):
         assert not np.array_equal(first[0].images, next(iter(other)).images)
 
 
 def test_an_epoch_shows_each_image_at_most_once_in_full_batches(digits: Dataset) -> None:
     plain = batches(digits, batch_size=100, shift=0.0)
-    epoch = list(plain.epoch(1))
+    epoch = list(plain.iterate(1))
     assert len(epoch) == len(plain) == digits.train.count // 100
     assert {len(batch.labels) for batch in epoch} == {100}
     seen = np.concatenate([batch.images.reshape(100, -1) for batch in epoch])
@@ -57,7 +57,7 @@ def test_an_epoch_shows_each_image_at_most_once_in_full_batches(digits: Dataset)
 
 def test_a_batch_size_above_the_number_of_images_takes_them_all(digits: Dataset) -> None:
     whole = batches(digits, batch_size=60_000)
-    assert [len(batch.labels) for batch in whole.epoch(1)] == [digits.train.count]
+    assert [len(batch.labels) for batch in whole.iterate(1)] == [digits.train.count]
 
 
 def test_digits_are_shifted_but_not_mirrored_unless_told(digits: Dataset) -> None:
@@ -71,7 +71,7 @@ def test_images_and_labels_stay_together(digits: Dataset) -> None:
     images = np.asarray(digits.train.images()).reshape(digits.train.count, -1)
     labels = digits.train.labels()
     known = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
-    for batch in batches(digits, shift=0.0).epoch(2):
+    for batch in batches(digits, shift=0.0).iterate(2):
         for image, label in zip(batch.images, batch.labels, strict=True):
             assert known[image.tobytes()] == label
 
@@ -80,7 +80,7 @@ def test_images_and_labels_stay_together(digits: Dataset) -> None:
 def test_validation_counts_every_image_once_in_batches_of_one_shape(
     digits: Dataset, size: int
 ) -> None:
-    found = list(validation_batches(digits.validation, size))
+    found = list(iterate_validation(digits.validation, size))
     assert len({batch.images.shape for batch in found}) == 1
     assert len(found[0].labels) <= size
     weights = np.concatenate([batch.weights for batch in found]).astype(bool)

@@ -45,7 +45,7 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(RunError, match="cannot be written: No space left on device"):
         checkpoint.write(path, {"epoch": 2}, ARRAYS)
-    assert checkpoint.epoch_of(path) == 1
+    assert checkpoint.read_epoch(path) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
 
 

@@ -40,9 +40,9 @@ RECIPE = "recipe: {epochs: 1, batch_size: 8, learning_rate: {log: [1.0e-4, 1.0e-
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An application with random weights and statistics, saved as its users save it."""
-    from cnnsearch.training.pretrained import application
+    from cnnsearch.training.pretrained import load_application
 
-    model = application(NETWORK)
+    model = load_application(NETWORK)
     rng = np.random.default_rng(3)
     for variable in model.weights:  # betas above zero keep a random network's rectifiers open
         if variable.name in ("beta", "moving_variance"):
@@ -102,12 +102,12 @@ def values(tensor: Any) -> np.ndarray:
 
 
 def test_a_frozen_body_is_that_of_the_file(run: RunDirectory, saved: Path) -> None:
-    from cnnsearch.training.pretrained import application
-    from cnnsearch.training.weight_copy import weights_in_order
+    from cnnsearch.training.pretrained import load_application
+    from cnnsearch.training.weight_copy import list_weights
 
     found = trained(run)
     body = [array for path, array in found.items() if not path.startswith("head")]
-    given = [values(w.variable) for w in weights_in_order(application(NETWORK, saved))][:-2]
+    given = [values(w.variable) for w in list_weights(load_application(NETWORK, saved))][:-2]
     assert len(body) == len(given) == 135
     for ours, theirs in zip(body, given, strict=True):
         np.testing.assert_array_equal(ours, theirs.reshape(ours.shape))
@@ -207,7 +207,7 @@ def test_nothing_is_left_of_a_download_that_fails(photos: Path, tmp_path: Path) 
 def test_a_file_may_have_another_classifier_or_none(classes: int | None, tmp_path: Path) -> None:
     import keras
 
-    from cnnsearch.training.pretrained import application, save_pretrained
+    from cnnsearch.training.pretrained import load_application, save_pretrained
 
     options = {"include_top": False} if classes is None else {"classes": classes}
     other = keras.applications.MobileNet(
@@ -220,7 +220,7 @@ def test_a_file_may_have_another_classifier_or_none(classes: int | None, tmp_pat
     stem = dict(zip(kept.header["paths"], kept.arrays, strict=True))["stem.0.conv/kernel"]
     np.testing.assert_array_equal(stem, values(other.get_layer("conv1").kernel))
     with pytest.raises(DataError, match=r"'conv_preds' \(kernel\) needs 1x1x256x1000"):
-        application(NETWORK, tmp_path / "other.weights.h5")
+        load_application(NETWORK, tmp_path / "other.weights.h5")
 
 
 def test_weights_of_another_width_name_the_first_layer(saved: Path, tmp_path: Path) -> None:
@@ -231,21 +231,21 @@ def test_weights_of_another_width_name_the_first_layer(saved: Path, tmp_path: Pa
 
 
 def test_a_model_of_other_shapes_names_the_first_layer(tmp_path: Path) -> None:
-    from cnnsearch.training.finetuning import start_from
+    from cnnsearch.training.finetuning import load_initial_weights
     from cnnsearch.training.messages import Pretrained
     from cnnsearch.training.model import build
     from tests.conftest import architecture
 
     checkpoint.save_weights(build(architecture()), tmp_path / "w.npz")
     start = Pretrained(tmp_path / "w.npz", (0.5,), (0.5,), False)
-    start_from(start, build(architecture(classes=3)))
+    load_initial_weights(start, build(architecture(classes=3)))
     wider = build(architecture(stem=[{"type": "conv", "filters": 24}]))
     with pytest.raises(CnnsearchError, match=r"'stem\.0\.conv/kernel'.*3x3x1x16, needs 3x3x1x24"):
-        start_from(start, wider)
+        load_initial_weights(start, wider)
 
 
 def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
-    from cnnsearch.training.finetuning import start_from, train_only
+    from cnnsearch.training.finetuning import load_initial_weights, set_trainable
     from cnnsearch.training.messages import Pretrained
     from cnnsearch.training.model import build
     from tests.conftest import architecture
@@ -256,12 +256,12 @@ def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
     checkpoint.save_weights(source, tmp_path / "w.npz")
     start = Pretrained(tmp_path / "w.npz", (0.5,), (0.5,), True)
     same, other = build(given), build(small)
-    start_from(start, same)
-    start_from(start, other)
+    load_initial_weights(start, same)
+    load_initial_weights(start, other)
     inner = "head.0.dense" if "head.0.dense" in {x.name for x in same.layers} else "head.dense"
     kernel = values(source.get_layer(inner).kernel)
     np.testing.assert_array_equal(values(same.get_layer(inner).kernel), kernel)
-    train_only(other, "head")
+    set_trainable(other, "head")
     assert len(other.trainable_variables) == 4
     stem = values(source.get_layer("stem.0.conv").kernel)
     np.testing.assert_array_equal(values(other.get_layer("stem.0.conv").kernel), stem)

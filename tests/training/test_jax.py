@@ -62,10 +62,10 @@ def run(folder, stop=0):
 paths = [v.path for v in training.model.variables]
 moved = {p for p, a, b in zip(paths, first, second, strict=False) if not np.array_equal(a, b)}
 assert any("kernel" in p and not p.startswith("head") for p in moved), moved
-assert training.measurement().params_trained == 4 + 4 + 4 * 3 + 3
+assert training.get_measurement().params_trained == 4 + 4 + 4 * 3 + 3
 run("part", stop=1)
 _, resumed = run("part")
-ends = [t.measurement().metrics for t in (training, resumed)]
+ends = [t.get_measurement().metrics for t in (training, resumed)]
 for name in ("loss", "val_loss", "val_macro_f1", "val_balanced_accuracy"):
     assert ends[0][name] == ends[1][name], (name, ends)
 print("same")

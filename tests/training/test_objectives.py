@@ -72,7 +72,7 @@ def test_of_an_objective_to_minimize_the_smallest_value_is_best(
     monkeypatch.setattr("cnnsearch.training.objectives.OBJECTIVES", objectives)
     progress = Progress(0, 0, objective="error_rate")
     for epoch, error in enumerate((0.4, 0.1, 0.3), start=1):
-        progress.note(epoch, {"val_error_rate": error, "val_loss": 1.0})
+        progress.record_epoch(epoch, {"val_error_rate": error, "val_loss": 1.0})
     assert progress.best_epoch == 2
     scores = [
         Measurement({"val_error_rate": error}, 0, 0, 1, 0, 1, 1, 0.9, 1, 1).score("error_rate")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.optimizers import FusedOptimizer, Schedule, keras_optimizer
+from cnnsearch.training.optimizers import FusedOptimizer, Schedule, create_keras_optimizer
 
 STEPS = 12
 
@@ -39,7 +39,7 @@ def test_fused_is_what_keras_does(name: Any, momentum: float, clip_norm: float |
     )
     ours, theirs = variables(), variables()
     fused = FusedOptimizer(recipe, STEPS, ours)
-    reference = keras_optimizer(recipe, STEPS, theirs)
+    reference = create_keras_optimizer(recipe, STEPS, theirs)
     reference.build(theirs)
     for step in range(STEPS):
         fused.apply(gradients(step, ours))
@@ -70,7 +70,7 @@ def test_the_average_follows_the_weights_and_takes_their_place_for_a_while() -> 
         pairs = zip(expected, values(found), strict=True)
         expected = [decay * a + (1 - decay) * w for a, w in pairs]
     weights = values(found)
-    with optimizer.averaged():
+    with optimizer.averaged_weights():
         for value, average in zip(values(found), expected, strict=True):
             np.testing.assert_allclose(value, average, rtol=1e-4, atol=1e-5)
     for value, weight in zip(values(found), weights, strict=True):
@@ -104,6 +104,6 @@ def test_constant_stays() -> None:
 
 @pytest.mark.parametrize("name", ["adamw", "sgd", "lion", "rmsprop"])
 def test_keras_optimizers_can_be_saved(name: Any) -> None:
-    optimizer = keras_optimizer(TrainingRecipe(optimizer=name), STEPS, variables())
+    optimizer = create_keras_optimizer(TrainingRecipe(optimizer=name), STEPS, variables())
     again = Schedule.from_config(optimizer.get_config()["learning_rate"]["config"])
     assert float(again(3)) == float(Schedule(TrainingRecipe(), STEPS)(3))

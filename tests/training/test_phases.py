@@ -12,7 +12,7 @@ from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.space.recipe import Resizing, TrainingRecipe
 from cnnsearch.training import checkpoint
 from cnnsearch.training.messages import Measurement, TrialTask
-from cnnsearch.training.phases import Phase, phases
+from cnnsearch.training.phases import Phase, plan_phases
 from cnnsearch.training.trainer import Training
 from tests.conftest import architecture
 from tests.training.train import train
@@ -29,17 +29,17 @@ def weights(folder: Path, file: str = checkpoint.BEST) -> dict[str, Any]:
 
 
 def test_all_move_in_one_phase_unless_told_otherwise() -> None:
-    assert phases(recipe(), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
-    assert phases(recipe(), True, 10) == (Phase("head", 1.0, 1, 10, 10),)
-    assert phases(recipe(unfreeze_after=0.5), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
+    assert plan_phases(recipe(), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
+    assert plan_phases(recipe(), True, 10) == (Phase("head", 1.0, 1, 10, 10),)
+    assert plan_phases(recipe(unfreeze_after=0.5), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
 
 
 def test_the_rest_follows_after_its_share_of_epochs() -> None:
-    found = phases(recipe(trainable="head", unfreeze_after=0.3, unfreeze_rate=0.2), False, 10)
+    found = plan_phases(recipe(trainable="head", unfreeze_after=0.3, unfreeze_rate=0.2), False, 10)
     assert found == (Phase("head", 1.0, 1, 3, 3), Phase("all", 0.2, 4, 10, 10))
-    assert [p.last for p in phases(recipe(unfreeze_after=0.01), True, 3)] == [1, 3]
-    assert [p.last for p in phases(recipe(unfreeze_after=0.99), True, 3)] == [2, 3]
-    assert len(phases(recipe(unfreeze_after=0.5), True, 1)) == 1
+    assert [p.last for p in plan_phases(recipe(unfreeze_after=0.01), True, 3)] == [1, 3]
+    assert [p.last for p in plan_phases(recipe(unfreeze_after=0.99), True, 3)] == [2, 3]
+    assert len(plan_phases(recipe(unfreeze_after=0.5), True, 1)) == 1
 
 
 def start(small: Architecture, digits: Dataset, folder: Path) -> dict[str, Any]:
@@ -108,8 +108,8 @@ def test_interrupted_before_at_and_after_the_border_ends_as_if_whole(
 
 def test_a_longer_training_keeps_moving_what_moves() -> None:
     asked = recipe(trainable="head", unfreeze_after=0.5)
-    assert [p.last for p in phases(asked, False, 6)] == [3, 6]
-    assert [p.last for p in phases(asked, False, 6, begun=2)] == [1, 6]
+    assert [p.last for p in plan_phases(asked, False, 6)] == [3, 6]
+    assert [p.last for p in plan_phases(asked, False, 6, unfrozen=2)] == [1, 6]
 
 
 @pytest.mark.slow
@@ -140,14 +140,14 @@ def test_no_norms_to_train_is_one_line(digits: Dataset) -> None:
 
 
 def test_images_grow_without_a_new_schedule() -> None:
-    found = phases(recipe(resizing=Resizing(start=0.5, until=0.6)), False, 10)
+    found = plan_phases(recipe(resizing=Resizing(start=0.5, until=0.6)), False, 10)
     assert found == (Phase("all", 1.0, 1, 6, 10, 0.5), Phase("all", 1.0, 1, 10, 10, 1.0))
     assert [phase.epochs for phase in found] == [10, 10]
 
 
 def test_images_grow_beside_what_is_unfrozen() -> None:
     asked = recipe(resizing=Resizing(until=0.6), trainable="head", unfreeze_after=0.3)
-    found = [(p.trainable, p.first, p.last, p.ends, p.scale) for p in phases(asked, False, 10)]
+    found = [(p.trainable, p.first, p.last, p.ends, p.scale) for p in plan_phases(asked, False, 10)]
     assert found == [("head", 1, 3, 3, 0.5), ("all", 4, 6, 10, 0.5), ("all", 4, 10, 10, 1.0)]
 
 

@@ -8,13 +8,13 @@ import pytest
 
 from cnnsearch.errors import ArchitectureError, DataError, SpaceError
 from cnnsearch.space.published import list_published
+from cnnsearch.training.finetuning import freeze_body
 from cnnsearch.training.pretrained import (
-    _MODULES,
-    application,
     application_architecture,
-    from_application,
-    load_pretrained,
-    preprocessing,
+    convert_application,
+    find_module,
+    load_application,
+    measure_preprocessing,
 )
 
 # Keras's own saving converts its variables in a way that NumPy 2 warns of.
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 APPLICATIONS = {n.name: n.keras_applications for n in list_published() if n.keras_applications}
 LIGHT = ["mobilenet-v1-0.25", "mobilenet-v2", "efficientnet-b0"]
 TOLERANCE = 1e-4
+SMALL = "mobilenet-v1-0.25"
 
 
 def values(tensor: Any) -> np.ndarray:
@@ -42,10 +43,7 @@ def smooth_images(name: str, count: int = 4) -> np.ndarray:
 
 
 def preprocessed(name: str, images: np.ndarray) -> np.ndarray:
-    import keras
-
-    module = getattr(keras.applications, _MODULES[APPLICATIONS[name]])
-    ready: np.ndarray = module.preprocess_input(images.astype("float32"))
+    ready: np.ndarray = find_module(name).preprocess_input(images.astype("float32"))
     return ready
 
 
@@ -99,10 +97,10 @@ def difference(name: str) -> tuple[float, float]:
 
     keras.backend.clear_session()
     images = smooth_images(name)
-    source = application(name, input_shape=(side(name), side(name), 3))
+    source = load_application(name, input_shape=(side(name), side(name), 3))
     ready = preprocessed(name, images)
     randomise(source, ready)
-    ours = from_application(source, name, image=(side(name), side(name)))
+    ours = convert_application(source, name, image=(side(name), side(name)))
     theirs = values(source(ready, training=False))
     found = values(ours(images, training=False))
     return float(np.abs(theirs - found).max()), float(np.abs(theirs[0] - theirs[1]).max())
@@ -131,13 +129,13 @@ def test_every_application_of_the_issue_is_there() -> None:
         DenseNet169 DenseNet201 MobileNet MobileNetV2 InceptionV3 InceptionResNetV2 Xception VGG16
         VGG19 EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4
         EfficientNetB5 EfficientNetB6 EfficientNetB7 ConvNeXtTiny"""
-    assert set(named.split()) == set(APPLICATIONS.values()) == set(_MODULES)
+    assert set(named.split()) == set(APPLICATIONS.values())
 
 
 @pytest.fixture(scope="module")
 def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
     """A small application with random weights, and the file they are saved in."""
-    source = application("mobilenet-v1-0.25", input_shape=(64, 64, 3))
+    source = load_application("mobilenet-v1-0.25", input_shape=(64, 64, 3))
     randomise(source, preprocessed("mobilenet-v1-0.25", smooth_images("mobilenet-v1-0.25")))
     file = tmp_path_factory.mktemp("weights") / "mobilenet.weights.h5"
     source.save_weights(file)
@@ -147,14 +145,21 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Path]:
 def test_weights_load_from_a_file(saved: tuple[Any, Path]) -> None:
     source, file = saved
     images = smooth_images("mobilenet-v1-0.25")
-    ours = load_pretrained("mobilenet-v1-0.25", file, image=(64, 64))
+    ours = convert_application(
+        load_application("mobilenet-v1-0.25", file), "mobilenet-v1-0.25", image=(64, 64)
+    )
     theirs = values(source(preprocessed("mobilenet-v1-0.25", images), training=False))
     found = values(ours(images, training=False))
     np.testing.assert_allclose(found, theirs, rtol=0, atol=TOLERANCE)
 
 
 def test_another_number_of_classes_gets_a_new_head(saved: tuple[Any, Path]) -> None:
-    ours = load_pretrained("mobilenet-v1-0.25", saved[1], classes=5, image=(64, 64))
+    ours = convert_application(
+        load_application("mobilenet-v1-0.25", saved[1]),
+        "mobilenet-v1-0.25",
+        classes=5,
+        image=(64, 64),
+    )
     assert ours.output_shape == (None, 5)
     stem = next(layer for layer in saved[0].layers if layer.name == "conv1")
     found = next(layer for layer in ours.layers if layer.name == "stem.0.conv")
@@ -162,7 +167,13 @@ def test_another_number_of_classes_gets_a_new_head(saved: tuple[Any, Path]) -> N
 
 
 def test_frozen_networks_train_their_head_only(saved: tuple[Any, Path]) -> None:
-    ours = load_pretrained("mobilenet-v1-0.25", saved[1], classes=5, image=(64, 64), freeze=True)
+    ours = convert_application(
+        load_application("mobilenet-v1-0.25", saved[1]),
+        "mobilenet-v1-0.25",
+        classes=5,
+        image=(64, 64),
+    )
+    freeze_body(ours)
     assert [tuple(w.shape) for w in ours.trainable_weights] == [(256, 5), (5,)]
     images = smooth_images("mobilenet-v1-0.25")
     before = values(ours(images, training=False))
@@ -172,21 +183,21 @@ def test_frozen_networks_train_their_head_only(saved: tuple[Any, Path]) -> None:
 
 def test_weights_of_another_network_are_refused(saved: tuple[Any, Path]) -> None:
     with pytest.raises(DataError, match=r"mobilenet\.weights\.h5: no weights of .*mobilenetv2"):
-        load_pretrained("mobilenet-v2", saved[1])
+        load_application("mobilenet-v2", saved[1])
     with pytest.raises(ArchitectureError, match=r"3x3x3x8.*'stem\.0\.conv'.*3x3x3x32"):
-        from_application(saved[0], "mobilenet-v1")
+        convert_application(saved[0], "mobilenet-v1")
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
-        load_pretrained("mobilenet-v1-0.25", tmp_path / "none.weights.h5")
+        load_application("mobilenet-v1-0.25", tmp_path / "none.weights.h5")
 
 
 def test_a_broken_file_is_told(tmp_path: Path) -> None:
     file = tmp_path / "broken.weights.h5"
     file.write_bytes(b"not HDF5")
     with pytest.raises(DataError, match=r"broken\.weights\.h5"):
-        load_pretrained("mobilenet-v1-0.25", file)
+        load_application("mobilenet-v1-0.25", file)
 
 
 def test_what_cannot_be_downloaded_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,14 +208,14 @@ def test_what_cannot_be_downloaded_is_told(monkeypatch: pytest.MonkeyPatch) -> N
 
     monkeypatch.setattr(keras.applications, "MobileNet", offline)
     with pytest.raises(DataError, match="cannot be downloaded: URL fetch failure"):
-        load_pretrained("mobilenet-v1-0.25")
+        load_application("mobilenet-v1-0.25", "imagenet")
 
 
 def test_names_are_checked() -> None:
     with pytest.raises(SpaceError, match="'resnet-50'"):
-        load_pretrained("resnet-5O")
+        load_application("resnet-5O")
     with pytest.raises(DataError, match=r"no weights for 'resnet-18'"):
-        load_pretrained("resnet-18")
+        load_application("resnet-18")
 
 
 def test_styles_change_only_what_is_meant() -> None:
@@ -215,8 +226,8 @@ def test_styles_change_only_what_is_meant() -> None:
 
 
 def test_preprocessing_is_that_of_the_application() -> None:
-    source = application("vgg-16", input_shape=(32, 32, 3), classes=2)
-    mean, std, swapped = preprocessing(source, "vgg-16")
+    source = load_application("vgg-16", input_shape=(32, 32, 3), classes=2)
+    mean, std, swapped = measure_preprocessing(source, "vgg-16")
     np.testing.assert_allclose(np.array(mean) * 255, [123.68, 116.779, 103.939], rtol=1e-5)
     np.testing.assert_allclose(np.array(std) * 255, 1.0, rtol=1e-5)
     assert swapped

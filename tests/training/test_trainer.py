@@ -14,7 +14,7 @@ from cnnsearch.errors import RunError
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training import checkpoint
 from cnnsearch.training.batches import TrainingBatches
-from cnnsearch.training.keras_fit import batch_norm_momentum, compile_model
+from cnnsearch.training.keras_fit import choose_batch_norm_momentum, compile_model
 from cnnsearch.training.losses import SmoothedCrossEntropy, cross_entropy
 from cnnsearch.training.messages import CandidateFailure, Measurement
 from cnnsearch.training.model import build
@@ -175,9 +175,9 @@ def test_a_promotion_goes_on_from_the_other_trial(
     assert (found.initial_epoch, found.epochs) == (2, 4)
     state = checkpoint.read(tmp_path / "next" / checkpoint.STATE)
     assert state is not None
-    steps = len(TrainingBatches.of(digits, TrainingRecipe(), 0))
+    steps = len(TrainingBatches.create(digits, TrainingRecipe(), 0))
     assert 4 * steps in [int(a) for a in state.arrays if a.shape == ()]  # the optimizer's too
-    with pytest.raises(RunError, match="trained for 4 epochs already, 4 asked for"):
+    with pytest.raises(RunError, match="trained for 4 epochs already, 4 requested"):
         promoted(4, "third", initial_epoch=2, continues=tmp_path / "next")
 
 
@@ -212,9 +212,9 @@ def test_short_trainings_need_a_momentum_tied_to_their_steps(
     [(30, 1, 0.7), (30, 3, 0.9), (30, 100, 0.9), (10_000, 100, 0.99), (1, 1, 0.5)],
 )
 def test_batch_norm_momentum(steps: int, epochs: int, momentum: float) -> None:
-    assert batch_norm_momentum(TrainingRecipe(), steps, epochs) == pytest.approx(momentum)
+    assert choose_batch_norm_momentum(TrainingRecipe(), steps, epochs) == pytest.approx(momentum)
     chosen = TrainingRecipe(batch_norm_momentum=0.123)
-    assert batch_norm_momentum(chosen, steps, epochs) == 0.123
+    assert choose_batch_norm_momentum(chosen, steps, epochs) == 0.123
 
 
 def test_auxiliary_heads_are_trained_and_left_out(
@@ -262,7 +262,7 @@ def test_with_nothing_held_out_the_last_epochs_weights_are_kept(
     assert (found.best_epoch, found.epochs, found.val_accuracy) == (3, 3, None)
     assert found.score() == found.accuracy
     state, best = checkpoint.read(tmp_path / checkpoint.STATE), tmp_path / checkpoint.BEST
-    assert checkpoint.epoch_of(best) == 3
+    assert checkpoint.read_epoch(best) == 3
     saved = checkpoint.read(best)
     assert state is not None
     assert saved is not None

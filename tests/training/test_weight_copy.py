@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnnsearch.errors import ArchitectureError
-from cnnsearch.training.weight_copy import copy_weights, weights_in_order
+from cnnsearch.training.weight_copy import copy_weights, list_weights
 
 
 def values(tensor: Any) -> np.ndarray:
@@ -52,7 +52,7 @@ def split(separable: bool) -> Any:
 
 def randomised(model: Any) -> Any:
     rng = np.random.default_rng(0)
-    for weight in weights_in_order(model):
+    for weight in list_weights(model):
         weight.variable.assign(rng.uniform(0.5, 1.5, weight.shape))
     return model
 
@@ -82,8 +82,8 @@ def test_the_head_can_be_left_out() -> None:
     copy_weights(source, ours, head=False)
     np.testing.assert_array_equal(values(ours.layers[-1].kernel), before)
     np.testing.assert_array_equal(
-        values(weights_in_order(ours)[0].variable),
-        values(weights_in_order(source)[0].variable),
+        values(list_weights(ours)[0].variable),
+        values(list_weights(source)[0].variable),
     )
 
 
@@ -120,4 +120,4 @@ def test_a_very_deep_model_is_walked() -> None:
     for _ in range(600):
         x = keras.layers.Activation("linear")(x)
     model = keras.Model(inputs, keras.layers.Dense(2)(x))
-    assert [w.role for w in weights_in_order(model)] == ["kernel", "bias"]
+    assert [w.role for w in list_weights(model)] == ["kernel", "bias"]

@@ -30,4 +30,4 @@ def train(
         for step in training.run():
             assert isinstance(step, Epoch)
             on_epoch(step.number, step.metrics)
-        return training.measurement()
+        return training.get_measurement()

@@ -10,7 +10,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from cnnsearch.training.messages import Event, TrialEnd, TrialTask
-from cnnsearch.training.trial import LOG, outcome_of, run_trial
+from cnnsearch.training.trial import LOG, classify_error, run_trial
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def _send_all(pipe: Connection, orders: ChildTask) -> None:
         task: TrialTask = pickle.loads(orders.task)
         _prepare(orders)
     except Exception as error:
-        end: Event = TrialEnd(orders.trial_id, outcome_of(error, orders.folder))
+        end: Event = TrialEnd(orders.trial_id, classify_error(error, orders.folder))
         pipe.send(end)
         return
     for event in run_trial(task):

@@ -9,7 +9,7 @@ import pytest
 
 from cnnsearch.engine.executors import InProcessExecutor
 from cnnsearch.training.messages import EpochEnd, Event, Failed, Fault, TrialEnd
-from cnnsearch.training.trial import outcome_of, run_trial
+from cnnsearch.training.trial import classify_error, run_trial
 
 
 def train_for_a_minute(task: Any) -> Iterator[Event]:
@@ -47,7 +47,7 @@ def raised_by(source: str, module: str) -> Exception:
 
 
 def test_a_bug_of_ours_stops_the_search_and_one_of_the_candidate_does_not(tmp_path: Path) -> None:
-    ours = outcome_of(raised_by("{}['x']", "cnnsearch.training.batches"), tmp_path)
+    ours = classify_error(raised_by("{}['x']", "cnnsearch.training.batches"), tmp_path)
     assert isinstance(ours, Fault)
     assert "KeyError: 'x'" in ours.message and "\n" not in ours.message
     assert "Traceback" in (tmp_path / "trial.log").read_text("utf-8")
@@ -55,5 +55,5 @@ def test_a_bug_of_ours_stops_the_search_and_one_of_the_candidate_does_not(tmp_pa
         ("{}['x']", "keras.src.layers"),
         ("raise OSError(5, 'Input/output error')", "cnnsearch.data"),
     ):
-        outcome = outcome_of(raised_by(source, module), tmp_path)
+        outcome = classify_error(raised_by(source, module), tmp_path)
         assert isinstance(outcome, Failed) and outcome.kind == "crash"

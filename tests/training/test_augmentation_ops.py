@@ -12,9 +12,9 @@ import pytest
 from keras import ops
 
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.augmentation import draw
-from cnnsearch.training.losses import class_weights, cross_entropy, target_entropy
-from cnnsearch.training.transforms import Targets, transform
+from cnnsearch.training.augmentation import draw_augmentation
+from cnnsearch.training.augmentation_ops import Targets, augment
+from cnnsearch.training.losses import cross_entropy, target_cross_entropy, weigh_examples
 
 RNG = np.random.default_rng(7)
 IMAGES = RNG.integers(0, 256, (4, 12, 10, 3), dtype=np.uint8)
@@ -22,7 +22,7 @@ LABELS = np.array([0, 1, 2, 1], np.int32)
 
 
 def applied(draw: dict[str, Any]) -> tuple[Any, Targets]:
-    images, targets = transform(IMAGES, LABELS, draw)
+    images, targets = augment(IMAGES, LABELS, draw)
     return np.asarray(images), targets
 
 
@@ -34,7 +34,7 @@ def neutral(count: int = 4, layers: int = 1) -> dict[str, Any]:
 
 
 def test_nothing_drawn_is_nothing_done() -> None:
-    images, targets = transform(IMAGES, LABELS, {})
+    images, targets = augment(IMAGES, LABELS, {})
     assert images is IMAGES
     assert targets.others is None
 
@@ -53,8 +53,10 @@ def test_mixup_is_the_convex_combination_of_images_and_losses() -> None:
     mixed = 0.7 * np.asarray(cross_entropy(LABELS, logits)) + 0.3 * np.asarray(
         cross_entropy(LABELS[order], logits)
     )
-    np.testing.assert_allclose(np.asarray(target_entropy(targets, logits, 0.0)), mixed, rtol=1e-5)
-    weights = np.asarray(class_weights(targets, ops.convert_to_tensor([1.0, 2.0, 4.0])))
+    np.testing.assert_allclose(
+        np.asarray(target_cross_entropy(targets, logits, 0.0)), mixed, rtol=1e-5
+    )
+    weights = np.asarray(weigh_examples(targets, ops.convert_to_tensor([1.0, 2.0, 4.0])))
     np.testing.assert_allclose(weights, [0.7 + 1.2, 2.0, 2.8 + 0.3, 2.0], rtol=1e-5)
 
 
@@ -111,15 +113,15 @@ def test_no_contrast_is_one_grey() -> None:
 PROGRAM = """
 import json, sys
 import numpy as np
-from cnnsearch.training.augmentation import draw
+from cnnsearch.training.augmentation import draw_augmentation
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.transforms import transform
+from cnnsearch.training.augmentation_ops import augment
 images = np.load(sys.argv[1])
 recipe = TrainingRecipe.from_data(json.loads(sys.argv[2]))
-drawn = draw(recipe, len(images), images.shape[1:3], np.random.default_rng(3))
+drawn = draw_augmentation(recipe, len(images), images.shape[1:3], np.random.default_rng(3))
 labels = np.arange(len(images), dtype=np.int32)
 import jax
-found, targets = jax.jit(transform)(images, labels, drawn)
+found, targets = jax.jit(augment)(images, labels, drawn)
 np.save(sys.argv[3], np.asarray(found))
 """
 
@@ -133,7 +135,7 @@ def test_both_backends_give_the_same_images(tmp_path: Path) -> None:
     environment = {**os.environ, "KERAS_BACKEND": "jax"}
     subprocess.run([sys.executable, "-c", PROGRAM, *given], env=environment, check=True)
     recipe = TrainingRecipe.from_data(asked)
-    drawn = draw(recipe, 16, (16, 16), np.random.default_rng(3))
-    here, _ = transform(images, np.arange(16, dtype=np.int32), drawn)
+    drawn = draw_augmentation(recipe, 16, (16, 16), np.random.default_rng(3))
+    here, _ = augment(images, np.arange(16, dtype=np.int32), drawn)
     away = np.abs(np.asarray(here).astype(int) - np.load(tmp_path / "out.npy").astype(int))
     assert (away > 1).mean() < 0.01  # interpolation may round, and solarize at its threshold

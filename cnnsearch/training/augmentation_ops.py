@@ -1,7 +1,7 @@
-"""Augmentation of a batch inside the compiled training step, on the device that trains.
+"""Augments a batch inside the compiled training step, on the device that trains.
 
-Nothing here is part of the model, so nothing of it is exported. What is random was drawn before
-(:mod:`cnnsearch.training.augmentation`).
+Nothing here is part of the model, so it is not exported. The random parameters are drawn before, by
+:mod:`cnnsearch.training.augmentation`.
 """
 
 from collections.abc import Mapping
@@ -16,12 +16,12 @@ _BLUR = ((1, 1, 1), (1, 5, 1), (1, 1, 1))
 
 
 class Targets(NamedTuple):
-    """What a batch should be told apart as.
+    """The targets of a batch, two for each image after Mixup or CutMix.
 
     Attributes:
         labels: int (N,).
-        others: int (N,), the labels of what was mixed in; None: nothing was.
-        share: how much of the loss is that of ``labels``, ().
+        others: int (N,), labels of the images that were mixed in; None: none were.
+        share: weight of ``labels`` in the loss, ().
     """
 
     labels: Tensor
@@ -29,13 +29,13 @@ class Targets(NamedTuple):
     share: Tensor | None = None
 
 
-def transform(images: Tensor, labels: Tensor, draw: Mapping[str, Tensor]) -> tuple[Tensor, Targets]:
-    """Applies what was drawn for a batch.
+def augment(images: Tensor, labels: Tensor, draw: Mapping[str, Tensor]) -> tuple[Tensor, Targets]:
+    """Augments a batch with parameters drawn before.
 
     Args:
         images: uint8 (N, H, W, C).
         labels: int (N,).
-        draw: of :func:`cnnsearch.training.augmentation.draw`.
+        draw: of :func:`cnnsearch.training.augmentation.draw_augmentation`.
 
     Returns:
         The images, uint8 (N, H, W, C), and their targets.
@@ -48,23 +48,23 @@ def transform(images: Tensor, labels: Tensor, draw: Mapping[str, Tensor]) -> tup
             x, draw["affine"], interpolation="bilinear", fill_mode="constant", fill_value=FILL
         )
         for layer in range(draw["colour"].shape[0]):
-            x = _coloured(x, draw["colour"][layer])
+            x = _change_colours(x, draw["colour"][layer])
     if "erase" in draw:
-        x = _erased(x, draw["erase"])
+        x = _erase(x, draw["erase"])
     targets = Targets(labels)
     if "order" in draw:
-        x, targets = _mixed(x, labels, draw)
+        x, targets = _mix(x, labels, draw)
     return ops.cast(ops.round(ops.clip(x, 0.0, 255.0)), "uint8"), targets
 
 
-def _coloured(x: Tensor, factors: Tensor) -> Tensor:
-    """RandAugment's operations on colours; each image has a factor other than neutral of one."""
+def _change_colours(x: Tensor, factors: Tensor) -> Tensor:
+    """Applies RandAugment's colour operations; each image has at most one factor not neutral."""
     rows = [ops.reshape(factors[i], (-1, 1, 1, 1)) for i in range(7)]
     brightness, contrast, colour, sharpness, solarize, posterize, autocontrast = rows
     x = x * brightness
-    x = _between(ops.mean(_grey(x), axis=(1, 2, 3), keepdims=True), x, contrast)
-    x = _between(_grey(x), x, colour)
-    x = ops.clip(_between(_blurred(x), x, sharpness), 0.0, 255.0)
+    x = _blend(ops.mean(_to_grey(x), axis=(1, 2, 3), keepdims=True), x, contrast)
+    x = _blend(_to_grey(x), x, colour)
+    x = ops.clip(_blend(_blur(x), x, sharpness), 0.0, 255.0)
     x = ops.where(x >= solarize, 255.0 - x, x)
     x = ops.where(posterize > 1.0, ops.floor(x / posterize) * posterize, x)
     low, high = (f(x, axis=(1, 2), keepdims=True) for f in (ops.min, ops.max))
@@ -72,23 +72,23 @@ def _coloured(x: Tensor, factors: Tensor) -> Tensor:
     return ops.where(autocontrast > 0.0, stretched, x)
 
 
-def _between(base: Tensor, x: Tensor, factor: Tensor) -> Tensor:
+def _blend(base: Tensor, x: Tensor, factor: Tensor) -> Tensor:
     return ops.where(ops.equal(factor, 1.0), x, base + (x - base) * factor)
 
 
-def _grey(x: Tensor) -> Tensor:
+def _to_grey(x: Tensor) -> Tensor:
     if x.shape[-1] == 1:
         return x
     return ops.sum(x * ops.convert_to_tensor(GREY, "float32"), axis=-1, keepdims=True)
 
 
-def _blurred(x: Tensor) -> Tensor:
+def _blur(x: Tensor) -> Tensor:
     kernel = ops.convert_to_tensor(_BLUR, "float32") / 13.0
     kernel = ops.tile(ops.reshape(kernel, (3, 3, 1, 1)), (1, 1, x.shape[-1], 1))
     return ops.depthwise_conv(x, kernel, padding="same")
 
 
-def _inside(box: Tensor, height: int, width: int) -> Tensor:
+def _is_inside(box: Tensor, height: int, width: int) -> Tensor:
     """Whether a pixel is in its box; box (..., 4), result (..., H, W)."""
     y = ops.reshape(ops.arange(height, dtype="float32"), (height, 1))
     x = ops.reshape(ops.arange(width, dtype="float32"), (1, width))
@@ -97,15 +97,15 @@ def _inside(box: Tensor, height: int, width: int) -> Tensor:
     return ops.logical_and(rows, ops.logical_and(x >= left, x < right))
 
 
-def _erased(x: Tensor, boxes: Tensor) -> Tensor:
+def _erase(x: Tensor, boxes: Tensor) -> Tensor:
     """Fills each image's box with the image's mean colour."""
-    hidden = _inside(boxes, x.shape[1], x.shape[2])[..., None]
+    hidden = _is_inside(boxes, x.shape[1], x.shape[2])[..., None]
     return ops.where(hidden, ops.mean(x, axis=(1, 2), keepdims=True), x)
 
 
-def _mixed(x: Tensor, labels: Tensor, draw: Mapping[str, Tensor]) -> tuple[Tensor, Targets]:
-    """Mixes each image with another: all of it by ``keep``, or what lies in ``box``."""
-    hidden = _inside(draw["box"], x.shape[1], x.shape[2])[..., None]
+def _mix(x: Tensor, labels: Tensor, draw: Mapping[str, Tensor]) -> tuple[Tensor, Targets]:
+    """Mixes each image with another: by ``keep`` everywhere, or by pasting ``box``."""
+    hidden = _is_inside(draw["box"], x.shape[1], x.shape[2])[..., None]
     kept = ops.where(hidden, 0.0, draw["keep"])
     others = ops.take(labels, draw["order"], axis=0)
     x = kept * x + (1.0 - kept) * ops.take(x, draw["order"], axis=0)
