@@ -152,7 +152,7 @@ def spaces() -> str:
     """Returns the table of the search spaces that ship."""
     loaded = [SearchSpace.load(name) for name in list_spaces()]
     body = [(f"`{s.name}`", f"{s.size:,}", s.description) for s in loaded]
-    return markdown(("space", "discrete points", "what it holds"), body)
+    return markdown(("space", "candidates, at most", "what it holds"), body)
 
 
 def tiny() -> str:

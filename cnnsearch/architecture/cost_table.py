@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Cost, count
@@ -14,6 +15,14 @@ from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+_FIXED: Final = MappingProxyType(
+    {
+        "rbf": "fixed prototypes",
+        **dict.fromkeys(("conv", "depthwise_conv", "normalize"), "BatchNorm's moving statistics"),
+    }
+)
+"""Parameters that are not trained, by the step that has them."""
 
 Part = Literal["layer", "block", "stage"]
 
@@ -118,9 +127,11 @@ def cost_lines(architecture: Architecture) -> str:
     """Returns the totals in words."""
     cost = count(architecture)
     extra = "; auxiliary heads included" if architecture.auxiliary else ""
+    fixed = sorted({_FIXED[s.verb] for s in trace(architecture) if s.params_total > s.params})
+    total = f"with {' and '.join(fixed)}" if fixed else "all of them trainable"
     lines = [
         f"params        {cost.params:>16,}  ({format_amount(cost.params)}, trainable{extra})",
-        f"params_total  {cost.params_total:>16,}  (with BatchNorm's moving statistics)",
+        f"params_total  {cost.params_total:>16,}  ({total})",
         f"MACs          {cost.macs:>16,}  ({format_amount(cost.macs)} multiply-accumulates)",
         f"FLOPs         {cost.flops:>16,}  ({format_amount(cost.flops)}: 2 x MACs)",
     ]

@@ -83,6 +83,10 @@ class Block(Node):
     preactivation: ClassVar[bool] = False
     pools_itself: ClassVar[bool] = False
 
+    def find_unused(self) -> tuple[str, ...]:
+        """Returns the fields without effect beside the others; ``width`` is the stage's."""
+        return ()
+
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         """Wires one block.
 

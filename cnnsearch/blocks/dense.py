@@ -34,6 +34,9 @@ class Dense(Block):
     compression: Annotated[float, Field(gt=0.0, le=1.0)] = 0.5
     kernel: KernelSize = 3
 
+    def find_unused(self) -> tuple[str, ...]:
+        return () if self.growth is None else ("width",)
+
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         growth = self.growth or max(1, require_width(self, width) // 4)
         if stride > 1:

@@ -74,6 +74,9 @@ class InceptionV1(Block):
     kernel: Positive = 5
     pool: Literal["max", "avg"] = "max"
 
+    def find_unused(self) -> tuple[str, ...]:
+        return () if self.branches is None else ("width", "reduction")
+
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         branches = self.branches or split_width(require_width(self, width), self.reduction)
         one, three_in, three, five_in, five, pooled = branches
@@ -125,6 +128,9 @@ class InceptionV2(Block):
     branches: WidthsOrNone | None = None
     reduction: Ratio = 0.5
     pool: Literal["max", "avg"] = "avg"
+
+    def find_unused(self) -> tuple[str, ...]:
+        return () if self.branches is None else ("width", "reduction")
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         if self.branches is None and stride > 1:
@@ -216,6 +222,9 @@ class InceptionResidual(Block):
     scale: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
     activation: bool = True
 
+    def find_unused(self) -> tuple[str, ...]:
+        return () if self.paths is None else ("kernel", "reduction")
+
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         if stride > 1:
             x = wire_grid_reduction(op, x, width or op.shape(x).c * 2, stride, 0.5)
@@ -254,6 +263,9 @@ class Parallel(Block):
     type: Literal["parallel"] = "parallel"
     paths: PathsOfLayers
     join: Literal["concat", "add"] = "concat"
+
+    def find_unused(self) -> tuple[str, ...]:
+        return ("width",)
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         if stride > 1:

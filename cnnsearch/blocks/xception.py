@@ -31,6 +31,9 @@ class Xception(Block):
     kernel: KernelSize = 3
     activate_first: bool = True
 
+    def find_unused(self) -> tuple[str, ...]:
+        return () if self.widths is None else ("width", "layers")
+
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         widths = self.widths or (require_width(self, width),) * self.layers
         y = x

@@ -17,7 +17,7 @@ def spaces() -> None:
     from cnnsearch.space.search_space import SearchSpace
 
     table = Table(box=None, pad_edge=False)
-    for name in ("space", "candidates", "input", "description"):
+    for name in ("space", "candidates, at most", "input", "description"):
         table.add_column(name)
     for name in list_spaces():
         space = SearchSpace.load(name)
@@ -82,6 +82,8 @@ def check(
         print_json(report)
     else:
         check_table(loaded, report, make_console())
+    if not report["within_budget"]:
+        raise typer.Exit(1)
 
 
 @app.command()

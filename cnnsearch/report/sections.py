@@ -81,7 +81,8 @@ def _write_task(facts: Facts) -> Section:
             f"{data['source']}: {len(data['class_names'])} classes, images of {size} pixels "
             f"({images}).{unseen}",
             f"The space: {pluralize(len(space.parameters), 'hyperparameter')}, "
-            f"{format_count(space.size)} discrete points{continuous}. {space.description}",
+            f"at most {format_count(space.size)} different candidates{continuous}. "
+            f"{space.description}",
             f"Strategy {settings['strategy']}, seed {settings['seed']}; {_describe_draws(facts)}",
         ),
     )

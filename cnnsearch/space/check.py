@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 
+_BOUNDS = (("max_params", "params", "parameters"), ("max_macs", "macs", "MACs"))
+
+
 def check_space(
     space: SearchSpace, samples: int, max_params: int | None, max_macs: int | None
 ) -> dict[str, Any]:
@@ -90,25 +93,36 @@ def _format_condition(parameter: Parameter) -> str:
 
 
 def _format_summary(space: SearchSpace, report: dict[str, Any]) -> str:
-    size = report["candidates"]
-    points = format_count(size)
-    lines = ["Sound: every option reads, and candidates can be wired."]
+    lines = [_explain_budget(report) or "Sound: every option reads, and candidates can be wired."]
     if space.parameters:
         times = f", times {report['continuous']} continuous" if report["continuous"] else ""
         lines.append(
-            f"{report['hyperparameters']} hyperparameters, {points} discrete points{times}."
+            f"{report['hyperparameters']} hyperparameters, at most "
+            f"{format_count(report['candidates'])} different candidates{times}."
         )
     for key, name in (("params", "Parameters"), ("macs", "MACs")):
-        spread = report[key]
-        low, mid, high = (format_amount(spread[k]) for k in ("smallest", "median", "largest"))
-        drawn = f" of {report['samples']} random candidates" if report["samples"] > 1 else ""
-        lines.append(
-            f"{name}: {low} to {high}, median {mid}{drawn}." if drawn else f"{name}: {mid}."
-        )
+        low, mid, high = (format_amount(report[key][k]) for k in ("smallest", "median", "largest"))
+        drawn = f"{low} to {high}, median {mid} of {report['samples']} random candidates"
+        lines.append(f"{name}: {drawn if report['samples'] > 1 else mid}.")
     if report["unwirable"]:
         share = report["unwirable"] / report["samples"]
         lines.append(f"{share:.0%} cannot be wired, for one: {report['first_reason']}.")
-    if any(report["budget"].values()):
+    if report["within_budget"] and any(report["budget"].values()):
         share = report["within_budget"] / report["samples"]
         lines.append(f"{share:.0%} are within the budget.")
     return "\n".join(lines)
+
+
+def _explain_budget(report: dict[str, Any]) -> str:
+    """Returns what to say where no candidate is within the budget; else nothing."""
+    if report["within_budget"]:
+        return ""
+    wired = report["samples"] - report["unwirable"]
+    limits = [
+        f"{format_amount(report['budget'][bound])} {name} (the fewest found: "
+        f"{format_amount(report[key]['smallest'])})"
+        for bound, key, name in _BOUNDS
+        if report["budget"][bound] is not None
+    ]
+    who = "The candidate is not" if wired == 1 else f"None of {wired} random candidates is"
+    return f"{who} within the budget of {' and '.join(limits)}."

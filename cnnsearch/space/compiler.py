@@ -4,7 +4,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from difflib import get_close_matches
+from types import MappingProxyType
+from typing import Any, Final
 
 from cnnsearch.errors import SpaceError, suggest
 from cnnsearch.space.choices import (
@@ -21,6 +23,15 @@ from cnnsearch.space.choices import (
 from cnnsearch.utils.validation_errors import shorten
 
 KINDS = ("choice", "int", "float", "log")
+ALIASES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        **dict.fromkeys(("loguniform", "log_uniform", "log_float", "qloguniform"), "log"),
+        **dict.fromkeys(("uniform", "quniform", "real"), "float"),
+        **dict.fromkeys(("randint", "integer", "range", "uniform_int"), "int"),
+        **dict.fromkeys(("choices", "categorical", "options", "one_of", "values"), "choice"),
+    }
+)
+"""What other tools call the kinds."""
 MAX_DEPTH = 40
 MAX_NODES = 10_000
 MAX_PARAMETERS = 256
@@ -102,6 +113,7 @@ class Compiler:
             if len(data) > 1:
                 raise self.error(path, f"no other key is allowed beside {kind!r}", sorted(data))
             return self._compile_choice_or_range(kind, data[kind], path, when, depth)
+        self._check_kind(data, path)
         nodes = [
             (key, self.compile(value, f"{path}.{key}" if path else key, when, depth + 1))
             for key, value in data.items()
@@ -109,6 +121,16 @@ class Compiler:
         if _varies([node for _, node in nodes]):
             return Keys(tuple(nodes))
         return Constant({key: _get_value(node) for key, node in nodes})
+
+    def _check_kind(self, data: Mapping[str, Any], path: str) -> None:
+        """Refuses a mapping that is a misspelt choice or range: one key, and a list."""
+        key, value = next(iter(data.items()), ("", None))
+        if len(data) != 1 or not isinstance(value, list):
+            return
+        near = get_close_matches(key, KINDS, n=1, cutoff=0.8)
+        meant = ALIASES.get(key) or (near[0] if near else None)
+        if meant is not None:
+            raise self.error(path, f"unknown kind of choice {key!r}, did you mean {meant!r}?", "")
 
     def _compile_choice_or_range(
         self, kind: str, data: object, path: str, when: Conditions, depth: int

@@ -1,6 +1,7 @@
 """A search space: an architecture file with choices in it."""
 
 import random
+from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from math import prod
@@ -15,6 +16,7 @@ from cnnsearch.architecture.cost import Cost, count, try_count
 from cnnsearch.errors import ArchitectureError, SpaceError, suggest
 from cnnsearch.space.choices import Constant, Node, Parameter, Value, list_active, list_corners
 from cnnsearch.space.compiler import Compiler
+from cnnsearch.space.effects import check_effects, drop_unused
 from cnnsearch.space.files import find_space
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.utils.safe_yaml import read_yaml
@@ -85,7 +87,9 @@ class SearchSpace:
             text = path.read_text("utf-8")
         except (OSError, UnicodeDecodeError) as error:
             raise SpaceError(f"{path}: cannot be read: {error}") from None
-        return cls.from_text(text, str(space) if str(space) == str(path) else path.name)
+        found = cls.from_text(text, str(space) if str(space) == str(path) else path.name)
+        check_effects(found.source, found._decode_options())
+        return found
 
     @classmethod
     def from_text(cls, text: str, source: str = "space") -> Self:
@@ -94,7 +98,7 @@ class SearchSpace:
         if not isinstance(data, dict):
             raise SpaceError(f"{source}: expected a mapping of keys such as input, stem and stages")
         space = cls._compile(dict(data), text, source)
-        space._check_values()
+        deque(space._decode_options(), maxlen=0)
         space.check_wiring()
         return space
 
@@ -104,6 +108,8 @@ class SearchSpace:
     ) -> Self:
         """Returns the space whose only point is ``architecture``."""
         data = architecture.to_data()
+        for stage, item in zip(data.get("stages", []), architecture.stages, strict=False):
+            drop_unused(stage, item)
         if recipe:
             data["recipe"] = recipe.to_data()
         return cls.from_text(yaml.safe_dump(data, sort_keys=False), architecture.name or "space")
@@ -143,8 +149,12 @@ class SearchSpace:
             _values=compiler.nodes,
         )
 
-    def _check_values(self) -> None:
-        """Decodes every option and both ends of every range at least once."""
+    def _decode_options(self) -> Iterator[Architecture]:
+        """Yields candidates that have every option and both ends of every range at least once.
+
+        Raises:
+            SpaceError: an option breaks a rule, or the file is too large to check.
+        """
         edges = sum(len(parameter.list_edges()) for parameter in self.parameters)
         if edges * self._values > MOST_CHECKED:
             raise SpaceError(
@@ -156,9 +166,10 @@ class SearchSpace:
             base = self._complete(dict(parameter.when))
             for value in parameter.list_edges():
                 values = {**base, parameter.name: value}
-                self.decode(self._complete(values) if parameter.name in gates else values)
+                full = self._complete(values) if parameter.name in gates else values
+                yield self.decode(full).architecture
         for values in self._list_scalings():
-            self.decode(self._complete(values))
+            yield self.decode(self._complete(values)).architecture
 
     def _list_scalings(self) -> list[dict[str, Value]]:
         """Returns all combinations of ends in ``scaling``; phi = 0 alone would not test gamma."""
@@ -288,7 +299,10 @@ class SearchSpace:
 
     @property
     def size(self) -> int:
-        """How many different candidates the discrete choices give, recipes among them."""
+        """At most how many different candidates the discrete choices give, recipes included.
+
+        Points that are wired equally (a stage of depth 0, whatever its width) count singly here.
+        """
         size = self._architecture.count_points() * self._recipe.count_points()
         for node in (*(node for _, node in self._variables), self._scaling):
             size *= node.count_points() if node else 1

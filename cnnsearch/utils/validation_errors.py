@@ -33,7 +33,13 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
     if first["type"] == "union_tag_invalid":
         return f"{place}: {_tag_rule(first)}"
     rule = str(first["msg"]).removeprefix("Value error, ")
-    return f"{place}: {rule[:1].lower()}{rule[1:]}, got {shorten(first['input'])}"
+    hint = _suggest_literal(first) if first["type"] == "literal_error" else ""
+    return f"{place}: {rule[:1].lower()}{rule[1:]}, got {shorten(first['input'])}{hint}"
+
+
+def _suggest_literal(problem: Any) -> str:
+    expected = str(problem["ctx"]["expected"]).replace(" or ", ", ")
+    return suggest(str(problem["input"]), [word.strip(" '") for word in expected.split(",")])
 
 
 def shorten(value: object, limit: int = 60) -> str:

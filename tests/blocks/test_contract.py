@@ -187,3 +187,32 @@ def _macs(layer: Any) -> int:
         _, height, width, _ = layer.output.shape
         return _size(layer.kernel) * height * width
     return _size(layer.kernel) if isinstance(layer, keras.layers.Dense) else 0
+
+
+@every_case
+def test_the_width_is_unused_exactly_where_the_wiring_does_not_depend_on_it(
+    data: dict[str, Any],
+) -> None:
+    one, other = (
+        network(data, stages=[{"block": data, "depth": 2, "width": width}]) for width in (24, 48)
+    )
+    block: Any = one.stages[0]
+    assert (one.fingerprint == other.fingerprint) == ("width" in block.block.find_unused())
+
+
+@pytest.mark.parametrize(
+    ("block", "change"),
+    [
+        ({"type": "xception", "widths": [6, 9]}, {"layers": 5}),
+        ({"type": "inception", "branches": [4, 3, 5, 2, 6, 7]}, {"reduction": 0.9}),
+        ({"type": "inception_v2", "branches": [4, 3, 5, 2, 6, 7]}, {"reduction": 0.9}),
+        ({"type": "inception_residual", "paths": PATHS}, {"reduction": 0.9, "kernel": 7}),
+    ],
+)
+def test_unused_fields_do_not_change_the_wiring(
+    block: dict[str, Any], change: dict[str, Any]
+) -> None:
+    one, other = network(block), network({**block, **change})
+    stage: Any = other.stages[0]
+    assert set(change) <= set(stage.block.find_unused())
+    assert one.fingerprint == other.fingerprint

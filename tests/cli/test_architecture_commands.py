@@ -163,3 +163,15 @@ def test_draw_writes_the_picture(tmp_path: Path) -> None:
     out = tmp_path / "lenet.svg"
     assert cnnsearch("draw", "lenet-5", "--out", out) == f"Drew lenet-5 to {out}.\n"
     assert out.read_bytes().startswith(b"<?xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "total"),
+    [
+        ("lenet-5", "with fixed prototypes"),
+        ("resnet-18", "with BatchNorm's moving statistics"),
+        ("vgg-11", "all of them trainable"),
+    ],
+)
+def test_cost_names_the_parameters_that_are_not_trained(name: str, total: str) -> None:
+    assert f"({total})" in cnnsearch("cost", name)

@@ -64,7 +64,7 @@ def test_help_names_every_command_in_full(capsys: Capture) -> None:
 
 @pytest.mark.parametrize("name", list_spaces())
 def test_check_tells_size_and_cost(name: str, capsys: Capture) -> None:
-    assert run("check", name, "--max-macs", "5M") == 0
+    assert run("check", name, "--max-macs", "5G") == 0
     text = capsys.readouterr().out
     assert "Sound: every option reads" in text
     assert "are within the budget." in text
@@ -72,6 +72,24 @@ def test_check_tells_size_and_cost(name: str, capsys: Capture) -> None:
     report = json.loads(capsys.readouterr().out)
     assert report["samples"] == 20
     assert report["macs"]["smallest"] <= report["macs"]["median"] <= report["macs"]["largest"]
+
+
+def test_check_of_a_space_that_no_budget_fits_is_not_sound(capsys: Capture) -> None:
+    assert run("check", "tiny", "--max-params", "1K") == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Sound" not in text
+    assert "None of 100 random candidates is within the budget of 1.00K parameters" in text
+    assert "(the fewest found: 1.72K)" in text
+    assert run("check", "lenet-5", "--max-macs", "1K", "--max-params", "1M") == 1
+    text = " ".join(capsys.readouterr().out.split())
+    assert "The candidate is not within the budget of 1.00M parameters" in text
+    assert run("check", "tiny", "--max-params", "1K", "--json") == 1
+    assert json.loads(capsys.readouterr().out)["within_budget"] == 0
+
+
+def test_check_gives_an_upper_bound_of_the_candidates(capsys: Capture) -> None:
+    assert run("check", "tiny") == 0
+    assert "at most 224 different candidates" in capsys.readouterr().out
 
 
 def test_spaces_lists_what_ships(capsys: Capture) -> None:

@@ -207,6 +207,10 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
             HEAD + "drop_path: {choice: []}",
             "bad.yaml: drop_path.choice: expected a list of at least",
         ),
+        (HEAD + "drop_path: {loguniform: [0.1, 0.2]}", "choice 'loguniform', did you mean 'log'?"),
+        (HEAD + "drop_path: {uniform: [0.1, 0.2]}", "choice 'uniform', did you mean 'float'?"),
+        (HEAD + "drop_path: {chioce: [0.1, 0.2]}", "choice 'chioce', did you mean 'choice'?"),
+        (HEAD + "recipe: {optimizer: adma}", "got 'adma', did you mean 'adamw'?"),
         (HEAD + "drop_path: {choice: [0.1, 0.1]}", "drop_path.choice: an option is there twice"),
         (HEAD + "drop_path: {int: [1]}", "drop_path.int: expected [lowest, highest], two numbers"),
         (HEAD + "drop_path: {int: [0.5, 2]}", "drop_path.int: expected two whole numbers"),
@@ -298,6 +302,6 @@ def test_a_space_larger_than_any_float_is_counted() -> None:
     report = check_space(space, 2, None, None)
     console = Console(width=100, record=True, file=io.StringIO())
     check_table(space, report, console)
-    assert "1.80e+417 discrete points" in console.export_text()
+    assert "at most 1.80e+417 different candidates" in console.export_text()
     assert format_count(10**9) == "1.00e+09" and format_count(999) == "999"
     assert format_count(99999 * 10**10) == "1.00e+15"

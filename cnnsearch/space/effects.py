@@ -1,0 +1,60 @@
+"""Keys of a space file that no candidate's wiring depends on."""
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from cnnsearch.architecture.architecture import Architecture, Stage
+from cnnsearch.blocks import Layer
+from cnnsearch.errors import SpaceError
+from cnnsearch.utils.validation_errors import shorten
+
+
+def check_effects(source: str, architectures: Iterable[Architecture]) -> None:
+    """Refuses a key of a stage that has no effect in any of the candidates.
+
+    Args:
+        source: the file, for the message.
+        architectures: candidates that have every option of the space at least once.
+
+    Raises:
+        SpaceError: names the key, its value and the reason.
+    """
+    unused: dict[str, str] = {}
+    used: set[str] = set()
+    for architecture in architectures:
+        for i, stage in enumerate(architecture.stages):
+            for key, reason in _list_effects(stage):
+                place = f"stages.{i}.{key}"
+                unused.setdefault(place, reason)
+                used |= set() if reason else {place}
+    for place, reason in unused.items():
+        if place not in used:
+            raise SpaceError(f"{source}: {place.strip()}: has no effect {reason}; remove it")
+
+
+def _list_effects(stage: Stage | Layer) -> Iterator[tuple[str, str]]:
+    """Yields the keys given for a stage that may have no effect, and why they have none, or ""."""
+    if not isinstance(stage, Stage):
+        return
+    block, ignored = stage.block, stage.block.find_unused()
+    given = [("width", "width")] if stage.width is not None else []
+    given += [(f"block.{name}", name) for name in block.model_fields_set - {"type"}]
+    for key, name in given:
+        value = shorten(stage.width if name == "width" else getattr(block, name))
+        yield (
+            key,
+            f"on a {block.type!r} block as given here, got {value}" if name in ignored else "",
+        )
+    if stage.downsample != "stride":
+        # Two keys, as a stride and a block that uses it may be different options.
+        value = f"got {stage.downsample!r}"
+        yield "downsample", f"on {block.type!r} blocks, {value}" if block.pools_itself else ""
+        yield "downsample ", "" if stage.stride > 1 else f"where nothing strides, {value}"
+
+
+def drop_unused(data: dict[str, Any], stage: Stage | Layer) -> None:
+    """Removes from a stage's plain data the keys without effect, so that it can be read again."""
+    for key, reason in _list_effects(stage):
+        inside = data["block"] if key.startswith("block.") else data
+        if reason:
+            inside.pop(key.strip().removeprefix("block."), None)
