@@ -80,7 +80,7 @@ def test_the_files_carry_the_facts(exported: tuple[Path, dict[str, Any]]) -> Non
     assert json.loads(props["architecture"])["stem"] == [{"type": "conv", "filters": 16}]
     assert (folder / "1" / "assets.extra" / "cnnsearch.json").is_file()
     card = (folder / "MODEL_CARD.md").read_text("utf-8")
-    for words in ("95 % interval", "Ranked by macro f1", "onnxruntime", facts["mlflow_run_id"]):
+    for words in ("95 % interval", "Ranked by macro F1", "onnxruntime", facts["mlflow_run_id"]):
         assert words in card
 
 
