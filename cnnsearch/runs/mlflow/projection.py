@@ -225,8 +225,10 @@ class Projection:
         )
 
     def _write_export(self, event: Event) -> None:
-        """Writes the test accuracy and latency of an export."""
-        self._write_metrics(event, {k: event.data.get(k) for k in ("test_accuracy", "latency_ms")})
+        """Writes the latency of an export, and its accuracy if it is of a test split."""
+        tested = event.data.get("split", "test") == "test"
+        names = ("test_accuracy", "latency_ms") if tested else ("latency_ms",)
+        self._write_metrics(event, {name: event.data.get(name) for name in names})
 
     def _write_metrics(self, event: Event, metrics: Mapping[str, Any]) -> None:
         if child := self._runs.get(f"trial {event.trial_id}"):

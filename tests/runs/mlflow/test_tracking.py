@@ -606,6 +606,15 @@ def test_latency_is_a_column_where_it_was_measured(run):
     assert child(run, 2).data.metrics["latency_ms"] == 4.5
 
 
+def test_the_accuracy_of_an_export_without_a_test_split_is_no_test_accuracy(run):
+    sample_run.search(run, 1)
+    found = {"latency_ms": 3.5, "test_accuracy": 0.9, "split": "validation"}
+    run.db.append("exported", found, "001")
+    mlflow.sync(run)
+    assert child(run, 1).data.metrics["latency_ms"] == 3.5
+    assert "test_accuracy" not in child(run, 1).data.metrics
+
+
 def test_a_finished_search_has_its_pictures(run):
     start = sample_run.candidate(1, random.Random(0))
     network = {
