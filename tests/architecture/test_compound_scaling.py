@@ -1,14 +1,21 @@
 """Compound scaling: the published family to the digit, the formula, limits, budgets, spaces."""
 
+import json
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cnnsearch.architecture.architecture import Architecture, Stage
-from cnnsearch.architecture.compound_scaling import CompoundScaling, scale_by, scale_efficientnet
+from cnnsearch.architecture.compound_scaling import (
+    EFFICIENTNET,
+    CompoundScaling,
+    scale_by,
+    scale_efficientnet,
+)
 from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError, BudgetError, SpaceError
 from cnnsearch.space.files import list_published_files, list_spaces
@@ -251,3 +258,15 @@ def test_a_file_with_scaling_loads(tmp_path: Path) -> None:
     file = tmp_path / "bigger.yaml"
     file.write_text(HEAD + "scaling: {phi: 1}\n")
     assert count(SearchSpace.load(file).decode_first().architecture).macs > 1_000_000
+
+
+SCALING = json.loads(Path(__file__).with_name("efficientnet_scaling.json").read_text())
+
+
+@pytest.mark.parametrize("entry", SCALING, ids=[entry["model"] for entry in SCALING])
+def test_the_published_factors_and_counts_are_the_authors(entry: dict[str, Any]) -> None:
+    name, expected = entry["model"].lower(), entry["published"]
+    factors = EFFICIENTNET[name]
+    assert factors == tuple(expected[key] for key in ("width", "depth", "resolution", "dropout"))
+    cost = count(scale_efficientnet(published("efficientnet-b0"), name))
+    assert (cost.params, cost.macs) == (expected["params"], expected["macs"])

@@ -119,6 +119,7 @@ def test_computes_the_same_function(name: str) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.networks
 @pytest.mark.parametrize("name", [name for name in APPLICATIONS if name not in LIGHT])
 def test_all_compute_the_same_function(name: str) -> None:
     check(name)
