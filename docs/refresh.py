@@ -40,6 +40,7 @@ from cnnsearch.training.objectives import OBJECTIVES
 ROOT: Final = Path(__file__).parents[1]
 OUTPUTS: Final = ROOT / "docs" / "outputs"
 WIDTH: Final = "100"
+TO_BEST: Final = "median_evaluations_to_0.3"
 MARKED: Final = re.compile(
     r"(?P<start><!-- (?P<kind>table|output|figure): (?P<name>[^>]+?) -->)"
     r"(?P<body>.*?)(?P<end><!-- /(?P=kind) -->)",
@@ -200,6 +201,18 @@ def objectives() -> str:
     return markdown(("`--objective`", ""), body)
 
 
+def replay() -> str:
+    """Returns the regret of strategies on NAS-Bench-Macro, from its result file."""
+    path = ROOT / "benchmarks/replay/nas_bench_macro.json"
+    steps = ("10", "20", "50", "100")
+    found = json.loads(path.read_text("utf-8"))["results"].items()
+    body = [
+        (f"`{name}`", *(f"{r['regret'][n]:.2f}" for n in steps), f"{r[TO_BEST]:g}")
+        for name, r in sorted(found, key=lambda item: item[1]["regret"]["100"])
+    ]
+    return markdown(("strategy", *(f"after {n}" for n in steps), "to 0.3 points"), body)
+
+
 def scaling() -> str:
     """Returns what scaling one dimension or all three gave, from its result file."""
     data = json.loads((ROOT / "benchmarks/results/compound_scaling.json").read_text("utf-8"))
@@ -221,6 +234,7 @@ TABLES: Final[Mapping[str, Any]] = MappingProxyType(
         "exports": exports,
         "scaling": scaling,
         "strategies": strategies,
+        "replay": replay,
         "formats": formats,
         "objectives": objectives,
     }
