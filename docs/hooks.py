@@ -23,7 +23,7 @@ from cnnsearch.cli import app
 from cnnsearch.cli.common import DataCommand
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.data.sources import describe_forms
-from cnnsearch.engine.options import Option
+from cnnsearch.engine.options import read_option
 from cnnsearch.engine.settings import GROUPS
 
 ROOT = Path(__file__).parents[1]
@@ -114,11 +114,10 @@ def settings() -> Iterator[str]:
             (
                 f"`{field}`",
                 f"`{info.default!r}`",
-                cell(option.help.replace(DATA_FORMS, describe_forms())),
+                cell(str(info.description).replace(DATA_FORMS, describe_forms())),
             )
             for field, info in model.model_fields.items()
-            for option in info.metadata
-            if isinstance(option, Option) and not option.internal
+            if not read_option(info).internal
         ]
         yield table(("field", "default", ""), rows)
 

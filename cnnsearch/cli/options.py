@@ -53,7 +53,7 @@ def _make_parameter(setting: Setting, as_change: bool, text: str | None) -> insp
     default = None if as_change or kind == list[str] else setting.field.default
     optional = kind if default is not None else kind | None
     option = typer.Option(
-        setting.flag, help=text or setting.option.help, metavar=setting.option.value or None
+        setting.flag, help=text or setting.field.description, metavar=setting.option.value or None
     )
     return inspect.Parameter(
         setting.key,

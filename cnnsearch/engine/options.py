@@ -12,12 +12,14 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.data.loading import DATA_FORMS
@@ -34,23 +36,38 @@ StartMethod = Literal["auto", "forkserver", "spawn"]
 
 @dataclass(frozen=True)
 class Option:
-    """What a setting's type and default do not say.
+    """What a setting's type, default and description do not say.
 
     Attributes:
-        help: the help text of the command line and the documentation of the Python API.
         key: keyword and key in ``run.json`` where it is not the field's name.
-        flag: the command line's flag where it does not follow from the key.
-        value: what the flag expects where that is text to be parsed, such as ``TIME``.
+        flag: the command line's flag where it is not made from the key.
+        value: what the flag expects where that is text to parse, such as ``TIME``.
         identity: whether it decides what the search finds, so that a resumed run must keep it.
-        internal: whether it is set by studies only, so that the command line has no flag for it.
+        internal: whether only studies set it, so that the command line has no flag for it.
     """
 
-    help: str
     key: str = ""
     flag: str = ""
     value: str = ""
     identity: bool = False
     internal: bool = False
+
+
+def _define(default: Any, description: str, **facts: Any) -> Any:
+    """Declares a setting that a resumed run must keep."""
+    return Field(default, description=description, json_schema_extra={"identity": True, **facts})
+
+
+def _define_free(default: Any, description: str, **facts: Any) -> Any:
+    """Declares a setting that another session may change: it does not affect what is found."""
+    return Field(default, description=description, json_schema_extra=facts)
+
+
+def read_option(field: FieldInfo) -> Option:
+    """Returns the facts about a setting that its field keeps."""
+    return (
+        Option(**field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else Option()
+    )
 
 
 def make_flag(key: str) -> str:
@@ -89,40 +106,24 @@ class Options(BaseModel):
 
 def find_flag(model: type[Options], name: str) -> str:
     """Returns the command line's flag of a model's field."""
-    found = (each for each in model.model_fields[name].metadata if isinstance(each, Option))
-    option = next(found, Option(""))
+    option = read_option(model.model_fields[name])
     return option.flag or make_flag(option.key or name)
 
 
 class DataOptions(Options):
     """The images that candidates are trained on."""
 
-    source: Annotated[
-        Text,
-        Option(
-            f"{DATA_FORMS}.",
-            key="data",
-            identity=True,
-        ),
-    ] = "digits"
-    image: Annotated[
-        Text | None,
-        Option("Image size: 96 or 96x64 (height first); default: the space's.", identity=True),
-    ] = None
-    train_share: Annotated[
-        float, Option("Train on this stratified share of the training split.", identity=True)
-    ] = 1.0
-    split_seed: Annotated[
-        int | None, Option("Seed of the splits; None: the search's.", identity=True, internal=True)
-    ] = None
-    skip_bad_images: Annotated[
-        bool, Option("Leave out unreadable images and list them.", identity=True)
-    ] = False
-    data_dir: Annotated[Text | None, Option("Folder of TensorFlow Datasets' prepared data.")] = None
-    max_memory: Annotated[
-        Amount | None,
-        Option("Memory for images in each process, such as 500M; more is streamed.", value="SIZE"),
-    ] = None
+    source: Text = _define("digits", f"{DATA_FORMS}.", key="data")
+    image: Text | None = _define(
+        None, "Image size: 96 or 96x64 (height first); default: the space's."
+    )
+    train_share: float = _define(1.0, "Train on this stratified share of the training split.")
+    split_seed: int | None = _define(None, "Seed of the splits; None: the search's.", internal=True)
+    skip_bad_images: bool = _define(False, "Leave out unreadable images and list them.")
+    data_dir: Text | None = _define_free(None, "Folder of TensorFlow Datasets' prepared data.")
+    max_memory: Amount | None = _define_free(
+        None, "Memory for images in each process, such as 500M; more is streamed.", value="SIZE"
+    )
 
     @property
     def size(self) -> tuple[int, int] | None:
@@ -140,29 +141,18 @@ class DataOptions(Options):
 class TrainingOptions(Options):
     """How a candidate is trained and scored."""
 
-    epochs: Annotated[
-        int | None, Option("Epochs of each candidate; default: its recipe's.", identity=True)
-    ] = None
-    weights: Annotated[
-        Text | None,
-        Option(
-            "Initial weights of a published network: imagenet or a .weights.h5 file.",
-            identity=True,
-        ),
-    ] = None
-    freeze: Annotated[bool, Option("With --weights: train only the head.", identity=True)] = False
-    objective: Annotated[
-        str,
-        Option(f"Rank candidates by {describe_objectives()}.", identity=True),
-    ] = DEFAULT_OBJECTIVE
-    class_weights: Annotated[
-        str,
-        Option("balanced: weight all classes equally in the loss; or none.", identity=True),
-    ] = "none"
-    changes: Annotated[
-        tuple[str, ...],
-        Option("Override a key of every recipe, such as ema=0.99.", flag="--set", identity=True),
-    ] = ()
+    epochs: int | None = _define(None, "Epochs of each candidate; default: its recipe's.")
+    weights: Text | None = _define(
+        None, "Initial weights of a published network: imagenet or a .weights.h5 file."
+    )
+    freeze: bool = _define(False, "With --weights: train only the head.")
+    objective: str = _define(DEFAULT_OBJECTIVE, f"Rank candidates by {describe_objectives()}.")
+    class_weights: str = _define(
+        "none", "balanced: weight all classes equally in the loss; or none."
+    )
+    changes: tuple[str, ...] = _define(
+        (), "Override a key of every recipe, such as ema=0.99.", flag="--set"
+    )
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -180,31 +170,23 @@ class TrainingOptions(Options):
 class SearchOptions(Options):
     """How candidates are proposed, which are allowed, and when the search ends."""
 
-    strategy: Annotated[str, Option(describe_strategies(), identity=True)] = DEFAULT_STRATEGY
-    trials: Annotated[
-        int | None, Option("Number of candidates to train; failed ones are replaced.")
-    ] = 20
-    max_time: Annotated[
-        Seconds | None, Option("Time limit of this session: 2h, 45m, 90s.", value="TIME")
-    ] = None
-    max_failures: Annotated[
-        int, Option("Stop after so many failures of one kind in a row; 0: never.")
-    ] = MAX_FAILURES
-    max_params: Annotated[
-        Amount | None,
-        Option("Largest number of parameters: 300K, 1M.", value="COUNT", identity=True),
-    ] = None
-    max_macs: Annotated[
-        Amount | None,
-        Option(
-            "Largest number of multiply-accumulates per image: 50M, 1.5G.",
-            value="COUNT",
-            identity=True,
-        ),
-    ] = None
-    seed: Annotated[
-        int, Option("The same seed gives the same candidates in the same order.", identity=True)
-    ] = 0
+    strategy: str = _define(DEFAULT_STRATEGY, describe_strategies())
+    trials: int | None = _define_free(
+        20, "Number of candidates to train; failed ones are replaced."
+    )
+    max_time: Seconds | None = _define_free(
+        None, "Time limit of this session: 2h, 45m, 90s.", value="TIME"
+    )
+    max_failures: int = _define_free(
+        MAX_FAILURES, "Stop after so many failures of one kind in a row; 0: never."
+    )
+    max_params: Amount | None = _define(
+        None, "Largest number of parameters: 300K, 1M.", value="COUNT"
+    )
+    max_macs: Amount | None = _define(
+        None, "Largest number of multiply-accumulates per image: 50M, 1.5G.", value="COUNT"
+    )
+    seed: int = _define(0, "The same seed gives the same candidates in the same order.")
 
     @property
     def budget(self) -> Budget:
@@ -226,34 +208,29 @@ class SearchOptions(Options):
 class Placement(Options):
     """Where trials run and are tracked; nothing here changes what a search finds."""
 
-    workers: Annotated[
-        int | None,
-        Option("Candidates trained in parallel; 0: in this process; default: 1, or 1 per GPU."),
-    ] = None
-    gpus: Annotated[
-        Text | None, Option("Give each worker one of these GPUs: 0-3, 0,2 or all; none: share all.")
-    ] = None
-    workers_per_gpu: Annotated[int, Option("Workers that share each GPU of --gpus.")] = 1
-    start_method: Annotated[
-        StartMethod, Option("How trial processes start: forkserver, spawn or auto.")
-    ] = "auto"
-    trial_timeout: Annotated[
-        Seconds | None, Option("Stop a candidate that takes longer: 30m.", value="TIME")
-    ] = None
-    max_disk: Annotated[
-        Amount | None,
-        Option("Disk space for checkpoints, such as 50G; default: 20G.", value="SIZE"),
-    ] = None
-    ray: Annotated[
-        Text | None,
-        Option("Train on a Ray cluster: HOST:PORT, auto, or no value to start one; none: here."),
-    ] = None
-    gpus_per_trial: Annotated[
-        float | None, Option("With --ray: GPUs per candidate, such as 0.25; default: 1.")
-    ] = None
-    mlflow_uri: Annotated[
-        Text | None, Option("MLflow tracking store; default: runs/mlflow.db.")
-    ] = None
+    workers: int | None = _define_free(
+        None, "Candidates trained in parallel; 0: in this process; default: 1, or 1 per GPU."
+    )
+    gpus: Text | None = _define_free(
+        None, "Give each worker one of these GPUs: 0-3, 0,2 or all; none: share all."
+    )
+    workers_per_gpu: int = _define_free(1, "Workers that share each GPU of --gpus.")
+    start_method: StartMethod = _define_free(
+        "auto", "How trial processes start: forkserver, spawn or auto."
+    )
+    trial_timeout: Seconds | None = _define_free(
+        None, "Stop a candidate that takes longer: 30m.", value="TIME"
+    )
+    max_disk: Amount | None = _define_free(
+        None, "Disk space for checkpoints, such as 50G; default: 20G.", value="SIZE"
+    )
+    ray: Text | None = _define_free(
+        None, "Train on a Ray cluster: HOST:PORT, auto, or no value to start one; none: here."
+    )
+    gpus_per_trial: float | None = _define_free(
+        None, "With --ray: GPUs per candidate, such as 0.25; default: 1."
+    )
+    mlflow_uri: Text | None = _define_free(None, "MLflow tracking store; default: runs/mlflow.db.")
 
     @field_validator("gpus", "ray")
     @classmethod

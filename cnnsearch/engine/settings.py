@@ -18,6 +18,7 @@ from cnnsearch.engine.options import (
     TrainingOptions,
     find_flag,
     make_flag,
+    read_option,
 )
 from cnnsearch.errors import CnnsearchError, suggest
 
@@ -57,8 +58,7 @@ class Setting:
 def _list_settings() -> Iterator[Setting]:
     for group, model in GROUPS.items():
         for name, field in model.model_fields.items():
-            option = next(each for each in field.metadata if isinstance(each, Option))
-            yield Setting(group, name, field, option)
+            yield Setting(group, name, field, read_option(field))
 
 
 SETTINGS: Final[Mapping[str, Setting]] = MappingProxyType(
