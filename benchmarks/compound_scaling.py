@@ -29,11 +29,12 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling
 from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset, load
-from cnnsearch.engine.executors import Completed, TrialEnd, TrialTask, create_executor
+from cnnsearch.engine.executors import ProcessExecutor
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.lookup import find_candidate, parse_image
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import Candidate
+from cnnsearch.training.messages import Completed, TrialEnd, TrialTask
 from cnnsearch.utils.environment import describe_device, describe_environment
 from cnnsearch.utils.units import format_amount
 
@@ -70,7 +71,7 @@ def scaled(
 
 def train(net: Architecture, recipe: TrainingRecipe, data: Dataset, seed: int) -> dict[str, float]:
     """Trains one network in a process of its own; returns its measurement."""
-    executor = create_executor(1)
+    executor = ProcessExecutor(1)
     with tempfile.TemporaryDirectory() as folder:
         task = TrialTask("one", net, recipe, data, Path(folder), recipe.epochs, seed=seed)
         try:

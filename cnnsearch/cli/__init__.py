@@ -11,7 +11,7 @@ gc.disable()  # importing creates many objects and no garbage
 
 import typer  # noqa: E402
 
-from cnnsearch.cli import (  # noqa: E402
+from cnnsearch.cli import (  # noqa: E402, F401
     architectures,
     data,
     exporting,
@@ -32,22 +32,7 @@ gc.enable()
 
 UsageError: Any = typer.BadParameter.__base__  # Typer exports only its subclass
 
-__all__ = [
-    "app",
-    "architectures",
-    "data",
-    "exporting",
-    "fidelity",
-    "main",
-    "managing",
-    "models",
-    "register",
-    "report",
-    "runs",
-    "scaling",
-    "spaces",
-    "train",
-]
+__all__ = ["app", "main"]
 
 
 def main() -> None:

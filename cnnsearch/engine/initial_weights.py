@@ -1,7 +1,7 @@
-"""What a search starts from: images of another size, trained weights of a published network.
+"""Image size and initial weights of a search's space.
 
-The weights are loaded once, by a process of its own that leaves no framework behind, and lie beside
-the run: its trials read that file, and so does a run that goes on years later.
+Pretrained weights are loaded once and moved into the run's folder. Its trials read that file,
+also when it is resumed years later.
 """
 
 import hashlib
@@ -9,7 +9,6 @@ import json
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.published import application_architecture, list_published, load_published
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Pretrained
-from cnnsearch.utils.atomic_files import replace_file
 from cnnsearch.utils.safe_yaml import read_yaml
 from cnnsearch.utils.subprocesses import run_module
 
@@ -28,19 +26,19 @@ FILE = "pretrained.npz"
 
 
 def prepare_space(space: SearchSpace, settings: Settings) -> SearchSpace:
-    """Returns the space as ``--image`` and ``--weights`` change it.
+    """Returns the space with the image size of ``--image`` and the style of ``--weights``.
 
     Raises:
-        SpaceError: it chooses sizes itself, cannot be wired at the size that is asked for, or is no
-            network that weights could be had for; or what is to be trained contradicts itself.
+        SpaceError: it cannot have that size, there are no such weights, or the settings of what is
+            trained contradict each other.
     """
-    _check_trained(space, settings)
+    _check_trainable(space, settings)
     if settings.training.weights is not None:
-        space = _in_style(space, find_network_name(space))
+        space = _apply_style(space, find_network_name(space))
     return space if settings.data.size is None else resize_space(space, settings.data.size)
 
 
-def _check_trained(space: SearchSpace, settings: Settings) -> None:
+def _check_trainable(space: SearchSpace, settings: Settings) -> None:
     if any(parameter.name == "recipe.trainable" for parameter in space.parameters):
         return
     recipe = space.decode_first().recipe.change(settings.training.changes)
@@ -55,7 +53,7 @@ def _check_trained(space: SearchSpace, settings: Settings) -> None:
 
 
 def resize_space(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:
-    """Returns the space with every candidate reading images of height and width ``image``.
+    """Returns the space with images of height and width ``image``.
 
     Raises:
         SpaceError: the space chooses sizes itself, or no candidate can be wired at this one.
@@ -74,10 +72,10 @@ def resize_space(space: SearchSpace, image: tuple[int, int]) -> SearchSpace:
 
 
 def find_network_name(space: SearchSpace) -> str:
-    """Returns the name of the published network that a space is, its recipe apart.
+    """Returns the name of the published network that a space consists of, whatever its recipe.
 
     Raises:
-        SpaceError: it leaves more than the recipe open, or keras.applications has no such network.
+        SpaceError: it has choices besides the recipe, or keras.applications has no such network.
     """
     choices = [p.name for p in space.parameters if p.name.split(".")[0] != "recipe"]
     if choices:
@@ -98,70 +96,54 @@ def find_network_name(space: SearchSpace) -> str:
     )
 
 
-def _in_style(space: SearchSpace, network: str) -> SearchSpace:
+def _apply_style(space: SearchSpace, network: str) -> SearchSpace:
     """Returns the space with the biases and epsilons of keras.applications' build."""
     style = application_architecture(network).to_data().get("style", {})
     text = json.dumps({**read_yaml(space.text, space.source), "style": style})
     return SearchSpace.from_text(text, space.source)
 
 
-@dataclass(frozen=True)
-class Fetched:
-    """Trained weights in a file, and what ``run.json`` keeps of them."""
-
-    path: Path
-    record: dict[str, Any]
-
-
 @contextmanager
 def fetch_weights(
-    space: SearchSpace, settings: Settings, folder: Path, note: Callable[[str], None]
-) -> Iterator[Fetched | None]:
-    """Loads the weights that a search starts from into a file that is gone afterwards.
+    space: SearchSpace, settings: Settings, folder: Path, notify: Callable[[str], None]
+) -> Iterator[tuple[Path, dict[str, Any]] | None]:
+    """Loads a search's initial weights into a temporary file; None without ``--weights``.
 
     Args:
-        space: the network, as the user gave it.
-        settings: name the weights, or do not; then there is nothing.
-        folder: for the file, on the runs' file system.
-        note: is told that it begins: a download takes its time.
+        space: the network, as the user named it.
+        settings: with the weights.
+        folder: of the file, on the file system of the runs.
+        notify: is called first, as a download takes time.
+
+    Returns:
+        The file, and what ``run.json`` keeps of it.
 
     Raises:
         DataError: they cannot be downloaded or read, or are another network's.
     """
-    if settings.training.weights is None:
+    weights = settings.training.weights
+    if weights is None:
         yield None
         return
     network = find_network_name(space)
-    note(f"Loading the weights of {network}: {settings.training.weights}")
+    notify(f"Loading the weights of {network}: {weights}")
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".weights-", dir=folder) as temporary:
         path = Path(temporary) / FILE
-        pixels = _loaded(network, settings.training.weights, path)
-        record = {"network": network, "weights": settings.training.weights, **pixels}
-        yield Fetched(path, {**record, "sha256": digest(settings.training.weights)})
-
-
-def _loaded(network: str, weights: str, out: Path) -> dict[str, Any]:
-    """Has a process of its own save the weights; returns the pixels' mean and std they expect."""
-    pixels: dict[str, Any] = run_module(
-        *("cnnsearch.training.pretrained", network, weights, out),
-        fail=lambda why: DataError(f"--weights {weights}: {why.removeprefix(f'{weights}: ')}"),
-        environment={"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
-    )
-    return pixels
-
-
-def keep_weights(weights: Fetched | None, run: RunDirectory) -> None:
-    """Moves fetched weights into a run's folder."""
-    if weights is not None:
-        replace_file(weights.path, run.path / FILE)
+        pixels = run_module(  # a process of its own: a framework would stay in this one
+            *("cnnsearch.training.pretrained", network, weights, path),
+            fail=lambda why: DataError(f"--weights {weights}: {why.removeprefix(f'{weights}: ')}"),
+            environment={"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
+        )
+        record = {"network": network, "weights": weights, **pixels}
+        yield path, {**record, "sha256": compute_digest(weights)}
 
 
 def check_weights_file(settings: Settings) -> None:
-    """Refuses a file of weights that is not there, before anything takes time.
+    """Refuses a weights file that does not exist, before anything takes time.
 
     Raises:
-        DataError: there is no such file; says which are near.
+        DataError: there is no such file; suggests others.
     """
     if settings.training.weights in (None, IMAGENET):
         return
@@ -176,31 +158,31 @@ def check_weights_file(settings: Settings) -> None:
 
 
 def check_same_weights(run: RunDirectory, settings: Settings) -> None:
-    """Refuses to resume a run whose file of weights holds others by now; it may be gone.
+    """Refuses to resume a run whose weights file has changed; it may be gone.
 
     Raises:
-        RunError: it does.
+        RunError: it has changed.
     """
     before, weights = run.manifest.get("pretrained"), settings.training.weights
     if before is None or weights is None or not Path(weights).is_file():
         return
-    if before["sha256"] not in (None, digest(weights)):
+    if before["sha256"] not in (None, compute_digest(weights)):
         raise RunError(
             f"run {run.name!r} was begun with other weights: {weights} has changed; "
             "choose another --name"
         )
 
 
-def digest(weights: str) -> str | None:
-    """Returns the SHA-256 of a file of weights; None for those of ImageNet."""
+def compute_digest(weights: str) -> str | None:
+    """Returns the SHA-256 of a weights file; None for ImageNet's."""
     if weights == IMAGENET:
         return None
     with Path(weights).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexcompute_digest()
 
 
 def find_pretrained(run: RunDirectory) -> Pretrained | None:
-    """Returns what a run's trials start from; None: random weights.
+    """Returns the initial weights of a run's trials; None: random.
 
     Raises:
         RunError: the file is gone.
@@ -210,6 +192,6 @@ def find_pretrained(run: RunDirectory) -> Pretrained | None:
         return None
     path = run.path / FILE
     if not path.is_file():
-        raise RunError(f"run {run.name!r}: {path} is gone, and with it what its trials start from")
+        raise RunError(f"run {run.name!r}: {path} is gone, the initial weights of its trials")
     freeze = bool(run.manifest["settings"]["freeze"])
     return Pretrained(path.absolute(), tuple(record["mean"]), tuple(record["std"]), freeze)

@@ -65,9 +65,8 @@ def _define_free(default: Any, description: str, **facts: Any) -> Any:
 
 def read_option(field: FieldInfo) -> Option:
     """Returns the facts about a setting that its field keeps."""
-    return (
-        Option(**field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else Option()
-    )
+    facts: Any = field.json_schema_extra or {}
+    return Option(**facts)
 
 
 def make_flag(key: str) -> str:

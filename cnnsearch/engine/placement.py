@@ -1,6 +1,6 @@
 """Where a run's trials are trained: worker slots, GPUs, executor. Results do not depend on it."""
 
-from cnnsearch.engine.executors import Executor, create_executor
+from cnnsearch.engine.executors import Executor, InProcessExecutor, ProcessExecutor
 from cnnsearch.engine.options import Placement
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.utils import environment
@@ -70,8 +70,11 @@ def make_executor(placement: Placement) -> Executor:
             timeout=placement.trial_timeout,
             start_method=placement.start_method,
         )
-    return create_executor(
-        count_slots(placement),
+    slots = count_slots(placement)
+    if slots == 0:
+        return InProcessExecutor(placement.trial_timeout)
+    return ProcessExecutor(
+        slots,
         timeout=placement.trial_timeout,
         start_method=placement.start_method,
         gpus=find_gpus(placement.gpus),

@@ -6,12 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.data import Dataset, save_source
+from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.initial_weights import (
+    FILE,
     check_same_weights,
     check_weights_file,
     fetch_weights,
-    keep_weights,
     prepare_space,
 )
 from cnnsearch.engine.options import Options
@@ -30,6 +31,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_space
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils import environment
+from cnnsearch.utils.atomic_files import replace_file
 
 RUNS = Path("runs")
 
@@ -133,26 +135,23 @@ def run_search(
     warm_up(executor)
     if reopened is None:
         check_first_proposal(settings, space, dataset)
-    run = reopened or _created(root, name, settings, space, dataset, callback)
+    run = reopened or _create_run(root, name, settings, space, dataset, callback or Quiet())
     return train_candidates(run, settings, space, dataset, callback, executor, started)
 
 
-def _created(
+def _create_run(
     root: Path,
     name: str,
     settings: Settings,
     space: SearchSpace,
     dataset: Dataset,
-    callback: SearchCallback | None,
+    callback: SearchCallback,
 ) -> RunDirectory:
-    """Makes a run; the weights it starts from are had first, or nothing is left behind."""
-    note = callback.on_message if callback else _silent
-    with fetch_weights(space, settings, root, note) as weights:
-        record = create_manifest(space.name, settings, dataset, weights.record if weights else None)
-        run = RunDirectory.create(root, name, record, settings.space)
-        keep_weights(weights, run)
+    """Creates a run, after its initial weights are fetched: an error leaves nothing behind."""
+    with fetch_weights(space, settings, root, callback.on_message) as weights:
+        path, record = weights or (None, None)
+        manifest = create_manifest(space.name, settings, dataset, record)
+        run = RunDirectory.create(root, name, manifest, settings.space)
+        if path is not None:
+            replace_file(path, run.path / FILE)
     return run
-
-
-def _silent(text: str) -> None:
-    """Nobody is told."""

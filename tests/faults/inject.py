@@ -27,22 +27,21 @@ from typing import Any, NoReturn
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.driver import Driver
-from cnnsearch.engine.executors import (
-    Completed,
-    EpochEnd,
-    Event,
-    Failed,
-    Measurement,
-    ProcessExecutor,
-    TrialEnd,
-    TrialTask,
-    child,
-)
+from cnnsearch.engine.executors import ProcessExecutor, child
 from cnnsearch.engine.trial_plan import TrialPlan
 from cnnsearch.oracles import STRATEGIES, create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.messages import (
+    Completed,
+    EpochEnd,
+    Event,
+    Failed,
+    Measurement,
+    TrialEnd,
+    TrialTask,
+)
 from cnnsearch.training.trial import classify_error
 from tests.faults.report import table, write
 

@@ -13,12 +13,7 @@ class Overview:
     """What is about to be searched or trained.
 
     Attributes:
-        run: name of the run.
-        space: name of the space.
-        data: the source, as given.
-        images: of the training split.
-        classes: of the data set.
-        strategy: name of the strategy.
+        images: number in the training split.
         trials: requested number of candidates; None: no limit.
         epochs: largest number of a candidate.
         budget: the limits in words; empty: none.
@@ -63,14 +58,12 @@ class Summary:
     """How a search ended.
 
     Attributes:
-        run: name of the run.
         reason: why it ended: trials, exhausted, schedule, time or interrupted.
         best: the best candidate; None: none was finished.
         completed: candidates with a score.
         failed: candidates that ended without one.
         draws: what was drawn and why it was not trained.
         seconds: of this session.
-        path: the run's folder.
         measured: the score in words.
         promotions: to a higher rung that were trained to their end (Hyperband).
     """

@@ -4,46 +4,13 @@ Enters: a ``TrialTask``. Leaves: its events, up to ``TrialEnd``. The driver subm
 there are free slots and polls for events; it sees no difference between executors.
 """
 
-from collections.abc import Sequence
 from typing import Protocol
 
 from cnnsearch.engine.executors.in_process import InProcessExecutor
 from cnnsearch.engine.executors.processes import ProcessExecutor
-from cnnsearch.engine.options import StartMethod
-from cnnsearch.training.messages import (
-    CandidateFailure,
-    Completed,
-    EpochEnd,
-    Event,
-    Failed,
-    FailureKind,
-    Fault,
-    Measurement,
-    Outcome,
-    TrialEnd,
-    TrialTask,
-    Waiting,
-)
+from cnnsearch.training.messages import Event, TrialTask
 
-__all__ = [
-    "CandidateFailure",
-    "Completed",
-    "EpochEnd",
-    "Event",
-    "Executor",
-    "Failed",
-    "FailureKind",
-    "Fault",
-    "InProcessExecutor",
-    "Measurement",
-    "Outcome",
-    "ProcessExecutor",
-    "StartMethod",
-    "TrialEnd",
-    "TrialTask",
-    "Waiting",
-    "create_executor",
-]
+__all__ = ["Executor", "InProcessExecutor", "ProcessExecutor"]
 
 
 class Executor(Protocol):
@@ -82,23 +49,3 @@ class Executor(Protocol):
     def close(self) -> None:
         """Ends every trial."""
         ...
-
-
-def create_executor(
-    workers: int,
-    *,
-    timeout: float | None = None,
-    start_method: StartMethod = "auto",
-    gpus: Sequence[str] = (),
-) -> Executor:
-    """Returns an executor of processes; with 0 workers, one in this process.
-
-    Args:
-        workers: trials in parallel.
-        timeout: seconds after which a trial is killed; None: never.
-        start_method: ``auto`` forks from a server where the system can, otherwise spawns.
-        gpus: to use, one per trial; empty: every trial sees all.
-    """
-    if workers == 0:
-        return InProcessExecutor(timeout)
-    return ProcessExecutor(workers, timeout=timeout, start_method=start_method, gpus=gpus)

@@ -16,22 +16,22 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
-from cnnsearch.engine.executors import (
+from cnnsearch.engine.executors import Executor, ProcessExecutor
+from cnnsearch.engine.executors.processes import describe_exit
+from cnnsearch.engine.options import Placement
+from cnnsearch.engine.placement import make_executor
+from cnnsearch.errors import RunError
+from cnnsearch.training import checkpoint
+from cnnsearch.training.messages import (
     Completed,
     EpochEnd,
     Event,
-    Executor,
     Failed,
     Fault,
     Outcome,
-    ProcessExecutor,
     TrialEnd,
     TrialTask,
-    create_executor,
 )
-from cnnsearch.engine.executors.processes import describe_exit
-from cnnsearch.errors import RunError
-from cnnsearch.training import checkpoint
 
 MakeTask = Callable[..., TrialTask]
 LIMIT = 120.0
@@ -88,8 +88,8 @@ def same(one: dict[str, float], other: dict[str, float]) -> bool:
 
 
 def test_processes_and_this_process_give_the_same_numbers(make_task: MakeTask) -> None:
-    there, outcome = finish(create_executor(1), make_task("there"))
-    here, reference = finish(create_executor(0), make_task("here"))
+    there, outcome = finish(make_executor(Placement(workers=1)), make_task("there"))
+    here, reference = finish(make_executor(Placement(workers=0)), make_task("here"))
     assert isinstance(outcome, Completed) and isinstance(reference, Completed)
     assert [event.epoch for event in there] == [event.epoch for event in here] == [1, 2]
     assert same(outcome.measurement.metrics, reference.measurement.metrics)
@@ -213,7 +213,7 @@ def test_a_process_that_cannot_be_started_is_told_in_a_line(
 
 def test_waiting_for_nothing_ends(executor: ProcessExecutor) -> None:
     assert executor.poll(0.01) == []
-    assert create_executor(0).poll(0.01) == []
+    assert make_executor(Placement(workers=0)).poll(0.01) == []
 
 
 @pytest.mark.parametrize(
@@ -230,9 +230,10 @@ SCRIPT = """
 
     print("script runs", flush=True)
 
-    from cnnsearch.engine.executors import EpochEnd, TrialEnd, create_executor
+    from cnnsearch.engine.executors import ProcessExecutor
+    from cnnsearch.training.messages import EpochEnd, TrialEnd
 
-    executor = create_executor(1, start_method=sys.argv[2])
+    executor = ProcessExecutor(1, start_method=sys.argv[2])
     executor.submit(pickle.loads(Path(sys.argv[1]).read_bytes()))
     while True:
         for event in executor.poll(1.0):

@@ -19,20 +19,19 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset, Split
-from cnnsearch.engine.executors import (
+from cnnsearch.engine.executors import Executor, ProcessExecutor
+from cnnsearch.engine.executors.ray.executor import RayExecutor
+from cnnsearch.training import checkpoint
+from cnnsearch.training.messages import (
     Completed,
     EpochEnd,
     Event,
-    Executor,
     Failed,
     Fault,
     Outcome,
-    ProcessExecutor,
     TrialEnd,
     TrialTask,
 )
-from cnnsearch.engine.executors.ray.executor import RayExecutor
-from cnnsearch.training import checkpoint
 from tests.engine.executors.targets import Elsewhere
 
 pytestmark = [
@@ -234,7 +233,7 @@ SCRIPT = """
     import pickle, sys
     from pathlib import Path
 
-    from cnnsearch.engine.executors import EpochEnd
+    from cnnsearch.training.messages import EpochEnd
     from cnnsearch.engine.executors.ray.executor import RayExecutor
 
     executor = RayExecutor(slots=1)

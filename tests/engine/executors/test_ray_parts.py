@@ -13,7 +13,6 @@ import pytest
 from typer.testing import CliRunner
 
 from cnnsearch.cli import app
-from cnnsearch.engine.executors import EpochEnd
 from cnnsearch.engine.executors.ray import guardian
 from cnnsearch.engine.executors.ray.executor import RayExecutor
 from cnnsearch.engine.executors.ray.files import describe_loss, write_files
@@ -23,6 +22,7 @@ from cnnsearch.engine.executors.ray.worker import Files, FileSendingPipe, read_f
 from cnnsearch.engine.options import Placement
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.training.messages import EpochEnd
 
 LAPTOP = [{"CPU": 8.0}]
 GPUS = [{"CPU": 64.0, "GPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 96.0}]
