@@ -178,7 +178,7 @@ def compute_digest(weights: str) -> str | None:
     if weights == IMAGENET:
         return None
     with Path(weights).open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexcompute_digest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def find_pretrained(run: RunDirectory) -> Pretrained | None:
