@@ -324,7 +324,11 @@ def test_what_is_asked_is_checked_first(tmp_path: Path) -> None:
     ("recipe", "asked", "said"),
     [
         ("unfreeze_after: 0.5", {}, "recipe.unfreeze_after: 0.5, but all weights move from the st"),
-        ("trainable: norms", {"freeze": True}, "--freeze: trains the head alone, but recipe.tr"),
+        (
+            "trainable: norms",
+            {"freeze": True, "weights": "imagenet"},
+            "--freeze: trains the head alone, but recipe.tr",
+        ),
         ("trainable: head, unfreeze_after: 0.5", {}, None),
         ("trainable: {choice: [all, head]}, unfreeze_after: 0.5", {}, None),
         ("epochs: 2", {"changes": ("trainable=norms", "unfreeze_after=0.5")}, None),
