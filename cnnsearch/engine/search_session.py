@@ -61,18 +61,16 @@ def train_candidates(
 ) -> SearchResult:
     """Runs one session of a search until something ends it."""
     space = fit_space(space, dataset)
-    limit = settings.search.max_time
+    limit, max_disk = settings.search.max_time, settings.placement.max_disk or MAX_DISK
     deadline = None if limit is None else started + limit
-    quota = DiskQuota(
-        run,
-        settings.placement.max_disk or MAX_DISK,
-        promotes=find_strategy(settings.search.strategy).multi_fidelity,
-    )
+    promotes = find_strategy(settings.search.strategy).multi_fidelity
     with open_session(run, settings, callback, executor, deadline) as session:
         oracle = make_oracle(settings, space, run.db)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
         session.begin(overview, _list_warnings(settings, dataset))
-        reason = session.train(oracle, space, dataset, quota=quota)
+        reason = session.train(
+            oracle, space, dataset, quota=DiskQuota(run, max_disk, promotes=promotes)
+        )
         session.close(reason)  # MLflow is up to date before the summary names it
         seconds = time.monotonic() - started
         session.callback.on_search_end(summarize(run, reason, oracle.draws, seconds))

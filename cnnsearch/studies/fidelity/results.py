@@ -142,23 +142,18 @@ def summarize(
     if reason == INTERRUPTED:
         shorts = [one for one in shorts if len(_pair_numbers(one.label, LONG, grouped)) >= FEWEST]
     longs = list(grouped.get(LONG, {}).values())
-    scores = {
-        label: {n: trial.score or 0.0 for n, trial in found.items()}
-        for label, found in grouped.items()
-    }
     return FidelityReport(
-        run=run,
-        space=space,
-        data=data,
-        device=describe_device(),
+        run=run, space=space, data=data, device=describe_device(), reason=reason,
         epochs=next(variant.epochs for variant in variants if variant.label == LONG),
         seconds=_mean_seconds(longs),
-        reason=reason,
         failed=len({get_number(trial) for trial in trials if trial.status == "failed"}),
         comparisons=tuple(compare_to_long(variant.label, grouped) for variant in shorts),
         by_macs=_correlate_macs(longs),
         noise=_estimate_seed_noise(grouped),
-        scores=scores,
+        scores={
+            label: {number: trial.score or 0.0 for number, trial in found.items()}
+            for label, found in grouped.items()
+        },
         families={get_number(trial): trial.family for trial in trials},
     )  # fmt: skip
 
@@ -185,23 +180,19 @@ def compare_to_long(label: str, trials: TrialsByVariant) -> Comparison:
     """
     numbers = _pair_numbers(label, LONG, trials)
     if len(numbers) < FEWEST:
-        raise RunError(
-            f"{label}: {pluralize(len(numbers), 'candidate')} trained both short and long, "
-            f"a rank correlation needs {FEWEST}"
-        )
+        have = f"{pluralize(len(numbers), 'candidate')} trained both short and long"
+        raise RunError(f"{label}: {have}, a rank correlation needs {FEWEST}")
     shorts, longs = ([trials[name][number] for number in numbers] for name in (label, LONG))
     short, long = ([trial.score or 0.0 for trial in side] for side in (shorts, longs))
     chosen = find_best(shorts)
     winner = next(i for i, trial in enumerate(shorts) if trial is chosen)
-    best, top = long.index(max(long)), max(1, round(len(numbers) / 5))
-    upper = sorted(select_top(long, (len(long) + 1) // 2))
-    seconds = _mean_seconds(shorts)
+    best, top, seconds = long.index(max(long)), max(1, round(len(long) / 5)), _mean_seconds(shorts)
     return Comparison(
         label=label,
         pairs=len(numbers),
         spearman=bootstrap_interval(compute_spearman, short, long),
         kendall=bootstrap_interval(compute_kendall, short, long),
-        upper=float(compute_spearman([short[i] for i in upper], [long[i] for i in upper])),
+        upper=_correlate_upper_half(short, long),
         winner=numbers[winner],
         regret=long[best] - long[winner],
         random_regret=long[best] - fmean(long),
@@ -211,6 +202,11 @@ def compare_to_long(label: str, trials: TrialsByVariant) -> Comparison:
         seconds=seconds,
         speedup=_mean_seconds(longs) / seconds if seconds else 0.0,
     )
+
+
+def _correlate_upper_half(short: Sequence[float], long: Sequence[float]) -> float:
+    upper = sorted(select_top(long, (len(long) + 1) // 2))
+    return float(compute_spearman([short[i] for i in upper], [long[i] for i in upper]))
 
 
 def _estimate_seed_noise(trials: TrialsByVariant) -> Noise | None:

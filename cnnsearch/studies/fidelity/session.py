@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from cnnsearch.data import Dataset
+from cnnsearch.engine.display.callback import Overview
 from cnnsearch.engine.session import RunSession, describe_skipped
 from cnnsearch.oracles.fixed_list import FixedList
 from cnnsearch.runs.directory import INTERRUPTED
@@ -29,20 +30,7 @@ def train_variants(
     left = {one.trial_id: one for one in list_open_proposals(planned, known, session.run.name)}
     longest = max(planned, key=lambda one: one.variant.epochs).variant
     data = load(longest)
-    title = (
-        f"Fidelity of {space.name} on {data.source} ({data.train.count:,} training images): "
-        f"{pluralize(len(planned), 'training')}, the longest of "
-        f"{pluralize(longest.epochs, 'epoch')}, on {describe_device()}. Run {session.run.name}."
-    )
-    overview = session.make_overview(
-        data,
-        title=title,
-        space=space.name,
-        strategy=KIND,
-        trials=len(planned),
-        epochs=longest.epochs,
-        finished=len(planned) - len(left),
-    )
+    overview = _make_overview(session, space, data, longest.epochs, (len(planned), len(left)))
     session.begin(overview, describe_skipped(data))
     reason = "trials"
     for view in dict.fromkeys(one.variant.view for one in planned):
@@ -53,3 +41,18 @@ def train_variants(
         oracle = FixedList(left[trial_id] for trial_id in plan)
         reason = session.train(oracle, space, load(todo[0].variant), plan)
     return reason
+
+
+def _make_overview(
+    session: RunSession, space: SearchSpace, data: Dataset, epochs: int, counts: tuple[int, int]
+) -> Overview:
+    total, left = counts
+    title = (
+        f"Fidelity of {space.name} on {data.source} ({data.train.count:,} training images): "
+        f"{pluralize(total, 'training')}, the longest of {pluralize(epochs, 'epoch')}, "
+        f"on {describe_device()}. Run {session.run.name}."
+    )
+    return session.make_overview(
+        data, title=title, space=space.name, strategy=KIND, trials=total, epochs=epochs,
+        finished=total - left,
+    )  # fmt: skip

@@ -96,20 +96,11 @@ def fidelity(
     Raises:
         CnnsearchError: an option is invalid, in one line.
     """
-    fixed = next((key for key in settings if key in FIXED), None)
-    if fixed is not None:
-        raise CnnsearchError(f"{find_setting_flag(fixed)}: is not an option of a fidelity study")
     root = Path(runs)
     loaded = space if isinstance(space, SearchSpace) else find_space(space, root)
     loaded = set_recipe_keys(loaded, recipe or {})
-    made = Settings.create(
-        loaded.text,
-        loaded.source,
-        **{"workers": 1, **settings},
-        data=save_source(data, root / ".cache"),
-        strategy=RandomSearch.name,
-        trials=candidates,
-    )
+    settings["data"] = save_source(data, root / ".cache")
+    made = _make_settings(loaded, candidates, settings)
     variants = plan_variants(
         loaded.decode_first().recipe.epochs if short is None else short,
         long,
@@ -122,6 +113,14 @@ def fidelity(
     study.check()
     chosen = free_name(root, f"{loaded.name}-fidelity") if name is None else name
     return study.run(root, chosen, None if plot is None else Path(plot), callback)
+
+
+def _make_settings(space: SearchSpace, candidates: int, given: Mapping[str, Any]) -> Settings:
+    fixed = next((key for key in given if key in FIXED), None)
+    if fixed is not None:
+        raise CnnsearchError(f"{find_setting_flag(fixed)}: is not an option of a fidelity study")
+    own = {"strategy": RandomSearch.name, "trials": candidates}
+    return Settings.create(space.text, space.source, **{"workers": 1, **given, **own})
 
 
 def read_recipe(texts: Sequence[str]) -> dict[str, Any]:

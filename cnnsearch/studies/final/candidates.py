@@ -51,20 +51,22 @@ def prepare_run(
         trials = find_winners(search, options)
         data = _load_data(settings, space, root)
         if options.data is None:
-            is_whole = before.data.train_share == 1
-            check_same_data(search, data if is_whole else load_data(before, space, root))
+            _check_unchanged(search, before, space, data)
         epochs = options.epochs or LONGER * max(trial.epochs for trial in trials)
-        winners = [
-            Entrant.create(
-                WINNER,
-                f"{search.name}:{trial.id}",
-                _adapt(_read_candidate(trial), options, epochs, data),
-            )
-            for trial in trials
-        ]
+        candidates = [_adapt(_read_candidate(trial), options, epochs, data) for trial in trials]
+        labels = [f"{search.name}:{trial.id}" for trial in trials]
+        winners = [Entrant.create(WINNER, *each) for each in zip(labels, candidates, strict=True)]
         found = find_search_baselines(options.references, search, space, winners[0], data, callback)
         plan = _make_plan(options, epochs, winners, found)
         return create_run(root, name, settings, data, plan, search)
+
+
+def _check_unchanged(
+    search: RunDirectory, before: Settings, space: SearchSpace, data: Dataset
+) -> None:
+    """Refuses data that changed since the search; ``data`` has all of the training split."""
+    is_same = before.data.train_share == 1
+    check_same_data(search, data if is_same else load_data(before, space, search.path.parent))
 
 
 def _prepare_network(

@@ -102,19 +102,13 @@ def _predict(task: PredictionTask) -> None:
     )
     labels = np.asarray(task.split.labels())
     probabilities = predict_batches(call, task.split.read, len(labels))
-    images = task.split.read(np.arange(32) % len(labels))
-    latency = {
-        "latency_ms_batch_1": measure_latency(call, images[:1]),
-        "latency_ms_batch_32": measure_latency(call, images),
-    }
+    images = {size: task.split.read(np.arange(size) % len(labels)) for size in (1, 32)}
+    latency = {f"latency_ms_batch_{n}": measure_latency(call, x) for n, x in images.items()}
     with atomic_file(task.folder / FILE) as file:
         np.savez_compressed(
-            file,
-            allow_pickle=False,
-            probabilities=probabilities,
-            labels=labels,
+            file, allow_pickle=False, probabilities=probabilities, labels=labels,
             latency=np.array(json.dumps(latency)),
-        )
+        )  # fmt: skip
 
 
 def main() -> None:

@@ -211,6 +211,15 @@ def test_a_space_of_too_few_candidates_is_refused(study: Study, tmp_path: Path) 
     assert not (tmp_path / "runs" / "f").exists()
 
 
+def test_settings_of_a_search_are_taken_but_for_those_that_the_study_sets(study: Study) -> None:
+    _, executor = study(objective="macro_f1", trial_timeout="10m")
+    assert {task.objective for task in executor.tasks} == {"macro_f1"}
+    with pytest.raises(CnnsearchError, match="--strategy: is not an option of a fidelity study"):
+        study(strategy="grid")
+    with pytest.raises(CnnsearchError, match="objektive: no such setting"):
+        study(objektive="macro_f1")
+
+
 def test_ordinals() -> None:
     assert [format_ordinal(n) for n in (1, 2, 3, 4, 11, 12, 21, 112)] == [
         *("1st", "2nd", "3rd", "4th", "11th", "12th", "21st", "112th")
