@@ -32,8 +32,8 @@ from cnnsearch.data import Dataset, load
 from cnnsearch.engine.executors import ProcessExecutor
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.lookup import find_candidate, parse_image
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate
 from cnnsearch.training.messages import Completed, TrialEnd, TrialTask
 from cnnsearch.utils.environment import describe_device, describe_environment
 from cnnsearch.utils.units import format_amount

@@ -14,8 +14,9 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from cnnsearch.architecture.architecture import Architecture, Stage
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.stages import Stage
 from cnnsearch.blocks import Rounding
 from cnnsearch.errors import ArchitectureError, BudgetError, suggest
 from cnnsearch.utils.units import format_amount

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from cnnsearch.architecture.architecture import Architecture, Head, Stage
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.stages import Head, Stage
 from cnnsearch.blocks import Block, Layer
 
 _SIZES = ("filters", "units", "growth")

@@ -10,7 +10,8 @@ from cnnsearch.data import Dataset
 from cnnsearch.engine.retries import Attempt
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Pretrained, TrialTask
 from cnnsearch.training.objectives import DEFAULT_OBJECTIVE
 

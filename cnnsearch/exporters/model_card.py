@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from cnnsearch.architecture.architecture import Architecture, Stage
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.stages import Stage
 from cnnsearch.exporters.formats import find_format
 from cnnsearch.exporters.results import COLUMNS, ExportResult, table_rows
 from cnnsearch.runs.directory import RunDirectory

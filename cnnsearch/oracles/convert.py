@@ -1,4 +1,4 @@
-"""Parameters of a search space as Keras Tuner's hyperparameters, and their values back."""
+"""Conversions to and from Keras Tuner: hyperparameters, values, trials, schedules."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,16 @@ from keras_tuner.engine.hyperparameters import (
     HyperParameters,
     Int,
 )
+from keras_tuner.engine.trial import Trial as KerasTunerTrial
 from keras_tuner.src.engine.conditions import Parent
+
+from cnnsearch.oracles.strategy import Step, Trial
 
 if TYPE_CHECKING:
     from cnnsearch.space.choices import Parameter
+
+SCHEDULE = "tuner/"  # Keras Tuner's prefix for what a strategy stores among a trial's values
+OWN = {"epochs", "initial_epoch", "trial_id"}
 
 
 def to_hyperparameters(
@@ -75,3 +81,24 @@ def _is_number(value: Any) -> bool:
 def active_values(parameters: "Sequence[Parameter]", values: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the values of ``parameters`` in ``values``, without ``tuner/`` keys."""
     return {p.name: values[p.name] for p in parameters if p.name in values}
+
+
+def to_trial(trial: KerasTunerTrial, parameters: "Sequence[Parameter]") -> Trial:
+    """Returns Keras Tuner's trial as strategies see it."""
+    values = trial.hyperparameters.values
+    stored = {k.removeprefix(SCHEDULE): v for k, v in values.items() if k.startswith(SCHEDULE)}
+    return Trial(
+        id=trial.trial_id,
+        values=active_values(parameters, values),
+        status=trial.status,
+        score=trial.score,
+        promotes=stored.get("trial_id"),
+        notes={key: value for key, value in stored.items() if key not in OWN},
+    )
+
+
+def to_schedule(step: Step) -> dict[str, Any]:
+    """Returns what is stored of a step among a trial's values, under Keras Tuner's keys."""
+    past = {} if step.promotes is None else {"trial_id": step.promotes.id}
+    schedule = {"epochs": step.epochs, "initial_epoch": step.initial_epoch, **step.notes, **past}
+    return {f"{SCHEDULE}{key}": value for key, value in schedule.items()}

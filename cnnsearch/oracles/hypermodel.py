@@ -12,7 +12,8 @@ from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.oracles.convert import active_values, to_hyperparameters
 
 if TYPE_CHECKING:
-    from cnnsearch.space.search_space import Candidate, SearchSpace
+    from cnnsearch.space.candidate import Candidate
+    from cnnsearch.space.search_space import SearchSpace
 
 TRIES = 64  # random candidates tried for one that can be wired, to be the default
 

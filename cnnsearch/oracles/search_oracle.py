@@ -10,7 +10,7 @@ from keras_tuner import Objective, Oracle
 from keras_tuner.engine.trial import Trial as KerasTunerTrial
 
 from cnnsearch.errors import RunError
-from cnnsearch.oracles.convert import active_values, to_hyperparameters
+from cnnsearch.oracles.convert import active_values, to_hyperparameters, to_schedule, to_trial
 from cnnsearch.oracles.points import Values, make_stream
 from cnnsearch.oracles.protocol import DONE, WAIT, Draws, Proposal, Setup, Signal
 from cnnsearch.oracles.rejection import RejectionSampler
@@ -20,8 +20,6 @@ OBJECTIVE = "val_accuracy"
 SPARE = 10
 """A search of N candidates replaces those that fail until 2 N, or N + SPARE, have been drawn."""
 STATE_VERSION = 2  # 1: fingerprints were of the data, not of the wiring
-SCHEDULE = "tuner/"  # Keras Tuner's prefix for what a strategy stores among a trial's values
-OWN = {"epochs", "initial_epoch", "trial_id"}
 
 
 class SearchOracle(Oracle):
@@ -34,12 +32,15 @@ class SearchOracle(Oracle):
     Everything that changes is in the store before a call returns, in one transaction a call. All
     randomness comes from ``make_stream(seed, number of the trial)``, so that the trials are the
     whole state and no generator needs saving. One thread at a time may use it.
+
+    Attributes:
+        reason: Why no more are drawn: ``"trials"``, ``"exhausted"``, ``"schedule"``; else None.
     """
 
     def __init__(self, strategy: Strategy, setup: Setup) -> None:
         self._strategy, self._setup = strategy, setup
         self._sampler = RejectionSampler(setup.space, setup.check)
-        self._reason: str | None = None
+        self.reason: str | None = None
         self._fingerprints: dict[str, str] = {}
         self._repeated: set[str] = set()
         self._unsaved: set[str] = set()
@@ -57,11 +58,6 @@ class SearchOracle(Oracle):
     def draws(self) -> Draws:
         """How many candidates were drawn and why they were not proposed, since the search began."""
         return replace(self._sampler.draws)
-
-    @property
-    def reason(self) -> str | None:
-        """Why none is drawn any more: 'trials', 'exhausted' or 'schedule'; else None."""
-        return self._reason
 
     def propose(self, slot: str) -> Proposal | Signal:
         """Returns the next candidate to train.
@@ -156,10 +152,10 @@ class SearchOracle(Oracle):
             values = self._values_of(step, trial_id, history)
             if values is not None:
                 return {"status": "RUNNING", "values": values}
-            self._reason = "exhausted"  # final; but trials may be left to promote
+            self.reason = "exhausted"  # final; but trials may be left to promote
         if self.ongoing_trials:  # any of them may be promoted, or fail and be replaced
             return {"status": "IDLE"}
-        self._reason = self._reason or ("trials" if self._has_enough else "schedule")
+        self.reason = self.reason or ("trials" if self._has_enough else "schedule")
         return {"status": "STOPPED"}
 
     def _values_of(self, step: Step, trial_id: str, history: History) -> Values | None:
@@ -172,7 +168,7 @@ class SearchOracle(Oracle):
                 return None
             values, fingerprint = found
         self._fingerprints[trial_id] = fingerprint
-        return {**values, **(_schedule(step) if self._strategy.multi_fidelity else {})}
+        return {**values, **(to_schedule(step) if self._strategy.multi_fidelity else {})}
 
     def _draw(self, history: History) -> tuple[Values, str] | None:
         rng = make_stream(self._setup.seed, len(self.trials) + 1)
@@ -203,7 +199,7 @@ class SearchOracle(Oracle):
             completed=[trial for trial in ended if trial.status == "COMPLETED"],
             epochs=self._setup.epochs,
             max_trials=self.max_trials,
-            can_draw=self._reason is None and not self._has_enough,
+            can_draw=self.reason is None and not self._has_enough,
             seed=self._setup.seed,
             check=self._sampler.check,
             keep_feasible=self._sampler.keep_feasible,
@@ -213,16 +209,7 @@ class SearchOracle(Oracle):
         seen = self._views.get(trial.trial_id)
         if seen is not None and seen.status == trial.status:
             return seen
-        values = trial.hyperparameters.values
-        stored = {k.removeprefix(SCHEDULE): v for k, v in values.items() if k.startswith(SCHEDULE)}
-        view = self._views[trial.trial_id] = Trial(
-            id=trial.trial_id,
-            values=active_values(self._setup.space.parameters, values),
-            status=trial.status,
-            score=trial.score,
-            promotes=stored.get("trial_id"),
-            notes={key: value for key, value in stored.items() if key not in OWN},
-        )
+        view = self._views[trial.trial_id] = to_trial(trial, self._setup.space.parameters)
         return view
 
     def end_trial(self, trial: KerasTunerTrial) -> None:
@@ -302,10 +289,3 @@ class SearchOracle(Oracle):
             views = map(self._view, self.trials.values())
             proposed |= {self._setup.check(trial.values).fingerprint for trial in views}
         self._sampler.restore(state["draws"], proposed)
-
-
-def _schedule(step: Step) -> dict[str, Any]:
-    """Returns what is stored of a step among the values, under Keras Tuner's keys."""
-    past = {} if step.promotes is None else {"trial_id": step.promotes.id}
-    schedule = {"epochs": step.epochs, "initial_epoch": step.initial_epoch, **step.notes, **past}
-    return {f"{SCHEDULE}{key}": value for key, value in schedule.items()}

@@ -11,9 +11,10 @@ from cnnsearch.errors import CnnsearchError, RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.ranking import find_best
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 
 LARGEST_SIDE = 4096
 _SIDES = re.compile(r"(\d+)(?:\s*[xX]\s*(\d+))?")

@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from cnnsearch.architecture.architecture import Architecture, Stage
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.stages import Stage
 from cnnsearch.blocks import Layer
 from cnnsearch.errors import SpaceError
 from cnnsearch.utils.validation_errors import shorten

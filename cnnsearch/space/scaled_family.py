@@ -11,8 +11,9 @@ from cnnsearch.architecture.compound_scaling import CompoundScaling, check_budge
 from cnnsearch.architecture.cost import Cost, count
 from cnnsearch.architecture.cost_table import to_totals
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:

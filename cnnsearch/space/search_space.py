@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any, Self
 
 import yaml
 
-from cnnsearch.architecture.architecture import Architecture, compute_hash
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import Scaling
 from cnnsearch.architecture.cost import Cost, count, try_count
 from cnnsearch.errors import ArchitectureError, SpaceError, suggest
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.choices import Constant, Node, Parameter, Value, list_active, list_corners
 from cnnsearch.space.compiler import Compiler
 from cnnsearch.space.effects import check_effects, drop_unused
@@ -28,28 +29,6 @@ TRIES = 64  # random candidates of which one must be wirable
 WORK = 60_000  # limit on the layers and values that random candidates have in all
 MOST_CHECKED = 400_000  # limit on values of the file times options and ends of ranges
 MOST_CORNERS = 256  # combinations of the ends of the ranges below ``scaling``
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One point of a space: an architecture and the recipe that trains it."""
-
-    architecture: Architecture
-    recipe: TrainingRecipe
-
-    @property
-    def fingerprint(self) -> str:
-        """16 hexadecimal digits, equal exactly where wiring and recipe are equal."""
-        rate = self.recipe.drop_path  # replaces the architecture's
-        changes = {} if rate is None else {"drop_path": rate}
-        wired = self.architecture.model_copy(update=changes)
-        return compute_hash({"architecture": wired.fingerprint, "recipe": self.recipe.to_data()})
-
-    @property
-    def data_hash(self) -> str:
-        """16 hexadecimal digits of the data; seeds of trainings are derived from it."""
-        data = {"architecture": self.architecture.data_hash, "recipe": self.recipe.to_data()}
-        return compute_hash(data)
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,8 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import is_space
 from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cnnsearch.architecture.architecture import Architecture, Stage
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import (
     EFFICIENTNET,
     CompoundScaling,
@@ -17,6 +17,7 @@ from cnnsearch.architecture.compound_scaling import (
     scale_efficientnet,
 )
 from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.stages import Stage
 from cnnsearch.errors import ArchitectureError, BudgetError, SpaceError
 from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.json_schema import space_schema

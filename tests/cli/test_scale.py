@@ -15,9 +15,10 @@ from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.scaled_family import parse_phis
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.coefficient_search import (
     OWN,
     inherit_settings,

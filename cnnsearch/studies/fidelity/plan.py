@@ -11,7 +11,8 @@ from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.lookup import parse_image
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.safe_yaml import read_yaml
 
 LONG, AGAIN = "long", "long-again"

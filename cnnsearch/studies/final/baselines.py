@@ -15,8 +15,9 @@ from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.ranking import find_best
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.files import list_published_files
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.entrants import (
     PUBLISHED,
     RANDOM,

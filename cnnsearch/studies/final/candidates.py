@@ -17,8 +17,9 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_candidate, find_trial
 from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.baselines import Baselines, find_file_baselines, find_search_baselines
 from cnnsearch.studies.final.entrants import WINNER, Entrant, fit_candidate
 from cnnsearch.studies.final.plan import FinalOptions, FinalPlan

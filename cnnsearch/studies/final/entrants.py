@@ -9,9 +9,10 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.files import list_published_files
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.search_space import SearchSpace
 
 Role = Literal["winner", "random", "published"]
 WINNER: Role = "winner"

@@ -4,7 +4,8 @@ import pytest
 
 from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset
-from cnnsearch.space.search_space import Candidate, SearchSpace
+from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.entrants import Entrant, find_nearest_published, fit_candidate
 from cnnsearch.studies.final.plan import FinalPlan
 
