@@ -185,6 +185,21 @@ def test_a_truncated_export_is_refused_in_one_line(
     assert "\n" not in str(caught.value) and str(tmp_path) in str(caught.value)
 
 
+def test_a_damaged_saved_model_and_onnx_file_are_refused_without_other_output(
+    exported: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(exported / "1", tmp_path / "1")
+    (tmp_path / "1" / "saved_model.pb").write_bytes(b"no protocol buffer")
+    content = (exported / "model.onnx").read_bytes()
+    assert b'"run":' in content
+    (tmp_path / "model.onnx").write_bytes(content.replace(b'"run":', b'"r\x9bn":'))
+    for name in ("1", "model.onnx"):
+        with pytest.raises(CnnsearchError) as caught:
+            list(predict(tmp_path / name, [exported / "photo.jpg"]))
+        assert "\n" not in str(caught.value) and str(tmp_path / name) in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.fixture
 def folder(exported: Path, tmp_path: Path) -> Path:
     """A folder of two photographs, one without a suffix, a damaged one, and a text."""

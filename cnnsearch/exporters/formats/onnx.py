@@ -80,4 +80,7 @@ def _open_session(path: Path) -> Any:
     import onnxruntime
 
     onnxruntime.set_default_logger_severity(4)
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    # Without a fallback, it does not print to standard output about a damaged file.
+    return onnxruntime.InferenceSession(
+        str(path), providers=["CPUExecutionProvider"], enable_fallback=0
+    )
