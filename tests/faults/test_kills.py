@@ -60,7 +60,7 @@ def press_ctrl_c(search: Search) -> None:
         assert session.wait(30) == 130
         leave_time(processes)
     terminal.close()
-    assert "Stopping: what is finished is kept." in search.printed()
+    assert "Stopping: finished work is kept." in search.printed()
 
 
 def run_undisturbed(search: Search) -> None:

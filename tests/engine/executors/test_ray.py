@@ -361,7 +361,7 @@ def test_three_nodes_and_one_is_removed(tmp_path: Path) -> None:
     said = {key: rest for key, rest in lines if key in ("REASON", "NOTES", "TRIALS")}
     assert done.returncode == 0, done.stdout + done.stderr
     assert said["REASON"] == "trials"
-    assert "It goes on from its last epoch" in said["NOTES"]
+    assert "It resumes from its last epoch" in said["NOTES"]
     names = [f"{number:04d}" for number in range(5)]
     found = ast.literal_eval(said["TRIALS"])
     assert [status for _, status in found] == ["completed"] * len(names)

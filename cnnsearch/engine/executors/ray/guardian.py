@@ -1,7 +1,8 @@
 """A script beside a local Ray cluster: when the driver is gone, it removes what Ray left.
 
 The system ends Ray's servers with the driver, but two of their helpers try to reach them for more
-than a minute. They are recognized by the files they have open in the cluster's folder.
+than a minute. They are recognized by the files they have open in the cluster's folder. Python runs
+this without site-packages, to start fast and depend on nothing: hence /proc instead of psutil.
 
     python guardian.py FOLDER    waits for the end of its standard input, kills, removes FOLDER
 """
