@@ -231,7 +231,9 @@ class Driver:
             if self._stop_reason:
                 raise KeyboardInterrupt
             self._stop_reason = INTERRUPTED
-            self._callback.on_message("Stopping: finished work is kept. Ctrl-C again stops at once.")
+            self._callback.on_message(
+                "Stopping: finished work is kept. Ctrl-C again stops at once."
+            )
 
         signals = (signal.SIGINT, signal.SIGTERM)
         try:
