@@ -42,7 +42,7 @@ def stream_module(
         module: its full name.
         arguments: of its command line.
         fail: makes the exception of one line of text: the cause.
-        environment: variables to set beside those of this process.
+        environment: variables to set in addition to those of this process.
         stdin: the job, on its standard input.
 
     Raises:
@@ -53,23 +53,29 @@ def stream_module(
     with tempfile.TemporaryFile() as job, tempfile.TemporaryFile() as errors:
         job.write(stdin)
         job.seek(0)
+        # Errors go to a file: a pipe that nobody reads would block the process when it is full.
         process = subprocess.Popen(
             command,
             stdin=job,
             stdout=subprocess.PIPE,
-            stderr=errors,  # a file: a pipe that nobody reads would block the process when full
+            stderr=errors,
             env={**os.environ, **(environment or {})},
         )
-        with process:
-            try:
-                for line in process.stdout or ():
-                    yield line.decode(errors="replace").rstrip("\n")
-            except BaseException:  # Ctrl-C, or the caller stops reading
-                process.terminate()
-                raise
+        yield from _read_lines(process)
         if process.returncode:
             errors.seek(0)
             raise fail(_describe_failure(process.returncode, errors.read()))
+
+
+def _read_lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:
+    """Yields a process's lines until it ends; ends it if the caller stops reading."""
+    with process:
+        try:
+            for line in process.stdout or ():
+                yield line.decode(errors="replace").rstrip("\n")
+        except BaseException:  # Ctrl-C, or the generator is closed
+            process.terminate()
+            raise
 
 
 def _describe_failure(code: int, errors: bytes) -> str:
