@@ -305,7 +305,7 @@ from pathlib import Path
 from cnnsearch.runs import mlflow
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.mlflow import environment
-environment.settle()
+environment.configure_mlflow()
 import cnnsearch.runs.mlflow.store
 print("go", flush=True)
 mlflow.sync(RunDirectory.open(Path(sys.argv[1]), "first"))
