@@ -24,7 +24,7 @@ class Graph:
         self._nodes: list[Any] = []
         self._constants: list[Any] = []
 
-    def node(self, kind: str, inputs: Sequence[str], output: str = "", **options: Any) -> str:
+    def add_node(self, kind: str, inputs: Sequence[str], output: str = "", **options: Any) -> str:
         """Adds a node; returns the name of its output."""
         from onnx import helper
 
@@ -33,7 +33,7 @@ class Graph:
         self._nodes.append(made)
         return output or name
 
-    def constant(self, array: Array) -> str:
+    def add_constant(self, array: Array) -> str:
         """Adds a constant; returns its name."""
         from onnx import numpy_helper
 
@@ -41,7 +41,7 @@ class Graph:
         self._constants.append(numpy_helper.from_array(np.asarray(array, order="C"), name))
         return name
 
-    def weights(self, array: Array, axis: int = 0) -> str:
+    def add_weights(self, array: Array, axis: int = 0) -> str:
         """Adds a kernel.
 
         Args:
@@ -51,25 +51,23 @@ class Graph:
         from onnx import TensorProto
 
         if self._kind == "float16":
-            half = self.constant(array.astype(np.float16))
-            return self.node("Cast", [half], to=TensorProto.FLOAT)
+            half = self.add_constant(array.astype(np.float16))
+            return self.add_node("Cast", [half], to=TensorProto.FLOAT)
         if self._kind == "dynamic":
             whole, scale = quantize_weights(array, axis)
-            inputs = [self.constant(whole), self.constant(scale)]
-            return self.node("DequantizeLinear", inputs, axis=axis)
-        return self.constant(array)
+            inputs = [self.add_constant(whole), self.add_constant(scale)]
+            return self.add_node("DequantizeLinear", inputs, axis=axis)
+        return self.add_constant(array)
 
-    def model(self, inputs: Any, outputs: Any, name: str) -> Any:
+    def build_model(self, inputs: Any, outputs: Any, name: str) -> Any:
         """Returns the model, checked."""
         import onnx
         from onnx import helper
 
         graph = helper.make_graph(self._nodes, name, [inputs], [outputs], self._constants)
+        opsets = [helper.make_opsetid("", OPSET)]
         model = helper.make_model(
-            graph,
-            opset_imports=[helper.make_opsetid("", OPSET)],
-            ir_version=IR,
-            producer_name="cnnsearch",
+            graph, opset_imports=opsets, ir_version=IR, producer_name="cnnsearch"
         )
         onnx.checker.check_model(model)
         return model

@@ -1,7 +1,7 @@
 """Tensors, layer names, weights and padding for the ONNX graph."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,17 +22,6 @@ class Value:
     flat: bool = False
 
 
-class _Scope:
-    def __init__(self, op: "Layers", name: str) -> None:
-        self._op, self._name = op, name
-
-    def __enter__(self) -> None:
-        self._outside, self._op.place = self._op.place, self._name
-
-    def __exit__(self, *exception: object) -> None:
-        self._op.place = self._outside
-
-
 class Layers:
     """Tracks the place in the wiring, which gives the names of the next layer's weights.
 
@@ -44,44 +33,50 @@ class Layers:
 
     def __init__(self, style: Style, graph: Graph, weights: Mapping[str, Array]) -> None:
         self.style = style
-        self.place = ""
+        self._place = ""
         self._graph = graph
         self._weights = weights
         self._made: dict[str, int] = {}
 
-    def scope(self, name: str, drop_path: float = 0.0) -> AbstractContextManager[object]:
-        return _Scope(self, name)
+    @contextmanager
+    def scope(self, name: str, drop_path: float = 0.0) -> Iterator[None]:
+        outside, self._place = self._place, name
+        yield
+        self._place = outside
 
-    def _name(self, kind: str) -> str:
+    def _claim_name(self, kind: str) -> str:
         """Returns the name that the layer has in Keras."""
-        name = f"{self.place}.{kind}" if self.place else kind
+        name = f"{self._place}.{kind}" if self._place else kind
         self._made[name] = self._made.get(name, 0) + 1
         return name if self._made[name] == 1 else f"{name}_{self._made[name]}"
 
-    def _weight(self, layer: str, role: str) -> Array:
+    def _get_weight(self, layer: str, role: str) -> Array:
         found = self._weights.get(f"{layer}/{role}")
         if found is None:
             raise ExportError(f"the weights have no {layer}/{role}: they belong to another network")
         return np.asarray(found, dtype=np.float32)
 
-    def _node(self, kind: str, inputs: Sequence[str], x: Value, **options: Any) -> Value:
-        return Value(self._graph.node(kind, inputs, **options), x.shape, x.flat)
+    def _add_node(self, kind: str, inputs: Sequence[str], x: Value, **options: Any) -> Value:
+        return Value(self._graph.add_node(kind, inputs, **options), x.shape, x.flat)
 
-    def _constant(self, array: Array) -> str:
-        return self._graph.constant(np.asarray(array, dtype=np.float32))
+    def _add_constant(self, array: Array) -> str:
+        return self._graph.add_constant(np.asarray(array, dtype=np.float32))
 
-    def _channels(self, array: Array, x: Value) -> str:
+    def _add_per_channel(self, array: Array, x: Value) -> str:
         """Adds a constant with one value per channel of ``x``."""
-        return self._constant(array if x.flat else array.reshape(-1, 1, 1))
+        return self._add_constant(array if x.flat else array.reshape(-1, 1, 1))
 
-    def _batch_norm(self) -> tuple[Array, Array]:
+    def _fold_batch_norm(self) -> tuple[Array, Array]:
         """Returns gain and offset of the next batch normalization."""
-        layer = self._name("batch_norm")
-        mean, variance = self._weight(layer, "moving_mean"), self._weight(layer, "moving_variance")
+        layer = self._claim_name("batch_norm")
+        mean, variance = (
+            self._get_weight(layer, "moving_mean"),
+            self._get_weight(layer, "moving_variance"),
+        )
         gain = 1 / np.sqrt(variance + np.float32(self.style.norm_epsilon))
         if self.style.norm_scale:
-            gain = gain * self._weight(layer, "gamma")
-        return gain, self._weight(layer, "beta") - mean * gain
+            gain = gain * self._get_weight(layer, "gamma")
+        return gain, self._get_weight(layer, "beta") - mean * gain
 
 
 def compute_pads(

@@ -34,11 +34,11 @@ def build_onnx_model(job: ExportJob, quantize: str = "float32") -> Any:
     op = OnnxOps(architecture.style, graph, read_weights(Path(job.weights)))
     pixels = _add_preprocessing(graph, job, architecture)
     (logits,) = architecture.wire(op, pixels, False)
-    graph.node("Softmax", [op.flatten(logits).name], "probabilities", axis=-1)
+    graph.add_node("Softmax", [op.flatten(logits).name], "probabilities", axis=-1)
     height, width = job.size or ("height", "width")
     batch = job.batch or "batch"
     shape = [batch, height, width, architecture.input[2]]
-    return graph.model(
+    return graph.build_model(
         helper.make_tensor_value_info("image", TensorProto.UINT8, shape),
         helper.make_tensor_value_info(
             "probabilities", TensorProto.FLOAT, [batch, architecture.classes]
@@ -64,18 +64,18 @@ def _add_preprocessing(graph: Graph, job: ExportJob, architecture: Architecture)
     from onnx import TensorProto
 
     height, width, channels = architecture.input
-    name = graph.node("Cast", ["image"], to=TensorProto.FLOAT)
-    name = graph.node("Transpose", [name], perm=[0, 3, 1, 2])
+    name = graph.add_node("Cast", ["image"], to=TensorProto.FLOAT)
+    name = graph.add_node("Transpose", [name], perm=[0, 3, 1, 2])
     if job.size is None or tuple(job.size) != (height, width):
         rows, columns = (
             _add_resize_matrix(graph, axis, to) for axis, to in ((1, height), (2, width))
         )
-        name = graph.node("MatMul", [rows, name])
-        name = graph.node("MatMul", [name, graph.node("Transpose", [columns], perm=[1, 0])])
+        name = graph.add_node("MatMul", [rows, name])
+        name = graph.add_node("MatMul", [name, graph.add_node("Transpose", [columns], perm=[1, 0])])
     mean = np.array(job.mean, np.float32).reshape(-1, 1, 1)
     gain = (1 / np.maximum(np.array(job.std, np.float32), 1e-6)).reshape(-1, 1, 1)
-    name = graph.node("Mul", [name, graph.constant(gain / np.float32(255))])
-    name = graph.node("Sub", [name, graph.constant(mean * gain)], "pixels")
+    name = graph.add_node("Mul", [name, graph.add_constant(gain / np.float32(255))])
+    name = graph.add_node("Sub", [name, graph.add_constant(mean * gain)], "pixels")
     return Value(name, Shape(height, width, channels))
 
 
@@ -88,20 +88,20 @@ def _add_resize_matrix(graph: Graph, axis: int, to: int) -> str:
     from onnx import TensorProto
 
     def number(value: object) -> str:
-        return graph.constant(np.asarray(value, np.float32))
+        return graph.add_constant(np.asarray(value, np.float32))
 
-    shape = graph.node("Shape", ["image"], start=axis, end=axis + 1)
-    size = graph.node("Cast", [shape], to=TensorProto.FLOAT)
-    ratio = graph.node("Div", [size, number([to])])
-    centres = graph.node("Mul", [number(np.arange(to)[:, None] + 0.5), ratio])
-    ends = [number(0.5), graph.node("Squeeze", [graph.node("Add", [size, number([0.5])])])]
-    pixels = graph.node("Range", [*ends, number(1.0)])
-    distance = graph.node("Abs", [graph.node("Sub", [pixels, centres])])
-    reach = graph.node("Max", [ratio, number([1.0])])
-    weights = graph.node("Sub", [number(1.0), graph.node("Div", [distance, reach])])
-    weights = graph.node("Relu", [weights])
-    total = graph.node("ReduceSum", [weights, graph.constant(np.array([1]))], keepdims=1)
-    return graph.node("Div", [weights, total])
+    shape = graph.add_node("Shape", ["image"], start=axis, end=axis + 1)
+    size = graph.add_node("Cast", [shape], to=TensorProto.FLOAT)
+    ratio = graph.add_node("Div", [size, number([to])])
+    centres = graph.add_node("Mul", [number(np.arange(to)[:, None] + 0.5), ratio])
+    ends = [number(0.5), graph.add_node("Squeeze", [graph.add_node("Add", [size, number([0.5])])])]
+    pixels = graph.add_node("Range", [*ends, number(1.0)])
+    distance = graph.add_node("Abs", [graph.add_node("Sub", [pixels, centres])])
+    reach = graph.add_node("Max", [ratio, number([1.0])])
+    weights = graph.add_node("Sub", [number(1.0), graph.add_node("Div", [distance, reach])])
+    weights = graph.add_node("Relu", [weights])
+    total = graph.add_node("ReduceSum", [weights, graph.add_constant(np.array([1]))], keepdims=1)
+    return graph.add_node("Div", [weights, total])
 
 
 def quantize_activations(model: Any, images: Path, batch: int | None) -> Any:

@@ -48,8 +48,8 @@ class OnnxOps(Layers):
         norm: bool = True,
         activation: bool | Activation = True,
     ) -> Value:
-        layer = self._name("conv")
-        weights = self._weight(layer, "kernel").transpose(3, 2, 0, 1)
+        layer = self._claim_name("conv")
+        weights = self._get_weight(layer, "kernel").transpose(3, 2, 0, 1)
         y = self._convolve(x, layer, weights, (stride, padding, dilation), bias, norm)
         return self._activate(y, activation)
 
@@ -66,9 +66,9 @@ class OnnxOps(Layers):
         norm: bool = True,
         activation: bool | Activation = True,
     ) -> Value:
-        layer = self._name("depthwise_conv")
+        layer = self._claim_name("depthwise_conv")
         size = get_sides(kernel)
-        weights = self._weight(layer, "kernel").transpose(2, 3, 0, 1).reshape(-1, 1, *size)
+        weights = self._get_weight(layer, "kernel").transpose(2, 3, 0, 1).reshape(-1, 1, *size)
         y = self._convolve(x, layer, weights, (stride, padding, dilation), bias, norm)
         return self._activate(y, activation)
 
@@ -81,13 +81,13 @@ class OnnxOps(Layers):
         kernel = (weights.shape[2], weights.shape[3])
         bias = np.zeros(len(weights), np.float32)
         if self.style.conv_bias if biased is None else biased:
-            bias = self._weight(layer, "bias")
+            bias = self._get_weight(layer, "bias")
         folded = norm and self.style.norm == "batch"
         if folded:
-            gain, offset = self._batch_norm()
+            gain, offset = self._fold_batch_norm()
             weights, bias = weights * gain.reshape(-1, 1, 1, 1), bias * gain + offset
-        name = self._graph.node(
-            "Conv", [x.name, self._graph.weights(weights), self._constant(bias)],
+        name = self._graph.add_node(
+            "Conv", [x.name, self._graph.add_weights(weights), self._add_constant(bias)],
             group=x.shape.c // weights.shape[1], kernel_shape=list(kernel),
             strides=[stride, stride], dilations=[dilation, dilation],
             pads=compute_pads(x.shape, kernel, stride, padding, dilation),
@@ -106,52 +106,58 @@ class OnnxOps(Layers):
     ) -> Value:
         if not x.flat and x.shape[:2] == (1, 1):
             x = self.flatten(x)
-        layer = self._name("dense")
-        rows = x if x.flat else self._node("Transpose", [x.name], x, perm=[0, 2, 3, 1])
-        weights = self._graph.weights(self._weight(layer, "kernel"), axis=1)
-        y = self._graph.node("MatMul", [rows.name, weights])
+        layer = self._claim_name("dense")
+        rows = x if x.flat else self._add_node("Transpose", [x.name], x, perm=[0, 2, 3, 1])
+        weights = self._graph.add_weights(self._get_weight(layer, "kernel"), axis=1)
+        y = self._graph.add_node("MatMul", [rows.name, weights])
         if bias:
-            y = self._graph.node("Add", [y, self._constant(self._weight(layer, "bias"))])
+            y = self._graph.add_node(
+                "Add", [y, self._add_constant(self._get_weight(layer, "bias"))]
+            )
         if not x.flat:
-            y = self._graph.node("Transpose", [y], perm=[0, 3, 1, 2])
+            y = self._graph.add_node("Transpose", [y], perm=[0, 3, 1, 2])
         return self.activate(Value(y, Shape(x.shape.h, x.shape.w, units), x.flat), activation)
 
     def normalize(self, x: Value, kind: NormKind | None = None) -> Value:
         kind = kind or self.style.norm
         if kind == "batch":
-            gain, offset = self._batch_norm()
-            y = self._node("Mul", [x.name, self._channels(gain, x)], x)
-            return self._node("Add", [y.name, self._channels(offset, x)], x)
-        return self._layer_norm(x) if kind == "layer" else x
+            gain, offset = self._fold_batch_norm()
+            y = self._add_node("Mul", [x.name, self._add_per_channel(gain, x)], x)
+            return self._add_node("Add", [y.name, self._add_per_channel(offset, x)], x)
+        return self._add_layer_norm(x) if kind == "layer" else x
 
-    def _layer_norm(self, x: Value) -> Value:
-        layer = self._name("layer_norm")
+    def _add_layer_norm(self, x: Value) -> Value:
+        layer = self._claim_name("layer_norm")
         ones = np.ones(x.shape.c, np.float32)
-        gain = self._weight(layer, "gamma") if self.style.norm_scale else ones
-        last = x if x.flat else self._node("Transpose", [x.name], x, perm=[0, 2, 3, 1])
-        inputs = [last.name, self._constant(gain), self._constant(self._weight(layer, "beta"))]
+        gain = self._get_weight(layer, "gamma") if self.style.norm_scale else ones
+        last = x if x.flat else self._add_node("Transpose", [x.name], x, perm=[0, 2, 3, 1])
+        inputs = [
+            last.name,
+            self._add_constant(gain),
+            self._add_constant(self._get_weight(layer, "beta")),
+        ]
         epsilon = self.style.norm_epsilon
-        y = self._node("LayerNormalization", inputs, x, axis=-1, epsilon=epsilon)
-        return y if x.flat else self._node("Transpose", [y.name], x, perm=[0, 3, 1, 2])
+        y = self._add_node("LayerNormalization", inputs, x, axis=-1, epsilon=epsilon)
+        return y if x.flat else self._add_node("Transpose", [y.name], x, perm=[0, 3, 1, 2])
 
     def local_response_norm(self, x: Value) -> Value:
         # The layer's alpha multiplies the sum of five squares, ONNX's their mean.
-        return self._node("LRN", [x.name], x, size=5, alpha=5e-4, beta=0.75, bias=2.0)
+        return self._add_node("LRN", [x.name], x, size=5, alpha=5e-4, beta=0.75, bias=2.0)
 
     def activate(self, x: Value, activation: Activation | None = None) -> Value:
         function = activation or self.style.activation
         if function == "linear":
             return x
         if function == "relu6":
-            bounds = [self._constant(np.array(end)) for end in (0.0, 6.0)]
-            return self._node("Clip", [x.name, *bounds], x)
+            bounds = [self._add_constant(np.array(end)) for end in (0.0, 6.0)]
+            return self._add_node("Clip", [x.name, *bounds], x)
         if function == "swish":
-            return self._node("Mul", [x.name, self._node("Sigmoid", [x.name], x).name], x)
+            return self._add_node("Mul", [x.name, self._add_node("Sigmoid", [x.name], x).name], x)
         if function == "mish":
-            gate = self._node("Tanh", [self._node("Softplus", [x.name], x).name], x)
-            return self._node("Mul", [x.name, gate.name], x)
+            gate = self._add_node("Tanh", [self._add_node("Softplus", [x.name], x).name], x)
+            return self._add_node("Mul", [x.name, gate.name], x)
         kind, options = SIMPLE[function]
-        return self._node(kind, [x.name], x, **options)
+        return self._add_node(kind, [x.name], x, **options)
 
     def pool(
         self, x: Value, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
@@ -163,18 +169,20 @@ class OnnxOps(Layers):
             pads = [0, 0, 0, 0]
         options: dict[str, Any] = {"kernel_shape": [size] * 2, "strides": [stride] * 2}
         name = "MaxPool" if kind == "max" else "AveragePool"
-        return Value(self._graph.node(name, [x.name], pads=pads, **options), Shape(h, w, x.shape.c))
+        return Value(
+            self._graph.add_node(name, [x.name], pads=pads, **options), Shape(h, w, x.shape.c)
+        )
 
     def _pad(self, x: Value, pads: list[int], filler: float) -> Value:
         if not any(pads):
             return x
         top, left, bottom, right = pads
-        ends = self._graph.constant(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
-        return self._node("Pad", [x.name, ends, self._constant(np.array(filler))], x)
+        ends = self._graph.add_constant(np.array([0, 0, top, left, 0, 0, bottom, right], np.int64))
+        return self._add_node("Pad", [x.name, ends, self._add_constant(np.array(filler))], x)
 
     def global_pool(self, x: Value, kind: PoolKind = "avg") -> Value:
         name = "GlobalMaxPool" if kind == "max" else "GlobalAveragePool"
-        return Value(self._graph.node(name, [x.name]), Shape(1, 1, x.shape.c))
+        return Value(self._graph.add_node(name, [x.name]), Shape(1, 1, x.shape.c))
 
     def flatten(self, x: Value) -> Value:
         if x.flat:
@@ -182,54 +190,60 @@ class OnnxOps(Layers):
         h, w, c = x.shape
         name = x.name
         if h * w > 1:  # Keras flattens channels last
-            name = self._graph.node("Transpose", [name], perm=[0, 2, 3, 1])
-        return Value(self._graph.node("Flatten", [name], axis=1), Shape(1, 1, h * w * c), True)
+            name = self._graph.add_node("Transpose", [name], perm=[0, 2, 3, 1])
+        return Value(self._graph.add_node("Flatten", [name], axis=1), Shape(1, 1, h * w * c), True)
 
     def add(self, xs: Sequence[Value]) -> Value:
         total = xs[0]
         for x in xs[1:]:
-            total = self._node("Add", [total.name, x.name], total)
+            total = self._add_node("Add", [total.name, x.name], total)
         return total
 
     def mean(self, xs: Sequence[Value], drop_path: float = 0.0) -> Value:
         return self.scale(self.add(xs), 1 / len(xs)) if len(xs) > 1 else xs[0]
 
     def multiply(self, x: Value, gate: Value) -> Value:
-        return self._node("Mul", [x.name, gate.name], x)
+        return self._add_node("Mul", [x.name, gate.name], x)
 
     def concat(self, xs: Sequence[Value]) -> Value:
         if len(xs) == 1:
             return xs[0]
         h, w, _ = xs[0].shape
         joined = Shape(h, w, sum(x.shape.c for x in xs))
-        return Value(self._graph.node("Concat", [x.name for x in xs], axis=1), joined, xs[0].flat)
+        return Value(
+            self._graph.add_node("Concat", [x.name for x in xs], axis=1), joined, xs[0].flat
+        )
 
     def select(self, x: Value, channels: Sequence[int]) -> Value:
-        which = self._graph.constant(np.array(channels, np.int64))
+        which = self._graph.add_constant(np.array(channels, np.int64))
         shape = Shape(x.shape.h, x.shape.w, len(channels))
-        return Value(self._graph.node("Gather", [x.name, which], axis=1), shape, x.flat)
+        return Value(self._graph.add_node("Gather", [x.name, which], axis=1), shape, x.flat)
 
     def pad_channels(self, x: Value, channels: int) -> Value:
         if channels == x.shape.c:
             return x
         ends = np.array([0, 0, 0, 0, 0, channels - x.shape.c, 0, 0], np.int64)
-        inputs = [x.name, self._graph.constant(ends), self._constant(np.array(0.0))]
-        return Value(self._graph.node("Pad", inputs), Shape(x.shape.h, x.shape.w, channels))
+        inputs = [x.name, self._graph.add_constant(ends), self._add_constant(np.array(0.0))]
+        return Value(self._graph.add_node("Pad", inputs), Shape(x.shape.h, x.shape.w, channels))
 
     def space_to_depth(self, x: Value, block: int = 2) -> Value:
         h, w, c = x.shape
-        name = self._graph.node("SpaceToDepth", [x.name], blocksize=block)
+        name = self._graph.add_node("SpaceToDepth", [x.name], blocksize=block)
         return Value(name, Shape(h // block, w // block, c * block**2))
 
     def scale(self, x: Value, factor: float) -> Value:
-        return self._node("Mul", [x.name, self._constant(np.array(factor))], x)
+        return self._add_node("Mul", [x.name, self._add_constant(np.array(factor))], x)
 
     def affine(self, x: Value, *, bias: bool, initial: float = 1.0) -> Value:
-        layer = self._name("affine")
-        y = self._node("Mul", [x.name, self._channels(self._weight(layer, "gamma"), x)], x)
+        layer = self._claim_name("affine")
+        y = self._add_node(
+            "Mul", [x.name, self._add_per_channel(self._get_weight(layer, "gamma"), x)], x
+        )
         if not bias:
             return y
-        return self._node("Add", [y.name, self._channels(self._weight(layer, "beta"), x)], x)
+        return self._add_node(
+            "Add", [y.name, self._add_per_channel(self._get_weight(layer, "beta"), x)], x
+        )
 
     def dropout(self, x: Value, rate: float) -> Value:
         return x
@@ -239,10 +253,10 @@ class OnnxOps(Layers):
 
     def rbf(self, x: Value, classes: int) -> Value:
         x = self.flatten(x)
-        prototypes = self._weight(self._name("rbf"), "prototypes")
-        rows = self._graph.node("Unsqueeze", [x.name, self._graph.constant(np.array([1]))])
-        away = self._graph.node("Sub", [rows, self._constant(prototypes[None])])
-        squares = self._graph.node("Mul", [away, away])
-        axes = self._graph.constant(np.array([2]))
-        total = self._graph.node("ReduceSum", [squares, axes], keepdims=0)
-        return Value(self._graph.node("Neg", [total]), Shape(1, 1, classes), True)
+        prototypes = self._get_weight(self._claim_name("rbf"), "prototypes")
+        rows = self._graph.add_node("Unsqueeze", [x.name, self._graph.add_constant(np.array([1]))])
+        away = self._graph.add_node("Sub", [rows, self._add_constant(prototypes[None])])
+        squares = self._graph.add_node("Mul", [away, away])
+        axes = self._graph.add_constant(np.array([2]))
+        total = self._graph.add_node("ReduceSum", [squares, axes], keepdims=0)
+        return Value(self._graph.add_node("Neg", [total]), Shape(1, 1, classes), True)

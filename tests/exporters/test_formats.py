@@ -48,8 +48,8 @@ def exported(
     (where / "s.yaml").write_text(SPACE)
     search = ("search", "s.yaml", "--trials", "1", "--name", "r", "--objective", "macro_f1")
     command(where, *search, "--quiet", **backend)
-    asked = ("export", "--run", "r", "--out", "out", "--format", "all", "--json")
-    done = command(where, *asked, "--quantize", "float32,float16,int8", **backend)
+    arguments = ("export", "--run", "r", "--out", "out", "--format", "all", "--json")
+    done = command(where, *arguments, "--quantize", "float32,float16,int8", **backend)
     return where / "out", done
 
 
@@ -139,14 +139,14 @@ def test_every_format_predicts_the_same(exported: tuple[Path, dict[str, Any]]) -
     picture = folder.parent / "digit.png"
     Image.fromarray(data.validation.images()[0, ..., 0]).save(picture)
     names = [".", "1", "model.keras", "model.onnx", "model.tflite", "model-int8.onnx"]
-    told = [next(iter(predict(folder / name, [picture], 3))).classes for name in names]
-    assert {classes[0][0] for classes in told} == {told[0][0][0]}
-    assert all(len(classes) == 3 for classes in told)
+    found = [next(iter(predict(folder / name, [picture], 3))).classes for name in names]
+    assert {classes[0][0] for classes in found} == {found[0][0][0]}
+    assert all(len(classes) == 3 for classes in found)
 
 
 def test_fixed_sizes(exported: tuple[Path, dict[str, Any]]) -> None:
     where = exported[0].parent
-    asked = ("export", "--run", "r", "--out", "fixed", "--format", "all", "--json")
-    done = command(where, *asked, "--image", "20x24", "--batch", "3")
+    arguments = ("export", "--run", "r", "--out", "fixed", "--format", "all", "--json")
+    done = command(where, *arguments, "--image", "20x24", "--batch", "3")
     assert {each["batch"] for each in done["formats"]} == {3}
     assert done["largest_difference"] < 1e-4

@@ -117,9 +117,9 @@ def test_the_winner_is_registered_and_answers_http_with_probabilities(
     assert run(*search, "--workers", "0") == 0
     capsys.readouterr()
     assert run("register", "digits", "--alias", "champion") == 0
-    told = capsys.readouterr().out
-    assert re.match(r"Trial \d+ of run first is digits version 1\.\n", told)
-    assert "The alias champion refers to version 1 now.\n" in told
+    printed = capsys.readouterr().out
+    assert re.match(r"Trial \d+ of run first is digits version 1\.\n", printed)
+    assert "The alias champion refers to version 1 now.\n" in printed
     again = ("register", "digits", "--run", "first", "--json")
     assert run(*again) == 0
     done = json.loads(capsys.readouterr().out)
@@ -141,7 +141,7 @@ def test_the_winner_is_registered_and_answers_http_with_probabilities(
     example = json.loads((folder / "serving_input_example.json").read_text())
     assert np.shape(example["inputs"])[0] == 1
 
-    for url in served(told.split("Serve it with:\n")[1].strip(), tmp_path / "server.log"):
+    for url in served(printed.split("Serve it with:\n")[1].strip(), tmp_path / "server.log"):
         _check_answers(url, example)
 
 

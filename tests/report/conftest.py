@@ -15,14 +15,14 @@ HOSTILE = "<script>alert('x')</script>"
 
 
 def write_run(
-    root: Path, name: str = "r", trials: int = 30, space: str = "tiny", seed: int = 0, **asked: Any
+    root: Path, name: str = "r", trials: int = 30, space: str = "tiny", seed: int = 0, **more: Any
 ) -> RunDirectory:
     """Writes a run of a shipped space with invented scores, every tenth candidate failed."""
     loaded = SearchSpace.load(space)
     settings = {
         "source": space, "data": "digits", "strategy": "random", "epochs": None, "seed": seed,
         "max_params": None, "max_macs": None, "objective": "accuracy", "trials": trials,
-        "changes": [], **asked,
+        "changes": [], **more,
     }  # fmt: skip
     dataset = {
         "source": f"photos {HOSTILE}", "fingerprint": "0" * 32, "class_names": ["a", HOSTILE],

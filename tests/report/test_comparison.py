@@ -15,7 +15,7 @@ from cnnsearch.report.comparison import (
 from tests.report.conftest import Make
 
 
-def test_what_differs_is_shown_and_what_follows_is_said(make: Make, tmp_path: Path) -> None:
+def test_differing_settings_and_a_conclusion_are_shown(make: Make, tmp_path: Path) -> None:
     make("one", seed=1)
     make("two", seed=2, max_macs=10**6)
     found = compare_runs(tmp_path, ["one", "two"])
