@@ -4,6 +4,7 @@ Builds there may differ from the paper: biases in front of batch normalization, 
 epsilon. :data:`cnnsearch.space.published.STYLES` lists these; the wiring is the published file's.
 """
 
+import hashlib
 import json
 import re
 import sys
@@ -71,7 +72,10 @@ def load_application(
     options["classifier_activation"] = None
     if weights is None or str(weights) != "imagenet":
         model = create(weights=None, **options)
-        return model if weights is None else _load_file(model, Path(weights), classifier)
+        if weights is not None:
+            _load_file(model, Path(weights), classifier)
+            _adapt_preprocessing(model, Path(weights), sys.modules[create.__module__])
+        return model
     try:
         return create(weights="imagenet", **options)
     except Exception as error:  # urllib's, wrapped by Keras into a bare Exception
@@ -171,7 +175,7 @@ def _find_application(name: str) -> str:
     raise DataError(f"keras.applications has no weights for {name!r}{hint}")
 
 
-def _load_file(model: keras.Model, file: Path, classifier: bool) -> keras.Model:
+def _load_file(model: keras.Model, file: Path, classifier: bool) -> None:
     if not file.is_file():
         raise DataError(f"{file}: there is no such file of weights")
     try:
@@ -189,7 +193,35 @@ def _load_file(model: keras.Model, file: Path, classifier: bool) -> keras.Model:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)
             model.load_weights(file, skip_mismatch=True)
-    return model
+
+
+def _adapt_preprocessing(model: keras.Model, file: Path, module: ModuleType) -> None:
+    """Makes an EfficientNet preprocess pixels as the build did that a file was saved from.
+
+    Built with ``weights="imagenet"``, it has one more layer behind Normalization, Rescaling by
+    1 / sqrt(std). That has no weights: the file loads without it too, but computes another
+    function. Rescaling by 1 / sqrt(std) is the same as multiplying Normalization's variance by std.
+    """
+    std = getattr(module, "IMAGENET_STDDEV_RGB", None)
+    if std is None or not _is_imagenet_build(file, module.WEIGHTS_HASHES):
+        return
+    layer = next(each for each in model.layers if type(each) is keras.layers.Normalization)
+    layer.adapt_variance.assign(np.asarray(layer.adapt_variance) * np.asarray(std))
+    layer.finalize_state()
+
+
+def _is_imagenet_build(file: Path, hashes: Mapping[str, tuple[str, ...]]) -> bool:
+    """Whether an EfficientNet's file has both Rescaling layers, or is a download of Keras's.
+
+    Those downloads are older than the second layer, with which Keras loads them.
+    """
+    with h5py.File(file) as content:
+        if "layers" in content:
+            return "layers/rescaling_1" in content
+        names = list(content.attrs.get("layer_names", ()))
+    digest = hashlib.md5(file.read_bytes()).hexdigest()
+    downloads = {each for pair in hashes.values() for each in pair}
+    return sum("rescaling" in str(name) for name in names) > 1 or digest in downloads
 
 
 def _find_mismatches(model: keras.Model, file: Path) -> dict[str, str]:

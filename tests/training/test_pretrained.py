@@ -1,5 +1,7 @@
 """Networks of keras.applications: ours compute the same function with the same weights."""
 
+import hashlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -232,3 +234,65 @@ def test_preprocessing_is_that_of_the_application() -> None:
     np.testing.assert_allclose(np.array(mean) * 255, [123.68, 116.779, 103.939], rtol=1e-5)
     np.testing.assert_allclose(np.array(std) * 255, 1.0, rtol=1e-5)
     assert swapped
+
+
+def efficientnet_images() -> np.ndarray:
+    """Images of the only size that ImageNet's weights allow."""
+    return np.kron(
+        smooth_images("efficientnet-b0", 2)[:, ::8, ::8], np.ones((1, 28, 28, 1), "uint8")
+    )
+
+
+def build_efficientnet(imagenet: bool, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """EfficientNetB0 as keras.applications builds it with and without ImageNet's weights."""
+    import keras
+
+    module = sys.modules[keras.applications.EfficientNetB0.__module__]
+    if not imagenet:
+        return keras.applications.EfficientNetB0(weights=None, classifier_activation=None)
+    with monkeypatch.context() as offline:
+        offline.setattr(module.file_utils, "get_file", lambda *_, **__: "a download")
+        offline.setattr(keras.Model, "load_weights", lambda *_, **__: None)
+        return keras.applications.EfficientNetB0(weights="imagenet", classifier_activation=None)
+
+
+def compare_loaded(source: Any, file: Path) -> float:
+    """The largest difference of logits between an application and its weights loaded by us."""
+    images = efficientnet_images()
+    ours = convert_application(load_application("efficientnet-b0", file), "efficientnet-b0")
+    theirs = values(source(images.astype("float32"), training=False))
+    assert np.abs(theirs[0] - theirs[1]).max() > 0.1  # the images differ
+    return float(np.abs(values(ours(images, training=False)) - theirs).max())
+
+
+@pytest.mark.parametrize("imagenet", [pytest.param(False, marks=pytest.mark.slow), True])
+def test_efficientnet_files_of_either_build_compute_the_same_function(
+    imagenet: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = build_efficientnet(imagenet, monkeypatch)
+    kinds = [type(layer).__name__ for layer in source.layers]
+    assert kinds.count("Rescaling") == 1 + imagenet
+    randomise(source, efficientnet_images().astype("float32"))
+    source.save_weights(tmp_path / "b0.weights.h5")
+    assert compare_loaded(source, tmp_path / "b0.weights.h5") < TOLERANCE
+
+
+@pytest.mark.slow
+def test_a_downloaded_efficientnet_file_is_of_the_imagenet_build(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import h5py
+    import keras
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    source = build_efficientnet(True, monkeypatch)
+    randomise(source, efficientnet_images().astype("float32"))
+    older = build_efficientnet(False, monkeypatch)  # the downloads are older than the second layer
+    older.set_weights(source.get_weights())
+    with h5py.File(tmp_path / "efficientnetb0.h5", "w") as file:
+        save_weights_to_hdf5_group(file, older)
+    digest = hashlib.md5((tmp_path / "efficientnetb0.h5").read_bytes()).hexdigest()
+    module = sys.modules[keras.applications.EfficientNetB0.__module__]
+    assert len(digest) == len(module.WEIGHTS_HASHES["b0"][0])
+    monkeypatch.setitem(module.WEIGHTS_HASHES, "b0", (digest, ""))
+    assert compare_loaded(source, tmp_path / "efficientnetb0.h5") < TOLERANCE
