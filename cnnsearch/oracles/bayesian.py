@@ -32,14 +32,14 @@ class BayesianOptimization(Strategy):
     summary = "a Gaussian process and its upper confidence bound"
     paper = "0912.3995"
 
-    def candidates(self, history: History, rng: Random) -> Iterator[Values]:
+    def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields random candidates at first, then the best of one pool after another."""
         import numpy as np
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
         axes = [p for p in history.space.parameters if p.kind != "choice" or not is_fixed(p)]
         if not axes or len(history.completed) < 10 + len(axes) // 4:
-            yield from super().candidates(history, rng)
+            yield from super().suggest(history, rng)
         process = _fit(axes, history)
         best = sorted(history.completed, key=lambda trial: -(trial.score or 0.0))[:PARENTS]
         while True:

@@ -50,7 +50,7 @@ def _convert(parameter: "Parameter", default: Any) -> HyperParameter:
     conditions = [Parent(name, [value]) for name, value in parameter.when]
     name = parameter.name
     if parameter.kind == "choice":
-        return _choice(parameter, default, conditions)
+        return _convert_choice(parameter, default, conditions)
     sampling = "log" if parameter.log else "linear"
     make = Int if parameter.kind == "int" else Float
     return make(
@@ -63,7 +63,9 @@ def _convert(parameter: "Parameter", default: Any) -> HyperParameter:
     )
 
 
-def _choice(parameter: "Parameter", default: Any, conditions: list[Parent]) -> HyperParameter:
+def _convert_choice(
+    parameter: "Parameter", default: Any, conditions: list[Parent]
+) -> HyperParameter:
     options = list(parameter.options)
     if len(options) == 1:
         return Fixed(parameter.name, options[0], conditions=conditions)

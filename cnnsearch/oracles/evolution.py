@@ -24,11 +24,11 @@ class RegularizedEvolution(Strategy):
     summary = "mutates the best of the recent candidates"
     paper = "1802.01548"
 
-    def candidates(self, history: History, rng: Random) -> Iterator[Values]:
+    def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields children of tournament winners; random candidates while there are few parents."""
         population = history.completed[-POPULATION:]
         if len(population) < FOUNDERS:
-            yield from super().candidates(history, rng)
+            yield from super().suggest(history, rng)
         for attempt in count():
             rivals = rng.sample(population, min(TOURNAMENT, len(population)))
             parent = max(rivals, key=lambda trial: trial.score or 0.0)

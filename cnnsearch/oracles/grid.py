@@ -21,7 +21,7 @@ class GridSearch(Strategy):
     is_randomized = False
     is_finite = True
 
-    def candidates(self, history: History, rng: Random) -> Iterator[Values]:
+    def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields the grid points after that of the latest trial."""
         parameters = history.space.parameters
         grid = {p.name: list_levels(p, LEVELS[p.kind]) for p in parameters}

@@ -93,7 +93,7 @@ class Bracket:
 
     def next_step(self) -> Step | None:
         """Returns a fresh candidate if the first rung has a place, else the first promotion."""
-        if self._can_draw and self._count_live(0) < self._target(0):
+        if self._can_draw and self._count_live(0) < self._find_target(0):
             return self.draw()
         for rung in range(1, len(self.rungs)):
             trial = self._find_promotable(rung)
@@ -103,12 +103,12 @@ class Bracket:
 
     def draw(self) -> Step:
         """Returns the step that adds a fresh candidate to the first rung."""
-        return Step(self.epochs_of(0), notes=self._notes(0))
+        return Step(self.epochs_of(0), notes=self._make_notes(0))
 
     def _promote(self, trial: Trial, rung: int) -> Step:
-        return Step(self.epochs_of(rung), trial, self.epochs_of(rung - 1), self._notes(rung))
+        return Step(self.epochs_of(rung), trial, self.epochs_of(rung - 1), self._make_notes(rung))
 
-    def _notes(self, rung: int) -> dict[str, int]:
+    def _make_notes(self, rung: int) -> dict[str, int]:
         return {"bracket": self.number, "round": rung, "bracket_index": self.index}
 
     def size_of(self, rung: int) -> int:
@@ -122,18 +122,18 @@ class Bracket:
 
     def _find_promotable(self, rung: int) -> Trial | None:
         """Returns the best trial of the rung below, once more completed than will be dropped."""
-        target, live = self._target(rung), self._count_live(rung)
+        target, live = self._find_target(rung), self._count_live(rung)
         if live >= target:
             return None
         waiting = self._waiting_for(rung)
         completed = [trial for trial in waiting if trial.status == "COMPLETED"]
         failed = len(self.rungs[rung]) - live
-        dropped = self._target(rung - 1) - failed - target
+        dropped = self._find_target(rung - 1) - failed - target
         if len(completed) <= dropped:
             return None
         return max(completed, key=lambda trial: trial.score or 0.0, default=None)
 
-    def _target(self, rung: int) -> int:
+    def _find_target(self, rung: int) -> int:
         """Returns how many trials of a rung will not have failed, as far as can be foreseen.
 
         This is the number needed, less where no fresh candidates can be drawn.
@@ -142,7 +142,7 @@ class Bracket:
         if rung == 0:
             is_open = self._can_draw and len(self.rungs[0]) < MOST_DRAWN * self.size_of(0)
             return needed if is_open else live
-        below = self._target(rung - 1)
+        below = self._find_target(rung - 1)
         if below < self.size_of(rung - 1):
             needed = min(needed, math.ceil(below / FACTOR))
         to_come = below - self._count_live(rung - 1)

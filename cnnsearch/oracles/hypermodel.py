@@ -54,10 +54,10 @@ class SpaceHyperModel(HyperModel):
 
         The defaults are a candidate that can be wired, as tuners build that one first.
         """
-        declared = to_hyperparameters(self.space.parameters, self._defaults())
+        declared = to_hyperparameters(self.space.parameters, self._find_defaults())
         hp.merge(declared, overwrite=False)  # what a user has declared before stays as it is
 
-    def _defaults(self) -> dict[str, Any]:
+    def _find_defaults(self) -> dict[str, Any]:
         rng = Random(0)
         for _ in range(TRIES):
             values = self.space.sample(rng)

@@ -138,13 +138,15 @@ def iterate_grid(
         after: The point to continue after; None to start.
     """
     first = {p.name: grid[p.name][0] for p in parameters}
-    point = complete(parameters, first, _fail) if after is None else _next(parameters, grid, after)
+    point = (
+        complete(parameters, first, _fail) if after is None else _find_next(parameters, grid, after)
+    )
     while point is not None:
         yield point
-        point = _next(parameters, grid, point)
+        point = _find_next(parameters, grid, point)
 
 
-def _next(
+def _find_next(
     parameters: "Sequence[Parameter]", grid: Mapping[str, tuple[Any, ...]], point: Mapping[str, Any]
 ) -> Values | None:
     """Increments the last value that can be, and resets everything behind it."""

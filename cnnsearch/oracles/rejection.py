@@ -130,8 +130,8 @@ class RejectionSampler:
             draws.over_budget += 1
         else:
             draws.invalid += 1
-        draws.smallest_params = _smaller(draws.smallest_params, feasibility.params)
-        draws.smallest_macs = _smaller(draws.smallest_macs, feasibility.macs)
+        draws.smallest_params = _take_smaller(draws.smallest_params, feasibility.params)
+        draws.smallest_macs = _take_smaller(draws.smallest_macs, feasibility.macs)
         if feasibility.params is not None and feasibility.macs is not None:
             size = math.log(max(feasibility.params, 1)) + math.log(max(feasibility.macs, 1))
             if self._cheapest is None or size < self._cheapest[0]:
@@ -161,5 +161,5 @@ class RejectionSampler:
         self.proposed = set(proposed)
 
 
-def _smaller(best: int | None, value: int | None) -> int | None:
+def _take_smaller(best: int | None, value: int | None) -> int | None:
     return best if value is None else value if best is None else min(best, value)

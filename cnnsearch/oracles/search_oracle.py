@@ -76,10 +76,10 @@ class SearchOracle(Oracle):
         """
         trial = self.create_trial(slot)
         if trial.status == "RUNNING":
-            return self._describe(trial.trial_id)
+            return self._make_proposal(trial.trial_id)
         return WAIT if trial.status == "IDLE" else DONE
 
-    def _describe(self, trial_id: str) -> Proposal:
+    def _make_proposal(self, trial_id: str) -> Proposal:
         values = self.trials[trial_id].hyperparameters.values
         return Proposal(
             trial_id=trial_id,
@@ -148,7 +148,7 @@ class SearchOracle(Oracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Asks the strategy for the next step, and draws the candidate of a fresh one."""
-        while (step := self._strategy.next_step(history := self._history())) is not None:
+        while (step := self._strategy.next_step(history := self._make_history())) is not None:
             values = self._values_of(step, trial_id, history)
             if values is not None:
                 return {"status": "RUNNING", "values": values}
@@ -163,16 +163,16 @@ class SearchOracle(Oracle):
         if step.promotes is not None:
             values, fingerprint = step.promotes.values, self._fingerprints[step.promotes.id]
         else:
-            found = self._draw(history)
+            found = self._draw_candidate(history)
             if found is None:
                 return None
             values, fingerprint = found
         self._fingerprints[trial_id] = fingerprint
         return {**values, **(to_schedule(step) if self._strategy.multi_fidelity else {})}
 
-    def _draw(self, history: History) -> tuple[Values, str] | None:
+    def _draw_candidate(self, history: History) -> tuple[Values, str] | None:
         rng = make_stream(self._setup.seed, len(self.trials) + 1)
-        draws = self._strategy.candidates(history, rng)
+        draws = self._strategy.suggest(history, rng)
         if self._strategy.is_finite:
             return self._sampler.search_in_order(draws)
         return self._sampler.search(draws, [t.values for t in history.trials.values()], rng)
@@ -190,8 +190,8 @@ class SearchOracle(Oracle):
         lost = len({self._fingerprints[trial_id] for trial_id in failed})
         return drawn >= max(2 * wanted, wanted + SPARE) or drawn - lost >= wanted
 
-    def _history(self) -> History:
-        trials = {trial_id: self._view(trial) for trial_id, trial in self.trials.items()}
+    def _make_history(self) -> History:
+        trials = {trial_id: self._view_trial(trial) for trial_id, trial in self.trials.items()}
         ended = [trials[trial_id] for trial_id in self.end_order]
         return History(
             space=self._setup.space,
@@ -205,7 +205,7 @@ class SearchOracle(Oracle):
             keep_feasible=self._sampler.keep_feasible,
         )
 
-    def _view(self, trial: KerasTunerTrial) -> Trial:
+    def _view_trial(self, trial: KerasTunerTrial) -> Trial:
         seen = self._views.get(trial.trial_id)
         if seen is not None and seen.status == trial.status:
             return seen
@@ -225,12 +225,12 @@ class SearchOracle(Oracle):
     def save(self, *_: Any) -> None:
         """Saves the state and the trials that changed, in one transaction."""
         changed = sorted(self._unsaved)
-        records = {trial_id: json.dumps(self._record(trial_id)) for trial_id in changed}
+        records = {trial_id: json.dumps(self._make_record(trial_id)) for trial_id in changed}
         order = {trial_id: int(trial_id) for trial_id in changed}
         self._setup.store.save_oracle(json.dumps(self.get_state()), records, order)
         self._unsaved.clear()
 
-    def _record(self, trial_id: str) -> dict[str, Any]:
+    def _make_record(self, trial_id: str) -> dict[str, Any]:
         trial = self.trials[trial_id]
         return {
             "id": trial_id,
@@ -265,9 +265,9 @@ class SearchOracle(Oracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns all that is not in the trials."""
-        return {"version": STATE_VERSION, **self._identity(), "draws": self._sampler.get_counts()}
+        return {"version": STATE_VERSION, **self._identify(), "draws": self._sampler.get_counts()}
 
-    def _identity(self) -> dict[str, Any]:
+    def _identify(self) -> dict[str, Any]:
         identity = {"strategy": self._strategy.name, "seed": self._setup.seed}
         budget = {"epochs": self._setup.epochs} if self._strategy.multi_fidelity else {}
         return {**identity, **budget}
@@ -278,7 +278,7 @@ class SearchOracle(Oracle):
         Raises:
             RunError: The state was written by another search.
         """
-        for key, mine in self._identity().items():
+        for key, mine in self._identify().items():
             if state.get(key) != mine:
                 raise RunError(
                     f"this search was started with {key} {state.get(key)!r}"
@@ -286,6 +286,6 @@ class SearchOracle(Oracle):
                 )
         proposed = set(self._fingerprints.values())
         if state["version"] < STATE_VERSION:
-            views = map(self._view, self.trials.values())
+            views = map(self._view_trial, self.trials.values())
             proposed |= {self._setup.check(trial.values).fingerprint for trial in views}
         self._sampler.restore(state["draws"], proposed)

@@ -87,7 +87,7 @@ class Strategy:
         paper: arXiv number, or empty.
         multi_fidelity: Whether it decides itself for how many epochs a trial is trained.
         is_randomized: Whether candidates depend on the seed.
-        is_finite: Whether ``candidates`` enumerates all there are, instead of drawing without end.
+        is_finite: Whether ``suggest`` enumerates all there are, instead of drawing without end.
         needs_end_condition: Whether a search has to be ended by ``--trials`` or ``--max-time``.
     """
 
@@ -103,6 +103,6 @@ class Strategy:
         """Returns what to train next; None if that depends on the running trials, or nothing is."""
         return Step(history.epochs) if history.can_draw else None
 
-    def candidates(self, history: History, rng: Random) -> Iterator[Values]:
+    def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields fresh candidates, most promising first; by default random ones."""
         return map(history.space.sample, repeat(rng))

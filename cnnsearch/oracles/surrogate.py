@@ -38,12 +38,12 @@ class Surrogate(Strategy):
     summary = "a Gaussian process over the choices and each candidate's MACs"
     paper = "1910.11858"
 
-    def candidates(self, history: History, rng: Random) -> Iterator[Values]:
+    def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields the most expensive of random draws, then pools ranked by expected improvement."""
         first = _draw_first(history)
         if not history.completed or not first:
             yield from first
-            yield from super().candidates(history, rng)
+            yield from super().suggest(history, rng)
         model = _Model.fit(history, first)
         while True:
             pool = _draw_pool(history, model.parents, rng)

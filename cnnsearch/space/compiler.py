@@ -71,7 +71,7 @@ class Compiler:
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
             rule = f"more than {MAX_DEPTH} levels deep or {MAX_NODES} values in all"
-            raise self.error(path[:80], rule, "")
+            raise self.make_error(path[:80], rule, "")
         if isinstance(data, Mapping):
             return self._compile_mapping(data, path, when, depth)
         if isinstance(data, list | tuple):
@@ -84,19 +84,19 @@ class Compiler:
         if isinstance(data, str):
             return self._compile_text(data, path)
         if not isinstance(data, str | int | float | bool | None):
-            raise self.error(
+            raise self.make_error(
                 path, "expected text, a number, true, false, a list or a mapping", data
             )
         if isinstance(data, int) and abs(data) > LARGEST:
-            raise self.error(path, f"a whole number beyond {LARGEST:.0e}", "")
+            raise self.make_error(path, f"a whole number beyond {LARGEST:.0e}", "")
         return Constant(data)
 
     def _compile_text(self, text: str, path: str) -> Node:
         if not "".join(text.split()).isprintable():
-            raise self.error(path, "expected text that can be printed", text)
+            raise self.make_error(path, "expected text that can be printed", text)
         return self._compile_reference(text, path) if text.startswith("$") else Constant(text)
 
-    def error(self, path: str, rule: str, value: object) -> SpaceError:
+    def make_error(self, path: str, rule: str, value: object) -> SpaceError:
         """Returns the error that ``rule`` is broken at ``path``."""
         got = f", got {shorten(value)}" if value != "" else ""
         return SpaceError(f"{self.source}: {path}: {rule}{got}")
@@ -105,13 +105,15 @@ class Compiler:
         self, data: Mapping[Any, Any], path: str, when: Conditions, depth: int
     ) -> Node:
         if not all(isinstance(key, str) for key in data):
-            raise self.error(
+            raise self.make_error(
                 path, "keys are words", next(k for k in data if not isinstance(k, str))
             )
         kind = next((key for key in data if key in KINDS), None)
         if kind is not None:
             if len(data) > 1:
-                raise self.error(path, f"no other key is allowed beside {kind!r}", sorted(data))
+                raise self.make_error(
+                    path, f"no other key is allowed beside {kind!r}", sorted(data)
+                )
             return self._compile_choice_or_range(kind, data[kind], path, when, depth)
         self._check_kind(data, path)
         nodes = [
@@ -130,16 +132,18 @@ class Compiler:
         near = get_close_matches(key, KINDS, n=1, cutoff=0.8)
         meant = ALIASES.get(key) or (near[0] if near else None)
         if meant is not None:
-            raise self.error(path, f"unknown kind of choice {key!r}, did you mean {meant!r}?", "")
+            raise self.make_error(
+                path, f"unknown kind of choice {key!r}, did you mean {meant!r}?", ""
+            )
 
     def _compile_choice_or_range(
         self, kind: str, data: object, path: str, when: Conditions, depth: int
     ) -> Node:
         if path in self._names:
-            raise self.error(path, "two choices have this one name", "")
+            raise self.make_error(path, "two choices have this one name", "")
         self._names.add(path)
         if len(self.parameters) == MAX_PARAMETERS:
-            raise self.error(path, f"more than {MAX_PARAMETERS} hyperparameters in all", "")
+            raise self.make_error(path, f"more than {MAX_PARAMETERS} hyperparameters in all", "")
         if kind == "choice":
             return self._compile_choice(data, path, when, depth)
         parameter = self._compile_range(kind, data, path, when)
@@ -148,13 +152,13 @@ class Compiler:
 
     def _compile_choice(self, data: object, path: str, when: Conditions, depth: int) -> Node:
         if not isinstance(data, list) or not data:
-            raise self.error(f"{path}.choice", "expected a list of at least one option", data)
+            raise self.make_error(f"{path}.choice", "expected a list of at least one option", data)
         if len(data) > MAX_OPTIONS:
-            raise self.error(f"{path}.choice", f"expected at most {MAX_OPTIONS:,}", len(data))
+            raise self.make_error(f"{path}.choice", f"expected at most {MAX_OPTIONS:,}", len(data))
         labels = make_labels(data)
         for label in labels:
             if labels.count(label) > 1:
-                raise self.error(f"{path}.choice", "an option is there twice", label)
+                raise self.make_error(f"{path}.choice", "an option is there twice", label)
         ordered = all(isinstance(x, int | float) and not isinstance(x, bool) for x in labels)
         parameter = Parameter(path, "choice", tuple(labels), ordered=ordered, when=when)
         self.parameters.append(parameter)
@@ -168,14 +172,14 @@ class Compiler:
         place = f"{path}.{kind}"
         numbers = isinstance(data, list) and len(data) == 2 and all(map(_is_number, data))
         if not isinstance(data, list) or not numbers:
-            raise self.error(place, "expected [lowest, highest], two numbers", data)
+            raise self.make_error(place, "expected [lowest, highest], two numbers", data)
         low, high = data
         if kind == "int" and not (isinstance(low, int) and isinstance(high, int)):
-            raise self.error(place, "expected two whole numbers", data)
+            raise self.make_error(place, "expected two whole numbers", data)
         if low > high:
-            raise self.error(place, "the lowest number comes first", data)
+            raise self.make_error(place, "the lowest number comes first", data)
         if kind == "log" and low <= 0:
-            raise self.error(place, "a logarithmic range has to be above zero", data)
+            raise self.make_error(place, "a logarithmic range has to be above zero", data)
         if kind == "int":
             return Parameter(path, "int", low=low, high=high, when=when)
         return Parameter(
@@ -185,7 +189,7 @@ class Compiler:
     def _compile_reference(self, text: str, path: str) -> Node:
         match = _REFERENCE.fullmatch(text.strip())
         if match is None:
-            raise self.error(path, "expected $name or $name * number", text)
+            raise self.make_error(path, "expected $name or $name * number", text)
         if match[1] not in self.variables:
             hint = suggest(match[1], self.variables) or " (variables see those above them)"
             raise SpaceError(f"{self.source}: {path}: variable ${match[1]} is not defined{hint}")
