@@ -1,7 +1,6 @@
 """Keys of a space file that no candidate's wiring depends on."""
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.stages import Stage
@@ -53,9 +52,12 @@ def _list_effects(stage: Stage | Layer) -> Iterator[tuple[str, str]]:
         yield "downsample ", "" if stage.stride > 1 else f"where nothing strides, {value}"
 
 
-def drop_unused(data: dict[str, Any], stage: Stage | Layer) -> None:
-    """Removes from a stage's plain data the keys without effect, so that it can be read again."""
-    for key, reason in _list_effects(stage):
-        inside = data["block"] if key.startswith("block.") else data
-        if reason:
-            inside.pop(key.strip().removeprefix("block."), None)
+def remove_unused(architecture: Architecture) -> Architecture:
+    """Returns the same network without the keys that have no effect, so that a file can hold it."""
+    data = architecture.to_data()
+    for stage, item in zip(data.get("stages", []), architecture.stages, strict=False):
+        for key, reason in _list_effects(item):
+            inside = stage["block"] if key.startswith("block.") else stage
+            if reason:
+                inside.pop(key.strip().removeprefix("block."), None)
+    return Architecture.from_data(data)

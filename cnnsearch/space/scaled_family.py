@@ -12,6 +12,7 @@ from cnnsearch.architecture.cost import Cost, count
 from cnnsearch.architecture.cost_table import to_totals
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.effects import remove_unused
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.units import format_amount
@@ -150,4 +151,5 @@ def write_family(
 
 
 def _to_text(candidate: Candidate) -> str:
-    return SearchSpace.from_architecture(candidate.architecture, candidate.recipe).text
+    architecture = remove_unused(candidate.architecture)
+    return SearchSpace.from_architecture(architecture, candidate.recipe).text

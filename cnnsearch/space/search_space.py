@@ -17,7 +17,7 @@ from cnnsearch.errors import ArchitectureError, SpaceError, suggest
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.choices import Constant, Node, Parameter, Value, list_active, list_corners
 from cnnsearch.space.compiler import Compiler
-from cnnsearch.space.effects import check_effects, drop_unused
+from cnnsearch.space.effects import check_effects
 from cnnsearch.space.files import find_space
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.utils.safe_yaml import read_yaml
@@ -87,8 +87,6 @@ class SearchSpace:
     ) -> Self:
         """Returns the space whose only point is ``architecture``."""
         data = architecture.to_data()
-        for stage, item in zip(data.get("stages", []), architecture.stages, strict=False):
-            drop_unused(stage, item)
         if recipe:
             data["recipe"] = recipe.to_data()
         return cls.from_text(yaml.safe_dump(data, sort_keys=False), architecture.name or "space")

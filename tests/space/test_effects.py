@@ -6,6 +6,7 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.errors import SpaceError
+from cnnsearch.space.effects import remove_unused
 from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.search_space import SearchSpace
 
@@ -70,7 +71,7 @@ def test_spaces_stored_by_version_0_1_are_still_read(stage: str, message: str) -
 def test_a_candidate_is_written_without_keys_that_have_no_effect(tmp_path: Path) -> None:
     stage = {"block": {"type": "dense", "growth": 4}, "width": 7, "downsample": "max_pool"}
     candidate = Architecture.from_data({"input": [8, 8, 1], "classes": 3, "stages": [stage]})
-    written = SearchSpace.from_architecture(candidate)
+    written = SearchSpace.from_architecture(remove_unused(candidate))
     file = tmp_path / "candidate.yaml"
     file.write_text(written.text)
     assert SearchSpace.load(file).decode_first().architecture.fingerprint == candidate.fingerprint
