@@ -60,6 +60,11 @@ class Entrant(BaseModel):
         """Architecture and recipe."""
         return Candidate(self.architecture, self.recipe)
 
+    @property
+    def title(self) -> str:
+        """The role in words: winner, random baseline or published baseline."""
+        return self.role if self.role == WINNER else f"{self.role} baseline"
+
     def to_data(self) -> dict[str, Any]:
         """Returns plain data for ``run.json``."""
         data = self.model_dump(include={"role", "label"})

@@ -87,7 +87,7 @@ class FinalTraining:
     def _make_overview(self, left: int) -> Overview:
         plan, data, total = self._plan, self._train_on, len(self._plan.list_slots())
         held = "validation held out" if data.validation.count else "validation included"
-        names = ", ".join(f"{e.label} ({e.role})" for e in plan.entrants)
+        names = ", ".join(f"{e.label} ({e.title})" for e in plan.entrants)
         title = (
             f"Training {names} on {data.source} ({data.train.count:,} images, {held}): "
             f"{plan.epochs} epochs, {pluralize(plan.seeds, 'seed')} each. "

@@ -37,3 +37,10 @@ def test_every_network_has_its_first_seed_before_any_its_second(digits: Dataset)
     entrant = Entrant.create("winner", "r:1", resnet(digits, "resnet-20-cifar"))
     plan = FinalPlan(source="r:best", seeds=2, epochs=1, entrants=(entrant, entrant))
     assert plan.list_slots() == [("0001", 0, 0), ("0002", 1, 0), ("0003", 0, 1), ("0004", 1, 1)]
+
+
+def test_everything_but_a_winner_is_called_a_baseline(digits: Dataset) -> None:
+    network = resnet(digits, "resnet-20-cifar")
+    roles = ("winner", "random", "published")
+    titles = [Entrant.create(role, "r:1", network).title for role in roles]  # type: ignore[arg-type]
+    assert titles == ["winner", "random baseline", "published baseline"]
