@@ -40,7 +40,7 @@ def _create_figure(width: float, height: float) -> "tuple[Figure, Axes]":
     figure = Figure(figsize=(width, height), layout="constrained", facecolor="none")
     axes = figure.subplots()
     axes.set_facecolor("none")
-    axes.tick_params(colors=INK, labelsize=9)
+    axes.tick_params(which="both", colors=INK, labelsize=9)
     axes.grid(color=GRID, linewidth=0.6)
     axes.set_axisbelow(True)
     for side, spine in axes.spines.items():
