@@ -26,8 +26,10 @@ def table(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
 
 def write(path: Path, module: str, asked: argparse.Namespace, text: str) -> None:
     """Writes results beside what made them."""
-    shown = {k: v for k, v in vars(asked).items() if v is not None and k not in ("out", "keep")}
-    options = " ".join(f"--{key.replace('_', '-')} {value}" for key, value in shown.items())
+    given = {k: v for k, v in vars(asked).items() if v is not None and v is not False}
+    shown = {k: v for k, v in given.items() if k not in ("out", "keep")}
+    words = (f"--{k.replace('_', '-')}{'' if v is True else f' {v}'}" for k, v in shown.items())
+    options = " ".join(words)
     memory = virtual_memory().total / 2**30
     machine = f"{os.cpu_count()} CPU cores, {memory:.0f} GiB, {platform.system()}"
     versions = ", ".join(f"{name} {version(name)}" for name in ("tensorflow", "keras", "mlflow"))

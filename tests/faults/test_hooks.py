@@ -1,5 +1,6 @@
 """The hooks of the kill harness name what there is: a renamed function would never be killed in."""
 
+import argparse
 import importlib
 import importlib.util
 import subprocess
@@ -11,7 +12,7 @@ import pytest
 
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.oracles.evolution import FOUNDERS
-from tests.faults import kill_driver
+from tests.faults import kill_driver, report
 from tests.faults.searches import Plan, Search
 
 HOOKS = Path(__file__).parent / "hooks"
@@ -69,6 +70,13 @@ def test_a_killed_stand_in_goes_on_with_its_own_numbers(tmp_path: Path) -> None:
         assert done.returncode == (-9 if kill == "3" else 0), done.stderr
         said.append(done.stdout)
     assert said[0] == said[2] != ""
+
+
+def test_a_table_opens_with_the_command_that_made_it(tmp_path: Path) -> None:
+    asked = argparse.Namespace(kills=0, a_search=6, real=True, quick=False, out=tmp_path)
+    report.write(tmp_path / "t.txt", "kill_driver", asked, "text")
+    (command, *_) = (tmp_path / "t.txt").read_text().splitlines()
+    assert command == "$ python -m tests.faults.kill_driver --kills 0 --a-search 6 --real"
 
 
 def test_a_plan_with_stand_ins_says_so_to_the_hooks(tmp_path: Path) -> None:

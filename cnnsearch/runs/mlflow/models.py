@@ -1,6 +1,7 @@
 """Logs and registers a SavedModel in MLflow, with a signature and an input example.
 
-Imports MLflow: import this module where it is needed, after ``configure_mlflow``.
+Imports MLflow: import this module where it is needed, after ``configure_mlflow``. All functions
+raise TrackingError if the store does not answer or rejects a request.
 """
 
 import tempfile
@@ -41,27 +42,16 @@ class Served:
 
 
 def find_version(store: Store, name: str, run: str) -> str | None:
-    """Returns the latest version under ``name`` from this MLflow run, or None.
-
-    Raises:
-        TrackingError: the registry does not answer.
-    """
+    """Returns the latest version under ``name`` from this MLflow run, or None."""
     query = f"name = '{name}' and run_id = '{run}'"
     found = store.call(lambda client: client.search_model_versions(query))
     return max((str(v.version) for v in found), key=int, default=None)
 
 
 def log_model(store: Store, experiment: str, run: str, name: str, model: Served) -> str:
-    """Logs the model of a run and returns its id.
-
-    Raises:
-        TrackingError: the store does not answer, or rejects it.
-    """
-    made = store.call(
-        lambda client: client.create_logged_model(
-            experiment, name, run, params=dict(model.params), model_type="classifier"
-        )
-    )
+    """Logs the model of a run and returns its id."""
+    facts: Any = {"params": dict(model.params), "model_type": "classifier"}
+    made = store.call(lambda client: client.create_logged_model(experiment, name, run, **facts))
     key = str(made.model_id)
     try:
         with tempfile.TemporaryDirectory() as folder:
@@ -77,11 +67,7 @@ def log_model(store: Store, experiment: str, run: str, name: str, model: Served)
 
 
 def register_model(store: Store, name: str, run: str, model: str, about: str) -> str:
-    """Registers a logged model under ``name`` and returns its version.
-
-    Raises:
-        TrackingError: the registry does not answer, or rejects it.
-    """
+    """Registers a logged model under ``name`` and returns its version."""
     try:
         store.call(lambda client: client.create_registered_model(name))
     except Refused as error:
@@ -89,11 +75,8 @@ def register_model(store: Store, name: str, run: str, model: str, about: str) ->
             raise
     # Not "models:/ID": MLflow would look that up in the default store of the process.
     source = store.call(lambda client: client.get_logged_model(model)).artifact_location
-    made = store.call(
-        lambda client: client.create_model_version(
-            name, source, run, description=about, model_id=model
-        )
-    )
+    facts: Any = {"description": about, "model_id": model}
+    made = store.call(lambda client: client.create_model_version(name, source, run, **facts))
     return str(made.version)
 
 

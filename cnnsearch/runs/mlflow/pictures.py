@@ -102,12 +102,9 @@ def _draw_curves(name: str, curves: Mapping[str, History], objective: Objective)
     for place, (label, history) in enumerate(curves.items()):
         epochs = [e for e in history if isinstance(e.get(objective.metric), float | int)]
         values = [100 * e[objective.metric] for e in epochs]
-        style: dict[str, Any] = {
-            "color": _CURVES[place],
-            "linestyle": _DASHES[place % len(_DASHES)],
-        }
+        dash = _DASHES[place % len(_DASHES)]
         steps = [e.get("epoch", n) for n, e in enumerate(epochs, start=1)]
-        axes.plot(steps, values, marker=".", label=label, **style)
+        axes.plot(steps, values, marker=".", label=label, color=_CURVES[place], linestyle=dash)
     axes.locator_params(axis="x", integer=True)
     axes.legend(frameon=False, loc="lower right", fontsize=9)
     return figure

@@ -173,13 +173,8 @@ def _open_projection(
 
     root = run.path.parent
     store = Store(uri or get_default_uri(root), None if uri else root / "mlartifacts")
-    return Projection(
-        run,
-        store,
-        cursor=name_cursor(uri, experiment),
-        experiment=experiment,
-        on_message=on_message,
-    )
+    cursor = name_cursor(uri, experiment)
+    return Projection(run, store, cursor=cursor, experiment=experiment, on_message=on_message)
 
 
 @contextmanager
@@ -191,9 +186,8 @@ def _hold_projection(run: RunDirectory) -> Iterator[None]:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             yield
     except BlockingIOError:
-        raise TrackingError(
-            f"run {run.name!r} is being written to MLflow by another process"
-        ) from None
+        why = f"run {run.name!r} is being written to MLflow by another process"
+        raise TrackingError(why) from None
     except OSError as error:
         if error.filename != str(run.path / "mlflow.lock"):
             raise
