@@ -51,7 +51,7 @@ POINTS = (
     "os.fsync",
     "atomic_files.replace_file",
     "Training._save",
-    "Training._epoch",
+    "Training._run_epoch",
     "lock._write",
     "directory._fill",
 )

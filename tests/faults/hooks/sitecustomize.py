@@ -29,12 +29,12 @@ POINTS = {
         "Store.upload_file",
         "Store.write",
     ],
-    "cnnsearch.training.trainer": ["Training._epoch", "Training._save"],
+    "cnnsearch.training.trainer": ["Training._run_epoch", "Training._save"],
     "cnnsearch.utils.atomic_files": ["publish_folder", "replace_file"],
     "os": ["fsync"],
-    "stand_in": ["Training._epoch", "Training._save"],
+    "stand_in": ["Training._run_epoch", "Training._save"],
 }
-EPOCH = {"Training._epoch": ("begin", "end"), "Training._save": ("", "saved")}
+EPOCH = {"Training._run_epoch": ("begin", "end"), "Training._save": ("", "saved")}
 os.environ.setdefault("CNNSEARCH_FAULT_DRIVER", str(os.getpid()))
 
 

@@ -39,11 +39,11 @@ class Training:
         for number, metrics in sorted(self._progress.history.items()):
             yield number, metrics, True
         while self._progress.epoch < self._task.epochs:
-            metrics = self._epoch(self._progress.epoch + 1)
+            metrics = self._run_epoch(self._progress.epoch + 1)
             self._save()
             yield self._progress.epoch, metrics, False
 
-    def _epoch(self, epoch: int) -> dict[str, float]:
+    def _run_epoch(self, epoch: int) -> dict[str, float]:
         time.sleep(SECONDS)
         rng = random.Random(f"{self._task.seed}/{epoch}")
         self._weights = 0.9 * self._weights + np.array([rng.random() for _ in range(4)])
@@ -53,7 +53,7 @@ class Training:
         scores = ("val_accuracy", "val_balanced_accuracy", "val_macro_f1")
         metrics |= {**dict.fromkeys(scores, accuracy), "val_loss": 1 - accuracy}
         metrics["seconds"] = SECONDS
-        self._progress.note(epoch, metrics)
+        self._progress.record_epoch(epoch, metrics)
         return metrics
 
     def _save(self) -> None:
