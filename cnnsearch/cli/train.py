@@ -49,6 +49,12 @@ def train(
         bool,
         typer.Option("--hold-out", help="Do not train on validation images; keep the best epoch."),
     ] = False,
+    drop_copies: Annotated[
+        bool,
+        typer.Option(
+            "--drop-copies", help="Leave training images out whose pixels a held-out split has."
+        ),
+    ] = False,
     references: Annotated[
         str | None,
         typer.Option(
@@ -77,6 +83,7 @@ def train(
         top=top,
         seeds=seeds,
         hold_out=hold_out,
+        drop_copies=drop_copies,
         references=references,
         name=name,
         runs=runs,

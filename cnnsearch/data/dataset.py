@@ -8,6 +8,9 @@ if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
 
+SPLIT_VERSION = 2
+"""How splits that a source lacks are assigned: by content, unless it is a published data set, to
+which no image is added. 1: always by name, as cnnsearch 0.1 did."""
 MAPPED_SHARE = 0.25
 """Decoded images are streamed if they take more than this share of the memory."""
 BATCHES_HELD = 8
@@ -82,6 +85,18 @@ class Split:
             return read_listed_labels(self.plan)
         return self._map("labels")
 
+    def digests(self) -> "npt.NDArray[np.uint8]":
+        """Returns a digest of the pixels of each image, uint8 (N, 16)."""
+        self.list_skipped()
+        if not (self.directory / "digests.npy").exists():  # decoded by cnnsearch 0.1
+            import numpy as np
+
+            from cnnsearch.data.sources.decode import digest_pixels
+
+            found = b"".join(map(digest_pixels, self.images()))
+            return np.frombuffer(found, np.uint8).reshape(-1, 16)
+        return self._map("digests")
+
     def list_skipped(self) -> tuple[str, ...]:
         """Returns the images that could not be read, each with the reason; decodes the split."""
         from cnnsearch.data.materialize import ensure_decoded
@@ -108,13 +123,16 @@ class Dataset:
         channels: 1 (grey) or 3 (RGB).
         train: What candidates are trained on.
         validation: What they are ranked on.
-        test: Neither read nor decoded before ``test.images()``.
+        test: Not decoded before ``test.images()``, and not read either if the source has a test
+            split; otherwise its bytes are hashed to assign it.
         mean: Of the training pixels scaled to [0, 1], per channel.
         std: Their standard deviation, at least 1/255.
         fingerprint: 32 hex digits for class names, image size, channels, the content of train and
             validation and the listing (names, sizes, labels; not the content) of test.
         flip: Whether a horizontally flipped image keeps its label: not so for characters.
         skipped: Unreadable train and validation images that were left out, each with the reason.
+        warnings: What a user should know, such as files that were left out, each in one line.
+        split_version: See `SPLIT_VERSION`.
     """
 
     source: str
@@ -129,6 +147,8 @@ class Dataset:
     fingerprint: str
     flip: bool
     skipped: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    split_version: int = 1  # of a handle that an earlier version has written
 
     @property
     def classes(self) -> int:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.data.dataset import Dataset
+from cnnsearch.data.dataset import SPLIT_VERSION, Dataset
 from cnnsearch.errors import DataError
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ def load(
     validation: float = 0.2,
     test: float = 0.2,
     data_dir: Path | None = None,
+    split_version: int = SPLIT_VERSION,
     progress: Callable[[int, int], None] | None = None,
 ) -> Dataset:
     """Decodes a source into the cache, once, and returns a handle on it.
@@ -44,6 +45,8 @@ def load(
         validation: Fraction to hold out for validation, if the source has no such split.
         test: Likewise for test; 0 for none.
         data_dir: Where TFDS keeps its prepared data; its own default if None.
+        split_version: 1 for the splits of cnnsearch 0.1, which also left out files without a
+            known suffix.
         progress: Called with images done and images in all while decoding.
 
     Raises:
@@ -51,13 +54,14 @@ def load(
             cannot be written.
     """
     options = _check_options(image, channels, seed, validation, test, skip_bad_images)
+    options = replace(options, split_version=split_version)
     from cnnsearch.data import handles, pipeline
     from cnnsearch.data.sources import find_source
     from cnnsearch.data.sources.protocol import Folders
 
     if source.startswith(handles.PREFIX):
         return handles.load_handle(source, cache, options.image, channels)
-    found = find_source(source, Folders(data_dir, cache))
+    found = find_source(source, Folders(data_dir, cache, by_content=split_version > 1))
     return pipeline.build(found, options, cache.expanduser().absolute(), progress)
 
 

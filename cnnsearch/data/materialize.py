@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.sources import cache, reopen
-from cnnsearch.data.sources.decode import decode_all
+from cnnsearch.data.sources.decode import decode_all, digest_pixels
 from cnnsearch.data.sources.protocol import Examples, digest, show_path
 from cnnsearch.errors import DataError
 
@@ -19,11 +19,19 @@ Shape = tuple[int, int, int]
 
 @dataclass(frozen=True)
 class Decoded:
-    """What decoding one split gave: labels, a digest of the content, images left out."""
+    """What decoding one split gave.
+
+    Attributes:
+        labels: Of the images that could be read.
+        content: A digest of keys, labels and files.
+        skipped: The other images.
+        digests: Of the pixels of each image.
+    """
 
     labels: list[int]
     content: str
     skipped: tuple[str, ...]
+    digests: list[bytes]
 
 
 def ensure_decoded(
@@ -69,7 +77,7 @@ def decode_split(
 ) -> Decoded:
     """Decodes examples into images.npy and labels.npy of a directory; ``step`` counts them."""
     directory.mkdir(exist_ok=True)
-    labels, contents, skipped = [], [], []
+    labels, contents, skipped, digests = [], [], [], []
     images = decode_all(examples.items(), shape[:2], shape[2])
     with cache.ArrayFile(directory / "images.npy", shape) as file:
         for key, label, image in zip(examples.keys, examples.labels, images, strict=True):
@@ -80,8 +88,21 @@ def decode_split(
             file.append(image.pixels)
             labels.append(label)
             contents.append((key, label, image.content))
+            digests.append(digest_pixels(image.pixels))
     cache.write_labels(directory / "labels.npy", labels)
-    return Decoded(labels, digest(*contents), tuple(skipped))
+    np.save(directory / "digests.npy", np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 16))
+    return Decoded(labels, digest(*contents), tuple(skipped), digests)
+
+
+def describe_copies(copies: int, total: int, name: str) -> list[str]:
+    """Returns a warning, in a list, if held-out images have the pixels of training images."""
+    if not copies:
+        return []
+    return [
+        f"{copies:,} of {total:,} {name} images {'has' if copies == 1 else 'have'} the pixels of a "
+        "training image: their score measures memorization. --drop-copies leaves such images out "
+        "of training."
+    ]
 
 
 def unreadable_error(skipped: tuple[str, ...], total: int) -> DataError:

@@ -1,25 +1,27 @@
 """From a listed source to decoded splits in the cache, and back from the cache."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnnsearch.data.dataset import Dataset, Split
+from cnnsearch.data.dataset import SPLIT_VERSION, Dataset, Split
 from cnnsearch.data.materialize import (
     Decoded,
     Progress,
     Shape,
     decode_split,
+    describe_copies,
     unreadable_error,
 )
 from cnnsearch.data.sources import cache
 from cnnsearch.data.sources.decode import native_channels
-from cnnsearch.data.sources.protocol import Examples, Source, digest
+from cnnsearch.data.sources.protocol import Examples, LeftOut, Source, digest
 from cnnsearch.data.sources.split import split
 from cnnsearch.errors import DataError
+from cnnsearch.utils.units import pluralize
 
 _VERSION = "1"  # change it when the same source would give other pixels
 _DECODED = ("train", "validation")
@@ -35,6 +37,7 @@ class Options:
     validation: float
     test: float
     skip_bad_images: bool
+    split_version: int = SPLIT_VERSION
 
 
 def build(
@@ -56,7 +59,8 @@ def _decode_source(
     """Decodes train and validation, plans test, and returns the entry for the index."""
     listed = source.open()
     try:
-        *learned, test = split(listed, options.validation, options.test, options.seed)
+        shares = (options.validation, options.test)
+        *learned, test = split(listed, *shares, options.seed, options.split_version)
     except DataError as error:
         raise DataError(f"{source.name}: {error}") from None
     channels = options.channels or listed.channels or native_channels(learned)
@@ -71,6 +75,8 @@ def _decode_source(
         fingerprint = digest(_VERSION, shape, listed.class_names, *contents, test.stamp())
         counts = {name: len(part.labels) for name, part in decoded.items()}
         mean, std = compute_moments(stage / "train" / "images.npy", counts["train"], shape)
+        known, held = set(decoded["train"].digests), decoded["validation"].digests
+        copies = describe_copies(sum(each in known for each in held), len(held), "validation")
         record = {
             "class_names": listed.class_names,
             "shape": shape,
@@ -80,6 +86,8 @@ def _decode_source(
             "fingerprint": fingerprint,
             "flip": listed.flip,
             "skipped": skipped,
+            "warnings": [*_describe_left_out(listed.left_out), *copies],
+            "split_version": options.split_version,
             "skip_bad_images": options.skip_bad_images,
             "test": _plan_test(stage, test),
         }
@@ -183,7 +191,17 @@ def _make_dataset(record: Mapping[str, Any], name: str, root: Path) -> Dataset:
         fingerprint=record["fingerprint"],
         flip=record["flip"],
         skipped=tuple(record["skipped"]),
+        warnings=tuple(record["warnings"]),
+        split_version=record["split_version"],
     )
+
+
+def _describe_left_out(files: Sequence[LeftOut]) -> list[str]:
+    if not files:
+        return []
+    more = f" and {len(files) - 3:,} more" if len(files) > 3 else ""
+    named = ", ".join(map(str, files[:3])) + more
+    return [f"{pluralize(len(files), 'file')} left out: {named}. cnnsearch data lists them."]
 
 
 def _check_classes_left(decoded: Mapping[str, Decoded], class_names: tuple[str, ...]) -> None:

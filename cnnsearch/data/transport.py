@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.data.sources import cache
-from cnnsearch.data.views import JoinedSplit, StratifiedShare
+from cnnsearch.data.views import JoinedSplit, Selection
 
 PIECE = 64 * 2**20
 """Most bytes of images in a piece, unless one image is larger."""
@@ -100,4 +100,4 @@ def _write(data: Dataset, pieces: Iterator[Piece], stage: Path) -> None:
 def _streams(split: Split) -> bool:
     if isinstance(split, JoinedSplit):
         return any(map(_streams, split.parts))
-    return _streams(split.base) if isinstance(split, StratifiedShare) else split.streamed
+    return _streams(split.base) if isinstance(split, Selection) else split.streamed

@@ -8,9 +8,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.dataset import Dataset, Split
+from cnnsearch.data.materialize import describe_copies
 from cnnsearch.data.sources.cache import ArrayFile
 from cnnsearch.data.sources.protocol import digest
 from cnnsearch.errors import DataError
+from cnnsearch.utils.units import pluralize
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
@@ -38,6 +40,9 @@ class JoinedSplit(Split):
     def labels(self) -> Labels:
         return np.concatenate([part.labels() for part in self.parts])
 
+    def digests(self) -> Images:
+        return np.concatenate([part.digests() for part in self.parts])
+
     def read(self, rows: Rows) -> Images:
         found = np.empty((len(rows), *self.shape), np.uint8)
         start = 0
@@ -49,34 +54,71 @@ class JoinedSplit(Split):
 
 
 @dataclass(frozen=True, kw_only=True)
-class StratifiedShare(Split):
-    """A random share of a split, the same of each class; `images` copies it into memory.
+class Selection(Split):
+    """Some rows of a split; `images` copies them into memory.
 
     Attributes:
         base: The whole split.
-        share: In (0, 1].
-        seed: Of the draw.
     """
 
     base: Split
-    share: float
-    seed: int
 
     @property
     def materialised(self) -> bool:
         return self.base.materialised
 
     def images(self) -> Images:
-        return self.base.read(self._draw())
+        return self.base.read(self.select_rows())
 
     def labels(self) -> Labels:
-        return np.asarray(self.base.labels()[self._draw()])
+        return np.asarray(self.base.labels()[self.select_rows()])
+
+    def digests(self) -> Images:
+        return np.asarray(self.base.digests()[self.select_rows()])
 
     def read(self, rows: Rows) -> Images:
-        return self.base.read(self._draw()[rows])
+        return self.base.read(self.select_rows()[rows])
 
-    def _draw(self) -> Rows:
+    def select_rows(self) -> Rows:
+        """Returns the selected rows, sorted."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class StratifiedShare(Selection):
+    """A random share of a split, the same of each class.
+
+    Attributes:
+        share: In (0, 1].
+        seed: Of the draw.
+    """
+
+    share: float
+    seed: int
+
+    def select_rows(self) -> Rows:
         return draw_stratified(self.base, self.share, self.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class WithoutCopies(Selection):
+    """The images of a split whose pixels no held-out split has.
+
+    Attributes:
+        held: The held-out splits.
+    """
+
+    held: tuple[Split, ...]
+
+    def select_rows(self) -> Rows:
+        return np.flatnonzero(~find_copies(self.base, self.held))
+
+
+@lru_cache(maxsize=4)
+def find_copies(split: Split, others: tuple[Split, ...]) -> npt.NDArray[np.bool_]:
+    """Returns for each image of a split whether another split has its pixels."""
+    known = {row.tobytes() for other in others for row in other.digests()}
+    return np.array([row.tobytes() in known for row in split.digests()], dtype=bool)
 
 
 @lru_cache(maxsize=4)
@@ -125,6 +167,33 @@ def take_share(data: Dataset, share: float, seed: int = 0) -> Dataset:
     )
     fingerprint = digest(data.fingerprint, "share", share, seed)
     return replace(data, train=part, fingerprint=fingerprint)
+
+
+def drop_copies(data: Dataset, *, with_test: bool = False) -> Dataset:
+    """Returns the data set without the training images whose pixels a held-out split has, too.
+
+    Args:
+        data: Whole.
+        with_test: Compare with the test split, too, which is decoded for that.
+    """
+    held = tuple(part for part in (data.validation, data.test)[: 1 + with_test] if part.count)
+    copies = int(find_copies(data.train, held).sum())
+    if not copies:
+        return data
+    train = data.train
+    part = WithoutCopies(
+        "train", train.count - copies, train.shape, train.directory, base=train, held=held
+    )
+    warnings = [line for line in data.warnings if "--drop-copies" not in line]
+    warnings.append(f"{pluralize(copies, 'training image')} left out: a held-out split has a copy.")
+    fingerprint = digest(data.fingerprint, "without copies", with_test)
+    return replace(data, train=part, fingerprint=fingerprint, warnings=tuple(warnings))
+
+
+def find_test_copies(data: Dataset) -> list[str]:
+    """Returns a warning, in a list, if test images have the pixels of training images."""
+    copies = int(find_copies(data.test, (data.train,)).sum())
+    return describe_copies(copies, data.test.count, "test")
 
 
 def write_images(split: Split, path: Path) -> None:

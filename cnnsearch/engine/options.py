@@ -22,6 +22,7 @@ from pydantic import (
 from pydantic.fields import FieldInfo
 
 from cnnsearch.architecture.cost import Budget
+from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.engine.failures import MAX_FAILURES
 from cnnsearch.errors import CnnsearchError, suggest
@@ -119,6 +120,12 @@ class DataOptions(Options):
     train_share: float = _define(1.0, "Train on this stratified share of the training split.")
     split_seed: int | None = _define(None, "Seed of the splits; None: the search's.", internal=True)
     skip_bad_images: bool = _define(False, "Leave out unreadable images and list them.")
+    drop_copies: bool = _define(
+        False, "Leave training images out whose pixels a held-out split has."
+    )
+    split_version: int = _define_free(
+        SPLIT_VERSION, "How splits are assigned: 2 by content, 1 by name.", internal=True
+    )
     data_dir: Text | None = _define_free(None, "Folder of TensorFlow Datasets' prepared data.")
     max_memory: Amount | None = _define_free(
         None, "Memory for images in each process, such as 500M; more is streamed.", value="SIZE"

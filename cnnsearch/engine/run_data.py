@@ -4,7 +4,7 @@ from pathlib import Path
 
 from cnnsearch.data import Dataset, load
 from cnnsearch.data.dataset import BATCHES_HELD
-from cnnsearch.data.views import take_share
+from cnnsearch.data.views import drop_copies, take_share
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.search_space import SearchSpace
@@ -32,10 +32,14 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
         seed=seed,
         skip_bad_images=options.skip_bad_images,
         data_dir=Path(options.data_dir) if options.data_dir else None,
+        split_version=options.split_version,
     )
     _check_batches(settings, space, data)
     memory = options.max_memory or environment.get_available_memory()
-    return take_share(data.fit_memory(memory), options.train_share, seed)
+    data = data.fit_memory(memory)
+    if options.drop_copies:
+        data = drop_copies(data)
+    return take_share(data, options.train_share, seed)
 
 
 def _check_batches(settings: Settings, space: SearchSpace, data: Dataset) -> None:

@@ -33,6 +33,8 @@ def create_manifest(
             "mean": list(dataset.mean),
             "std": list(dataset.std),
             "skipped": list(dataset.skipped),
+            "warnings": list(dataset.warnings),
+            "split_version": dataset.split_version,
         },
         "environment": environment.describe_environment(),
         **({"pretrained": dict(pretrained)} if pretrained else {}),
@@ -49,6 +51,7 @@ def read_settings(run: RunDirectory) -> Settings:
     if "source" not in given:
         raise RunError(f"{where}.source: this key is missing")
     source = given.pop("source")
+    given["split_version"] = _read_split_version(run)
     for key in given:
         if key not in SETTINGS:
             raise RunError(f"{where}.{key}: this cnnsearch knows no such setting")
@@ -56,6 +59,16 @@ def read_settings(run: RunDirectory) -> Settings:
         return Settings.create(run.space_text, source, **given)
     except CnnsearchError as error:
         raise RunError(f"{where}: {error}") from None
+
+
+def keep_split_version(run: RunDirectory, settings: Settings) -> Settings:
+    """Returns settings that assign images to splits as the run does that they resume."""
+    return settings.replace(split_version=_read_split_version(run))
+
+
+def _read_split_version(run: RunDirectory) -> int:
+    """Returns 1 for a run of cnnsearch 0.1, which assigned images by their names."""
+    return int(run.manifest["dataset"].get("split_version", 1))
 
 
 def read_pixel_statistics(run: RunDirectory) -> tuple[list[float], list[float]]:

@@ -22,6 +22,7 @@ from cnnsearch.engine.run_manifest import (
     check_same_data,
     check_same_settings,
     create_manifest,
+    keep_split_version,
     read_settings,
 )
 from cnnsearch.engine.search_session import SearchResult, check_first_proposal, train_candidates
@@ -125,6 +126,7 @@ def run_search(
     if reopened:
         check_same_settings(reopened, settings)
         check_same_weights(reopened, settings)
+        settings = keep_split_version(reopened, settings)
     else:
         check_weights_file(settings)
     environment.configure_backend()

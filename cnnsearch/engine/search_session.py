@@ -116,6 +116,7 @@ def _list_warnings(settings: Settings, dataset: Dataset) -> Iterator[str]:
     imbalance = describe_imbalance(settings, dataset)
     if imbalance:
         yield imbalance
+    yield from dataset.warnings
     for skipped in dataset.skipped:
         yield f"Left out: {skipped}"
 

@@ -194,13 +194,13 @@ def open_session(
 
 
 def describe_skipped(dataset: Dataset) -> list[str]:
-    """Returns a line that counts the images that were left out; none if there are none."""
+    """Returns the data set's warnings, and a line that counts unreadable images if there are."""
     skipped = dataset.skipped
     if not skipped:
-        return []
+        return list(dataset.warnings)
     more = f" and {len(skipped) - SHOWN} more (listed in run.json)" if len(skipped) > SHOWN else ""
     images = pluralize(len(skipped), "unreadable image")
-    return [f"Left out {images}: {', '.join(skipped[:SHOWN])}{more}."]
+    return [*dataset.warnings, f"Left out {images}: {', '.join(skipped[:SHOWN])}{more}."]
 
 
 def warm_up(executor: Executor) -> None:

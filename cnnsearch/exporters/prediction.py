@@ -119,7 +119,7 @@ def _looks_like_an_image(path: Path) -> bool:
     from PIL import Image
 
     from cnnsearch.data.sources.decode import FORMATS as IMAGE_FORMATS
-    from cnnsearch.data.sources.decode import SUFFIXES
+    from cnnsearch.data.sources.recognition import SUFFIXES
 
     if path.suffix.lower() in SUFFIXES:
         return True

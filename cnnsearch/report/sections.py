@@ -72,7 +72,7 @@ def _write_task(facts: Facts) -> Section:
     images = ", ".join(f"{data[split]:,} {split}" for split in ("train", "validation", "test"))
     size = f"{data['image'][0]}x{data['image'][1]}"
     continuous = f", times {len(space.continuous)} continuous" if space.continuous else ""
-    unseen = " The search never read the test images." if data["test"] else ""
+    unseen = " The search never used the test images." if data["test"] else ""
     return Section(
         "Task",
         (
@@ -80,6 +80,7 @@ def _write_task(facts: Facts) -> Section:
             f"{data['source']}{budget}.",
             f"{data['source']}: {len(data['class_names'])} classes, images of {size} pixels "
             f"({images}).{unseen}",
+            *data.get("warnings", ()),
             f"The space: {pluralize(len(space.parameters), 'hyperparameter')}, "
             f"at most {format_count(space.size)} different candidates{continuous}. "
             f"{space.description}",

@@ -25,6 +25,8 @@ class _DataSet(BaseModel):
     mean: list[Any] = []
     std: list[Any] = []
     skipped: list[Any] = []
+    warnings: list[Any] = []
+    split_version: StrictInt = 1
 
 
 class _Keys(BaseModel):

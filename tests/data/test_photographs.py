@@ -33,7 +33,7 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> Path:
             crop.save(folder / f"{i:02}.jpg", quality=90)
         whole = (folder / "00.jpg").read_bytes()
         (folder / "cut.jpg").write_bytes(whole[: len(whole) // 2])
-        (folder / "letter.jpg").write_text("Dear Sir or Madam")
+        (folder / "letter.jpg").write_text(f"Dear Sir or Madam at the {name}")
         picture.crop((0, 0, 200, 100)).convert("CMYK").save(folder / "cmyk.jpg")
         grey = np.asarray(picture.convert("L")).astype(np.uint16) * 257
         Image.fromarray(grey[:90, :120]).save(folder / "deep.png")

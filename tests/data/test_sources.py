@@ -1,6 +1,7 @@
 """Searches on what people hold their images in: archives, tables, and objects in Python."""
 
 import csv
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -63,7 +64,7 @@ def test_an_archive_and_a_table_give_what_their_folder_gives(space: Path, folder
     for data in (archive, table):
         record = found(space, data).run.manifest["dataset"]
         assert record["class_names"] == ["blue", "red"]
-        assert (record["train"], record["validation"], record["test"]) == (24, 8, 8)
+        assert (record["train"], record["validation"], record["test"]) == (17, 9, 14)
         assert record["fingerprint"] == parts.fingerprint or data == table
 
 
@@ -86,12 +87,35 @@ def test_a_data_set_that_was_loaded_is_searched(space: Path, folder: Path) -> No
         str(folder), image=(8, 8), channels=None, cache=space.parent / "mine", validation=0.3
     )
     result = found(space, data, name="loaded")
-    assert result.run.manifest["dataset"]["validation"] == 12
+    assert result.run.manifest["dataset"]["validation"] == 13
     assert result.run.manifest["dataset"]["fingerprint"] == data.fingerprint
     more = resume("loaded", runs=space.parent / "runs", trials=2, workers=0)
     assert len(more.trials) == 2
     with pytest.raises(DataError, match="was loaded as 8x8x3, candidates read 16x16x3"):
         found(space, data, image=16)
+
+
+def test_a_run_of_version_0_1_is_resumed_with_its_splits(space: Path, folder: Path) -> None:
+    old = found(space, folder, name="old", split_version=1).run
+    assert old.manifest["dataset"]["train"] == 24
+    manifest = json.loads((old.path / "run.json").read_text())
+    del manifest["dataset"]["split_version"], manifest["settings"]["split_version"]
+    (old.path / "run.json").write_text(json.dumps(manifest))
+    assert len(resume("old", runs=space.parent / "runs", trials=2, workers=0).trials) == 2
+    assert len(found(space, folder, name="old", trials=2).trials) == 2
+    new = found(space, folder, name="new").run.manifest["dataset"]
+    assert new["split_version"] == 2 and new["train"] == 17
+
+
+def test_copies_of_held_out_images_are_warned_about_and_dropped(space: Path) -> None:
+    x, y = images(60)
+    data = ((x[:30], y[:30]), (x[24:44], y[24:44]), (x[44:], y[44:]))
+    manifest = found(space, data).run.manifest["dataset"]
+    (warning,) = manifest["warnings"]
+    assert "6 of 20 validation images have the pixels of a training image" in warning
+    less = found(space, data, drop_copies=True).run.manifest["dataset"]
+    assert (less["train"], less["validation"]) == (24, 20)
+    assert less["warnings"] == ["6 training images left out: a held-out split has a copy."]
 
 
 @pytest.mark.slow

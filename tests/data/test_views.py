@@ -6,8 +6,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnnsearch.data import Dataset, load
-from cnnsearch.data.views import join_validation, take_share
+from cnnsearch.data import Dataset, load, save_source
+from cnnsearch.data.views import (
+    drop_copies,
+    find_copies,
+    find_test_copies,
+    join_validation,
+    take_share,
+)
 from cnnsearch.errors import DataError
 
 
@@ -77,3 +83,26 @@ def test_streaming_a_file_that_was_cut_is_one_line(digits: Dataset) -> None:
     file.write_bytes(file.read_bytes()[:1000])
     with pytest.raises(DataError, match=r"cannot be read .*ends too early"):
         digits.fit_memory(1000).train.read(np.array([900]))
+
+
+def test_copies_of_held_out_images_are_dropped_and_warned_about(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x, held, last = (rng.integers(0, 256, (n, 6, 6, 3), np.uint8) for n in (40, 9, 7))
+    held[[2, 5]], last[3] = x[[4, 10]], x[20]
+    pairs = ((x, np.arange(40) % 2), (held, np.arange(9) % 2), (last, np.arange(7) % 2))
+    source = save_source(pairs, tmp_path)
+    data = load(source, image=(6, 6), channels=None, cache=tmp_path)
+    (warning,) = data.warnings
+    assert warning.startswith("2 of 9 validation images have the pixels of a training image")
+    (warning,) = find_test_copies(data)
+    assert warning.startswith("1 of 7 test images has the pixels of a training image")
+    for with_test, gone in ((False, [4, 10]), (True, [4, 10, 20])):
+        less = pickle.loads(pickle.dumps(drop_copies(data, with_test=with_test)))
+        kept = np.delete(np.arange(40), gone)
+        np.testing.assert_array_equal(less.train.images(), data.train.images()[kept])
+        np.testing.assert_array_equal(less.train.labels(), data.train.labels()[kept])
+        assert less.train.count == len(kept) and less.fingerprint != data.fingerprint
+        assert find_copies(less.train, (data.validation,)).sum() == 0
+        assert drop_copies(less, with_test=with_test) is less
+    half = take_share(less, 0.5)
+    assert half.train.count == len(half.train.digests()) == len(half.train.labels())

@@ -117,6 +117,7 @@ def _make_report(
         animated=sum(one.frames for one in facts),
         colourless=sum(one.colourless for one in facts),
         unreadable=bad,
+        left_out=listed.left_out,
         copies=find_copies(parts, names),
         plan=make_plan(listed, parts, image, memory),
     )

@@ -18,6 +18,7 @@ def list_findings(report: DataReport, skip_bad_images: bool) -> tuple[Finding, .
     """Returns problems and remarks, the worst first."""
     found = [
         *_check_unreadable(report, skip_bad_images),
+        *_check_left_out(report),
         *_check_classes(report),
         *_check_copies(report),
         *_check_leaks(report),
@@ -37,6 +38,12 @@ def _check_unreadable(report: DataReport, skipped: bool) -> Iterator[Finding]:
         yield Finding("warning", f"{text}; a search with --skip-bad-images leaves them out.")
     else:
         yield Finding("error", f"{text}; repair or remove them, or search with --skip-bad-images.")
+
+
+def _check_left_out(report: DataReport) -> Iterator[Finding]:
+    if report.left_out:
+        files = pluralize(len(report.left_out), "file")
+        yield Finding("warning", f"{files} of the source left out: they are no readable images.")
 
 
 def _check_classes(report: DataReport) -> Iterator[Finding]:

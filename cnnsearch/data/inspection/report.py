@@ -11,7 +11,7 @@ import numpy as np
 from cnnsearch.data.inspection.copies import Copies
 from cnnsearch.data.inspection.plan import Plan
 from cnnsearch.data.inspection.scan import Part
-from cnnsearch.data.sources.protocol import show_path
+from cnnsearch.data.sources.protocol import LeftOut, show_path
 
 BINS = 16
 
@@ -101,6 +101,7 @@ class DataReport:
         animated: Images with several frames, of which only the first is used.
         colourless: Images whose pixels are all grey, in whatever mode.
         unreadable: Each of them.
+        left_out: Files that are not used, each with the reason.
         copies: Duplicates and leaks between splits.
         plan: How a search uses the images.
         findings: Problems and remarks, the worst first.
@@ -123,6 +124,7 @@ class DataReport:
     animated: int
     colourless: int
     unreadable: tuple[Unreadable, ...]
+    left_out: tuple[LeftOut, ...]
     copies: Copies
     plan: Plan
     findings: tuple[Finding, ...] = ()

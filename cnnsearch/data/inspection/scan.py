@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.inspection.facts import Facts, inspect_image
 from cnnsearch.data.sources.decode import map_in_threads
 from cnnsearch.data.sources.protocol import Collection, Examples
@@ -41,16 +42,25 @@ def scan(
     Raises:
         DataError: no validation split can be held out, or a file changed meanwhile.
     """
-    parts = split(listed, validation, test, seed)
-    carved = (False, listed.validation is None, listed.test is None)
-    total, done = sum(map(len, parts)), 0
-    found = []
-    for name, held, examples in zip(("train", "validation", "test"), carved, parts, strict=True):
-        facts = []
-        for one in map_in_threads(inspect_image, examples.items()):
-            facts.append(one)
+    sources = {"train": listed.train, "validation": listed.validation, "test": listed.test}
+    given = {name: examples for name, examples in sources.items() if examples}
+    total, done = sum(map(len, given.values())), 0
+    inspected: dict[str, list[Facts]] = {name: [] for name in given}
+    for name, examples in given.items():
+        for facts in map_in_threads(inspect_image, examples.items()):
+            inspected[name].append(facts)
             done += 1
             if progress:
                 progress(done, total)
-        found.append(Part(name, held, examples, facts))
-    return found
+    by_key = dict(zip(listed.train.keys, inspected.pop("train"), strict=True))
+    contents = [facts.content or key for key, facts in by_key.items()]
+    parts = split(listed, validation, test, seed, SPLIT_VERSION, contents)
+    return [
+        Part(
+            name,
+            name != "train" and name not in given,
+            examples,
+            inspected.get(name) or [by_key[key] for key in examples.keys],
+        )
+        for name, examples in zip(sources, parts, strict=True)
+    ]

@@ -17,7 +17,7 @@ CLASSES = 20
 EXAMPLES = 5
 """Most copies of each kind that are shown."""
 NAMED = 50
-"""Most unreadable images that are named."""
+"""Most unreadable images, and files that are left out, that are named."""
 
 _BARS = " ▁▂▃▄▅▆▇█"
 _BAR = 16
@@ -173,6 +173,9 @@ def _list_details(report: DataReport) -> Iterator[tuple[str, list[str]]]:
     if report.unreadable:
         lines = [f"{one.key}: {one.reason} ({one.split})" for one in report.unreadable]
         yield f"Unreadable: {len(lines):,}", _shorten(lines, NAMED)
+    if report.left_out:
+        lines = list(map(str, report.left_out))
+        yield f"Left out: {len(lines):,}", _shorten(lines, NAMED)
     if copies.conflicts:
         groups = [" = ".join(f"{p.key} [{p.label}]" for p in group) for group in copies.conflicts]
         yield f"Same pixels, different labels: {len(groups):,}", _shorten(groups)

@@ -14,8 +14,17 @@ from cnnsearch.data.sources.archive_members import (
     open_archive,
     strip_suffix,
 )
-from cnnsearch.data.sources.class_folders import ROLES, ListedFiles, find_layout, is_hidden
-from cnnsearch.data.sources.protocol import Collection, Folders, Item, Source, digest, show_path
+from cnnsearch.data.sources.class_folders import ROLES, ListedFiles, find_layout
+from cnnsearch.data.sources.protocol import (
+    Collection,
+    Folders,
+    Item,
+    LeftOut,
+    Source,
+    digest,
+    show_path,
+)
+from cnnsearch.data.sources.recognition import is_ignored
 from cnnsearch.errors import DataError
 
 
@@ -58,8 +67,11 @@ class ArchiveSource(Source):
     kind = "archive"
     form = "a .zip or .tar of class folders"
 
-    def __init__(self, path: Path, splits: Mapping[str, Path] | None = None) -> None:
+    def __init__(
+        self, path: Path, splits: Mapping[str, Path] | None = None, by_content: bool = True
+    ) -> None:
         self.name = show_path(path)
+        self._by_content = by_content
         self._splits = splits
         paths = [path] if splits is None else list(splits.values())
         self._archives = tuple(open_archive(path.resolve()) for path in paths)
@@ -68,9 +80,9 @@ class ArchiveSource(Source):
     def recognize(cls, text: str, folders: Folders) -> Self | None:
         path = Path(text).expanduser()
         if is_archive(path) and path.is_file():
-            return cls(path)
+            return cls(path, by_content=folders.by_content)
         splits = find_split_archives(path)
-        return cls(path, splits) if splits else None
+        return cls(path, splits, folders.by_content) if splits else None
 
     def witness(self) -> str:
         paths = [archive.path for archive in self._archives]
@@ -96,10 +108,11 @@ class ArchiveSource(Source):
         root = MemberFolder(self.name)
         for number, archive in enumerate(self._archives):
             above = () if self._splits is None else (list(self._splits)[number],)
-            members = list(archive.members())
+            members = list(archive.members(self._by_content))
             depth = _count_wrapping_folders(members, keep=() if above else tuple(ROLES))
-            for member in members:
-                root.add((*above, *member.parts[depth:]), number, member)
+            for member in sorted(members, key=lambda member: bool(member.left_out)):
+                parts = member.parts[depth:] or member.parts[-1:] * bool(member.left_out)
+                root.add((*above, *parts), number, member)
         return root
 
     def _examples(self, files: tuple[ArchivedFile, ...]) -> ArchiveExamples:
@@ -115,35 +128,40 @@ class MemberFolder:
 
     where: str
     children: "dict[str, MemberFolder]" = field(default_factory=dict)
-    found: list[ArchivedFile] = field(default_factory=list)
+    found: dict[str, ArchivedFile | LeftOut] = field(default_factory=dict)
 
     def add(self, parts: Sequence[str], archive: int, member: Member) -> None:
-        """Adds a member below this folder, at its path."""
-        folder = self
-        for name in parts[:-1] if member.is_image else parts:
+        """Adds a member below this folder, at its path; a file left out makes no folder."""
+        folder, path, depth = self, "/".join(parts), 0
+        for name in parts if member.is_folder else parts[:-1]:
+            if member.left_out and name not in folder.children:
+                break
             folder = folder.children.setdefault(name, MemberFolder(f"{folder.where}/{name}"))
-        if member.is_image:
-            path = "/".join(parts)
-            folder.found.append(
-                ArchivedFile(path, -1, member.size, archive, member.name, member.offset)
+            depth += 1
+        if member.left_out:
+            folder.found["/".join(parts[depth:])] = LeftOut(path, member.left_out)
+        elif not member.is_folder:
+            folder.found[parts[-1]] = ArchivedFile(
+                path, -1, member.size, archive, member.name, member.offset
             )
 
     def folders(self) -> "dict[str, MemberFolder]":
         return self.children
 
-    def count_loose(self) -> int:
-        return len(self.found)
+    def list_loose(self) -> list[str]:
+        return list(self.found)
 
-    def images(self, label: int) -> Iterator[ArchivedFile]:
-        yield from (replace(file, label=label) for file in self.found)
+    def files(self, label: int) -> Iterator[ArchivedFile | LeftOut]:
+        for file in self.found.values():
+            yield file if isinstance(file, LeftOut) else replace(file, label=label)
         for child in self.children.values():
-            yield from child.images(label)
+            yield from child.files(label)
 
 
 def find_split_archives(folder: Path) -> dict[str, Path]:
     """Returns the archives named train, val or test in a folder without folders."""
     try:
-        paths = [path for path in sorted(folder.iterdir()) if not is_hidden(path.name)]
+        paths = [path for path in sorted(folder.iterdir()) if not is_ignored(path.name)]
     except (OSError, ValueError):
         return {}
     if any(path.is_dir() for path in paths):
@@ -154,7 +172,7 @@ def find_split_archives(folder: Path) -> dict[str, Path]:
 
 def _count_wrapping_folders(members: Sequence[Member], keep: Sequence[str]) -> int:
     """Returns how many folders are around the class folders or, if kept, the split folders."""
-    images = [member.parts for member in members if member.is_image]
+    images = [m.parts for m in members if not (m.is_folder or m.left_out)]
     depth = 0
     while images and len({parts[depth] for parts in images}) == 1:
         if images[0][depth].lower() in keep or min(map(len, images)) < depth + 3:

@@ -17,8 +17,8 @@ from functools import cached_property, partial
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol, TypeVar
 
-from cnnsearch.data.sources.class_folders import is_hidden, is_image
 from cnnsearch.data.sources.protocol import Item, show_path
+from cnnsearch.data.sources.recognition import HEAD, explain_left_out, is_ignored
 from cnnsearch.errors import DataError
 
 MOST_BYTES = 256 << 20  # of one image, decompressed
@@ -46,21 +46,23 @@ _DAMAGE = (
 
 @dataclass(frozen=True)
 class Member:
-    """An image or a folder in an archive.
+    """A file or a folder in an archive.
 
     Attributes:
         parts: Of its path; none leads out of the archive.
         name: As the archive spells it.
         size: In bytes, decompressed.
-        is_image: It is a folder otherwise.
+        is_folder: Whether it is one.
         offset: Of its content in a tar; -1 in a zip.
+        left_out: Why it is not used, empty for an image.
     """
 
     parts: tuple[str, ...]
     name: str
     size: int
-    is_image: bool
+    is_folder: bool
     offset: int = -1
+    left_out: str = ""
 
 
 class Place(Protocol):
@@ -83,8 +85,8 @@ class Archive(Protocol):
     ordered: bool
     """Whether members can only be read one after the other."""
 
-    def members(self) -> Iterator[Member]:
-        """Yields its folders and images; reads no image.
+    def members(self, by_content: bool) -> Iterator[Member]:
+        """Yields its folders and files; reads the first bytes of files without a known suffix.
 
         Raises:
             DataError: It is damaged or encrypted, or a member is too large or leads out of it.
@@ -109,16 +111,27 @@ class Zip:
         except _DAMAGE as error:
             raise _unreadable_error(self.path, error) from error
 
-    def members(self) -> Iterator[Member]:
+    def members(self, by_content: bool) -> Iterator[Member]:
         infos = list(_limit_members(self._file.infolist(), self.path))
         _check_growth(sum(info.file_size for info in infos), self.path)
         for info in {info.filename: info for info in infos}.values():
             parts = _split_path(info.filename, self.path)
-            is_folder = info.filename.endswith("/")
-            if _is_wanted(parts, is_folder):
-                if not is_folder:
-                    self._check_image(info)
-                yield Member(parts, info.filename, info.file_size, not is_folder)
+            if not parts or any(map(is_ignored, parts)):
+                continue
+            is_folder, reason = info.filename.endswith("/"), ""
+            if not is_folder:
+                read = partial(self._read_head, info) if by_content else None
+                reason = explain_left_out(parts[-1], read)
+            if not (is_folder or reason):
+                self._check_image(info)
+            yield Member(parts, info.filename, info.file_size, is_folder, left_out=reason)
+
+    def _read_head(self, info: zipfile.ZipInfo) -> bytes:
+        try:
+            with self._file.open(info) as file:
+                return file.read(HEAD)
+        except (*_DAMAGE, RuntimeError) as error:  # encrypted, for one
+            raise ValueError(error) from error
 
     def _check_image(self, info: zipfile.ZipInfo) -> None:
         what = f"{show_path(self.path)}: {info.filename!r}"
@@ -141,13 +154,14 @@ class Tar:
             self._open = _OPENERS.get(file.read(2), open)
         self.ordered = self._open in _OPENERS.values()
 
-    def members(self) -> Iterator[Member]:
+    def members(self, by_content: bool) -> Iterator[Member]:
         try:
             with self._open(self.path, "rb") as file:
                 bounded: Any = _Bounded(file, self.path)
                 with tarfile.open(fileobj=bounded, mode="r:") as archive:
                     infos = _limit_members(archive, self.path)
-                    found = {member.name: member for info in infos for member in self._list(info)}
+                    members = (self._list(info, bounded if by_content else None) for info in infos)
+                    found = {member.name: member for member in members if member}
                     self._check_end(file, archive.offset)
         except _DAMAGE as error:
             raise _unreadable_error(self.path, error) from error
@@ -162,15 +176,24 @@ class Tar:
         while self.ordered and file.read(1 << 20):  # up to the checksum of what was compressed
             _check_growth(file.tell(), self.path)
 
-    def _list(self, info: tarfile.TarInfo) -> Iterator[Member]:
+    def _list(self, info: tarfile.TarInfo, file: Any) -> Member | None:
         parts = _split_path(info.name, self.path)
-        is_image = info.isreg() and not info.issparse()
+        if not parts or any(map(is_ignored, parts)):
+            return None
+        if info.isdir():
+            return Member(parts, info.name, 0, True)
+
+        def read_head() -> bytes:
+            file.seek(info.offset_data)
+            return bytes(file.read(min(HEAD, info.size)))
+
+        is_file = info.isreg() and not info.issparse()
+        reason = explain_left_out(parts[-1], read_head if file and is_file else None)
         is_link = info.issym() or info.islnk()
-        if not _is_wanted(parts, info.isdir()) or not (is_image or is_link or info.isdir()):
-            return
-        if not info.isdir():
+        if not reason:
             _check_plain(is_link, info.size, f"{show_path(self.path)}: {show_path(info.name)!r}")
-        yield Member(parts, info.name, info.size, not info.isdir(), info.offset_data)
+            reason = "" if is_file else "not a regular file"
+        return Member(parts, info.name, info.size, False, info.offset_data, reason)
 
     def items(self, places: Sequence[Place]) -> Iterator[Item]:
         """Yields the content of members; that of a compressed file is read by the iterator."""
@@ -245,10 +268,6 @@ def _split_path(name: str, path: Path) -> tuple[str, ...]:
     if text.startswith("/") or ".." in parts or _DRIVE.match(text):
         raise DataError(f"{show_path(path)}: the path {show_path(name)!r} leads out of the archive")
     return parts
-
-
-def _is_wanted(parts: tuple[str, ...], is_folder: bool) -> bool:
-    return bool(parts) and not any(map(is_hidden, parts)) and (is_folder or is_image(parts[-1]))
 
 
 def _check_plain(is_link: bool, size: int, what: str) -> None:

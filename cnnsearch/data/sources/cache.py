@@ -109,12 +109,12 @@ def _reading(path: Path) -> Iterator[None]:
 
 
 def is_whole(directory: Path, count: int, shape: tuple[int, ...]) -> bool:
-    """Whether a split's two arrays exist and have this length."""
+    """Whether the arrays of a split exist and have this length; cnnsearch 0.1 wrote no digests."""
+    shapes = {"images": (count, *shape), "labels": (count,), "digests": (count, 16)}
     try:
-        images, labels = (map_array(directory / f"{n}.npy") for n in ("images", "labels"))
+        return all(map_array(directory / f"{n}.npy").shape == s for n, s in shapes.items())
     except DataError:
         return False
-    return images.shape == (count, *shape) and labels.shape == (count,)
 
 
 @contextmanager

@@ -1,12 +1,18 @@
 """Class folders, optionally below train, val and test folders, on disk or in an archive."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Generic, Protocol, Self, TypeVar
 
-from cnnsearch.data.sources.decode import SUFFIXES
-from cnnsearch.data.sources.protocol import Collection, Examples, are_characters, digest
+from cnnsearch.data.sources.protocol import (
+    Collection,
+    Examples,
+    LeftOut,
+    are_characters,
+    digest,
+)
+from cnnsearch.data.sources.recognition import SUFFIXES, has_image_suffix
 from cnnsearch.data.sources.split import check_classes, sort_naturally
 from cnnsearch.errors import DataError
 from cnnsearch.utils.units import pluralize
@@ -74,11 +80,11 @@ class Tree(Protocol[F_co]):
     def folders(self) -> "Mapping[str, Tree[F_co]]":
         """Returns the folders in it that are not hidden."""
 
-    def count_loose(self) -> int:
-        """Returns the number of images directly in it."""
+    def list_loose(self) -> Iterable[str]:
+        """Returns the names of files directly in it."""
 
-    def images(self, label: int) -> Iterator[F_co]:
-        """Yields the images in it and, however deep, in its folders."""
+    def files(self, label: int) -> Iterator[F_co | LeftOut]:
+        """Yields the images in it and, however deep, in its folders, and what is left out."""
 
 
 @dataclass(frozen=True)
@@ -87,11 +93,18 @@ class Layout(Generic[F]):
 
     names: tuple[str, ...]
     parts: Mapping[str, tuple[F, ...]]
+    left_out: tuple[LeftOut, ...]
 
     def collect(self, parts: Mapping[str, Examples]) -> Collection:
         """Returns the collection of these examples, by the name of their split."""
-        held = (parts.get("validation"), parts.get("test"))
-        return Collection(self.names, parts["train"], *held, flip=not are_characters(self.names))
+        return Collection(
+            self.names,
+            parts["train"],
+            parts.get("validation"),
+            parts.get("test"),
+            flip=not are_characters(self.names),
+            left_out=self.left_out,
+        )
 
 
 def find_layout(root: Tree[F]) -> Layout[F]:
@@ -103,7 +116,15 @@ def find_layout(root: Tree[F]) -> Layout[F]:
     trees = _find_splits(root)
     classes = _find_classes(trees["train"])
     names = tuple(sorted(classes, key=sort_naturally))
-    parts = {role: _list_images(tree, names) for role, tree in trees.items()}
+    listed = {role: _list_files(tree, names) for role, tree in trees.items()}
+    parts = {role: images for role, (images, _) in listed.items()}
+    left_out = [LeftOut(name, "beside the class folders") for name in root.list_loose()]
+    for tree, (_, others) in zip(trees.values(), listed.values(), strict=True):
+        left_out += others
+        if tree is not root:
+            prefix = tree.where.removeprefix(root.where).strip("/")
+            loose = (f"{prefix}/{name}" for name in tree.list_loose())
+            left_out += [LeftOut(name, "beside the class folders") for name in loose]
     where = trees["train"].where
     if len(names) == 1 and (inside := classes[names[0]].folders()):
         raise DataError(
@@ -111,17 +132,7 @@ def find_layout(root: Tree[F]) -> Layout[F]:
             f"{pluralize(len(inside), 'folder')}; did you mean {classes[names[0]].where}?"
         )
     check_classes([file.label for file in parts["train"]], names, where)
-    return Layout(names, parts)
-
-
-def is_image(name: str) -> bool:
-    """Whether a file has the name of an image."""
-    return not is_hidden(name) and name.lower().endswith(SUFFIXES)
-
-
-def is_hidden(name: str) -> bool:
-    """Whether a file or folder is ignored."""
-    return name.startswith(".") or name == "__MACOSX"
+    return Layout(names, parts, tuple(sorted(left_out, key=lambda one: one.path)))
 
 
 def _find_splits(root: Tree[F]) -> Mapping[str, Tree[F]]:
@@ -145,23 +156,29 @@ def _find_splits(root: Tree[F]) -> Mapping[str, Tree[F]]:
     return {ROLES[name.lower()]: tree for name, tree in named.items()}
 
 
-def _list_images(tree: Tree[F], names: tuple[str, ...]) -> tuple[F, ...]:
+def _list_files(tree: Tree[F], names: tuple[str, ...]) -> tuple[tuple[F, ...], tuple[LeftOut, ...]]:
+    """Returns the images of a split, sorted, and what is left out."""
     classes = _find_classes(tree)
     for name in sorted(set(classes) - set(names)):
         raise DataError(f"{tree.where}: class {name!r} has no folder in the training split")
-    found = [(n, list(classes[n].images(names.index(n)))) for n in names if n in classes]
-    if not any(files for _, files in found):
+    images: list[F] = []
+    left_out: list[LeftOut] = []
+    for name in (name for name in names if name in classes):
+        for file in classes[name].files(names.index(name)):
+            (left_out if isinstance(file, LeftOut) else images).append(file)  # type: ignore[arg-type]
+    if not images:
         raise DataError(f"{tree.where}: no images ({' '.join(SUFFIXES)}) in its class folders")
-    for name, files in found:
-        if not files:
+    present = {file.label for file in images}
+    for name in classes:
+        if names.index(name) not in present:
             raise DataError(f"{tree.where}: class {name!r} is empty, it has no image")
-    return tuple(sorted((file for _, files in found for file in files), key=lambda f: f.path))
+    return tuple(sorted(images, key=lambda file: file.path)), tuple(left_out)
 
 
 def _find_classes(tree: Tree[F]) -> Mapping[str, Tree[F]]:
     folders = tree.folders()
     if not folders:
-        loose = tree.count_loose()
+        loose = sum(map(has_image_suffix, tree.list_loose()))
         what = f"{pluralize(loose, 'image')} directly in it" if loose else "it holds no images"
         raise DataError(f"{tree.where}: no class folders, {what}; each class needs a folder")
     return folders

@@ -1,5 +1,7 @@
 """Pixels from image files and arrays: Pillow only, to uint8 of one size and colour."""
 
+import hashlib
+import importlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cnnsearch.data.sources.protocol import Examples, Item, Pixels, Raw, digest_raw
+from cnnsearch.data.sources.recognition import HEAD, NO_HEIF, can_read_heif, is_heif
 from cnnsearch.errors import DataError
 from cnnsearch.utils.hardware import count_cores
 
@@ -20,7 +23,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "GIF")
-SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp", ".webp", ".gif")
 MOST_PIXELS = 89_478_485  # Pillow warns beyond; a larger JPEG is reduced as it is read
 _ORIENTATION = 0x0112
 _TURNS = {
@@ -71,6 +73,11 @@ def to_uint8(pixels: Pixels) -> npt.NDArray[np.uint8]:
     elif pixels.dtype.kind == "b":
         pixels = pixels.astype(np.uint8) * np.uint8(255)
     return np.ascontiguousarray(pixels.astype(np.uint8, copy=False))
+
+
+def digest_pixels(pixels: npt.NDArray[np.uint8]) -> bytes:
+    """Returns 16 bytes that are equal for images with equal pixels."""
+    return hashlib.blake2b(pixels.tobytes(), digest_size=16).digest()
 
 
 def native_channels(parts: Iterable[Examples]) -> int:
@@ -138,12 +145,17 @@ def describe_error(error: Exception) -> str:
 
 
 def open_picture(raw: bytes) -> "Image.Image":
-    """Opens an image file of one of `FORMATS`, without reading its pixels."""
+    """Opens an image file of one of `FORMATS`, or HEIC, without reading its pixels."""
     from PIL import Image
 
     if not raw:
         raise ValueError("empty file")
-    return Image.open(BytesIO(raw), formats=FORMATS)
+    if not is_heif(raw[:HEAD]):
+        return Image.open(BytesIO(raw), formats=FORMATS)
+    if not can_read_heif():
+        raise ValueError(NO_HEIF)
+    importlib.import_module("pillow_heif").register_heif_opener()
+    return Image.open(BytesIO(raw), formats=("HEIF",))
 
 
 def _read_reduced(raw: bytes, image: tuple[int, int]) -> "Image.Image":

@@ -22,7 +22,8 @@ class DigitsExamples(ArrayExamples):
     length: int = 1797
 
     def read_classes(self) -> Sequence[int]:
-        return list(_load().target)
+        labels: list[int] = _load().target.tolist()  # not NumPy integers: fingerprints show them
+        return labels
 
     def read_images(self) -> Pixels:
         levels: Pixels = _load().images  # of 0 to 16
@@ -44,7 +45,7 @@ class DigitsSource(Source):
 
     def open(self) -> Collection:
         names = tuple("0123456789")
-        return Collection(names, DigitsExamples(), None, None, flip=False, channels=1)
+        return Collection(names, DigitsExamples(), None, None, flip=False, channels=1, closed=True)
 
     @classmethod
     def reopen(cls, plan: Mapping[str, Any], folder: Path) -> DigitsExamples:

@@ -3,21 +3,23 @@
 import os
 import stat
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, Self
+from typing import IO, Any, Self
 
-from cnnsearch.data.sources.class_folders import ListedFiles, find_layout, is_hidden, is_image
+from cnnsearch.data.sources.class_folders import ListedFiles, find_layout
 from cnnsearch.data.sources.protocol import (
     Collection,
     Examples,
     Folders,
     Item,
+    LeftOut,
     Source,
     digest,
     show_path,
 )
+from cnnsearch.data.sources.recognition import HEAD, explain_left_out, is_ignored
 from cnnsearch.errors import DataError
 
 MOST_BYTES = 256 << 20  # of one image
@@ -54,14 +56,15 @@ class FolderSource(Source):
     kind = "files"
     form = "a folder of class folders"
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, by_content: bool = True) -> None:
         self.root = root.resolve()
         self.name = show_path(root)
+        self._by_content = by_content
 
     @classmethod
     def recognize(cls, text: str, folders: Folders) -> Self | None:
         path = Path(text).expanduser()
-        return cls(path) if path.is_dir() else None
+        return cls(path, folders.by_content) if path.is_dir() else None
 
     def witness(self) -> str:
         return digest("folder", *describe_listing(self._listed))
@@ -75,16 +78,16 @@ class FolderSource(Source):
 
     @cached_property
     def _listed(self) -> Collection:
-        layout = find_layout(Folder(self.root, self.root))
+        layout = find_layout(Folder(self.root, self.root, self._by_content))
         return layout.collect(
             {role: FileExamples(files, self.root) for role, files in layout.parts.items()}
         )
 
 
 def describe_listing(listed: Collection) -> list[object]:
-    """Returns class names and files of all splits, for a witness."""
+    """Returns class names, files of all splits and those left out, for a witness."""
     parts: list[Examples | None] = [listed.train, listed.validation, listed.test]
-    return [listed.class_names, *(part.plan() for part in parts if part)]
+    return [listed.class_names, *(part.plan() for part in parts if part), *listed.left_out]
 
 
 @dataclass(frozen=True)
@@ -93,6 +96,7 @@ class Folder:
 
     root: Path
     path: Path
+    by_content: bool
 
     @property
     def where(self) -> str:
@@ -101,17 +105,18 @@ class Folder:
     def folders(self) -> "dict[str, Folder]":
         try:
             return {
-                entry.name: Folder(self.root, Path(entry.path))
+                entry.name: replace(self, path=Path(entry.path))
                 for entry in os.scandir(self.path)
-                if entry.is_dir() and not is_hidden(entry.name)
+                if entry.is_dir() and not is_ignored(entry.name)
             }
         except OSError as error:
             raise DataError(f"{self.where} cannot be listed: {error.strerror}") from error
 
-    def count_loose(self) -> int:
-        return sum(is_image(name) for name in os.listdir(self.path))
+    def list_loose(self) -> list[str]:
+        entries = os.scandir(self.path)
+        return [each.name for each in entries if not (each.is_dir() or is_ignored(each.name))]
 
-    def images(self, label: int) -> Iterator[ImageFile]:
+    def files(self, label: int) -> Iterator[ImageFile | LeftOut]:
         """Walks the folder; a link back to where the walk has been is not followed."""
         seen: set[tuple[int, int]] = set()
         for place, folders, names in os.walk(self.path, followlinks=True):
@@ -120,10 +125,13 @@ class Folder:
                 folders.clear()
                 continue
             seen.add((status.st_dev, status.st_ino))
-            folders[:] = [name for name in folders if not is_hidden(name)]
-            for name in filter(is_image, names):
-                path = os.path.join(place, name)
-                yield list_file(self.root, Path(path).relative_to(self.root).as_posix(), label)
+            folders[:] = [name for name in folders if not is_ignored(name)]
+            for name in (name for name in names if not is_ignored(name)):
+                path = Path(place, name)
+                key = path.relative_to(self.root).as_posix()
+                read_head = partial(read_regular, path, HEAD) if self.by_content else None
+                reason = explain_left_out(name, read_head)
+                yield LeftOut(key, reason) if reason else list_file(self.root, key, label)
 
 
 def list_file(root: Path, path: str, label: int) -> ImageFile:
@@ -137,11 +145,8 @@ def list_file(root: Path, path: str, label: int) -> ImageFile:
 
 def read_file(root: Path, file: ImageFile) -> bytes:
     """Returns the bytes of a regular file of at most `MOST_BYTES` that is as it was listed."""
-    # Not blocking: opening a named pipe would wait for somebody to write into it.
-    with os.fdopen(os.open(root / file.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as opened:
+    with _open_regular(root / file.path) as opened:
         status = os.fstat(opened.fileno())
-        if not stat.S_ISREG(status.st_mode):
-            raise ValueError("no file, but a folder or a device")
         if status.st_size > MOST_BYTES:
             raise ValueError(f"{status.st_size:,} bytes, an image may have {MOST_BYTES:,}")
         data = opened.read()
@@ -150,3 +155,18 @@ def read_file(root: Path, file: ImageFile) -> bytes:
             f"{show_path(file.path)} changed since the data set was loaded; load it again"
         )
     return data
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """Returns up to so many bytes of a regular file."""
+    with _open_regular(path) as opened:
+        return opened.read(most)
+
+
+def _open_regular(path: Path) -> IO[bytes]:
+    # Not blocking: opening a named pipe would wait for somebody to write into it.
+    opened = os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb")
+    if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
+        opened.close()
+        raise ValueError("no file, but a folder or a device")
+    return opened

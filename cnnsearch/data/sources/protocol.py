@@ -46,8 +46,31 @@ class Examples(Protocol):
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A file of a source that is not used, and why."""
+
+    path: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{show_path(self.path)} ({self.reason})"
+
+
+@dataclass(frozen=True)
 class Collection:
-    """A listed source. Splits that it lacks and channels that it does not declare are None."""
+    """A listed source. Splits that it lacks and channels that it does not declare are None.
+
+    Attributes:
+        class_names: Label i means ``class_names[i]``.
+        train: All images, if the source has no splits.
+        validation: Given by the source.
+        test: Likewise.
+        flip: Whether a mirrored image keeps its label.
+        channels: 1 or 3.
+        left_out: Files that are not used.
+        closed: Whether no image can ever be added, as to a published data set: splits can then be
+            exactly stratified, and still no image moves.
+    """
 
     class_names: tuple[str, ...]
     train: Examples
@@ -55,6 +78,8 @@ class Collection:
     test: Examples | None
     flip: bool
     channels: int | None = None
+    left_out: tuple[LeftOut, ...] = ()
+    closed: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,10 +89,13 @@ class Folders:
     Attributes:
         data_dir: Where TFDS keeps its prepared data; None: its default.
         cache: Root of the cache of decoded images; None: there is none.
+        by_content: Whether files are recognized by their content if their name has no known
+            suffix; cnnsearch 0.1 left such files out.
     """
 
     data_dir: Path | None = None
     cache: Path | None = None
+    by_content: bool = True
 
 
 class Source(ABC):

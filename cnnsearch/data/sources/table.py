@@ -29,6 +29,7 @@ _LABELS = ("label", "class", "class_name", "category")
 _SPLITS = ("split", "subset")
 _NO_SPLIT = object()
 MOST_ROWS = 50_000_000
+_MOST_NUMBERS = 50  # classes that are whole numbers, unless most have several images
 
 
 @dataclass(frozen=True)
@@ -113,9 +114,25 @@ def _read_rows(path: Path, name: str) -> list[Row]:
         rows.append(row)
     if not rows:
         raise DataError(f"{name}: no rows below the header")
+    _check_no_numbers({row.label for row in rows}, len(rows), name)
     if all(row.role != "train" for row in rows):
         raise DataError(f"{name}: no row is of the split 'train'")
     return rows
+
+
+def _check_no_numbers(labels: set[str], rows: int, name: str) -> None:
+    """Refuses labels that are measurements: numbers with a fraction, or nearly all different."""
+    try:
+        numbers = [float(label) for label in labels]
+    except ValueError:
+        return
+    is_measured = any(not number.is_integer() for number in numbers)
+    if is_measured or (len(labels) > _MOST_NUMBERS and 2 * len(labels) > rows):
+        examples = " and ".join(sorted(labels)[:2])
+        raise DataError(
+            f"{name}: the labels are numbers, such as {examples}: regression is not supported, "
+            "a label must name a class"
+        )
 
 
 def _check_row(place: str, where: str, values: Sequence[Any]) -> Row:

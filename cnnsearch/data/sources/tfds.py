@@ -141,6 +141,7 @@ class TfdsSource(Source):
             parts.get("test"),
             flip=not (are_characters(names) or self._dataset in _CHARACTERS),
             channels=listed["channels"],
+            closed=True,
         )
 
     def _examples(self, split: str, classes: Sequence[int] | None, count: int) -> TfdsExamples:

@@ -20,7 +20,12 @@ from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.initial_weights import resize_space
 from cnnsearch.engine.placement import find_gpus, make_executor
 from cnnsearch.engine.run_data import load_data
-from cnnsearch.engine.run_manifest import check_same_data, check_same_settings, create_manifest
+from cnnsearch.engine.run_manifest import (
+    check_same_data,
+    check_same_settings,
+    create_manifest,
+    keep_split_version,
+)
 from cnnsearch.engine.search import RUNS, free_name
 from cnnsearch.engine.session import fit_space, open_session, warm_up
 from cnnsearch.engine.settings import Settings, find_setting_flag
@@ -159,6 +164,7 @@ class Study:
         reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
         if reopened is not None:
             check_same_settings(reopened, settings, KIND)
+            settings = keep_split_version(reopened, settings)
         environment.configure_backend()
         dataset = load_data(settings, self.space, root)
         if reopened is not None:
@@ -169,7 +175,7 @@ class Study:
         planned = list(plan_trainings(sample, self.variants, settings.search.seed, self.repeat))
         run = reopened or self._create_run(root, name, dataset)
         with closing(run), open_session(run, settings, callback, executor) as session:
-            load = partial(self._load_view, dataset, root)
+            load = partial(self._load_view, settings, dataset, root)
             reason = train_variants(session, self.space, planned, load)
             session.close(reason)
             return self._report(run, reason, plot, planned)
@@ -178,12 +184,14 @@ class Study:
         record = create_manifest(self.space.name, self.settings, dataset)
         return RunDirectory.create(root, name, {**record, "kind": KIND}, self.space.text)
 
-    def _load_view(self, full: Dataset, root: Path, variant: Variant) -> Dataset:
+    def _load_view(
+        self, settings: Settings, full: Dataset, root: Path, variant: Variant
+    ) -> Dataset:
         """Returns the data that a variant is trained on."""
         if variant.image is None:
-            return take_share(full, variant.train_share, self.settings.search.seed)
+            return take_share(full, variant.train_share, settings.search.seed)
         size = "x".join(map(str, variant.image))
-        changed = self.settings.replace(image=size, train_share=variant.train_share)
+        changed = settings.replace(image=size, train_share=variant.train_share)
         return load_data(changed, self.space, root)
 
     def _report(

@@ -52,7 +52,7 @@ def prepare_run(
         trials = find_winners(search, options)
         data = _load_data(settings, space, root)
         if options.data is None:
-            _check_unchanged(search, before, space, data)
+            check_same_data(search, load_data(before, space, root))
         epochs = options.epochs or LONGER * max(trial.epochs for trial in trials)
         candidates = [_adapt(_read_candidate(trial), options, epochs, data) for trial in trials]
         labels = [f"{search.name}:{trial.id}" for trial in trials]
@@ -60,14 +60,6 @@ def prepare_run(
         found = find_search_baselines(options.references, search, space, winners[0], data, callback)
         plan = _make_plan(options, epochs, winners, found)
         return create_run(root, name, settings, data, plan, search)
-
-
-def _check_unchanged(
-    search: RunDirectory, before: Settings, space: SearchSpace, data: Dataset
-) -> None:
-    """Refuses data that changed since the search; ``data`` has all of the training split."""
-    is_same = before.data.train_share == 1
-    check_same_data(search, data if is_same else load_data(before, space, search.path.parent))
 
 
 def _prepare_network(
@@ -110,6 +102,8 @@ def _change_settings(
     changes: dict[str, Any] = {"train_share": 1.0, "trial_timeout": None}
     if options.data is not None:
         changes["data"] = options.data
+    if options.drop_copies:
+        changes["drop_copies"] = True
     settings = before.replace(**changes).move(**placement)
     find_gpus(settings.placement.gpus)
     return settings

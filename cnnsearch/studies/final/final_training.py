@@ -27,6 +27,7 @@ def train_final(
     epochs: int | None = None,
     data: object = None,
     hold_out: bool = False,
+    drop_copies: bool = False,
     changes: Sequence[str] = (),
     references: str | None = None,
     name: str | None = None,
@@ -50,6 +51,7 @@ def train_final(
             differ.
         hold_out: train on the training split alone and keep the best epoch by validation; else
             validation images are trained on too, and the last epoch is kept.
+        drop_copies: leave training images out whose pixels the validation or test split has.
         changes: of the recipe, ``key=value``.
         references: the baselines: ``all``, ``random`` (the best of equally many random candidates,
             which costs the search again), ``published`` (a published network of similar MACs) or
@@ -79,6 +81,7 @@ def train_final(
         epochs=epochs,
         data=None if data is None else save_source(data, root / ".cache"),
         hold_out=hold_out,
+        drop_copies=drop_copies,
         changes=tuple(changes),
         references=references,
     )

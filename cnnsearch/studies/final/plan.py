@@ -34,6 +34,8 @@ class FinalOptions(Options):
         epochs: of each; None: not yet derived from the search.
         data: another data set than the search's.
         hold_out: whether validation images are held out.
+        drop_copies: whether training images are left out whose pixels a held-out split has; the
+            search may have left them out anyway.
         changes: of the recipe, ``key=value``.
         references: the requested baselines; None: all that are possible.
     """
@@ -47,6 +49,7 @@ class FinalOptions(Options):
     epochs: Positive | None = None
     data: str | None = None
     hold_out: bool = Field(default=False, alias="hold-out")
+    drop_copies: bool = Field(default=False, alias="drop-copies")
     changes: tuple[str, ...] = ()
     references: str | None = None
 

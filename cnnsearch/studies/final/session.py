@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from cnnsearch.data import Dataset
-from cnnsearch.data.views import join_validation
+from cnnsearch.data.views import drop_copies, find_test_copies, join_validation
 from cnnsearch.engine.display.callback import Overview
 from cnnsearch.engine.driver import TIME_IS_UP
 from cnnsearch.engine.run_manifest import read_pixel_statistics
@@ -44,6 +44,8 @@ class FinalTraining:
         self._space, self._data = space, data
         self._plan = FinalPlan.read(session.run)
         self._train_on = data if self._plan.hold_out else join_validation(data)
+        if session.settings.data.drop_copies:
+            self._train_on = drop_copies(self._train_on, with_test=True)
 
     def run(self) -> str:
         """Trains and evaluates what is left; returns why it ended: trials, time or interrupted."""
@@ -112,6 +114,8 @@ class FinalTraining:
         completed = [t for t in self._run.db.get_trials() if t.status == "completed"]
         waiting = [t for t in completed if t.id not in done]
         if waiting:
+            for warning in find_test_copies(self._train_on):
+                self._session.callback.on_message(warning)
             models = pluralize(len(waiting), "model")
             self._session.callback.on_message(f"Evaluating {models} on the test split.")
         tasks = []

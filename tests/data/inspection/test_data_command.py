@@ -44,6 +44,12 @@ def test_leaks_are_named_certain_and_likely_apart(copied: Path) -> None:
     assert text.index("test/box/small.jpg (test) ~ train/box/5.jpg (train)") > likely
 
 
+def test_files_that_are_left_out_are_printed(photographs: Path) -> None:
+    (photographs / "train" / "box" / "notes.txt").write_text("text")
+    text = text_of(photographs)
+    assert "Left out: 1\n" in text and "train/box/notes.txt (not an image)" in text
+
+
 def test_many_classes_are_shown_by_the_largest_and_smallest(tmp_path: Path) -> None:
     y = np.repeat(np.arange(30), 3 * np.arange(30) + 4)
     x = np.random.default_rng(0).integers(0, 256, (len(y), 8, 8, 3), np.uint8)

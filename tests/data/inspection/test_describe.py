@@ -132,7 +132,11 @@ def test_splits_are_carved_as_a_search_carves_them(tmp_path: Path) -> None:
     report = describe("digits", seed=3)
     data = load("digits", image=(8, 8), channels=None, cache=tmp_path, seed=3)
     counted = [(split.carved, split.images) for split in report.splits]
-    assert counted == [(False, data.train.count), (True, data.validation.count), (True, 359)]
+    assert counted == [
+        (False, data.train.count),
+        (True, data.validation.count),
+        (True, data.test.count),
+    ]
     labels = np.bincount(data.validation.labels(), minlength=10)
     assert report.splits[1].classes == tuple(labels)
     assert report.plan.image == (8, 8) and report.plan.channels == data.channels == 1
@@ -176,6 +180,17 @@ def test_an_exif_orientation_turns_the_size(photographs: Path) -> None:
     file = photographs / "train" / "box" / "0.jpg"
     Image.new("RGB", (400, 50), "teal").save(file, exif=exif)
     assert describe(str(photographs)).height.largest == 400
+
+
+def test_files_that_are_left_out_are_named(photographs: Path) -> None:
+    (photographs / "train" / "box" / "notes.txt").write_text("text")
+    (photographs / "readme.md").write_text("beside")
+    report = describe(str(photographs))
+    assert json.loads(json.dumps(report.to_data()))["left_out"] == [
+        {"path": "readme.md", "reason": "beside the class folders"},
+        {"path": "train/box/notes.txt", "reason": "not an image"},
+    ]
+    assert "2 files of the source left out" in " ".join(levels(report)["warning"])
 
 
 def test_everything_becomes_json(copied: Path) -> None:

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from cnnsearch.data import Dataset, load
 from cnnsearch.data.sources import archive_members
+from cnnsearch.data.sources.archive import ArchiveSource
 from cnnsearch.errors import DataError
 
 MODES = {".tar": "w:", ".tar.gz": "w:gz", ".tgz": "w:gz", ".tar.bz2": "w:bz2", ".txz": "w:xz"}
@@ -57,7 +59,7 @@ def test_an_archive_is_what_its_folder_is(photos: Path, suffix: str, top: str) -
     folder = open_archive(photos)
     data = open_archive(pack(photos, photos.parent / f"photos{suffix}", top))
     assert data.class_names == folder.class_names == ("box", "disc 2", "disc 10")
-    assert (data.train.count, data.validation.count, data.test.count) == (12, 6, 6)
+    assert (data.train.count, data.validation.count, data.test.count) == (15, 6, 3)
     assert not data.test.materialised
     assert images_of(data) == images_of(folder)
     assert sorted(data.test.labels()) == sorted(folder.test.labels())
@@ -89,7 +91,7 @@ def test_a_folder_of_split_archives(photos: Path, tmp_path: Path) -> None:
     pack(photos, root / "train.zip", "train")
     pack(photos, root / "test.tar.gz", "test")
     data = open_archive(root)
-    assert (data.train.count, data.validation.count, data.test.count) == (18, 6, 24)
+    assert (data.train.count, data.validation.count, data.test.count) == (21, 3, 24)
     assert data.source == str(root) and not data.test.materialised
     assert len(data.test.images()) == len(data.test.labels()) == 24
     unpacked = tmp_path / "unpacked"
@@ -240,7 +242,7 @@ def test_links_in_archives_are_refused(photos: Path, tmp_path: Path) -> None:
     assert "again.jpg' is a link; an archive must hold" in refusal(tmp_path / "x.tar")
     (photos / "box" / "again.jpg").unlink()
     subprocess.run(["tar", "-cf", str(tmp_path / "x.tar"), "-C", str(photos), "."], check=True)
-    assert open_archive(tmp_path / "x.tar").train.count == 12
+    assert open_archive(tmp_path / "x.tar").train.count == 15
     path = pack(photos, tmp_path / "photos.zip")
     with zipfile.ZipFile(path, "a") as archive:
         info = zipfile.ZipInfo("box/link.jpg")
@@ -272,7 +274,24 @@ def test_a_zip_can_be_read_by_threads(photos: Path, tmp_path: Path) -> None:
     from concurrent.futures import ThreadPoolExecutor
 
     source = archive_members.Zip(path)
-    places = [m for m in source.members() if m.is_image]
+    places = list(source.members(by_content=True))
     with ThreadPoolExecutor(8) as pool:
         read = list(pool.map(lambda item: item(), source.items(places)))
     assert read == [content[place.name] for place in places]
+
+
+@pytest.mark.parametrize("suffix", [".zip", ".tar", ".tgz"])
+def test_files_that_are_left_out_of_an_archive_are_named(
+    photos: Path, tmp_path: Path, suffix: str
+) -> None:
+    Image.open(photos / "box" / "0.jpg").save(photos / "box" / "cat.jpg_10W", "WEBP")
+    (photos / "box" / "notes.txt").write_text("text")
+    (photos / "manuals").mkdir()
+    (photos / "manuals" / "camera.pdf").write_bytes(b"%PDF-1.7")
+    (photos / "readme.md").write_text("beside")
+    for top in ("", "photos"):
+        listed = ArchiveSource(pack(photos, tmp_path / f"{top}x{suffix}", top)).open()
+        assert "box/cat.jpg_10W" in listed.train.keys and len(listed.train) == 25
+        assert [one.path for one in listed.left_out] == [
+            *("box/notes.txt", "manuals/camera.pdf", "readme.md"),
+        ]

@@ -7,8 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
-from cnnsearch.data import Dataset, load
+from cnnsearch.data import Dataset, Split, load
+from cnnsearch.data.sources import recognition
+from cnnsearch.data.sources.decode import decode
+from cnnsearch.data.sources.folder import FolderSource
 from cnnsearch.errors import DataError
 
 
@@ -30,11 +34,15 @@ def test_photos_of_uneven_size_become_arrays_of_one_size(photos: Path) -> None:
     assert data.class_names == ("box", "disc 2", "disc 10")
     assert (data.image, data.channels, data.input) == ((12, 20), 3, (12, 20, 3))
     assert data.flip and data.skipped == ()
-    for split, count in ((data.train, 12), (data.validation, 6), (data.test, 6)):
-        assert split.count == count
-        assert split.images().shape == (count, 12, 20, 3)
+    for split, counts in (
+        (data.train, {0: 6, 1: 4, 2: 5}),
+        (data.validation, {0: 1, 1: 3, 2: 2}),
+        (data.test, {0: 1, 1: 1, 2: 1}),
+    ):
+        assert split.count == sum(counts.values())
+        assert split.images().shape == (split.count, 12, 20, 3)
         assert split.images().dtype == np.uint8 and split.labels().dtype == np.int32
-        assert Counter(split.labels().tolist()) == dict.fromkeys(range(3), count // 3)
+        assert Counter(split.labels().tolist()) == counts
 
 
 def test_arrays_are_memory_mapped_and_cannot_be_written(photos: Path) -> None:
@@ -60,7 +68,7 @@ def test_a_data_set_pickles_small_and_works_elsewhere(photos: Path) -> None:
     np.testing.assert_array_equal(copy.test.images(), data.test.images())
 
 
-def test_the_test_split_is_not_read_until_its_images_are_asked_for(photos: Path) -> None:
+def test_the_test_split_is_not_read_until_its_images_are_needed(photos: Path) -> None:
     first = open_folder(photos)
     kept = {tuple(image.ravel()) for image in first.test.images()}
     shutil.rmtree(photos.parent / "cache")
@@ -68,11 +76,11 @@ def test_the_test_split_is_not_read_until_its_images_are_asked_for(photos: Path)
     listed = [Path(f) for f in _test_files(data)]
     for file in listed:  # whoever reads one now, fails
         (photos / file).write_bytes(b"")
-    assert len(data.test.labels()) == len(listed) == 6
-    assert len(open_folder(photos, seed=0).train.images()) == 12
+    assert len(data.test.labels()) == len(listed) == 3
+    assert len(data.train.images()) == 15
     with pytest.raises(DataError, match="changed since the data set was loaded"):
         data.test.images()
-    assert len(kept) == 6
+    assert len(kept) == 3
 
 
 def _test_files(data: Dataset) -> list[str]:
@@ -82,7 +90,12 @@ def _test_files(data: Dataset) -> list[str]:
     return [file[0] for file in json.loads(data.test.plan.read_text())["files"]]
 
 
-def test_loading_opens_no_file_of_the_test_split(photos: Path, monkeypatch: pytest.MonkeyPatch):
+def test_loading_opens_no_file_of_a_given_test_split(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root = tmp_path / "given"
+    for name in ("train", "test"):
+        shutil.copytree(photos, root / name)
     opened: list[str] = []
     true_open = os.open
 
@@ -91,10 +104,10 @@ def test_loading_opens_no_file_of_the_test_split(photos: Path, monkeypatch: pyte
         return true_open(path, *args, **kwargs)
 
     monkeypatch.setattr(os, "open", watched)
-    data = open_folder(photos)
-    read = {name for name in opened if name.startswith(str(photos))}
-    tests = {str(photos / name) for name in _test_files(data)}
-    assert len(read) == 18 and not read & tests
+    data = open_folder(root)
+    read = {name for name in opened if name.startswith(str(root))}
+    tests = {str(root / name) for name in _test_files(data)}
+    assert len(read) == len(tests) == 24 and not read & tests
     data.test.images()
     assert tests <= set(opened)
 
@@ -105,7 +118,7 @@ def test_given_splits_are_kept_and_a_missing_one_is_carved(photos: Path, tmp_pat
     (root / "Valid" / "box").mkdir(parents=True)
     shutil.copy(photos / "box" / "3.jpg", root / "Valid" / "box" / "x.JPG")
     data = open_folder(root, test=0.25)
-    assert (data.train.count, data.validation.count, data.test.count) == (18, 1, 6)
+    assert (data.train.count, data.validation.count, data.test.count) == (20, 1, 4)
     assert data.validation.labels().tolist() == [0]
     shutil.copytree(photos, root / "test")
     data = open_folder(root)
@@ -225,3 +238,67 @@ def test_a_class_of_unreadable_images_only(photos: Path) -> None:
         file.write_text("text")
     message = refusal(photos, skip_bad_images=True)
     assert "class 'box' has no training image that can be read" in message
+
+
+def test_images_are_recognized_by_content_and_other_files_are_named(
+    photos: Path, tmp_path: Path
+) -> None:
+    picture = Image.open(photos / "box" / "0.jpg")
+    picture.save(photos / "box" / "cat.jpg_1088Wx1632H", "WEBP")
+    picture.save(photos / "box" / "scan.tif")
+    (photos / "box" / "notes.txt").write_text("text")
+    (photos / "disc 2" / "paper.pdf").write_bytes(b"%PDF-1.7")
+    (photos / "readme.md").write_text("beside")
+    os.mkfifo(photos / "box" / "pipe")
+    listed = FolderSource(photos).open()
+    assert "box/cat.jpg_1088Wx1632H" in listed.train.keys
+    assert [(one.path, one.reason) for one in listed.left_out] == [
+        ("box/notes.txt", "not an image"),
+        ("box/pipe", "no known suffix, and cannot be read: no file, but a folder or a device"),
+        ("box/scan.tif", "a TIFF image; convert it to PNG"),
+        ("disc 2/paper.pdf", "a PDF file"),
+        ("readme.md", "beside the class folders"),
+    ]
+    (warning,) = open_folder(photos).warnings
+    assert warning.startswith("5 files left out: box/notes.txt (not an image), box/pipe (")
+    assert warning.endswith(" and 2 more. cnnsearch data lists them.")
+    old = FolderSource(photos, by_content=False).open()
+    assert len(old.train) == 24 and len(old.left_out) == 6
+
+
+def test_an_added_file_is_named_though_the_images_are_in_the_cache(photos: Path) -> None:
+    assert open_folder(photos).warnings == ()
+    (photos / "box" / "notes.txt").write_text("text")
+    assert "box/notes.txt (not an image)" in open_folder(photos).warnings[0]
+
+
+def test_heic_is_read_with_its_extra(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    picture = Image.open(photos / "box" / "0.jpg")
+    (photos / "box" / "phone.heic").write_bytes(b"")
+    heif.from_pillow(picture).save(photos / "box" / "phone.heic")
+    assert "box/phone.heic" in FolderSource(photos).open().train.keys
+    raw = (photos / "box" / "phone.heic").read_bytes()
+    difference = decode(raw, (16, 16), 3).astype(int) - decode_file(photos / "box" / "0.jpg")
+    assert np.abs(difference).mean() < 4
+    monkeypatch.setattr(recognition, "can_read_heif", lambda: False)
+    (left,) = FolderSource(photos).open().left_out
+    assert str(left) == ("box/phone.heic (a HEIC image; pip install 'cnnsearch[heic]' reads them)")
+
+
+def decode_file(path: Path) -> np.ndarray:
+    return decode(path.read_bytes(), (16, 16), 3).astype(int)
+
+
+def test_adding_images_moves_none(photos: Path) -> None:
+    before = open_folder(photos)
+    splits = {name: set(_pixels(getattr(before, name))) for name in ("train", "test")}
+    for i in range(20):
+        Image.new("RGB", (20, 20), (i, 9 * i, 5)).save(photos / "box" / f"a{i}.png")
+    after = open_folder(photos)
+    for name, files in splits.items():
+        assert files <= set(_pixels(getattr(after, name)))
+
+
+def _pixels(split: Split) -> list[bytes]:
+    return [image.tobytes() for image in split.images()]

@@ -39,7 +39,7 @@ def test_nothing_that_was_unpacked_is_left(tmp_path: Path) -> None:
     np.savez(tmp_path / "set.npz", x=X, y=Y)
     opened(tmp_path / "set.npz", tmp_path / "cache")
     names = {path.name for path in (tmp_path / "cache").rglob("*") if path.is_file()}
-    assert names <= {"images.npy", "labels.npy", "skipped.json"} | {
+    assert names <= {"images.npy", "labels.npy", "digests.npy", "skipped.json"} | {
         name for name in names if name.endswith(".json")
     }
 

@@ -58,7 +58,7 @@ def test_a_csv_is_read_as_its_folder_is(photos: Path) -> None:
     table = write(photos.parent / "labels.csv", entries(photos))
     data = open_table(table)
     assert data.class_names == ("box", "disc 2", "disc 10") and data.source == str(table)
-    assert (data.train.count, data.validation.count, data.test.count) == (12, 6, 6)
+    assert (data.train.count, data.validation.count, data.test.count) == (15, 6, 3)
     assert not data.test.materialised
     pixels = {image.tobytes() for image in open_table(photos, test=0.0).train.images()}
     pixels |= {image.tobytes() for image in open_table(photos, test=0.0).validation.images()}
@@ -97,7 +97,7 @@ def test_absolute_paths(photos: Path, tmp_path: Path) -> None:
     rows = [{**row, "path": str(photos.parent / row["path"])} for row in entries(photos)]
     (tmp_path / "elsewhere").mkdir()
     data = open_table(write(tmp_path / "elsewhere" / "labels.csv", rows))
-    assert data.train.count == 12 and len(data.test.images()) == 6
+    assert data.train.count == 15 and len(data.test.images()) == 3
 
 
 def test_parquet(photos: Path) -> None:
@@ -107,7 +107,7 @@ def test_parquet(photos: Path) -> None:
     ]
     data = open_table(write_parquet(photos.parent / "labels.parquet", rows))
     assert data.class_names == ("0", "1") and not data.flip
-    assert (data.train.count, data.validation.count, data.test.count) == (12, 4, 8)
+    assert (data.train.count, data.validation.count, data.test.count) == (13, 3, 8)
     assert len(data.test.images()) == 8
 
 
@@ -156,6 +156,12 @@ def test_missing_and_unreadable_files(photos: Path, spoil: Callable[[], tuple[st
             "path,label,split\na.jpg,x,train\nb.jpg,y,train\nc.jpg,z,test\n",
             "line 4: class 'z' of the test split has no training image",
         ),
+        ("path,label\na.jpg,0.53\nb.jpg,1\n", "such as 0.53 and 1: regression is not supported"),
+        (
+            "path,label\n" + "".join(f"{i}.jpg,{i}\n" for i in range(60)),
+            "the labels are numbers, such as 0 and 1: regression is not supported",
+        ),
+        ("path,label\na.jpg,0\nb.jpg,1\n", "none of its 2 files exists"),
         ("path,label\na.jpg,x\nb.jpg,y\n", "none of its 2 files exists, such as /"),
     ],
 )
