@@ -134,12 +134,12 @@ def run(command: str, folder: str) -> str:
         [sys.executable, "-m", program, *arguments],
         cwd=folder,
         env=os.environ | {"COLUMNS": WIDTH, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
+        capture_output=True,
         encoding="utf-8",
         check=False,
     )
-    lines = [f"$ {command}", *done.stdout.rstrip().splitlines()]
+    printed = done.stdout or done.stderr  # progress, on stderr, is no part of a result
+    lines = [f"$ {command}", *printed.rstrip().splitlines()]
     return "".join(f"{line.rstrip()}\n" for line in lines)
 
 
