@@ -2,8 +2,12 @@
 
 import os
 import platform
+import signal
 import subprocess
 import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module, metadata, util
 from typing import Any
 
@@ -35,12 +39,38 @@ def import_frameworks() -> None:
     terminal, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 2)
     try:
-        for name in ("keras", "keras_tuner"):
-            import_module(name)
+        with _defer_interrupts():
+            for name in ("keras", "keras_tuner"):
+                import_module(name)
     finally:
         os.dup2(terminal, 2)
         os.close(terminal)
         os.close(nowhere)
+
+
+@contextmanager
+def _defer_interrupts() -> Iterator[None]:
+    """Delivers Ctrl-C at the end of the block; a second one exits at once."""
+    # Frameworks import optional packages in a bare ``except:``, which swallows KeyboardInterrupt:
+    # the search would go on as if nobody had stopped it.
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        yield
+        return
+    received: list[int] = []
+
+    def defer(number: int, frame: object) -> None:
+        if received:
+            os._exit(130)
+        received.append(number)
+
+    before = signal.signal(signal.SIGINT, defer)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if received:
+        signal.raise_signal(signal.SIGINT)
 
 
 def list_gpus() -> list[str]:
