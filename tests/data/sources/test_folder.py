@@ -290,14 +290,22 @@ def decode_file(path: Path) -> np.ndarray:
     return decode(path.read_bytes(), (16, 16), 3).astype(int)
 
 
-def test_adding_images_moves_none(photos: Path) -> None:
-    before = open_folder(photos)
-    splits = {name: set(_pixels(getattr(before, name))) for name in ("train", "test")}
-    for i in range(20):
-        Image.new("RGB", (20, 20), (i, 9 * i, 5)).save(photos / "box" / f"a{i}.png")
-    after = open_folder(photos)
-    for name, files in splits.items():
-        assert files <= set(_pixels(getattr(after, name)))
+def test_no_image_moves_when_40_are_added_to_a_class_of_200(tmp_path: Path) -> None:
+    root, rng = tmp_path / "set", np.random.default_rng(0)
+    for name in ("a", "b"):
+        (root / name).mkdir(parents=True)
+        for i in range(200):
+            pixels = rng.integers(0, 256, (4, 4, 3), np.uint8)
+            Image.fromarray(pixels).save(root / name / f"{i}.png")
+    names, size = ("train", "validation", "test"), (4, 4)
+    before = open_folder(root, image=size)
+    for i in range(40):
+        pixels = rng.integers(0, 256, (4, 4, 3), np.uint8)
+        Image.fromarray(pixels).save(root / "a" / f"new {i}.png")
+    after = open_folder(root, image=size)
+    assert sum(getattr(after, name).count for name in names) == 440
+    for name in names:
+        assert set(_pixels(getattr(before, name))) <= set(_pixels(getattr(after, name)))
 
 
 def _pixels(split: Split) -> list[bytes]:
