@@ -29,7 +29,7 @@ CHECK_EVERY = 32
 DISK_RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 EVALUATION_BATCH = 4
-"""Training batches in a batch of evaluation, which takes less memory without gradients."""
+"""Training (micro-)batches in a batch of evaluation: without gradients it takes less memory."""
 
 
 class Epoch(NamedTuple):
@@ -156,7 +156,8 @@ class Training:
         split = self._task.dataset.validation
         if not split.count:
             return {}
-        batches = iterate_validation(split, EVALUATION_BATCH * self._batches.size)
+        size = max(1, EVALUATION_BATCH * self._batches.size // self._task.accumulate)
+        batches = iterate_validation(split, size)
         outputs = [np.asarray(self._steps.evaluate(batch)) for batch in batches]
         metrics = compute_validation_metrics(np.concatenate(outputs, axis=1), split.labels())
         _check_finite(metrics["val_loss"], "validation loss", epoch)

@@ -1,6 +1,7 @@
 """A batch that is trained in parts: the same step, with the activations of one part in memory."""
 
 import os
+import pickle
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnnsearch.data.views import take_share
+from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.messages import TrialTask, as_candidate_failure
 from cnnsearch.training.trainer import Training
 from cnnsearch.utils.hardware import count_oom_kills
+from tests.conftest import architecture
 
 STEP = """
 import keras
@@ -82,8 +86,6 @@ def test_parts_of_a_batch_come_to_the_same_step_on_jax(tmp_path: Path) -> None:
 def test_a_training_in_parts_learns_and_can_be_resumed(
     digits: Any, small: Any, tmp_path: Path
 ) -> None:
-    from cnnsearch.space.recipe import TrainingRecipe
-
     recipe = TrainingRecipe(epochs=2)
     training = Training(TrialTask("t", small, recipe, digits, tmp_path, 2, seed=3, accumulate=2))
     assert len(list(training.run())) == 2
@@ -103,3 +105,53 @@ def test_what_frameworks_raise_without_memory_is_out_of_memory() -> None:
 def test_kills_for_want_of_memory_are_counted() -> None:
     assert count_oom_kills() >= 0
     assert np.isscalar(count_oom_kills())
+
+
+LIMITED = """
+import pickle, resource, sys
+from cnnsearch.training.messages import Completed, TrialEnd
+from cnnsearch.training.trial import run_trial
+
+with open(sys.argv[1], "rb") as file:
+    small, large = pickle.load(file)
+*_, end = run_trial(small)  # frameworks are loaded, their threads started
+assert isinstance(end.outcome, Completed), end
+with open("/proc/self/statm") as file:
+    used = int(file.read().split()[0]) * resource.getpagesize()
+limit = used + 1200 * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+*_, end = run_trial(large)
+print(type(end.outcome).__name__)
+"""
+
+
+@pytest.mark.slow
+def test_in_parts_a_candidate_trains_and_evaluates_in_less_memory(
+    digits: Any, tmp_path: Path
+) -> None:
+    """One activation of a whole batch is 1 GiB, in training as in evaluation.
+
+    TensorFlow on CPUs does not survive the limit: at some allocations it ends with a signal.
+    """
+    recipe = TrainingRecipe(batch_size=256)
+    data = take_share(digits, 0.25)
+    printed = []
+    for parts in (1, 16):
+        folder = tmp_path / str(parts)
+        nets = [
+            architecture(input=[side, side, 1], stages=[], stem=[{"type": "conv", "filters": n}])
+            for side, n in ((8, 4), (128, 64))
+        ]
+        tasks = [
+            TrialTask(str(number), net, recipe, data, folder / str(number), 1, accumulate=count)
+            for number, (net, count) in enumerate(zip(nets, (1, parts), strict=True))
+        ]
+        folder.mkdir()
+        (folder / "tasks").write_bytes(pickle.dumps(tasks))
+        done = subprocess.run(
+            [sys.executable, "-c", LIMITED, str(folder / "tasks")],
+            env={**os.environ, "KERAS_BACKEND": "tensorflow"}, capture_output=True, text=True,
+        )  # fmt: skip
+        printed.append(done.stdout.strip())
+    assert printed[0] != "Completed"
+    assert printed[1] == "Completed"

@@ -1,6 +1,9 @@
 """Checkpoints: whole or not there, and no other model's."""
 
 import errno
+import signal
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +50,33 @@ def test_a_full_disk_leaves_the_old_one(tmp_path: Path, monkeypatch: pytest.Monk
         checkpoint.write(path, {"epoch": 2}, ARRAYS)
     assert checkpoint.read_epoch(path) == 1
     assert [file.name for file in tmp_path.iterdir()] == ["state.npz"]
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+import numpy as np
+from cnnsearch.training import checkpoint
+
+state = Path(sys.argv[1])
+checkpoint.write(state, {"epoch": 1}, [np.full(9, 1.0)])
+Path.replace = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+checkpoint.write(state, {"epoch": 2}, [np.full(9, 2.0)])
+"""
+
+
+def test_a_kill_before_the_rename_leaves_the_previous_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / checkpoint.STATE
+    killed = subprocess.run([sys.executable, "-c", KILLED, str(path)])
+    assert killed.returncode == -signal.SIGKILL
+    (half,) = (each for each in tmp_path.iterdir() if each != path)
+    finished = checkpoint.read(half)  # it was complete, but for its name
+    assert finished is not None and finished.header == {"epoch": 2}
+    previous = checkpoint.read(path)
+    assert previous is not None and previous.header == {"epoch": 1}
+    np.testing.assert_array_equal(previous.arrays[0], np.full(9, 1.0))
+    checkpoint.sweep(tmp_path)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_there_is_none(tmp_path: Path) -> None:
