@@ -34,7 +34,8 @@ class FeasibilityCheck:
         return Feasibility(
             fits,
             None if fits else "budget",
-            lambda: candidate.fingerprint,
+            # Decoded again: thousands of these are cached, and an architecture takes kilobytes.
+            lambda: self._space.decode(values).fingerprint,
             cost.params,
             cost.macs,
         )
