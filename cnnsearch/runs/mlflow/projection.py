@@ -141,12 +141,14 @@ class Projection:
 
     def _start_trial(self, event: Event) -> None:
         trial, data = str(event.trial_id), event.data
-        earlier = data.get("continues")
-        if earlier and f"trial {earlier}" in self._runs:  # one MLflow run for all rungs
-            self._runs[f"trial {trial}"] = child = self._runs[f"trial {earlier}"]
-            self._store.write(child, entries.make_points(entries.get_costs(data), _ms(event)))
-        elif f"trial {trial}" not in self._runs:
-            self._runs[f"trial {trial}"] = self._ensure_child(event, trial)
+        earlier, name = f"trial {data.get('continues')}", f"trial {trial}"
+        if name not in self._runs and earlier in self._runs:  # one MLflow run for all rungs
+            # Once: a trial that a resumed session starts again has an event of another time.
+            costs = entries.make_points(entries.get_costs(data), _ms(event))
+            self._store.write(self._runs[earlier], costs)
+            self._runs[name] = self._runs[earlier]
+        elif name not in self._runs:
+            self._runs[name] = self._ensure_child(event, trial)
             if self._children_are_new:
                 return
         self._store.write(self._runs[f"trial {trial}"], tags={"status": "running"})

@@ -191,6 +191,7 @@ def test_a_promoted_candidate_keeps_its_run(run):
     run.db.append("trial_ended", end, "a")
     again = {**start, "number": 2, "epochs": 9, "initial_epoch": 3, "continues": "a"}
     run.db.append("trial_started", again, "b")
+    run.db.append("trial_started", again, "b")  # by a session that resumed it
     for step in range(4, 10):
         run.db.append("epoch", sample_run.epoch(step, 9, 0.9), "b")
     run.db.append("trial_ended", {**end, "score": 0.8}, "b")
@@ -201,6 +202,8 @@ def test_a_promoted_candidate_keeps_its_run(run):
     assert (found.info.status, found.data.metrics["score"]) == ("FINISHED", 0.8)
     curve = client(run).get_metric_history(found.info.run_id, "val_accuracy")
     assert [p.step for p in curve] == list(range(1, 10))
+    budgets = client(run).get_metric_history(found.info.run_id, "epochs")
+    assert [p.value for p in budgets] == [3, 9], "one for each rung, however often it was started"
 
 
 def test_nothing_is_doubled_when_the_cursor_was_not_saved(run):
