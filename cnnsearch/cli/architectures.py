@@ -107,7 +107,8 @@ def find_network(network: str, runs: Path, image: str | None = None) -> "Archite
     """Finds a network and makes sure that it can be wired at this image size."""
     from cnnsearch.architecture.cost import count
     from cnnsearch.errors import ArchitectureError
-    from cnnsearch.runs.lookup import find_architecture, parse_image
+    from cnnsearch.runs.lookup import find_architecture
+    from cnnsearch.utils.units import parse_image
 
     found = find_architecture(network, runs)
     found = found.adapt(image=parse_image(image)) if image else found

@@ -6,7 +6,7 @@ are made from these models, by way of ``engine.settings``.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -21,16 +21,17 @@ from pydantic import (
 )
 from pydantic.fields import FieldInfo
 
-from cnnsearch.architecture.cost import Budget
 from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.engine.failures import MAX_FAILURES
 from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies, find_strategy
-from cnnsearch.runs.lookup import parse_image
 from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, describe_objectives, find_objective
-from cnnsearch.utils.units import parse_amount, parse_time
+from cnnsearch.utils.units import parse_amount, parse_image, parse_time
 from cnnsearch.utils.validation_errors import explain
+
+if TYPE_CHECKING:
+    from cnnsearch.architecture.cost import Budget
 
 StartMethod = Literal["auto", "forkserver", "spawn"]
 
@@ -195,8 +196,10 @@ class SearchOptions(Options):
     seed: int = _define(0, "The same seed gives the same candidates in the same order.")
 
     @property
-    def budget(self) -> Budget:
+    def budget(self) -> "Budget":
         """The limits on a candidate's cost."""
+        from cnnsearch.architecture.cost import Budget  # not before a search needs it
+
         return Budget(self.max_params, self.max_macs)
 
     @model_validator(mode="after")

@@ -30,9 +30,9 @@ from cnnsearch.exporters.source import (
 )
 from cnnsearch.exporters.verify import compare, compute_test_metrics, reload
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.runs.lookup import parse_image
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.atomic_files import atomic_folder
+from cnnsearch.utils.units import parse_image
 
 CARD, RECORD = "MODEL_CARD.md", "export.json"
 Progress = Callable[[str], None]

@@ -1,13 +1,12 @@
 """Resolves a name, a file or ``RUN:TRIAL`` to one architecture or trial."""
 
 import json
-import re
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.errors import CnnsearchError, RunError, SpaceError, suggest
+from cnnsearch.errors import RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.ranking import find_best
 from cnnsearch.runs.records import TrialRecord
@@ -15,9 +14,6 @@ from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
-
-LARGEST_SIDE = 4096
-_SIDES = re.compile(r"(\d+)(?:\s*[xX]\s*(\d+))?")
 
 
 def find_architecture(name: str, runs: Path) -> Architecture:
@@ -117,19 +113,3 @@ def find_trial(run: RunDirectory, which: str) -> TrialRecord:
         many = f" (it has {len(found)})" if found else " (it has none)"
         raise RunError(f"run {run.name!r} has no trial {which!r}{suggest(wanted, found) or many}")
     return found[wanted]
-
-
-def parse_image(text: str, flag: str = "--image") -> tuple[int, int]:
-    """Parses ``224`` or ``224x192`` (height first).
-
-    Raises:
-        CnnsearchError: the text is neither.
-    """
-    match = _SIDES.fullmatch(text.strip())
-    sides = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
-    if not all(1 <= side <= LARGEST_SIDE for side in sides):
-        raise CnnsearchError(
-            f"{flag}: expected a side in pixels such as 224, or height x width such as 224x192, "
-            f"of at most {LARGEST_SIDE}, got {text!r}"
-        )
-    return sides

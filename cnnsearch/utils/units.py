@@ -1,4 +1,4 @@
-"""Parses and formats amounts and times: 300K, 1.5G, 2h, 12 s."""
+"""Parses and formats amounts, times and image sizes: 300K, 1.5G, 2h, 12 s, 224x192."""
 
 import math
 import re
@@ -10,6 +10,8 @@ _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
 _TIME = re.compile(
     r"\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s)?\s*"
 )
+_SIDES = re.compile(r"(\d+)(?:\s*[xX]\s*(\d+))?")
+LARGEST_SIDE = 4096
 
 
 def parse_amount(text: str | int | float, what: str) -> int:
@@ -85,3 +87,19 @@ def format_time(seconds: float) -> str:
     if minutes < 60:
         return f"{minutes}:{rest:02} min"
     return f"{minutes // 60}:{minutes % 60:02} h"
+
+
+def parse_image(text: str, flag: str = "--image") -> tuple[int, int]:
+    """Parses ``224`` or ``224x192`` (height first).
+
+    Raises:
+        CnnsearchError: the text is neither.
+    """
+    match = _SIDES.fullmatch(text.strip())
+    sides = (int(match[1]), int(match[2] or match[1])) if match else (0, 0)
+    if not all(1 <= side <= LARGEST_SIDE for side in sides):
+        raise CnnsearchError(
+            f"{flag}: expected a side in pixels such as 224, or height x width such as 224x192, "
+            f"of at most {LARGEST_SIDE}, got {text!r}"
+        )
+    return sides

@@ -13,8 +13,9 @@ from cnnsearch.architecture.labels import describe_place
 from cnnsearch.cli import app
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.runs.lookup import find_architecture, parse_image
+from cnnsearch.runs.lookup import find_architecture
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.utils.units import parse_image
 
 TINY = "input: [16, 16, 3]\nclasses: 4\nstages: [{block: basic, depth: 2, width: 16, stride: 2}]\n"
 

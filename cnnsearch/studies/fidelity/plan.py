@@ -9,11 +9,11 @@ from typing import Any
 from cnnsearch.engine.trial_plan import PlannedTrial, derive_seed
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.oracles.protocol import Proposal
-from cnnsearch.runs.lookup import parse_image
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.safe_yaml import read_yaml
+from cnnsearch.utils.units import parse_image
 
 LONG, AGAIN = "long", "long-again"
 LONGER = 4
