@@ -163,14 +163,15 @@ class TrainingOptions(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        from cnnsearch.space.recipe import TrainingRecipe
-
         _check_from("--epochs", self.epochs)
         if self.freeze and self.weights is None:
             raise CnnsearchError("--freeze: needs --weights; without it every weight is random")
         find_objective(self.objective)
         _check_choice("--class-weights", self.class_weights, ("none", "balanced"))
-        TrainingRecipe().change(self.changes)
+        if self.changes:
+            from cnnsearch.space.recipe import TrainingRecipe
+
+            TrainingRecipe().change(self.changes)
         return self
 
 
