@@ -68,7 +68,7 @@ def keep_split_version(run: RunDirectory, settings: Settings) -> Settings:
 
 def _read_split_version(run: RunDirectory) -> int:
     """Returns 1 for a run of cnnsearch 0.1, which assigned images by their names."""
-    return int(run.manifest["dataset"].get("split_version", 1))
+    return int(run.manifest.get("dataset", {}).get("split_version", 1))
 
 
 def read_pixel_statistics(run: RunDirectory) -> tuple[list[float], list[float]]:

@@ -197,6 +197,7 @@ DIFFERENT = {
     "class_weights": "balanced", "changes": ["ema=0.9"], "max_failures": 2, "seed": 7,
     "gpus": None, "workers_per_gpu": 2, "start_method": "spawn", "trial_timeout": 60.0,
     "max_disk": 10**9, "ray": "local", "gpus_per_trial": 0.5, "mlflow_uri": "http://localhost",
+    "drop_copies": True, "split_version": 1,
 }  # fmt: skip
 """A value of each setting that differs from its default."""
 

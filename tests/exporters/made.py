@@ -32,7 +32,7 @@ def made_run(
         "seed": 0,
         "dataset": {
             **{key: getattr(data, key) for key in ("source", "class_names", "image", "channels")},
-            **{key: getattr(data, key) for key in ("fingerprint", "mean", "std")},
+            **{key: getattr(data, key) for key in ("fingerprint", "mean", "std", "split_version")},
             **{name: getattr(data, name).count for name in splits},
         },
     }
