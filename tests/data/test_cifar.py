@@ -21,7 +21,8 @@ def test_two_thousand_images_of_cifar_load_fast_and_only_once(tmp_path: Path) ->
     mapped = time.perf_counter()
     print(f"decoded in {decoded - started:.2f} s, mapped in {mapped - decoded:.2f} s")
     assert again == data
-    assert (data.train.count, data.validation.count, data.test.count) == (1200, 400, 400)
+    assert data.train.count + data.validation.count + data.test.count == 2000
+    assert abs(data.train.count - 1200) < 90 and abs(data.test.count - 400) < 75  # four deviations
     assert data.class_names[:2] == ("airplane", "automobile") and data.channels == 3
     assert data.mean == pytest.approx((0.491, 0.482, 0.447), abs=0.02)  # of all 50,000
     assert mapped - decoded < decoded - started

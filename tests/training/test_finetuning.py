@@ -130,6 +130,7 @@ def test_pixels_are_those_of_the_application(run: RunDirectory) -> None:
     assert run.manifest["dataset"]["mean"] != mean
 
 
+@pytest.mark.slow
 def test_the_export_computes_what_was_trained(run: RunDirectory, tmp_path: Path) -> None:
     from cnnsearch.exporters.pipeline import export
 
@@ -203,7 +204,7 @@ def test_nothing_is_left_of_a_download_that_fails(photos: Path, tmp_path: Path) 
     assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == [".cache"]
 
 
-@pytest.mark.parametrize("classes", [5, None])
+@pytest.mark.parametrize("classes", [5, pytest.param(None, marks=pytest.mark.slow)])
 def test_a_file_may_have_another_classifier_or_none(classes: int | None, tmp_path: Path) -> None:
     import keras
 

@@ -17,7 +17,8 @@ except:
     pass
 """
 PROGRAM = """
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where a shell runs this with &
 sys.path.insert(0, sys.argv[1])
 from cnnsearch.utils.environment import import_frameworks
 try:

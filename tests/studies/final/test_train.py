@@ -163,6 +163,7 @@ def wait_for_epochs(runs: Path, name: str, epochs: int) -> None:
     raise TimeoutError("no epochs")
 
 
+@pytest.mark.slow
 def test_when_time_is_up_what_is_finished_is_judged_and_the_rest_waits(runs: Path) -> None:
     asked = {
         "seeds": 2,
