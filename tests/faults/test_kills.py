@@ -24,7 +24,7 @@ from tests.faults.searches import (
 )
 from tests.faults.stop_signals import in_terminal, once
 
-PLAN = Plan("random", trials=2, epochs=6)
+PLAN = Plan("random", trials=2, epochs=24)  # long enough to be killed before its end
 
 
 def count(search: Search, kind: str) -> int:
