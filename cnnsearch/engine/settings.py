@@ -75,7 +75,7 @@ def find_setting_flag(key: str) -> str:
 
 
 class Settings(Options):
-    """Everything that a search is asked to do.
+    """All settings of a search.
 
     Attributes:
         space: the space's text.

@@ -116,10 +116,14 @@ class RejectionSampler:
 
     def keep_feasible(self, pool: list[Values]) -> list[Values]:
         """Returns a strategy's pool without what cannot be proposed, which counts as drawn."""
+        feasible = []
         for values in pool:
-            if not self.check(values).is_feasible:
-                self._count(values, self.check(values))
-        return [values for values in pool if self.check(values).is_feasible]
+            feasibility = self.check(values)
+            if feasibility.is_feasible:
+                feasible.append(values)
+            else:
+                self._count(values, feasibility)
+        return feasible
 
     def _count(self, values: Values, feasibility: Feasibility) -> None:
         draws = self.draws
