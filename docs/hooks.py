@@ -21,6 +21,7 @@ from mkdocs.structure.pages import Page
 import cnnsearch
 from cnnsearch.cli import app
 from cnnsearch.cli.common import DataCommand
+from cnnsearch.cli.help import describe_parameter
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.data.sources import describe_forms
 from cnnsearch.engine.options import read_option
@@ -190,12 +191,8 @@ def spell(option: Any) -> str:
 
 
 def describe(parameter: Any) -> str:
-    """Returns a parameter's help and default; flags that are off have none worth printing."""
-    text = cell(parameter.help)
-    value = getattr(parameter.default, "value", parameter.default)
-    if value is None or value is False or value in ((), []):
-        return text
-    return f"{text} Default: `{parameter.opts[0] if value is True else value}`."
+    """Returns a parameter's help and default."""
+    return cell(describe_parameter(parameter))
 
 
 def table(header: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

@@ -3,32 +3,13 @@
 Enters: the arguments. Leaves: text or JSON, and an exit code. No other room imports this one.
 """
 
-import gc
 import sys
 from typing import Annotated, Any, NoReturn
 
-gc.disable()  # importing creates many objects and no garbage
+import typer
 
-import typer  # noqa: E402
-
-from cnnsearch.cli import (  # noqa: E402, F401
-    architectures,
-    data,
-    exporting,
-    fidelity,
-    managing,
-    models,
-    register,
-    report,
-    runs,
-    scaling,
-    spaces,
-    train,
-)
-from cnnsearch.cli.common import INTERRUPTED, app  # noqa: E402
-from cnnsearch.errors import CnnsearchError  # noqa: E402
-
-gc.enable()
+from cnnsearch.cli.common import INTERRUPTED, app
+from cnnsearch.errors import CnnsearchError
 
 UsageError: Any = typer.BadParameter.__base__  # Typer exports only its subclass
 

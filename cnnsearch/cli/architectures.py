@@ -6,14 +6,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, app, make_console, print_json
+from cnnsearch.cli.common import RUNS, Json, Runs, command, make_console, print_json
+from cnnsearch.cli.completion import complete_network_or_run
 
 if TYPE_CHECKING:
     from cnnsearch.architecture.architecture import Architecture
 
 Network = Annotated[
     str,
-    typer.Argument(help="A published network, a file without choices, RUN:TRIAL, or RUN (best)."),
+    typer.Argument(
+        help="A published network, a file without choices, RUN:TRIAL, or RUN (best).",
+        autocompletion=complete_network_or_run,
+    ),
 ]
 Image = Annotated[
     str | None,
@@ -38,7 +42,7 @@ class Coarse(str, Enum):  # noqa: UP042
     stage = "stage"
 
 
-@app.command()
+@command("cnnsearch cost resnet-50", "cnnsearch cost first:007 --by layer")
 def cost(
     network: Network,
     by: Annotated[By, typer.Option("--by", help="What a row stands for.")] = By.block,
@@ -61,7 +65,7 @@ def cost(
     terminal.print(cost_lines(found), highlight=False)
 
 
-@app.command()
+@command("cnnsearch diff resnet-50 resnet-101", "cnnsearch diff first:003 first:007 --by block")
 def diff(
     left: Network,
     right: Network,
@@ -86,7 +90,7 @@ def diff(
     terminal.print(diff_lines(a, b), highlight=False)
 
 
-@app.command()
+@command("cnnsearch draw first --out best.svg", "cnnsearch draw googlenet --out googlenet.png")
 def draw(
     network: Network,
     out: Annotated[Path, typer.Option("--out", help="The file to write: .svg or .png.")],

@@ -1,40 +1,63 @@
 """What the commands share: the program, options, and output."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
-from typer.core import TyperCommand
+
+from cnnsearch.cli.commands import Program
+from cnnsearch.cli.completion import complete_run, complete_space
+from cnnsearch.cli.help import Command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from cnnsearch.runs.directory import RunDirectory
 
+Function = TypeVar("Function", bound=Callable[..., Any])
+
 app = typer.Typer(
     no_args_is_help=True,
-    add_completion=False,
+    cls=Program,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     help="Finds the convolutional network that fits your images and your budget.",
 )
 
 Space = Annotated[
-    str, typer.Argument(help="A shipped space, a published network, a file, or RUN:TRIAL.")
+    str,
+    typer.Argument(
+        help="A shipped space, a published network, a file, or RUN:TRIAL.",
+        autocompletion=complete_space,
+    ),
 ]
-Runs = Annotated[Path, typer.Option("--runs", help="The folder that holds all runs.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing.")]
-Plain = Annotated[bool, typer.Option("--plain", help="Print lines instead of a live table.")]
+Runs = Annotated[
+    Path, typer.Option("--runs", help="The folder that holds all runs.", rich_help_panel="Output")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Output")]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing.", rich_help_panel="Output")
+]
+Plain = Annotated[
+    bool,
+    typer.Option("--plain", help="Print lines instead of a live table.", rich_help_panel="Output"),
+]
 Name = Annotated[
-    str | None, typer.Option(help="Name of the run; an existing run of that name is resumed.")
+    str | None,
+    typer.Option(
+        help="Name of the run; an existing run of that name is resumed.", rich_help_panel="Output"
+    ),
 ]
-RunName = Annotated[str, typer.Argument(help="The run's name.")]
-LatestRun = Annotated[str | None, typer.Argument(help="The run's name; default: the latest.")]
+RunName = Annotated[str, typer.Argument(help="The run's name.", autocompletion=complete_run)]
+LatestRun = Annotated[
+    str | None,
+    typer.Argument(help="The run's name; default: the latest.", autocompletion=complete_run),
+]
 RunOption = Annotated[
-    str | None, typer.Option("--run", help="The run's name; default: the latest.")
+    str | None,
+    typer.Option("--run", help="The run's name; default: the latest.", autocompletion=complete_run),
 ]
 StoreUri = Annotated[
     str | None, typer.Option("--mlflow-uri", help="The store; default: the run's own.")
@@ -44,7 +67,20 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
 
 
-class DataCommand(TyperCommand):
+def command(
+    *examples: str, name: str | None = None, cls: type[Command] = Command
+) -> Callable[[Function], Function]:
+    """Adds a command to the program.
+
+    Args:
+        *examples: lines at the end of its help.
+        name: of the command; None: the function's.
+        cls: its class.
+    """
+    return app.command(name, cls=cls, epilog="\n".join(examples))
+
+
+class DataCommand(Command):
     """A command with a data source, whose help lists the kinds there are.
 
     They are imported when the help is printed, not whenever the program starts.

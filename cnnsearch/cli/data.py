@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import DataCommand, Json, app, make_console, print_json
+from cnnsearch.cli.common import DataCommand, Json, command, make_console, print_json
 from cnnsearch.cli.options import add_settings
 from cnnsearch.data.loading import DATA_FORMS
 
@@ -20,7 +20,11 @@ SECONDS = 10.0
 """Between two lines of progress in a log."""
 
 
-@app.command(cls=DataCommand)
+@command(
+    "cnnsearch data photos/",
+    "cnnsearch data photos.zip --image 64 --sheet photos.png",
+    cls=DataCommand,
+)
 @add_settings(
     ["image", "skip_bad_images", "seed", "max_memory", "data_dir"],
     seed="Seed of the splits.",

@@ -11,7 +11,7 @@ from cnnsearch.cli.common import (
     Json,
     RunOption,
     Runs,
-    app,
+    command,
     make_console,
     open_run,
     print_json,
@@ -28,7 +28,11 @@ _FORMATS = "; ".join(f"{each.name}: {each.summary}" for each in FORMATS)
 _QUANTIZED = ", ".join(each.title for each in FORMATS if len(each.quantizations) > 1)
 
 
-@app.command()
+@command(
+    "cnnsearch export",
+    "cnnsearch export 007 --run first --out exports/007 --format onnx,litert",
+    "cnnsearch export --format litert --quantize int8",
+)
 def export(
     which: Annotated[str, typer.Argument(help="best, or a trial's id.")] = "best",
     run: RunOption = None,
@@ -101,7 +105,10 @@ def _show(done: "ExportResult") -> None:
     print(f"Classify with:  cnnsearch predict {done.path} IMAGE...")
 
 
-@app.command()
+@command(
+    "cnnsearch predict exports/best cat.jpg photos/",
+    "cnnsearch predict exports/best photos/ --csv classes.csv",
+)
 def predict(
     export: Annotated[Path, typer.Argument(help="The folder of an export, or a file in it.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")],

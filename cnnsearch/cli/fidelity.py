@@ -15,7 +15,7 @@ from cnnsearch.cli.common import (
     Name,
     Runs,
     Space,
-    app,
+    command,
     make_console,
     print_json,
 )
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from cnnsearch.studies.fidelity import FidelityReport
 
 
-@app.command(cls=DataCommand)
+@command(
+    "cnnsearch fidelity residual --candidates 30 --short 4",
+    "cnnsearch fidelity residual --short 2,4,8 --name trust",
+    cls=DataCommand,
+)
 @add_settings(
     ["data", "train_share", "image", "max_params", "max_macs", "seed", "workers",
      "trial_timeout", "skip_bad_images", "data_dir", "mlflow_uri"],

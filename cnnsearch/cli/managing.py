@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, RunName, Runs, app
+from cnnsearch.cli.common import RUNS, RunName, Runs, command
 
 
-@app.command()
+@command("cnnsearch stop first")
 def stop(
     run: RunName,
     wait: Annotated[float, typer.Option(help="Seconds to wait.", min=0.0)] = 60.0,
@@ -29,7 +29,7 @@ def stop(
         print(f"Run {run} has stopped; resume it with: cnnsearch resume {run}{_format_runs(runs)}")
 
 
-@app.command()
+@command("cnnsearch delete first")
 def delete(
     run: RunName,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,

@@ -5,12 +5,12 @@ from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, RunName, Runs, StoreUri, app, open_run
+from cnnsearch.cli.common import RUNS, LatestRun, RunName, Runs, StoreUri, command, open_run
 
 
-@app.command()
+@command("cnnsearch ui", "cnnsearch ui first --port 5000 --no-browser")
 def ui(
-    run: Annotated[str | None, typer.Argument(help="The run to show; default: the latest.")] = None,
+    run: LatestRun = None,
     port: Annotated[int | None, typer.Option(help="Port; default: a free one.")] = None,
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open the page (not over SSH).")
@@ -43,7 +43,7 @@ def ui(
             print()
 
 
-@app.command()
+@command("cnnsearch sync first", "cnnsearch sync first --mlflow-uri http://tracking:5000")
 def sync(
     run: RunName,
     mlflow_uri: StoreUri = None,

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import typer
 
+from cnnsearch.cli.completion import SETTINGS as COMPLETIONS
 from cnnsearch.engine.settings import GROUPS, SETTINGS, Setting
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -53,7 +54,11 @@ def _make_parameter(setting: Setting, as_change: bool, text: str | None) -> insp
     default = None if as_change or kind == list[str] else setting.field.default
     optional = kind if default is not None else kind | None
     option = typer.Option(
-        setting.flag, help=text or setting.field.description, metavar=setting.option.value or None
+        setting.flag,
+        help=text or setting.field.description,
+        metavar=setting.option.value or None,
+        rich_help_panel=setting.panel,
+        autocompletion=COMPLETIONS.get(setting.key),
     )
     return inspect.Parameter(
         setting.key,

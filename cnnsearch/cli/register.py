@@ -4,10 +4,22 @@ from typing import Annotated
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, RunOption, Runs, StoreUri, app, open_run, print_json
+from cnnsearch.cli.common import (
+    RUNS,
+    Json,
+    RunOption,
+    Runs,
+    StoreUri,
+    command,
+    open_run,
+    print_json,
+)
 
 
-@app.command()
+@command(
+    "cnnsearch register flowers",
+    "cnnsearch register flowers --run first --trial 007 --alias champion",
+)
 def register(
     name: Annotated[str, typer.Argument(help="The registered model; created if needed.")],
     run: RunOption = None,

@@ -10,14 +10,15 @@ from cnnsearch.cli.common import (
     Json,
     LatestRun,
     Runs,
-    app,
+    command,
     make_console,
     open_run,
     print_json,
 )
+from cnnsearch.cli.completion import complete_run
 
 
-@app.command()
+@command("cnnsearch report", "cnnsearch report first --out first.html --format both")
 def report(
     run: LatestRun = None,
     out: Annotated[
@@ -37,9 +38,11 @@ def report(
         print(f"Wrote {path}")
 
 
-@app.command()
+@command("cnnsearch compare first second")
 def compare(
-    names: Annotated[list[str], typer.Argument(help="Names of two or more runs.")],
+    names: Annotated[
+        list[str], typer.Argument(help="Names of two or more runs.", autocompletion=complete_run)
+    ],
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:

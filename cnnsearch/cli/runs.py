@@ -17,7 +17,7 @@ from cnnsearch.cli.common import (
     RunName,
     Runs,
     Space,
-    app,
+    command,
     make_console,
     make_display,
     open_run,
@@ -29,7 +29,12 @@ if TYPE_CHECKING:
     from cnnsearch.engine.search_session import SearchResult
 
 
-@app.command(cls=PlacedCommand)
+@command(
+    "cnnsearch search tiny --trials 5",
+    "cnnsearch search residual --data photos/ --max-macs 300M --max-time 2h",
+    "cnnsearch search photos.yaml --data photos.zip --name first",
+    cls=PlacedCommand,
+)
 @add_settings(list_keys())
 def search(
     space: Space,
@@ -68,7 +73,9 @@ def _exit_if_interrupted(reason: str) -> None:
         sys.exit(INTERRUPTED)
 
 
-@app.command(cls=PlacedCommand)
+@command(
+    "cnnsearch resume first", "cnnsearch resume first --trials 60 --max-time 1h", cls=PlacedCommand
+)
 @add_settings(["trials", "max_time", "max_failures", *list_keys("placement")], as_changes=True)
 def resume(
     run: RunName,
@@ -96,7 +103,7 @@ def resume(
     _exit_if_interrupted(final.reason)
 
 
-@app.command("runs")
+@command("cnnsearch runs", "cnnsearch runs --json", name="runs")
 def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
     """List the runs and their states."""
     from rich.table import Table
@@ -119,7 +126,7 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
     make_console().print(table)
 
 
-@app.command()
+@command("cnnsearch results", "cnnsearch results first --limit 5")
 def results(
     run: LatestRun = None,
     limit: Annotated[int, typer.Option(help="Rows of the leaderboard.", min=1)] = 20,

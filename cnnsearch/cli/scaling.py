@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from cnnsearch.cli.architectures import Image, Network, find_network
-from cnnsearch.cli.common import RUNS, Json, Runs, app, make_console, print_json
+from cnnsearch.cli.common import RUNS, Json, Runs, command, make_console, print_json
 from cnnsearch.cli.options import add_settings
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from cnnsearch.architecture.compound_scaling import CompoundScaling
 
 
-@app.command()
+@command("cnnsearch scale first --phi 1..3", "cnnsearch scale first --to 2G --out scaled/")
 @add_settings(
     ["data", "epochs", "workers"],
     as_changes=True,

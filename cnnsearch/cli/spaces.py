@@ -4,24 +4,36 @@ from typing import Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, Space, app, make_console, print_json
+from cnnsearch.cli.common import RUNS, Json, Runs, Space, command, make_console, print_json
+from cnnsearch.cli.completion import complete_space
 from cnnsearch.cli.options import add_settings
 
 
-@app.command()
-def spaces() -> None:
-    """List the search spaces that ship."""
+@command("cnnsearch spaces", "cnnsearch spaces residual > my_space.yaml")
+def spaces(
+    space: Annotated[
+        str | None,
+        typer.Argument(
+            help="Print this space or published network, to copy and change.",
+            autocompletion=complete_space,
+        ),
+    ] = None,
+) -> None:
+    """List the search spaces that ship, or print one."""
     from rich.table import Table
 
     from cnnsearch.space.files import list_spaces
     from cnnsearch.space.search_space import SearchSpace
 
+    if space is not None:
+        print(SearchSpace.load(space).text, end="")
+        return
     table = Table(box=None, pad_edge=False)
     for name in ("space", "candidates, at most", "input", "description"):
         table.add_column(name)
     for name in list_spaces():
-        space = SearchSpace.load(name)
-        table.add_row(name, _size(space), "x".join(map(str, space.input)), space.description)
+        each = SearchSpace.load(name)
+        table.add_row(name, _size(each), "x".join(map(str, each.input)), each.description)
     make_console().print(table)
 
 
@@ -30,7 +42,7 @@ def _size(space: Any) -> str:
     return f"{size} x {len(space.continuous)} continuous" if space.continuous else size
 
 
-@app.command()
+@command("cnnsearch published")
 def published(
     json_: Json = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print a Markdown table.")] = False,
@@ -58,7 +70,7 @@ def published(
     make_console().print(shown)
 
 
-@app.command()
+@command("cnnsearch check residual", "cnnsearch check my_space.yaml --max-macs 50M")
 @add_settings(["max_params", "max_macs"])
 def check(
     space: Space,
@@ -86,7 +98,7 @@ def check(
         raise typer.Exit(1)
 
 
-@app.command()
+@command("cnnsearch schema > space.schema.json")
 def schema() -> None:
     """Print the JSON Schema of space files.
 

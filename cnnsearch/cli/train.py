@@ -16,17 +16,23 @@ from cnnsearch.cli.common import (
     Plain,
     Quiet,
     Runs,
-    app,
+    command,
     make_console,
     make_display,
 )
+from cnnsearch.cli.completion import complete_run
 from cnnsearch.cli.options import add_settings, list_keys
 
 if TYPE_CHECKING:
     from cnnsearch.runs.directory import RunDirectory
 
 
-@app.command(cls=PlacedCommand)
+@command(
+    "cnnsearch train",
+    "cnnsearch train --top 3 --seeds 3 --epochs 100",
+    "cnnsearch train 007 --run first --hold-out",
+    cls=PlacedCommand,
+)
 @add_settings(
     ["epochs", "data", "changes", *list_keys("placement"), "max_time"],
     as_changes=True,
@@ -41,7 +47,8 @@ def train(
         str, typer.Argument(help="best, a trial's id, a published network, or a file.")
     ] = "best",
     run: Annotated[
-        str | None, typer.Option("--run", help="The search; default: the latest.")
+        str | None,
+        typer.Option("--run", help="The search; default: the latest.", autocompletion=complete_run),
     ] = None,
     top: Annotated[int, typer.Option(help="With best: this many of the leaderboard.")] = 1,
     seeds: Annotated[int, typer.Option(help="Trainings of each network.")] = 3,

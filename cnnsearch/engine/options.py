@@ -6,7 +6,7 @@ are made from these models, by way of ``engine.settings``.
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
@@ -46,6 +46,7 @@ class Option:
         value: what the flag expects where that is text to parse, such as ``TIME``.
         identity: whether it decides what the search finds, so that a resumed run must keep it.
         internal: whether only studies set it, so that the command line has no flag for it.
+        panel: title above it in the command line's help where it is not its group's.
     """
 
     key: str = ""
@@ -53,6 +54,7 @@ class Option:
     value: str = ""
     identity: bool = False
     internal: bool = False
+    panel: str = ""
 
 
 def _define(default: Any, description: str, **facts: Any) -> Any:
@@ -93,6 +95,8 @@ class Options(BaseModel):
     """A group of settings; a mistake in one is a one-line error that names its flag."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    panel: ClassVar[str] = ""
+    """The title above its settings in the command line's help."""
 
     @model_validator(mode="wrap")
     @classmethod
@@ -114,6 +118,7 @@ def find_flag(model: type[Options], name: str) -> str:
 class DataOptions(Options):
     """The images that candidates are trained on."""
 
+    panel: ClassVar[str] = "Data"
     source: Text = _define("digits", f"{DATA_FORMS}.", key="data")
     image: Text | None = _define(
         None, "Image size: 96 or 96x64 (height first); default: the space's."
@@ -148,17 +153,20 @@ class DataOptions(Options):
 class TrainingOptions(Options):
     """How a candidate is trained and scored."""
 
+    panel: ClassVar[str] = "Training"
     epochs: int | None = _define(None, "Epochs of each candidate; default: its recipe's.")
     weights: Text | None = _define(
-        None, "Initial weights of a published network: imagenet or a .weights.h5 file."
+        None,
+        "Initial weights of a published network: imagenet or a .weights.h5 file.",
+        panel="Transfer",
     )
-    freeze: bool = _define(False, "With --weights: train only the head.")
+    freeze: bool = _define(False, "With --weights: train only the head.", panel="Transfer")
     objective: str = _define(DEFAULT_OBJECTIVE, f"Rank candidates by {describe_objectives()}.")
     class_weights: str = _define(
         "none", "balanced: weight all classes equally in the loss; or none."
     )
     changes: tuple[str, ...] = _define(
-        (), "Override a key of every recipe, such as ema=0.99.", flag="--set"
+        (), "Override a key of every recipe, such as ema=0.99.", flag="--set", value="KEY=VALUE"
     )
 
     @model_validator(mode="after")
@@ -178,21 +186,25 @@ class TrainingOptions(Options):
 class SearchOptions(Options):
     """How candidates are proposed, which are allowed, and when the search ends."""
 
+    panel: ClassVar[str] = "Search"
     strategy: str = _define(DEFAULT_STRATEGY, describe_strategies())
     trials: int | None = _define_free(
-        20, "Number of candidates to train; failed ones are replaced."
+        20, "Number of candidates to train; failed ones are replaced.", panel="Budget"
     )
     max_time: Seconds | None = _define_free(
-        None, "Time limit of this session: 2h, 45m, 90s.", value="TIME"
+        None, "Time limit of this session: 2h, 45m, 90s.", value="TIME", panel="Budget"
     )
     max_failures: int = _define_free(
         MAX_FAILURES, "Stop after so many failures of one kind in a row; 0: never."
     )
     max_params: Amount | None = _define(
-        None, "Largest number of parameters: 300K, 1M.", value="COUNT"
+        None, "Largest number of parameters: 300K, 1M.", value="COUNT", panel="Budget"
     )
     max_macs: Amount | None = _define(
-        None, "Largest number of multiply-accumulates per image: 50M, 1.5G.", value="COUNT"
+        None,
+        "Largest number of multiply-accumulates per image: 50M, 1.5G.",
+        value="COUNT",
+        panel="Budget",
     )
     seed: int = _define(0, "The same seed gives the same candidates in the same order.")
 
@@ -218,6 +230,7 @@ class SearchOptions(Options):
 class Placement(Options):
     """Where trials run and are tracked; nothing here changes what a search finds."""
 
+    panel: ClassVar[str] = "Hardware"
     workers: int | None = _define_free(
         None, "Candidates trained in parallel; 0: in this process; default: 1, or 1 per GPU."
     )

@@ -54,6 +54,11 @@ class Setting:
         """The command line's flag."""
         return find_flag(GROUPS[self.group], self.name)
 
+    @property
+    def panel(self) -> str:
+        """The title above it in the command line's help."""
+        return self.option.panel or GROUPS[self.group].panel
+
 
 def _list_settings() -> Iterator[Setting]:
     for group, model in GROUPS.items():

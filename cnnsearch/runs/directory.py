@@ -108,7 +108,7 @@ class RunDirectory:
         """
         path = _run_path(root, name)
         if not (path / "run.json").is_file():
-            raise RunError(f"no run {name!r} in {root}{suggest(name, _list_names(root))}")
+            raise RunError(f"no run {name!r} in {root}{suggest(name, list_names(root))}")
         try:
             for file in path.iterdir():
                 check_own(file)
@@ -186,7 +186,7 @@ class RunDirectory:
 
 def list_runs(root: Path) -> list[RunSummary]:
     """Returns a summary of every run, by name; unreadable ones are ``damaged``."""
-    return [_summarize(root, name) for name in _list_names(root)]
+    return [_summarize(root, name) for name in list_names(root)]
 
 
 def _summarize(root: Path, name: str) -> RunSummary:
@@ -202,7 +202,8 @@ def _is_final(data: Mapping[str, Any]) -> bool:
     return reason != INTERRUPTED and not reason.startswith("error")
 
 
-def _list_names(root: Path) -> list[str]:
+def list_names(root: Path) -> list[str]:
+    """Returns the names of the runs in a folder, without opening them."""
     if not root.is_dir():
         return []
     found = (p.name for p in root.iterdir() if (p / "run.json").is_file())
