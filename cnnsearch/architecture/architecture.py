@@ -157,6 +157,17 @@ class Architecture(BaseModel):
             }
         )
 
+    def fold(self) -> Self:
+        """Returns the network as it is deployed: training branches folded into one convolution.
+
+        Equal where no block has such branches, or where they cannot be folded because the style's
+        normalization is not a constant factor at inference.
+        """
+        if self.style.norm not in ("batch", "none"):
+            return self
+        stages = tuple(s.fold() if isinstance(s, Stage) else s for s in self.stages)
+        return self if stages == self.stages else self.model_copy(update={"stages": stages})
+
     def wire(self, op: Ops[T], x: T, auxiliary: bool = True) -> list[T]:
         """Wires the network behind ``x``.
 
@@ -170,8 +181,9 @@ class Architecture(BaseModel):
             x = _wire_at(op, f"stem.{i}", layer.wire, x)
         others: list[T] = []
         before = 0
+        previous: T | None = None
         for i, item in enumerate(self.stages):
-            x = self._wire_stage(op, x, i, item, before)
+            x, previous = self._wire_stage(op, x, previous, i, item, before)
             before += item.depth if isinstance(item, Stage) else 0
             for n, extra in enumerate(self.auxiliary if auxiliary else ()):
                 if extra.after == i:
@@ -181,17 +193,22 @@ class Architecture(BaseModel):
     def _wire_head(self, op: Ops[T], x: T, head: Head, place: str) -> T:
         return _wire_at(op, place, lambda op, y: head.wire(op, y, self.classes), x)
 
-    def _wire_stage(self, op: Ops[T], x: T, i: int, item: Stage | Layer, before: int) -> T:
+    def _wire_stage(
+        self, op: Ops[T], x: T, previous: T | None, i: int, item: Stage | Layer, before: int
+    ) -> tuple[T, T | None]:
+        """Returns the output, and the input of the last block."""
         if isinstance(item, Layer):
-            return _wire_at(op, f"stages.{i}", item.wire, x)
+            return _wire_at(op, f"stages.{i}", item.wire, x), None
         if before + item.depth > MOST_BLOCKS:
             raise ArchitectureError(f"stages.{i}: more than {MOST_BLOCKS:,} blocks in all")
         for j in range(item.depth):
             rate = self.drop_path * (before + j + 1) / self.depth if self.drop_path else 0.0
-            x = _wire_at(op, f"stages.{i}.{j}", partial(item.wire_block, index=j), x, rate)
+            wire = partial(item.wire_block, index=j, previous=previous)
+            previous = previous if item.block.keeps_previous else x
+            x = _wire_at(op, f"stages.{i}.{j}", wire, x, rate)
         if item.depth and item.block.preactivation and self._ends_run(i):
             x = _wire_at(op, f"stages.{i}.end", lambda op, y: op.activate(op.normalize(y)), x)
-        return x
+        return x, previous
 
     def _ends_run(self, i: int) -> bool:
         """Whether what follows stage ``i`` expects a map that is normalized and activated."""

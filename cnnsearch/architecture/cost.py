@@ -156,7 +156,7 @@ class CountingOps:
         return self._add(xs[0])
 
     def multiply(self, x: Shape, gate: Shape) -> Shape:
-        if gate != (1, 1, x.c):
+        if gate not in ((1, 1, x.c), x):
             raise ArchitectureError(f"a gate of shape {gate} does not fit a map of shape {x}")
         return self._add(x)
 
@@ -174,6 +174,9 @@ class CountingOps:
         if channels < x.c:
             raise ArchitectureError(f"a map of shape {x} cannot be padded to {channels} channels")
         return Shape(x.h, x.w, channels)
+
+    def shift(self, x: Shape) -> Shape:
+        return x
 
     def space_to_depth(self, x: Shape, block: int = 2) -> Shape:
         if x.h % block or x.w % block:

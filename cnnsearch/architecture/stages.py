@@ -34,19 +34,23 @@ class Stage(BaseModel):
     stride_on: Literal["first", "last"] = "first"
     downsample: Literal["stride", "max_pool", "avg_pool", "space_to_depth"] = "stride"
 
-    def wire_block(self, op: Ops[T], x: T, index: int) -> T:
-        """Wires block number ``index`` of the stage."""
+    def wire_block(self, op: Ops[T], x: T, index: int, previous: T | None = None) -> T:
+        """Wires block number ``index`` of the stage; ``previous`` was the last block's input."""
         strided = 0 if self.stride_on == "first" else self.depth - 1
         stride = self.stride if index == strided else 1
         if stride > 1 and self.downsample != "stride" and not self.block.pools_itself:
             x, stride = self._downsample(op, x), 1
-        return self.block.wire(op, x, self.width, stride)
+        return self.block.wire_pair(op, x, previous, self.width, stride)
 
     def _downsample(self, op: Ops[T], x: T) -> T:
         if self.downsample == "space_to_depth":
             return op.space_to_depth(x, self.stride)
         kind: Literal["max", "avg"] = "max" if self.downsample == "max_pool" else "avg"
         return op.pool(x, kind, self.stride, self.stride)
+
+    def fold(self) -> Self:
+        """Returns the stage of the block as it is deployed."""
+        return self.model_copy(update={"block": self.block.fold()})
 
     def scale_widths(self, width: Rounding) -> Self:
         """Returns the stage with every width passed through ``width``; depth is left alone."""

@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Union
 from pydantic import Field
 
 from cnnsearch.blocks.base import Block, Layer, Rounding
+from cnnsearch.blocks.cells import Cell
+from cnnsearch.blocks.convmixer import ConvMixer
 from cnnsearch.blocks.convnext import ConvNeXt
+from cnnsearch.blocks.darknet import CrossStage, Darknet
 from cnnsearch.blocks.dense import Dense
+from cnnsearch.blocks.fasternet import FasterNet
 from cnnsearch.blocks.fire import Fire
 from cnnsearch.blocks.fractal import Fractal
 from cnnsearch.blocks.inception import (
@@ -21,12 +25,16 @@ from cnnsearch.blocks.inception import (
     InceptionV2,
     Parallel,
 )
+from cnnsearch.blocks.inception_next import InceptionNeXt
 from cnnsearch.blocks.inverted import InvertedResidual, MBConv
 from cnnsearch.blocks.layers import LAYERS, AnyLayer
 from cnnsearch.blocks.ops import Activation, Ops, Shape, Style
 from cnnsearch.blocks.plain import Plain
+from cnnsearch.blocks.repvgg import MobileOne, RepVGG
+from cnnsearch.blocks.res2net import Res2Net
 from cnnsearch.blocks.residual import Basic, Bottleneck, PreactBasic, PreactBottleneck
 from cnnsearch.blocks.separable import Separable
+from cnnsearch.blocks.starnet import StarNet
 from cnnsearch.blocks.xception import Xception
 
 FAMILIES: dict[str, tuple[type[Block], ...]] = {
@@ -47,6 +55,14 @@ FAMILIES: dict[str, tuple[type[Block], ...]] = {
     "fire": (Fire,),
     "fractal": (Fractal,),
     "convnext": (ConvNeXt,),
+    "cells": (Cell,),
+    "darknet": (Darknet, CrossStage),
+    "res2net": (Res2Net,),
+    "repvgg": (RepVGG, MobileOne),
+    "convmixer": (ConvMixer,),
+    "fasternet": (FasterNet,),
+    "inception_next": (InceptionNeXt,),
+    "starnet": (StarNet,),
 }
 
 if TYPE_CHECKING:

@@ -87,6 +87,22 @@ class Block(Node):
         """Returns the fields without effect beside the others; ``width`` is the stage's."""
         return ()
 
+    @property
+    def keeps_previous(self) -> bool:
+        """Whether the next block's second input is this block's, rather than its first."""
+        return False
+
+    def fold(self) -> Self:
+        """Returns the block as it is deployed: the same function with branches made one layer."""
+        return self
+
+    def wire_pair(self, op: Ops[T], x: T, previous: T | None, width: int | None, stride: int) -> T:
+        """Wires one block that may also read the input of the block before it.
+
+        Arguments and errors are those of :meth:`wire`; ``previous`` is None behind a single layer.
+        """
+        return self.wire(op, x, width, stride)
+
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         """Wires one block.
 

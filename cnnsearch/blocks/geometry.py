@@ -30,7 +30,7 @@ def slide_window(
 
 
 def _positions(size: int, reach: int, stride: int, padding: str | int) -> int:
-    if padding == "same":
+    if padding in ("same", "zeros"):
         return -(-size // stride)
     if padding == "valid":
         return (size - reach) // stride + 1

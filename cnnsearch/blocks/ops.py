@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field
 T = TypeVar("T")
 
 Kernel = int | tuple[int, int]
-Padding = Literal["same", "valid", "ceil"] | int | tuple[int, int]
+Padding = Literal["same", "valid", "ceil", "zeros"] | int | tuple[int, int]
 PoolKind = Literal["max", "avg"]
 NormKind = Literal["batch", "layer", "none"]
 Activation = Literal[
@@ -116,7 +116,10 @@ class Ops(Protocol[T]):
     def pool(
         self, x: T, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> T:
-        """Pooling; the padding ``ceil`` is Caffe's: partial windows at the far edges count."""
+        """Pooling; the padding ``ceil`` is Caffe's: partial windows at the far edges count.
+
+        ``zeros`` pads as ``same`` does, but zeros count as values (as in convolutions).
+        """
 
     def global_pool(self, x: T, kind: PoolKind = "avg") -> T:
         """The mean or maximum over all positions: 1x1xC."""
@@ -131,7 +134,7 @@ class Ops(Protocol[T]):
         """Mean of maps of one shape; in training each drops at the rate, one at least stays."""
 
     def multiply(self, x: T, gate: T) -> T:
-        """Scales each channel of ``x`` by a 1x1xC gate."""
+        """Scales each value of ``x`` by a gate of its shape, or each channel by a 1x1xC gate."""
 
     def concat(self, xs: Sequence[T]) -> T:
         """Joins maps of one height and width along the channels."""
@@ -141,6 +144,9 @@ class Ops(Protocol[T]):
 
     def pad_channels(self, x: T, channels: int) -> T:
         """Zero channels appended up to ``channels`` in all."""
+
+    def shift(self, x: T) -> T:
+        """Moves the map up and left by one position; zeros enter."""
 
     def space_to_depth(self, x: T, block: int = 2) -> T:
         """Moves each block x block square of positions into channels."""

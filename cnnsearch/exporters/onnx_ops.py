@@ -164,7 +164,7 @@ class OnnxOps(Layers):
     ) -> Value:
         h, w = slide_window(x.shape, (size, size), stride, padding)
         pads = compute_pads(x.shape, (size, size), stride, padding)
-        if padding == "ceil" or not isinstance(padding, str):  # Keras counts the padding
+        if padding in ("ceil", "zeros") or not isinstance(padding, str):  # Keras counts the padding
             x = self._pad(x, pads, LOWEST if padding == "ceil" and kind == "max" else 0.0)
             pads = [0, 0, 0, 0]
         options: dict[str, Any] = {"kernel_shape": [size] * 2, "strides": [stride] * 2}
@@ -225,6 +225,10 @@ class OnnxOps(Layers):
         ends = np.array([0, 0, 0, 0, 0, channels - x.shape.c, 0, 0], np.int64)
         inputs = [x.name, self._graph.add_constant(ends), self._add_constant(np.array(0.0))]
         return Value(self._graph.add_node("Pad", inputs), Shape(x.shape.h, x.shape.w, channels))
+
+    def shift(self, x: Value) -> Value:
+        ends = self._graph.add_constant(np.array([0, 0, -1, -1, 0, 0, 1, 1], np.int64))
+        return self._add_node("Pad", [x.name, ends, self._add_constant(np.array(0.0))], x)
 
     def space_to_depth(self, x: Value, block: int = 2) -> Value:
         h, w, c = x.shape

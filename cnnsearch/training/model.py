@@ -53,7 +53,7 @@ class KerasOps:
     def _pad(self, x: Tensor, padding: Padding) -> tuple[Tensor, str]:
         """Makes explicit zero padding a layer of its own; returns the padding mode that remains."""
         if isinstance(padding, str):
-            return x, padding
+            return x, "same" if padding == "zeros" else padding
         rows, columns = get_sides(padding)
         if not rows and not columns:
             return x, "valid"
@@ -146,6 +146,8 @@ class KerasOps:
     ) -> Tensor:
         if padding == "ceil":
             x, mode = self._pad_far(x, kind, size, stride)
+        elif padding == "zeros":
+            x, mode = self._pad_with_zeros(x, size, stride)
         else:
             x, mode = self._pad(x, padding)
         pooling = kl.MaxPooling2D if kind == "max" else kl.AveragePooling2D
@@ -161,6 +163,15 @@ class KerasOps:
         filler = -3e38 if kind == "max" else 0.0
         pads = [[0, 0], *([0, m] for m in missing), [0, 0]]
         return keras.ops.pad(x, pads, constant_values=filler), "valid"
+
+    def _pad_with_zeros(self, x: Tensor, size: int, stride: int) -> tuple[Tensor, str]:
+        """Pads as ``same`` would, with zeros that pooling takes for values."""
+        shape = self.shape(x)
+        counts = slide_window(shape, (size, size), stride, "same")
+        sides = zip(counts, shape[:2], strict=True)
+        missing = [max(0, (n - 1) * stride + size - side) for n, side in sides]
+        pads = tuple((m // 2, m - m // 2) for m in missing)
+        return kl.ZeroPadding2D(pads, name=self._make_name("pad"))(x), "valid"
 
     def global_pool(self, x: Tensor, kind: PoolKind = "avg") -> Tensor:
         pooling = kl.GlobalMaxPooling2D if kind == "max" else kl.GlobalAveragePooling2D
@@ -191,6 +202,10 @@ class KerasOps:
     def pad_channels(self, x: Tensor, channels: int) -> Tensor:
         missing = channels - self.shape(x).c
         return keras.ops.pad(x, [[0, 0], [0, 0], [0, 0], [0, missing]]) if missing else x
+
+    def shift(self, x: Tensor) -> Tensor:
+        x = kl.ZeroPadding2D(((0, 1), (0, 1)), name=self._make_name("pad"))(x)
+        return kl.Cropping2D(((1, 0), (1, 0)), name=self._make_name("shift"))(x)
 
     def space_to_depth(self, x: Tensor, block: int = 2) -> Tensor:
         h, w, c = self.shape(x)

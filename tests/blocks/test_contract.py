@@ -22,6 +22,15 @@ PATHS = [
     ],
 ]
 
+NODES = [
+    {"inputs": [0, 1], "ops": ["conv_1x1", "conv_3x3"]},
+    {"inputs": [2, 0], "ops": ["conv_1x7_7x1", "max_pool_3x3"]},
+    {"inputs": [1, 0], "ops": ["dilated_3x3", "identity"]},
+    {"inputs": [1, 0], "ops": ["dilated_3x3", "avg_pool_3x3"]},
+    {"inputs": [3, 5], "ops": ["separable_7x7", "identity"]},
+    {"inputs": [1, 0], "ops": ["max_pool_3x3", "identity"]},
+]
+
 # Beside its defaults, what else a block can be; a block that cannot do without names it here.
 VARIANTS: dict[str, list[dict[str, Any]]] = {
     "plain": [{"kernel": [3, 5], "groups": 4}, {"dilation": 2}],
@@ -44,6 +53,22 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "xception": [{"layers": 2, "activate_first": False}, {"widths": [6, 9]}],
     "fire": [{"bypass": True, "wide_share": 0.9}],
     "fractal": [{"columns": 4, "doubling": True, "drop_path": 0.0}],
+    "cell": [
+        {"nodes": NODES, "output": [0, 1, 6, 7]},
+        {"nodes": NODES[:2], "zero_padding": True, "skip": True},
+    ],
+    "cross_stage": [
+        {"unit": "darknet", "grow": True, "ratio": 0.5},
+        {"groups": 4, "expansion": 2.0, "share": 1.0, "linear": True},
+    ],
+    "darknet": [{"ratio": 1.0, "kernel": 5}],
+    "res2net": [{"scales": 3, "groups": 2, "shortcut": "pool"}],
+    "repvgg": [{"branches": 2, "kernel": 5}, {"groups": 8}, {"folded": True}],
+    "mobileone": [{"branches": 3}, {"folded": True}],
+    "convmixer": [{"kernel": 5}],
+    "fasternet": [{"share": 1.0, "expansion": 3}],
+    "inception_next": [{"share": 0.3, "band": 7, "layer_scale": 0.0}],
+    "starnet": [{"kernel": 3, "expansion": 3}],
     "convnext": [{"layer_scale": 0.0, "expansion": 2, "kernel": 5}],
 }
 NEEDED = {"parallel": {"paths": PATHS}}

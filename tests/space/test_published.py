@@ -21,15 +21,15 @@ from cnnsearch.space.search_space import SearchSpace
 
 NETWORKS = list_published()
 NAMES = [network.name for network in NETWORKS]
-INDEPENDENT = json.loads(Path(__file__).with_name("independent_counts.json").read_text())[
-    "networks"
-]
+COUNTS = json.loads(Path(__file__).with_name("independent_counts.json").read_text())
+INDEPENDENT, DEPLOYED = COUNTS["networks"], COUNTS["deployed"]
 
 # One of each family, light enough to be built in a second or two.
 LIGHT = [
     "lenet-5", "lenet-5-modern", "googlenet-auxiliary", "resnet-20-cifar", "resnet-20-cifar-b",
     "fractalnet-10-small", "densenet-bc-100-12", "squeezenet-1.1", "mobilenet-v1-0.25",
     "mobilenet-v2", "efficientnet-b0", "convnext-tiny",
+    "res2net-50-26w-4s", "repvgg-a0", "fasternet-t0", "starnet-s050",
 ]  # fmt: skip
 
 
@@ -58,6 +58,18 @@ def test_counts_equal_the_independent_ones(name: str) -> None:
     expected = {key: value for key, value in INDEPENDENT[name].items() if key != "source"}
     found = vars(count(load_published(name)))
     assert {key: found[key] for key in expected} == expected
+
+
+@pytest.mark.parametrize("name", DEPLOYED)
+def test_counts_of_folded_networks_equal_the_independent_ones(name: str) -> None:
+    cost = count(load_published(name).fold())
+    assert (cost.params, cost.macs) == (DEPLOYED[name]["params"], DEPLOYED[name]["macs"])
+    assert cost.params_total == cost.params, "no normalization is left"
+
+
+def test_only_networks_with_training_branches_change_when_folded() -> None:
+    changed = [n for n in NAMES if load_published(n).fold() != load_published(n)]
+    assert sorted(changed) == sorted(DEPLOYED)
 
 
 def test_counting_the_whole_table_is_quick() -> None:
