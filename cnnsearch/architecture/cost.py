@@ -215,6 +215,12 @@ def count(architecture: Architecture) -> Cost:
     return cost
 
 
+def count_deployed(architecture: Architecture) -> Cost | None:
+    """Counts the network that exports hold, training branches folded; None: the same network."""
+    folded = architecture.fold()
+    return None if folded == architecture else count(folded)
+
+
 def try_count(architecture: Architecture) -> tuple[Cost | ArchitectureError, int]:
     """Returns the cost, or why it cannot be wired; and how many layers were wired to find out."""
     op = CountingOps(architecture.style)

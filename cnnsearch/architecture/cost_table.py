@@ -7,7 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import Cost, count
+from cnnsearch.architecture.cost import Cost, count, count_deployed
 from cnnsearch.architecture.labels import describe_place
 from cnnsearch.architecture.wiring import Step, trace
 from cnnsearch.blocks import Shape
@@ -84,12 +84,13 @@ def _make_row(place: str, kind: str, steps: list[Step]) -> Row:
 
 def cost_data(architecture: Architecture, by: Part) -> dict[str, Any]:
     """Returns the whole and its parts as plain data."""
-    cost = count(architecture)
+    cost, deployed = count(architecture), count_deployed(architecture)
     return {
         "name": architecture.name,
         "input": list(architecture.input),
         "classes": architecture.classes,
         **to_totals(cost),
+        **({} if deployed is None else {"deployed": to_totals(deployed)}),
         "by": by,
         "rows": [describe_row(row) for row in cost_rows(architecture, by)],
     }
@@ -135,4 +136,8 @@ def cost_lines(architecture: Architecture) -> str:
         f"MACs          {cost.macs:>16,}  ({format_amount(cost.macs)} multiply-accumulates)",
         f"FLOPs         {cost.flops:>16,}  ({format_amount(cost.flops)}: 2 x MACs)",
     ]
+    deployed = count_deployed(architecture)
+    if deployed is not None:
+        costs = f"{deployed.params:,} params, {deployed.macs:,} MACs"
+        lines.append(f"deployed      {costs} (training branches folded, as exports do)")
     return "\n".join(lines)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count_deployed
 from cnnsearch.architecture.stages import Stage
 from cnnsearch.exporters.formats import find_format
 from cnnsearch.exporters.results import COLUMNS, ExportResult, table_rows
@@ -137,9 +138,21 @@ def _architecture(facts: Mapping[str, Any]) -> list[str]:
     return [
         f"{format_amount(facts['params'] or 0)} parameters, {format_amount(facts['macs'] or 0)} "
         "multiply-accumulates per image (FLOPs are twice that).",
+        *_describe_folding(architecture),
         f"Input {size}, activation {architecture.style.activation}; the whole architecture is in "
         "`architecture.json`.",
         "\n".join(f"{number}. {text}" for number, text in enumerate(stages, start=1)),
+    ]
+
+
+def _describe_folding(architecture: Architecture) -> list[str]:
+    deployed = count_deployed(architecture)
+    if deployed is None:
+        return []
+    return [
+        "The files hold the network with its training branches folded into one convolution each "
+        f"(the same function): {format_amount(deployed.params)} parameters, "
+        f"{format_amount(deployed.macs)} multiply-accumulates.",
     ]
 
 

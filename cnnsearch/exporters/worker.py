@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.exporters.folding import fold_job
 from cnnsearch.exporters.formats import find_format
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.exporters.serving_model import apply_to_pixels, build_network
@@ -59,6 +60,7 @@ def main(path: str) -> int:
     try:
         if task["images"] is not None:
             answer(job, task["images"], task["answers"])
+        job = fold_job(job, Path(path).parent)  # the answers are those of the network as trained
         for name, quantize in task["targets"]:
             format_ = find_format(name)
             format_.make(job, Path(task["folder"]) / format_.file(quantize), quantize)

@@ -51,6 +51,13 @@ def test_stages_of_depth_0_are_not_listed(run: RunDirectory) -> None:
     assert "0 x fire" not in text and "1. 2 x fire, width 16" in text
 
 
+def test_a_network_with_training_branches_has_both_costs(run: RunDirectory) -> None:
+    text = card(run, stages=[{"block": {"type": "repvgg"}, "width": 8}])
+    assert "The files hold the network with its training branches folded" in text
+    assert "(the same function): 422 parameters" in text
+    assert "folded" not in card(run)
+
+
 def test_few_images_to_verify_on_are_pointed_out(run: RunDirectory) -> None:
     assert "Only 199 images to verify on (fewer than 200)" in card(run, images=199)
     assert "to verify on" not in card(run, images=200)
