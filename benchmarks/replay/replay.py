@@ -123,7 +123,7 @@ def summarize(runs: list[dict[str, Any]], evaluations: int) -> dict[str, Any]:
     """Returns mean regret with its standard error, and the median evaluations to get close."""
     curves = np.array([run["regret"] for run in runs])
     close = [run["close"][0] if run["close"] else np.inf for run in runs]
-    at = [n for n in AT if n <= evaluations]
+    at = sorted({n for n in AT if n <= evaluations} | {evaluations})
     error = curves.std(axis=0, ddof=1) / np.sqrt(len(runs))
     return {
         "seeds": len(runs),

@@ -1,36 +1,59 @@
 """Regularized evolution (Real et al., 2018, arXiv:1802.01548)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import count
 from random import Random
+from typing import ClassVar
 
-from cnnsearch.oracles.points import Values, mutate
-from cnnsearch.oracles.strategy import History, Strategy
+from cnnsearch.oracles.points import Values, is_fixed, mutate
+from cnnsearch.oracles.strategy import History, Strategy, Trial
 
 POPULATION = 20  # youngest completed trials, of which the parent is one
-FOUNDERS = 10  # random candidates that complete before the first child
-TOURNAMENT = 10  # drawn from the population; the best of them is the parent
 ATTEMPTS = 25  # children in a row that cannot be proposed before one more value is mutated
 
 
 class RegularizedEvolution(Strategy):
-    """Aging evolution: tournament selection, one mutation, and the oldest dies, not the worst.
+    """Aging evolution: tournament selection, mutation, and the oldest dies, not the worst.
 
     It has no generations, so a slot never waits: a child is bred from whoever has completed. A
-    failed candidate never becomes a parent.
+    failed candidate never becomes a parent. Its parameters are for searches of a dozen to a
+    hundred trials (``benchmarks/replay``): few random founders, a tournament among most of the
+    population, and, where a candidate has many values, two mutations a child.
+
+    Parameters stored with a search:
+        founders: random candidates that complete before the first child.
+        tournament: drawn from the population; the best of them is the parent.
+        values_per_mutation: a child has a second mutation with the probability that the values
+            exceed this number by, as a fraction of it; 0: never.
     """
 
     name = "evolution"
     summary = "mutates the best of the recent candidates"
     paper = "1802.01548"
+    earlier_parameters: ClassVar[Mapping[str, int]] = {
+        "founders": 10, "tournament": 10, "values_per_mutation": 0,
+    }  # fmt: skip
+
+    def choose_parameters(self, max_trials: int | None) -> Mapping[str, int]:
+        """Returns four founders, or a fifth of the trials up to six."""
+        founders = min(max(4, (max_trials or 0) // 5), 6)
+        return {"founders": founders, "tournament": 15, "values_per_mutation": 10}
 
     def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields children of tournament winners; random candidates while there are few parents."""
         population = history.completed[-POPULATION:]
-        if len(population) < FOUNDERS:
+        if len(population) < history.parameters["founders"]:
             yield from super().suggest(history, rng)
         for attempt in count():
-            rivals = rng.sample(population, min(TOURNAMENT, len(population)))
+            rivals = rng.sample(population, min(history.parameters["tournament"], len(population)))
             parent = max(rivals, key=lambda trial: trial.score or 0.0)
-            changes = 1 + attempt // ATTEMPTS
+            changes = 1 + attempt // ATTEMPTS + _mutates_twice(parent, history, rng)
             yield mutate(history.space.parameters, parent.values, rng, changes)
+
+
+def _mutates_twice(parent: Trial, history: History, rng: Random) -> bool:
+    values = history.parameters["values_per_mutation"]
+    if not values:
+        return False
+    free = sum(p.name in parent.values and not is_fixed(p) for p in history.space.parameters)
+    return rng.random() < free / values - 1

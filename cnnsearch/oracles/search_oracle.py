@@ -43,6 +43,7 @@ class SearchOracle(Oracle):
         self.reason: str | None = None
         self._fingerprints: dict[str, str] = {}
         self._repeated: set[str] = set()
+        self._parameters = dict(strategy.choose_parameters(setup.max_trials))
         self._unsaved: set[str] = set()
         self._views: dict[str, Trial] = {}
         super().__init__(
@@ -203,6 +204,7 @@ class SearchOracle(Oracle):
             seed=self._setup.seed,
             check=self._sampler.check,
             keep_feasible=self._sampler.keep_feasible,
+            parameters=self._parameters,
         )
 
     def _view_trial(self, trial: KerasTunerTrial) -> Trial:
@@ -265,7 +267,8 @@ class SearchOracle(Oracle):
 
     def get_state(self) -> dict[str, Any]:
         """Returns all that is not in the trials."""
-        return {"version": STATE_VERSION, **self._identify(), "draws": self._sampler.get_counts()}
+        own = {"parameters": self._parameters, "draws": self._sampler.get_counts()}
+        return {"version": STATE_VERSION, **self._identify(), **own}
 
     def _identify(self) -> dict[str, Any]:
         identity = {"strategy": self._strategy.name, "seed": self._setup.seed}
@@ -284,6 +287,7 @@ class SearchOracle(Oracle):
                     f"this search was started with {key} {state.get(key)!r}"
                     f" and cannot be resumed with {mine!r}"
                 )
+        self._parameters = dict(state.get("parameters", self._strategy.earlier_parameters))
         proposed = set(self._fingerprints.values())
         if state["version"] < STATE_VERSION:
             views = map(self._view_trial, self.trials.values())

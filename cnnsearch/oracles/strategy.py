@@ -45,6 +45,7 @@ class History:
         seed: Of the search.
         check: Returns the feasibility and the cost of any candidate.
         keep_feasible: Removes from a pool what cannot be proposed, and counts that as drawn.
+        parameters: Of the strategy, as :meth:`Strategy.choose_parameters` set them.
     """
 
     space: Space
@@ -56,6 +57,7 @@ class History:
     seed: int
     check: CheckFeasibility
     keep_feasible: Callable[[list[Values]], list[Values]]
+    parameters: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Strategy:
         is_randomized: Whether candidates depend on the seed.
         is_finite: Whether ``suggest`` enumerates all there are, instead of drawing without end.
         needs_end_condition: Whether a search has to be ended by ``--trials`` or ``--max-time``.
+        earlier_parameters: Those of searches that were begun before parameters were stored.
     """
 
     name: ClassVar[str]
@@ -98,6 +101,11 @@ class Strategy:
     is_randomized: ClassVar[bool] = True
     is_finite: ClassVar[bool] = False
     needs_end_condition: ClassVar[bool] = True
+    earlier_parameters: ClassVar[Mapping[str, int]] = {}
+
+    def choose_parameters(self, max_trials: int | None) -> Mapping[str, int]:
+        """Returns the parameters of a new search; they are stored and kept when it is resumed."""
+        return {}
 
     def next_step(self, history: History) -> Step | None:
         """Returns what to train next; None if that depends on the running trials, or nothing is."""

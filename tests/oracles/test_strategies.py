@@ -1,5 +1,7 @@
 """What is particular to evolution, Bayesian optimization and grid search."""
 
+import hashlib
+import json
 import statistics
 import time
 
@@ -41,15 +43,47 @@ def test_evolution_breeds_from_the_young_and_good() -> None:
         proposal = oracle.propose("slot")
         seen.append(proposal.values)
         oracle.complete(proposal.trial_id, sum(proposal.values.values()) / 100)
-    for i, child in enumerate(seen[10:], start=10):
+    for i, child in enumerate(seen[6:], start=6):  # a fifth of 30 trials are founders
         distances = [
             sum(a != b for a, b in zip(child.values(), p.values(), strict=True)) for p in seen[:i]
         ]
         assert min(distances[-20:]) == 1
     first, last = (
-        statistics.mean(sum(v.values()) for v in part) for part in (seen[:10], seen[-10:])
+        statistics.mean(sum(v.values()) for v in part) for part in (seen[:6], seen[-10:])
     )
     assert last > first + 5
+
+
+def test_evolution_evolves_at_twelve_trials() -> None:
+    """From the fifth on, candidates differ from an earlier one in a value or two."""
+    space = Space(tuple(choice(f"c{i}", *range(9)) for i in range(12)))
+    points = [p.values.items() for p in drive(make("evolution", space, max_trials=12))]
+    nearest = [
+        min(len(point - other) for other in points[:i]) for i, point in enumerate(points) if i
+    ]
+    assert min(nearest[:3]) > 2 >= max(nearest[3:])
+
+
+def test_evolution_of_an_earlier_version_continues_with_ten_founders() -> None:
+    """The digest is of what the version before parameters were stored proposed."""
+    store = Store()
+    make("evolution", store=store, max_trials=24).propose("slot0")
+    state = json.loads(store.state or "")
+    assert state.pop("parameters")["founders"] == 4
+    store = Store(json.dumps(state | {"draws": {}}))
+    proposals = drive(make("evolution", store=store, max_trials=24), slots=2, failing=0.2)
+    names = json.dumps([p.fingerprint for p in proposals])
+    assert hashlib.sha256(names.encode()).hexdigest().startswith("b08a6bade21a27fb")
+
+
+def test_evolution_keeps_its_founders_when_more_trials_are_requested() -> None:
+    store = Store()
+    few, many = ({"store": store, "max_trials": n} for n in (12, 60))
+    first = drive(make("evolution", **few), limit=3)
+    make("evolution", **many)
+    assert json.loads(store.state or "")["parameters"]["founders"] == 4
+    rest = drive(make("evolution", **many), limit=9)
+    assert [*first, *rest] == drive(make("evolution", max_trials=12))
 
 
 def test_evolution_never_breeds_from_a_failure() -> None:
