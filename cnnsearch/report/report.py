@@ -1,12 +1,15 @@
 """Writes the report of a search: one HTML file, Markdown, or both."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.errors import CnnsearchError, RunError, suggest
 from cnnsearch.report import figures
+from cnnsearch.report.canvas import CANVASES, Canvas, embed_svg
+from cnnsearch.report.coordinates import draw_parallel_coordinates
 from cnnsearch.report.facts import Facts, collect_facts
 from cnnsearch.report.html import render_html
 from cnnsearch.report.importance import Importances, compute_importances
@@ -76,15 +79,24 @@ def _draw(facts: Facts, importances: Importances | None) -> dict[str, str]:
     names = [each.name for each in importances.each] if importances else []
     names += [p.name for p in facts.space.parameters if p.name not in names and not p.when]
     several = len(facts.ranked) > 1
-    return {
-        "front": figures.draw_front(facts) if several else "",
-        "progress": figures.draw_progress(facts) if several else "",
-        "importance": figures.draw_importance(importances) if importances else "",
-        "parallel": figures.draw_parallel_coordinates(facts, names),
-        "curves": figures.draw_curves(facts),
-        "rungs": figures.draw_rungs(facts),
-        "architecture": _draw_architecture(facts),
+    drawings: dict[str, Callable[[Canvas], str]] = {
+        "parallel": partial(draw_parallel_coordinates, facts, names),
+        "curves": partial(figures.draw_curves, facts),
+        "rungs": partial(figures.draw_rungs, facts),
     }
+    if several:
+        drawings["front"] = partial(figures.draw_front, facts)
+        drawings["progress"] = partial(figures.draw_progress, facts)
+    if importances:
+        drawings["importance"] = partial(figures.draw_importance, importances)
+    drawn = {name: _draw_for_screens(draw) for name, draw in drawings.items()}
+    return {**drawn, "architecture": _draw_architecture(facts)}
+
+
+def _draw_for_screens(draw: Callable[[Canvas], str]) -> str:
+    """Draws a figure for wide screens and for phones; the page shows one of them."""
+    drawn = [(canvas.name, draw(canvas)) for canvas in CANVASES]
+    return "".join(f'<div class="{name}">{text}</div>' for name, text in drawn if text)
 
 
 def _list_key_figures(facts: Facts) -> Sequence[tuple[str, str]]:
@@ -114,4 +126,4 @@ def _draw_architecture(facts: Facts) -> str:
             text = draw(network, Path(folder) / "network.svg").read_text("utf-8")
         except CnnsearchError:
             return ""
-    return figures.embed_svg(text, "The best candidate's network")
+    return embed_svg(text, "The best candidate's network")

@@ -114,7 +114,7 @@ def _write_result(facts: Facts) -> Section:
     return Section(
         "Result",
         (
-            f"Trial {best.id}, family {best.family}: {facts.measured} {best.score or 0:.2%}, "
+            f"Trial {best.id}, family {best.short_family}: {facts.measured} {best.score or 0:.2%}, "
             f"{best.params or 0:,} parameters, {best.macs or 0:,} multiply-accumulates "
             f"({2 * (best.macs or 0):,} FLOPs).{unfinished}",
             _describe_bias(facts),
@@ -158,7 +158,7 @@ def _write_front(facts: Facts) -> Section:
 def _format_trial(trial: TrialRecord) -> tuple[str, ...]:
     return (
         trial.id,
-        trial.family,
+        trial.short_family,
         f"{trial.score or 0:.2%}",
         format_amount(trial.params),
         format_amount(trial.macs),

@@ -39,7 +39,7 @@ def build_results_table(
 def _format_cells(trial: TrialRecord) -> list[str]:
     return [
         trial.id,
-        trial.family,
+        trial.short_family,
         f"{trial.score or 0.0:.2%}",
         format_amount(trial.params),
         format_amount(trial.macs),

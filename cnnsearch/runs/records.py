@@ -64,6 +64,17 @@ class TrialRecord:
     started: _NotNegative
     ended: _NotNegative | None = None
 
+    @property
+    def short_family(self) -> str:
+        """The family as tables name it."""
+        return shorten_family(self.family)
+
+
+def shorten_family(family: str) -> str:
+    """Returns ``residual + 3 more`` for ``residual+dense+plain+separable``."""
+    first, *others = family.split("+")
+    return family if len(others) < 2 else f"{first} + {len(others)} more"
+
 
 _validate_event = TypeAdapter(Event).validate_python
 _validate_trial = TypeAdapter(TrialRecord).validate_python

@@ -1,8 +1,9 @@
 """Runs as searches leave them, written at once: no training, and no honest scores either."""
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytest
@@ -15,9 +16,18 @@ HOSTILE = "<script>alert('x')</script>"
 
 
 def write_run(
-    root: Path, name: str = "r", trials: int = 30, space: str = "tiny", seed: int = 0, **more: Any
+    root: Path,
+    name: str = "r",
+    trials: int = 30,
+    space: str = "tiny",
+    seed: int = 0,
+    names: Mapping[int, str] = MappingProxyType({}),
+    **more: Any,
 ) -> RunDirectory:
-    """Writes a run of a shipped space with invented scores, every tenth candidate failed."""
+    """Writes a run of a shipped space with invented scores, every tenth candidate failed.
+
+    ``names`` are other families of some candidates, by number.
+    """
     loaded = SearchSpace.load(space)
     settings = {
         "source": space, "data": "digits", "strategy": "random", "epochs": None, "seed": seed,
@@ -37,20 +47,25 @@ def write_run(
     run.db.append("run_started", {"resumed": False, "environment": {}}, time=clock)
     with run.db.transaction():
         for number in range(1, trials + 1):
-            clock = _write_trial(run, loaded, rng, number, clock)
+            clock = _write_trial(run, loaded, rng, number, clock, names.get(number, ""))
     run.db.append("run_ended", {"reason": "trials"}, time=clock + 1)
     return run
 
 
 def _write_trial(
-    run: RunDirectory, space: SearchSpace, rng: random.Random, number: int, clock: float
+    run: RunDirectory,
+    space: SearchSpace,
+    rng: random.Random,
+    number: int,
+    clock: float,
+    family: str = "",
 ) -> float:
     trial, values = f"{number:04d}", space.sample(rng)
     candidate, cost = space.decode(values), space.cost(values)
     start = {
         "number": number, "values": values, "architecture": candidate.architecture.to_data(),
         "recipe": {}, "fingerprint": candidate.fingerprint, "params": cost.params,
-        "family": candidate.architecture.family, "params_total": cost.params_total,
+        "family": family or candidate.architecture.family, "params_total": cost.params_total,
         "macs": cost.macs, "epochs": 3, "initial_epoch": 0, "continues": None,
     }  # fmt: skip
     score = 0.6 + 0.3 * min(1.0, cost.macs / 3e6) + 0.05 * rng.random()

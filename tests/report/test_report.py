@@ -4,12 +4,15 @@ import re
 import time
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from cnnsearch.errors import CnnsearchError, RunError
+from cnnsearch.report.canvas import choose_ticks
 from cnnsearch.report.facts import collect_facts, measure_activity
+from cnnsearch.report.figures import group_families
 from cnnsearch.report.importance import compute_importances
 from cnnsearch.report.report import write_report
 from cnnsearch.runs.directory import RunDirectory
@@ -191,3 +194,29 @@ def test_the_report_answers_with_the_first_of_the_leaderboard(make: Make) -> Non
     assert facts.best is facts.ranked[0] and facts.best.id != best.id
     text = write_report(run, form="md")[0].read_text("utf-8")
     assert f"Trial {facts.best.id}, family" in text and best.id not in text.split("## Failures")[0]
+
+
+@pytest.mark.parametrize(
+    ("families", "names"),
+    [
+        (["a", "b+c", "a+b+c+d"], ["a", "a + 3 more", "b+c"]),
+        ([f"a+b{n}" for n in range(9)] + ["c"], ["a and more", "c"]),
+        (["a", "a", *"bbccddee", "f", "g"], ["a", "b", "c", "d", "e", "2 others"]),
+    ],
+)
+def test_the_legend_has_six_names_at_most(families: list[str], names: list[str]) -> None:
+    trials: Any = [SimpleNamespace(family=family) for family in families]
+    found = group_families(trials)
+    assert list(dict.fromkeys(found.values())) == names
+    assert set(found) == set(families)
+
+
+@pytest.mark.parametrize("most", [5, 7])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [(9e5, 3.1e8), (9e5, 1.1e6), (1e6, 1.001e6), (1.0, 9.0), (3e5, 4e6), (1e3, 1e12)],
+)
+def test_ticks_are_few_and_inside(low: float, high: float, most: int) -> None:
+    ticks = choose_ticks(low, high, most)
+    assert 2 <= len(ticks) <= most
+    assert all(low <= tick <= high for tick in ticks) and ticks == sorted(set(ticks))

@@ -66,7 +66,7 @@ def name_trial(trial: TrialRecord) -> str:
         return f"{trial.values['role']}, seed {trial.values['seed']}"
     if trial.continues is not None:
         return f"{trial.continues} promoted"
-    return trial.family
+    return trial.short_family
 
 
 def count_candidates(trials: Iterable[TrialRecord], *statuses: str) -> int:
@@ -137,4 +137,4 @@ def write_closing(summary: Summary) -> str:
 def describe_best(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
     """Returns the best candidate in one line."""
     cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
-    return f"trial {best.id} ({best.family}), {measured} {best.score:.2%}, {cost}"
+    return f"trial {best.id} ({best.short_family}), {measured} {best.score:.2%}, {cost}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.training.objectives import OBJECTIVES, Objective, objective_of
 
 _COLUMNS = (
@@ -92,7 +92,8 @@ def format_short(number: float | None) -> str:
 
 def name_trial(data: Mapping[str, Any]) -> str:
     """Returns the name of a candidate's run: ``007 residual 82k``."""
-    return f"{data['number']:03d} {data['family']} {format_short(data.get('params'))}"
+    family = shorten_family(str(data["family"]))
+    return f"{data['number']:03d} {family} {format_short(data.get('params'))}"
 
 
 def name_record(trial: TrialRecord) -> str:

@@ -154,7 +154,7 @@ def summarize(
             label: {number: trial.score or 0.0 for number, trial in found.items()}
             for label, found in grouped.items()
         },
-        families={get_number(trial): trial.family for trial in trials},
+        families={get_number(trial): trial.short_family for trial in trials},
     )  # fmt: skip
 
 

@@ -44,7 +44,9 @@ class ProgressLines(Quiet):
         score = f"val {trial.score:6.2%}" if trial.score is not None else f"failed: {trial.reason}"
         took = format_time(trial.seconds or 0.0)
         left = (time.monotonic() - self._since) / self._done * (self._total - number)
-        line = f"{number:>3}/{self._total}  {trial.id:<14}  {what}  {trial.family:<18}  {score}"
+        line = (
+            f"{number:>3}/{self._total}  {trial.id:<14}  {what}  {trial.short_family:<18}  {score}"
+        )
         self.on_message(f"{line}  {took:>8}  about {format_time(left)} left")
 
     def on_message(self, text: str) -> None:
