@@ -28,6 +28,9 @@ from cnnsearch.cli.options import add_settings, list_keys
 if TYPE_CHECKING:
     from cnnsearch.engine.search_session import SearchResult
 
+REPORT_SECONDS = 120.0
+"""A report that takes longer is left out; ``cnnsearch report`` writes it."""
+
 
 @command(
     "cnnsearch search tiny --trials 5",
@@ -56,7 +59,25 @@ def search(
     result = run_search(
         space, settings.pop("data"), name=name, runs=runs, callback=callback, **settings
     )
+    _report(result, is_shown=not (json_ or quiet))
     _exit(result)
+
+
+def _report(result: "SearchResult", is_shown: bool) -> None:
+    """Writes the report; that it cannot be written is no reason to fail."""
+    if result.best is None or result.reason == "interrupted":
+        return
+    from cnnsearch.errors import RunError
+    from cnnsearch.utils.subprocesses import run_module
+
+    folder = result.run.path
+    try:
+        (path,) = run_module("cnnsearch.report", folder, fail=RunError, seconds=REPORT_SECONDS)
+    except RunError as error:
+        print(f"cnnsearch: the report was not written: {error}", file=sys.stderr)
+        return
+    if is_shown:
+        print(f"Report:    {path}")
 
 
 def _exit(result: "SearchResult") -> None:
@@ -92,7 +113,9 @@ def resume(
 
     callback = make_display(json_, quiet, plain)
     if not exists_final(runs, run):
-        _exit(resume_search(run, runs=runs, callback=callback, **changes))
+        result = resume_search(run, runs=runs, callback=callback, **changes)
+        _report(result, is_shown=not (json_ or quiet))
+        _exit(result)
         return
     from cnnsearch.cli.train import show_final
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import MIN_CANDIDATES, Importances
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.utils.units import format_amount, format_count, format_time, pluralize
 
 MAX_ROWS, MAX_FRONT_ROWS = 25, 15
@@ -114,7 +114,8 @@ def _write_result(facts: Facts) -> Section:
     return Section(
         "Result",
         (
-            f"Trial {best.id}, family {best.short_family}: {facts.measured} {best.score or 0:.2%}, "
+            f"Trial {best.id}, family {shorten_family(best.family)}: "
+            f"{facts.measured} {best.score or 0:.2%}, "
             f"{best.params or 0:,} parameters, {best.macs or 0:,} multiply-accumulates "
             f"({2 * (best.macs or 0):,} FLOPs).{unfinished}",
             _describe_bias(facts),
@@ -158,7 +159,7 @@ def _write_front(facts: Facts) -> Section:
 def _format_trial(trial: TrialRecord) -> tuple[str, ...]:
     return (
         trial.id,
-        trial.short_family,
+        shorten_family(trial.family),
         f"{trial.score or 0:.2%}",
         format_amount(trial.params),
         format_amount(trial.macs),

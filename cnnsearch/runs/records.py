@@ -64,11 +64,6 @@ class TrialRecord:
     started: _NotNegative
     ended: _NotNegative | None = None
 
-    @property
-    def short_family(self) -> str:
-        """The family as tables name it."""
-        return shorten_family(self.family)
-
 
 def shorten_family(family: str) -> str:
     """Returns ``residual + 3 more`` for ``residual+dense+plain+separable``."""

@@ -9,7 +9,10 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from cnnsearch.errors import CnnsearchError
@@ -20,12 +23,15 @@ def run_module(
     *arguments: object,
     fail: Callable[[str], CnnsearchError],
     environment: Mapping[str, str] | None = None,
+    seconds: float | None = None,
 ) -> Any:
     """Runs ``python -m module`` to its end and returns the last line it prints, read as JSON.
 
     The arguments are those of :func:`stream_module`. None is returned if it prints nothing.
     """
-    lines = list(stream_module(module, *arguments, fail=fail, environment=environment))
+    lines = list(
+        stream_module(module, *arguments, fail=fail, environment=environment, seconds=seconds)
+    )
     return json.loads(lines[-1]) if lines else None
 
 
@@ -35,6 +41,7 @@ def stream_module(
     fail: Callable[[str], CnnsearchError],
     environment: Mapping[str, str] | None = None,
     stdin: bytes = b"",
+    seconds: float | None = None,
 ) -> Iterator[str]:
     """Runs ``python -m module`` and yields each line when it is printed.
 
@@ -44,6 +51,7 @@ def stream_module(
         fail: makes the exception of one line of text: the cause.
         environment: variables to set in addition to those of this process.
         stdin: the job, on its standard input.
+        seconds: after which it is killed; None: never.
 
     Raises:
         CnnsearchError: what ``fail`` makes, if the process ends with a signal or an exit code
@@ -61,10 +69,26 @@ def stream_module(
             stderr=errors,
             env={**os.environ, **(environment or {})},
         )
-        yield from _read_lines(process)
+        started = time.monotonic()
+        with _kill_after(process, seconds):
+            yield from _read_lines(process)
+        if process.returncode and seconds is not None and time.monotonic() - started >= seconds:
+            raise fail(f"it took longer than {seconds:g} s")
         if process.returncode:
             errors.seek(0)
             raise fail(_describe_failure(process.returncode, errors.read()))
+
+
+@contextmanager
+def _kill_after(process: "subprocess.Popen[bytes]", seconds: float | None) -> Iterator[None]:
+    timer = threading.Timer(seconds or 0.0, process.kill)
+    timer.daemon = True
+    if seconds is not None:
+        timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _read_lines(process: "subprocess.Popen[bytes]") -> Iterator[str]:

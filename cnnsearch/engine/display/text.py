@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.engine.display.callback import Overview, Summary
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.training.objectives import OBJECTIVES
 from cnnsearch.utils.units import format_amount, format_time, pluralize
 
@@ -66,7 +66,7 @@ def name_trial(trial: TrialRecord) -> str:
         return f"{trial.values['role']}, seed {trial.values['seed']}"
     if trial.continues is not None:
         return f"{trial.continues} promoted"
-    return trial.short_family
+    return shorten_family(trial.family)
 
 
 def count_candidates(trials: Iterable[TrialRecord], *statuses: str) -> int:
@@ -137,4 +137,4 @@ def write_closing(summary: Summary) -> str:
 def describe_best(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
     """Returns the best candidate in one line."""
     cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
-    return f"trial {best.id} ({best.short_family}), {measured} {best.score:.2%}, {cost}"
+    return f"trial {best.id} ({shorten_family(best.family)}), {measured} {best.score:.2%}, {cost}"

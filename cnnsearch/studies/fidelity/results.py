@@ -9,7 +9,7 @@ from typing import Any
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import INTERRUPTED
 from cnnsearch.runs.ranking import find_best
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.studies.fidelity.plan import AGAIN, LONG, TRAINED, Variant
 from cnnsearch.studies.fidelity.statistics import (
     Interval,
@@ -154,7 +154,7 @@ def summarize(
             label: {number: trial.score or 0.0 for number, trial in found.items()}
             for label, found in grouped.items()
         },
-        families={get_number(trial): trial.short_family for trial in trials},
+        families={get_number(trial): shorten_family(trial.family) for trial in trials},
     )  # fmt: skip
 
 

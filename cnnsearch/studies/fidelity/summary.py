@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import Overview
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.studies.fidelity.plan import TRAINED
 from cnnsearch.studies.fidelity.results import WANTED, Comparison, FidelityReport
 from cnnsearch.studies.fidelity.statistics import Interval, Noise
@@ -44,9 +44,8 @@ class ProgressLines(Quiet):
         score = f"val {trial.score:6.2%}" if trial.score is not None else f"failed: {trial.reason}"
         took = format_time(trial.seconds or 0.0)
         left = (time.monotonic() - self._since) / self._done * (self._total - number)
-        line = (
-            f"{number:>3}/{self._total}  {trial.id:<14}  {what}  {trial.short_family:<18}  {score}"
-        )
+        family = shorten_family(trial.family)
+        line = f"{number:>3}/{self._total}  {trial.id:<14}  {what}  {family:<18}  {score}"
         self.on_message(f"{line}  {took:>8}  about {format_time(left)} left")
 
     def on_message(self, text: str) -> None:
