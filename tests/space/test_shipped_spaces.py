@@ -8,6 +8,7 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.wiring import trace
 from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.space.choices import Value
 from cnnsearch.space.files import list_spaces
@@ -46,6 +47,36 @@ MIXED = {
 RESNEXT = {
     **{"variables.width": 128, "variables.block.groups": 32, "variables.block.expansion": 2},
     **{f"stages.{i}.depth": d for i, d in enumerate((3, 4, 6, 3))},
+}
+
+
+def cell(name: str, text: str) -> dict[str, Value]:
+    """The choices of a cell, written as ``input operation, input operation`` for each node."""
+    short = {"sep": "separable_", "avg": "avg_pool_3x3", "max": "max_pool_3x3", "id": "identity"}
+    values: dict[str, Value] = {}
+    for number, node in enumerate(text.split(";")):
+        for side, end in enumerate(node.split(",")):
+            state, op = end.split()
+            full = f"{short['sep']}{op[3]}x{op[3]}" if op[:3] == "sep" else short.get(op, op)
+            values[f"variables.{name}.{number}.inputs.{side}"] = int(state)
+            values[f"variables.{name}.{number}.ops.{side}"] = full
+    return values
+
+
+NASNET_A = {
+    **cell("normal", "1 sep5,0 sep3;0 sep5,0 sep3;1 avg,0 id;0 avg,0 avg;1 sep3,1 id"),
+    **cell("reduction", "1 sep5,0 sep7;1 max,0 sep7;1 avg,0 sep5;3 id,2 avg;2 sep3,1 max"),
+    **{"variables.together": "0x2x3x4x5x6", "variables.halved": "3x4x5x6"},
+}
+NASNET_MOBILE = {
+    **NASNET_A,
+    **{"variables.width": 44, "variables.depth": 4, "stages.0.depth": 1, "stages.1.depth": 1},
+    **{"stem.0.filters": 32, "stem.0.stride": 2, "stem.0.padding": "valid"},
+}
+AMOEBANET_A = {
+    **cell("normal", "0 avg,1 max;0 sep3,2 sep5;0 sep3,3 avg;1 sep3,1 id;0 id,1 avg"),
+    **cell("reduction", "0 avg,1 sep3;0 max,2 sep7;0 sep7,1 avg;0 max,1 max;0 conv_1x7_7x1,5 sep3"),
+    **{"variables.together": "null", "variables.halved": "null"},
 }
 
 
@@ -100,7 +131,11 @@ def test_the_published_network_is_a_point(
 
 @pytest.mark.parametrize(
     ("space", "network", "values"),
-    [("inception", "googlenet", GOOGLENET), ("mixed", "resnet-20-cifar-b", MIXED)],
+    [
+        ("inception", "googlenet", GOOGLENET),
+        ("mixed", "resnet-20-cifar-b", MIXED),
+        ("cells", "nasnet-mobile", NASNET_MOBILE),
+    ],
 )
 def test_the_published_network_costs_what_a_point_costs(
     space: str, network: str, values: Mapping[str, Value]
@@ -108,6 +143,13 @@ def test_the_published_network_costs_what_a_point_costs(
     published = load_published(network)
     fitted = point(space, values).adapt(classes=published.classes, image=published.input[:2])
     assert count(fitted) == count(published)
+
+
+def test_amoebanet_is_a_point_whose_unread_nodes_are_the_papers() -> None:
+    """Real et al., arXiv:1802.01548, figure 5: three states leave either cell."""
+    architecture = point("cells", {**AMOEBANET_A, "variables.width": 16})
+    ends = [step.output.c for step in trace(architecture) if step.verb == "concat"]
+    assert {ends[0], ends[-1]} == {3 * 16, 3 * 64}
 
 
 def test_resnext_50_is_a_point_behind_its_own_stem() -> None:
