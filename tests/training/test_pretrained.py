@@ -131,7 +131,8 @@ def test_every_application_of_the_issue_is_there() -> None:
     named = """ResNet50 ResNet101 ResNet152 ResNet50V2 ResNet101V2 ResNet152V2 DenseNet121
         DenseNet169 DenseNet201 MobileNet MobileNetV2 InceptionV3 InceptionResNetV2 Xception VGG16
         VGG19 EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4
-        EfficientNetB5 EfficientNetB6 EfficientNetB7 ConvNeXtTiny"""
+        EfficientNetB5 EfficientNetB6 EfficientNetB7 ConvNeXtTiny ConvNeXtSmall ConvNeXtBase
+        ConvNeXtLarge ConvNeXtXLarge NASNetMobile NASNetLarge"""
     assert set(named.split()) == set(APPLICATIONS.values())
 
 
