@@ -144,7 +144,8 @@ def command_line() -> str:
         " with a problem that the output names, 2 a mistake in the command or its input, 130"
         " interrupted.",
         table(
-            ("command", ""), [(f"[`{n}`](#{n})", summary(c)) for n, c in sorted(commands.items())]
+            ("command", ""),
+            [(f"[`{n}`](#{n.replace(' ', '-')})", summary(c)) for n, c in sorted(commands.items())],
         ),
     ]
     for name, command in sorted(commands.items()):

@@ -85,7 +85,7 @@ def commands() -> Iterator[tuple[str, str, list[str]]]:
         code += "\n" + "\n".join(re.findall(r"`(cnnsearch [^`]+)`", page.read_text("utf-8")))
         code = re.sub(r"\\\n", " ", code)
         for name, rest in re.findall(
-            r"^(?:\s*\$?\s*)cnnsearch ([a-z]+)\b(.*)$", code, re.MULTILINE
+            r"^(?:\s*\$?\s*)cnnsearch (spaces compare|[a-z]+)\b(.*)$", code, re.MULTILINE
         ):
             yield page.name, name, re.findall(r"(?<!\S)--[a-z][a-z-]*", rest.split("#")[0])
 

@@ -40,6 +40,9 @@ GROUPS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
         },
         "Networks": {
             "spaces": Entry("spaces", "List the search spaces that ship, or print one."),
+            "spaces compare": Entry(
+                "space_comparison", "Compare spaces by random candidates of each."
+            ),
             "published": Entry("spaces", "List the published networks."),
             "check": Entry("spaces", "Check a space and show size and costs."),
             "cost": Entry("architectures", "Show what a network costs, part by part."),
@@ -90,6 +93,13 @@ class Program(TyperGroup):
         super().__init__(**facts)
         commands: Any = LazyCommands(app)
         self.commands = commands
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Finds commands of two words, too."""
+        name = " ".join(args[:2])
+        if len(args) > 1 and name in self.commands:
+            return name, self.commands[name], args[2:]
+        return super().resolve_command(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         self.format_commands(ctx, formatter)

@@ -51,8 +51,9 @@ def test_every_command_has_an_example() -> None:
 def test_an_example_is_a_line_that_the_command_takes(name: str, line: str) -> None:
     assert len(line) <= 76
     words = shlex.split(line.split(" > ")[0])
-    assert words[:2] == ["cnnsearch", name]
-    PROGRAM.commands[name].make_context(name, words[2:])
+    start = ["cnnsearch", *name.split()]
+    assert words[: len(start)] == start
+    PROGRAM.commands[name].make_context(name, words[len(start) :])
 
 
 @pytest.mark.parametrize("name", COMMANDS)
