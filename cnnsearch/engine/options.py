@@ -47,6 +47,7 @@ class Option:
         identity: whether it decides what the search finds, so that a resumed run must keep it.
         internal: whether only studies set it, so that the command line has no flag for it.
         panel: title above it in the command line's help where it is not its group's.
+        earlier: its value in runs that were begun before there was this setting; None: the default.
     """
 
     key: str = ""
@@ -55,6 +56,7 @@ class Option:
     identity: bool = False
     internal: bool = False
     panel: str = ""
+    earlier: Any = None
 
 
 def _define(default: Any, description: str, **facts: Any) -> Any:
@@ -207,6 +209,11 @@ class SearchOptions(Options):
         panel="Budget",
     )
     seed: int = _define(0, "The same seed gives the same candidates in the same order.")
+    baseline: str = _define(
+        "plain",
+        "First candidate: plain, a plain stack of 3x3 convolutions within the budget; or none.",
+        earlier="none",
+    )
 
     @property
     def budget(self) -> "Budget":
@@ -219,6 +226,7 @@ class SearchOptions(Options):
     def _check(self) -> Self:
         _check_from("--trials", self.trials)
         _check_from("--max-failures", self.max_failures, 0)
+        _check_choice("--baseline", self.baseline, ("plain", "none"))
         strategy = find_strategy(self.strategy, "--strategy")
         if not 0 <= self.seed < 2**31:
             raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {self.seed}")

@@ -51,7 +51,7 @@ def read_settings(run: RunDirectory) -> Settings:
     if "source" not in given:
         raise RunError(f"{where}.source: this key is missing")
     source = given.pop("source")
-    given["split_version"] = _read_split_version(run)
+    given |= _read_earlier(run)
     for key in given:
         if key not in SETTINGS:
             raise RunError(f"{where}.{key}: this cnnsearch knows no such setting")
@@ -61,14 +61,18 @@ def read_settings(run: RunDirectory) -> Settings:
         raise RunError(f"{where}: {error}") from None
 
 
-def keep_split_version(run: RunDirectory, settings: Settings) -> Settings:
-    """Returns settings that assign images to splits as the run does that they resume."""
-    return settings.replace(split_version=_read_split_version(run))
+def keep_earlier(run: RunDirectory, settings: Settings) -> Settings:
+    """Returns settings with those of the run that they resume which its version did not have."""
+    return settings.replace(**_read_earlier(run))
 
 
-def _read_split_version(run: RunDirectory) -> int:
-    """Returns 1 for a run of cnnsearch 0.1, which assigned images by their names."""
-    return int(run.manifest.get("dataset", {}).get("split_version", 1))
+def _read_earlier(run: RunDirectory) -> dict[str, Any]:
+    """Returns what an older run does otherwise: splits by name (cnnsearch 0.1), no baseline."""
+    known = run.manifest.get("settings", {})
+    earlier = {key: each.option.earlier for key, each in SETTINGS.items() if key not in known}
+    version = int(run.manifest.get("dataset", {}).get("split_version", 1))
+    kept = {key: value for key, value in earlier.items() if value is not None}
+    return {**kept, "split_version": version}
 
 
 def read_pixel_statistics(run: RunDirectory) -> tuple[list[float], list[float]]:
@@ -106,7 +110,11 @@ def check_same_settings(run: RunDirectory, settings: Settings, kind: str = "sear
 
 def _default_of(key: str, value: Any) -> Any:
     """Returns what a setting was in a run that is older than the setting."""
-    default = SETTINGS[key].field.default if key in SETTINGS else value
+    if key not in SETTINGS:
+        return value
+    option, default = SETTINGS[key].option, SETTINGS[key].field.default
+    if option.earlier is not None:
+        return option.earlier
     return list(default) if isinstance(default, tuple) else default
 
 

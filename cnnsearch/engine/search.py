@@ -22,7 +22,7 @@ from cnnsearch.engine.run_manifest import (
     check_same_data,
     check_same_settings,
     create_manifest,
-    keep_split_version,
+    keep_earlier,
     read_settings,
 )
 from cnnsearch.engine.search_session import SearchResult, check_first_proposal, train_candidates
@@ -124,9 +124,9 @@ def run_search(
     started = time.monotonic()
     reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
     if reopened:
+        settings = keep_earlier(reopened, settings)
         check_same_settings(reopened, settings)
         check_same_weights(reopened, settings)
-        settings = keep_split_version(reopened, settings)
     else:
         check_weights_file(settings)
     environment.configure_backend()

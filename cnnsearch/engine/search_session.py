@@ -8,18 +8,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from cnnsearch.data import Dataset
+from cnnsearch.engine.baseline import BaselineFirst, find_baseline
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.executors import Executor
+from cnnsearch.engine.gain import measure_gain
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
 from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
-from cnnsearch.oracles.protocol import Draws, Store
+from cnnsearch.oracles.protocol import Draws, Oracle, Store
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.ranking import find_best
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective, objective_of
 from cnnsearch.utils.units import format_amount
@@ -66,16 +69,28 @@ def train_candidates(
     promotes = find_strategy(settings.search.strategy).multi_fidelity
     with open_session(run, settings, callback, executor, deadline) as session:
         oracle = make_oracle(settings, space, run.db)
+        baseline = find_baseline(settings, space)
+        first = _put_first(baseline, oracle, settings, space, run) if baseline else oracle
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
         session.begin(overview, _list_warnings(settings, dataset))
         reason = session.train(
-            oracle, space, dataset, quota=DiskQuota(run, max_disk, promotes=promotes)
+            first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline
         )
         session.close(reason)  # MLflow is up to date before the summary names it
         seconds = time.monotonic() - started
         session.callback.on_search_end(summarize(run, reason, oracle.draws, seconds))
     trials = tuple(run.db.get_trials())
     return SearchResult(run, reason, find_best(trials), trials, oracle.draws)
+
+
+def _put_first(
+    baseline: Candidate,
+    oracle: "SearchOracle",
+    settings: Settings,
+    space: SearchSpace,
+    run: RunDirectory,
+) -> Oracle:
+    return BaselineFirst(oracle, baseline, count_epochs(settings, space), run.db.get_trials())
 
 
 def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> "SearchOracle":
@@ -86,9 +101,14 @@ def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> "Search
         check=FeasibilityCheck(space, settings.search.budget),
         store=store,
         max_trials=settings.search.trials,
-        epochs=settings.training.epochs or space.decode_first().recipe.epochs,
+        epochs=count_epochs(settings, space),
         seed=settings.search.seed,
     )
+
+
+def count_epochs(settings: Settings, space: SearchSpace) -> int:
+    """Returns the epochs of a candidate, the largest number of a multi-fidelity strategy."""
+    return settings.training.epochs or space.decode_first().recipe.epochs
 
 
 class NullStore:
@@ -146,7 +166,7 @@ def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Ov
         space=space.name,
         strategy=search.strategy,
         trials=search.trials,
-        epochs=settings.training.epochs or space.decode_first().recipe.epochs,
+        epochs=count_epochs(settings, space),
         budget=" and ".join(budget),
         finished=count_candidates(trials, "completed", "failed"),
         best=best.score if best else None,
@@ -157,7 +177,7 @@ def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Ov
 
 def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> Summary:
     """Returns what the display shows at the end."""
-    trials = run.db.get_trials()
+    trials, objective = run.db.get_trials(), objective_of(run.manifest["settings"])
     return Summary(
         run=run.name,
         reason=reason,
@@ -167,6 +187,7 @@ def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> S
         draws=draws,
         seconds=seconds,
         path=str(run.path),
-        measured=objective_of(run.manifest["settings"]).title,
+        measured=objective.title,
         promotions=count_promotions(trials),
+        gain=measure_gain(trials, int(run.manifest["dataset"]["validation"]), objective.name),
     )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from cnnsearch.data import Dataset
@@ -20,6 +21,7 @@ from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.protocol import Oracle
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
+from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.utils import environment
@@ -73,6 +75,7 @@ class RunSession:
         dataset: Dataset,
         plan: Mapping[str, PlannedTrial] | None = None,
         quota: DiskQuota | None = None,
+        baseline: Candidate | None = None,
     ) -> str:
         """Trains the oracle's proposals until there are no more, time is up or someone interrupts.
 
@@ -82,6 +85,7 @@ class RunSession:
             dataset: to train on.
             plan: candidates and seeds by trial id, in place of what the space decodes.
             quota: limits the disk space of checkpoints; None: there is no limit.
+            baseline: what the oracle means by a proposal with this role.
 
         Returns:
             Why it ended: the oracle's reason, ``time`` or ``interrupted``.
@@ -93,7 +97,7 @@ class RunSession:
             self.run,
             oracle,
             self._executor,
-            self._plan_trials(space, dataset, plan),
+            replace(self._plan_trials(space, dataset, plan), baseline=baseline),
             self.callback,
             self._tracker,
             quota,

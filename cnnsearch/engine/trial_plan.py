@@ -10,6 +10,7 @@ from cnnsearch.data import Dataset
 from cnnsearch.engine.retries import Attempt
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.records import BASELINE
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Pretrained, TrialTask
@@ -40,6 +41,7 @@ class TrialPlan:
         class_weights: of each class in the loss; empty: equal.
         changes: to every candidate's recipe, ``key=value``.
         plan: candidates and seeds by trial id, where a study decides on them.
+        baseline: the candidate that proposals with this role mean.
     """
 
     space: SearchSpace
@@ -53,12 +55,16 @@ class TrialPlan:
     class_weights: tuple[float, ...] = ()
     changes: tuple[str, ...] = ()
     plan: Mapping[str, PlannedTrial] | None = None
+    baseline: Candidate | None = None
 
     def find_candidate(self, proposal: Proposal) -> Candidate:
         """Returns the candidate of a proposal, its recipe changed as requested."""
         if self.plan is not None:
             return self.plan[proposal.trial_id].candidate
-        found = self.space.decode(proposal.values)
+        if proposal.role == BASELINE and self.baseline is not None:
+            found = self.baseline
+        else:
+            found = self.space.decode(proposal.values)
         return replace(found, recipe=found.recipe.change(self.changes)) if self.changes else found
 
     def derive_seed(self, proposal: Proposal, candidate: Candidate) -> int:
@@ -112,6 +118,7 @@ class TrialPlan:
             "epochs": epochs,
             "initial_epoch": proposal.initial_epoch,
             "continues": proposal.continues,
+            "role": proposal.role,
         }
 
 

@@ -73,6 +73,7 @@ class Proposal:
         continues: The trial whose checkpoint this one continues from (Hyperband's promotions).
         fingerprint: Of the candidate, see :class:`Feasibility`.
         repeated: Whether it is proposed again because a restart found its trial running.
+        role: ``"baseline"`` for one that no strategy chose; else empty.
     """
 
     trial_id: str
@@ -83,6 +84,7 @@ class Proposal:
     continues: str | None = None
     fingerprint: str = ""
     repeated: bool = False
+    role: str = ""
 
 
 class Signal(Enum):

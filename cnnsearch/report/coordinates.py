@@ -24,7 +24,8 @@ def draw_parallel_coordinates(facts: Facts, names: Sequence[str], canvas: Canvas
     axes_shown = [known[name] for name in names if name in known][
         : SHOWN_AXES // (1 + canvas.is_narrow)
     ]
-    trials = sorted(facts.ranked, key=lambda trial: trial.score or 0.0)
+    drawn = [trial for trial in facts.ranked if not trial.role]  # the baseline has no values
+    trials = sorted(drawn, key=lambda trial: trial.score or 0.0)
     if len(axes_shown) < 2 or len(trials) < 2:
         return ""
     figure, axes = canvas.create(3.6)

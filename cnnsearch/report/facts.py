@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from cnnsearch.engine.gain import Gain, measure_gain
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory, list_runs
@@ -18,7 +19,7 @@ from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import objective_of
 
 FLAGS = ("trials", "epochs", "max_params", "max_macs", "seed", "weights", "image", "objective",
-         "class_weights", "train_share")  # fmt: skip
+         "class_weights", "train_share", "baseline")  # fmt: skip
 """Settings that influence what is found; each is a flag of ``cnnsearch search``."""
 
 
@@ -66,6 +67,7 @@ class Facts:
         failures: reasons of failed candidates, and how often.
         retried: attempts beyond the first.
         evaluations: accuracies of exports and final trainings.
+        gain: of the best candidate over the plain baseline; None: there is none to compare.
         fidelity: what a fidelity study of the same space found, in words; empty: there is none.
     """
 
@@ -87,6 +89,7 @@ class Facts:
     failures: Mapping[str, int]
     retried: int
     evaluations: tuple[Evaluation, ...]
+    gain: Gain | None
     fidelity: str
 
     @property
@@ -158,6 +161,9 @@ def _collect(run: RunDirectory, curves: int) -> Facts:
         failures=Counter(str(t.reason).split(":")[0] for t in trials if t.status == "failed"),
         retried=sum(event.kind == "trial_retried" for event in events),
         evaluations=(*_read_exports(events), *_read_final_trainings(run)),
+        gain=measure_gain(
+            trials, int(run.manifest["dataset"]["validation"]), objective_of(settings).name
+        ),
         fidelity=_describe_fidelity(run),
     )
 

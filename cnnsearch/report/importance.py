@@ -60,10 +60,11 @@ def compute_importances(
 
     Args:
         parameters: of the space.
-        trials: those without a score do not count, and of a candidate's rungs only the last.
+        trials: those without a score do not count, nor the baseline, which is no point of the
+            space; and of a candidate's rungs only the last.
         seed: of forest and folds.
     """
-    scored = [trial for trial in select_last_rungs(trials) if trial.score is not None]
+    scored = [t for t in select_last_rungs(trials) if t.score is not None and not t.role]
     varied = [p for p in parameters if len({repr(t.values.get(p.name)) for t in scored}) > 1]
     if len(scored) < MIN_CANDIDATES or not varied:
         return None

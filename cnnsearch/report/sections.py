@@ -3,10 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnnsearch.engine.gain import describe_gain
 from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import MIN_CANDIDATES, Importances
-from cnnsearch.runs.records import TrialRecord, shorten_family
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_amount, format_count, format_time, pluralize
 
 MAX_ROWS, MAX_FRONT_ROWS = 25, 15
@@ -114,10 +115,11 @@ def _write_result(facts: Facts) -> Section:
     return Section(
         "Result",
         (
-            f"Trial {best.id}, family {shorten_family(best.family)}: "
+            f"Trial {best.id}, family {best.label}: "
             f"{facts.measured} {best.score or 0:.2%}, "
             f"{best.params or 0:,} parameters, {best.macs or 0:,} multiply-accumulates "
             f"({2 * (best.macs or 0):,} FLOPs).{unfinished}",
+            *([describe_gain(facts.gain)] if facts.gain else []),
             _describe_bias(facts),
         ),
         figure="architecture",
@@ -159,7 +161,7 @@ def _write_front(facts: Facts) -> Section:
 def _format_trial(trial: TrialRecord) -> tuple[str, ...]:
     return (
         trial.id,
-        shorten_family(trial.family),
+        trial.label,
         f"{trial.score or 0:.2%}",
         format_amount(trial.params),
         format_amount(trial.macs),

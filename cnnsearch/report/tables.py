@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
-from cnnsearch.runs.records import TrialRecord, shorten_family
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def build_results_table(
 def _format_cells(trial: TrialRecord) -> list[str]:
     return [
         trial.id,
-        shorten_family(trial.family),
+        trial.label,
         f"{trial.score or 0.0:.2%}",
         format_amount(trial.params),
         format_amount(trial.macs),

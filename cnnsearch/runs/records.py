@@ -18,6 +18,8 @@ from cnnsearch.utils.validation_errors import explain
 
 Record = TypeVar("Record")
 _LARGEST = 10**30
+BASELINE = "baseline"
+"""Role of the plain network that every candidate is compared with."""
 Finite = Annotated[StrictFloat, Field(gt=-_LARGEST, lt=_LARGEST, allow_inf_nan=False)]
 _NotNegative = Annotated[Finite, Field(ge=0)]
 _Count = Annotated[StrictInt, Field(ge=0, lt=_LARGEST)]
@@ -41,7 +43,12 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class TrialRecord:
-    """What is known of one candidate; ``status`` is running, completed, failed or stopped."""
+    """What is known of one candidate.
+
+    Attributes:
+        status: running, completed, failed or stopped.
+        role: ``baseline`` for one that no strategy chose; else empty.
+    """
 
     id: _Id
     number: StrictInt
@@ -57,12 +64,18 @@ class TrialRecord:
     epochs: StrictInt
     initial_epoch: _Count = 0
     continues: StrictStr | None = None
+    role: StrictStr = ""
     score: Finite | None = None
     reason: _Line | None = None
     metrics: _Object
     seconds: _NotNegative | None = None
     started: _NotNegative
     ended: _NotNegative | None = None
+
+    @property
+    def label(self) -> str:
+        """The family, and the role behind it: ``plain baseline``."""
+        return f"{shorten_family(self.family)} {self.role}".rstrip()
 
 
 def shorten_family(family: str) -> str:
@@ -74,7 +87,7 @@ def shorten_family(family: str) -> str:
 _validate_event = TypeAdapter(Event).validate_python
 _validate_trial = TypeAdapter(TrialRecord).validate_python
 _STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params", "params_total",
-            "macs", "epochs", "initial_epoch", "continues")  # fmt: skip
+            "macs", "epochs", "initial_epoch", "continues", "role")  # fmt: skip
 _ENDED = ("score", "reason", "metrics", "seconds")
 
 

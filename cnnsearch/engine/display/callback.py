@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Protocol
 
+from cnnsearch.engine.gain import Gain
 from cnnsearch.oracles.protocol import Draws
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import OBJECTIVES
@@ -66,6 +67,7 @@ class Summary:
         seconds: of this session.
         measured: the score in words.
         promotions: to a higher rung that were trained to their end (Hyperband).
+        gain: of the best candidate over the plain baseline; None: there is none to compare.
     """
 
     run: str
@@ -78,6 +80,7 @@ class Summary:
     path: str
     measured: str = OBJECTIVES[0].title
     promotions: int = 0
+    gain: Gain | None = None
 
 
 class SearchCallback(Protocol):

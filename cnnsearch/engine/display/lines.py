@@ -58,7 +58,9 @@ class JsonLines(Quiet):
 
     def on_search_end(self, summary: Summary) -> None:
         best = describe_trial(summary.best) if summary.best else None
-        self._print("end", **{**vars(summary), "draws": asdict(summary.draws), "best": best})
+        gain = asdict(summary.gain) if summary.gain else None
+        made = {"draws": asdict(summary.draws), "best": best, "gain": gain}
+        self._print("end", **{**vars(summary), **made})
 
 
 class Plain(Quiet):
@@ -98,7 +100,7 @@ class Plain(Quiet):
         if trial.continues is not None:
             return ""
         overview = self._overview
-        number = self._ended if overview and overview.multi_fidelity else trial.number
+        number = self._ended
         wanted = overview.trials if overview else None
         return f"{number}/{wanted}" if wanted and number <= wanted else f"{number}"
 

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.engine.display.callback import Overview, Summary
-from cnnsearch.runs.records import TrialRecord, shorten_family
+from cnnsearch.engine.gain import describe_gain
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import OBJECTIVES
 from cnnsearch.utils.units import format_amount, format_time, pluralize
 
@@ -25,6 +26,7 @@ def describe_trial(trial: TrialRecord) -> dict[str, Any]:
         "id": trial.id,
         "status": trial.status,
         "family": trial.family,
+        "role": trial.role,
         "params": trial.params,
         "macs": trial.macs,
         "flops": 2 * trial.macs if trial.macs is not None else None,
@@ -66,7 +68,7 @@ def name_trial(trial: TrialRecord) -> str:
         return f"{trial.values['role']}, seed {trial.values['seed']}"
     if trial.continues is not None:
         return f"{trial.continues} promoted"
-    return shorten_family(trial.family)
+    return trial.label
 
 
 def count_candidates(trials: Iterable[TrialRecord], *statuses: str) -> int:
@@ -120,6 +122,8 @@ def write_closing(summary: Summary) -> str:
     ]
     if summary.best:
         lines.append(f"Best: {describe_best(summary.best, summary.measured)}")
+    if summary.gain:
+        lines.append(describe_gain(summary.gain))
     root = Path(summary.path).parent
     where = "" if root == Path("runs") else f" --runs {shlex.quote(str(root))}"
     if summary.reason in ("interrupted", "time"):
@@ -137,4 +141,4 @@ def write_closing(summary: Summary) -> str:
 def describe_best(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
     """Returns the best candidate in one line."""
     cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
-    return f"trial {best.id} ({shorten_family(best.family)}), {measured} {best.score:.2%}, {cost}"
+    return f"trial {best.id} ({best.label}), {measured} {best.score:.2%}, {cost}"

@@ -187,6 +187,7 @@ class Projection:
             "cnnsearch.kind": "candidate",
             "cnnsearch.run": self._run.name,
             "family": str(data["family"]),
+            "role": str(data.get("role") or "candidate"),
             "fingerprint": str(data["fingerprint"]),
             "status": "running",
             **entries.make_source_tags(None),

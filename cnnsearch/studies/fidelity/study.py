@@ -24,7 +24,7 @@ from cnnsearch.engine.run_manifest import (
     check_same_data,
     check_same_settings,
     create_manifest,
-    keep_split_version,
+    keep_earlier,
 )
 from cnnsearch.engine.search import RUNS, free_name
 from cnnsearch.engine.session import fit_space, open_session, warm_up
@@ -163,8 +163,8 @@ class Study:
         settings = self.settings
         reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
         if reopened is not None:
+            settings = keep_earlier(reopened, settings)
             check_same_settings(reopened, settings, KIND)
-            settings = keep_split_version(reopened, settings)
         environment.configure_backend()
         dataset = load_data(settings, self.space, root)
         if reopened is not None:

@@ -14,7 +14,7 @@ from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
 from cnnsearch.runs.ranking import find_best
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import BASELINE, TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.files import list_published_files
 from cnnsearch.space.search_space import SearchSpace
@@ -130,14 +130,14 @@ def make_random_settings(before: Settings, trials: list[TrialRecord]) -> Setting
     of the test split. Hyperband's candidates differ in length: as many full ones as its epochs
     amount to.
     """
-    ended = [trial for trial in trials if trial.status in ("completed", "failed")]
+    ended = [t for t in trials if t.status in ("completed", "failed") and t.role != BASELINE]
     count, epochs = len(ended), before.training.epochs
     if find_strategy(before.search.strategy).multi_fidelity:
         epochs = max(trial.epochs for trial in ended)
         count = max(1, round(sum(t.epochs - t.initial_epoch for t in ended) / epochs))
     seed, split = before.search.seed, before.data.split_seed
     return before.replace(
-        strategy=RandomSearch.name, trials=count, epochs=epochs, max_time=None,
+        strategy=RandomSearch.name, baseline="none", trials=count, epochs=epochs, max_time=None,
         seed=(seed + OTHER_SEED) % 2**31, split_seed=seed if split is None else split,
     )  # fmt: skip
 
