@@ -1,10 +1,16 @@
 """What the winner gained over the baseline, and how surely."""
 
+import io
+import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from cnnsearch.engine.display import JsonLines, write_closing
+from cnnsearch.engine.display.callback import Summary
 from cnnsearch.engine.gain import describe_gain, measure_gain
+from cnnsearch.oracles.protocol import Draws
 from cnnsearch.runs.records import TrialRecord
 
 
@@ -61,3 +67,15 @@ def test_without_a_baseline_there_is_no_gain() -> None:
     assert measure_gain([trial(1, 0.5)], 100, "accuracy") is None
     assert measure_gain([trial(0, 0.5, "baseline")], 100, "accuracy") is None
     assert measure_gain([trial(0, None, "baseline"), trial(1, 0.5)], 100, "accuracy") is None
+
+
+def test_a_search_ends_with_it() -> None:
+    gain = measure_gain([trial(0, 0.7, "baseline"), trial(1, 0.8)], 1000, "accuracy")
+    assert gain is not None
+    best = trial(1, 0.8)
+    summary = Summary("r", "trials", best, 2, 0, Draws(drawn=1), 1.0, "runs/r", gain=gain)
+    assert describe_gain(gain) in write_closing(summary).splitlines()
+    assert "baseline" not in write_closing(replace(summary, gain=None))
+    printed = io.StringIO()
+    JsonLines(printed).on_search_end(summary)
+    assert json.loads(printed.getvalue())["gain"]["baseline"] == "0000"
