@@ -24,7 +24,7 @@ from cnnsearch.cli.common import DataCommand
 from cnnsearch.cli.help import describe_parameter
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.data.sources import describe_forms
-from cnnsearch.engine.options import read_option
+from cnnsearch.engine.declaration import read_option
 from cnnsearch.engine.settings import GROUPS
 
 ROOT = Path(__file__).parents[1]

@@ -5,24 +5,24 @@ are made from these models, by way of ``engine.settings``.
 """
 
 from collections.abc import Collection
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
 
 from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
-    Field,
     ModelWrapValidatorHandler,
     ValidationError,
     ValidationInfo,
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 
 from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.loading import DATA_FORMS
+from cnnsearch.engine.declaration import define as _define
+from cnnsearch.engine.declaration import define_free as _define_free
+from cnnsearch.engine.declaration import make_flag, read_option
 from cnnsearch.engine.failures import MAX_FAILURES
 from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies, find_strategy
@@ -34,50 +34,6 @@ if TYPE_CHECKING:
     from cnnsearch.architecture.cost import Budget
 
 StartMethod = Literal["auto", "forkserver", "spawn"]
-
-
-@dataclass(frozen=True)
-class Option:
-    """What a setting's type, default and description do not say.
-
-    Attributes:
-        key: keyword and key in ``run.json`` where it is not the field's name.
-        flag: the command line's flag where it is not made from the key.
-        value: what the flag expects where that is text to parse, such as ``TIME``.
-        identity: whether it decides what the search finds, so that a resumed run must keep it.
-        internal: whether only studies set it, so that the command line has no flag for it.
-        panel: title above it in the command line's help where it is not its group's.
-        earlier: its value in runs that were begun before there was this setting; None: the default.
-    """
-
-    key: str = ""
-    flag: str = ""
-    value: str = ""
-    identity: bool = False
-    internal: bool = False
-    panel: str = ""
-    earlier: Any = None
-
-
-def _define(default: Any, description: str, **facts: Any) -> Any:
-    """Declares a setting that a resumed run must keep."""
-    return Field(default, description=description, json_schema_extra={"identity": True, **facts})
-
-
-def _define_free(default: Any, description: str, **facts: Any) -> Any:
-    """Declares a setting that another session may change: it does not affect what is found."""
-    return Field(default, description=description, json_schema_extra=facts)
-
-
-def read_option(field: FieldInfo) -> Option:
-    """Returns the facts about a setting that its field keeps."""
-    facts: Any = field.json_schema_extra or {}
-    return Option(**facts)
-
-
-def make_flag(key: str) -> str:
-    """Returns the flag of a key that needs no other: ``--max-macs`` of ``max_macs``."""
-    return f"--{key.replace('_', '-')}"
 
 
 def _read_amount(value: Any, info: ValidationInfo) -> int:

@@ -9,16 +9,14 @@ from typing import Any, Final, ParamSpec, TypeVar
 
 from pydantic.fields import FieldInfo
 
+from cnnsearch.engine.declaration import Option, make_flag, read_option
 from cnnsearch.engine.options import (
     DataOptions,
-    Option,
     Options,
     Placement,
     SearchOptions,
     TrainingOptions,
     find_flag,
-    make_flag,
-    read_option,
 )
 from cnnsearch.errors import CnnsearchError, suggest
 
