@@ -18,7 +18,7 @@ def trial(number: int, score: float | None, role: str = "") -> TrialRecord:
     facts: dict[str, Any] = {key: {} for key in ("values", "architecture", "recipe", "metrics")}
     return TrialRecord(
         id=f"{number:04}", number=number, status="completed", fingerprint="", family="plain",
-        epochs=1, started=0.0, score=score, role=role, macs=1_000_000, **facts,
+        epochs=1, started=0.0, score=score, role=role, macs=1_000_000, params=1, **facts,
     )  # fmt: skip
 
 
