@@ -25,6 +25,7 @@ class Entry(NamedTuple):
 GROUPS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
     {
         "Start here": {
+            "init": Entry("setup", "Look at your images and write a search for them."),
             "search": Entry("runs", "Search a space on your images."),
             "results": Entry("runs", "Show the leaderboard and Pareto front."),
             "train": Entry("train", "Train winners in full and test them once."),

@@ -26,13 +26,12 @@ app = typer.Typer(
     help="Finds the convolutional network that fits your images and your budget.",
 )
 
-Space = Annotated[
-    str,
-    typer.Argument(
-        help="A shipped space, a published network, a file, or RUN:TRIAL.",
-        autocompletion=complete_space,
-    ),
-]
+_SPACE = typer.Argument(
+    help="A shipped space, a published network, a file, or RUN:TRIAL.",
+    autocompletion=complete_space,
+)
+Space = Annotated[str, _SPACE]
+OptionalSpace = Annotated[str | None, _SPACE]
 Runs = Annotated[
     Path, typer.Option("--runs", help="The folder that holds all runs.", rich_help_panel="Output")
 ]

@@ -48,7 +48,7 @@ def data(
 
     seed = settings.pop("seed")
     options = DataOptions(source=source, **settings)
-    with _progress() as progress:
+    with show_progress() as progress:
         report = describe(
             source,
             image=options.size,
@@ -66,7 +66,7 @@ def data(
 
 
 @contextmanager
-def _progress() -> "Iterator[Progress]":
+def show_progress() -> "Iterator[Progress]":
     """Shows a bar on a terminal's stderr; in a log, a line now and then."""
     from rich.console import Console
     from rich.progress import (

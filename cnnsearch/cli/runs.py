@@ -1,6 +1,7 @@
 """Commands that search, resume, and show results."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -11,12 +12,12 @@ from cnnsearch.cli.common import (
     Json,
     LatestRun,
     Name,
+    OptionalSpace,
     PlacedCommand,
     Plain,
     Quiet,
     RunName,
     Runs,
-    Space,
     command,
     make_console,
     make_display,
@@ -27,12 +28,14 @@ from cnnsearch.cli.options import add_settings, list_keys
 
 if TYPE_CHECKING:
     from cnnsearch.engine.search_session import SearchResult
+    from cnnsearch.space.search_space import SearchSpace
 
 REPORT_SECONDS = 120.0
 """A report that takes longer is left out; ``cnnsearch report`` writes it."""
 
 
 @command(
+    "cnnsearch search --data photos/ --max-time 1h",
     "cnnsearch search tiny --trials 5",
     "cnnsearch search residual --data photos/ --max-macs 300M --max-time 2h",
     "cnnsearch search photos.yaml --data photos.zip --name first",
@@ -40,7 +43,8 @@ REPORT_SECONDS = 120.0
 )
 @add_settings(list_keys())
 def search(
-    space: Space,
+    context: typer.Context,
+    space: OptionalSpace = None,
     name: Name = None,
     runs: Runs = RUNS,
     json_: Json = False,
@@ -50,16 +54,59 @@ def search(
 ) -> None:
     """Search a space on your images.
 
-    The same --name again resumes the run. Ctrl-C once stops it and keeps everything.
+    Without a space, one is chosen for the images of --data, as cnnsearch init does. The same --name
+    again resumes the run. Ctrl-C once stops it and keeps everything.
     """
     from cnnsearch.engine.search import search as run_search
 
+    callback, is_shown = make_display(json_, quiet, plain), not (json_ or quiet)
+    given = {key: value for key, value in settings.items() if _is_given(context, key)}
+    if space is None and name is not None and _exists(runs, name):
+        _resume(name, runs, callback, given, is_shown)
+        return
+    chosen = space or _choose_space(given, settings, is_shown)
     settings["changes"] = settings["changes"] or ()
-    callback = make_display(json_, quiet, plain)
     result = run_search(
-        space, settings.pop("data"), name=name, runs=runs, callback=callback, **settings
+        chosen, settings.pop("data"), name=name, runs=runs, callback=callback, **settings
     )
-    _report(result, is_shown=not (json_ or quiet))
+    _report(result, is_shown)
+    _exit(result)
+
+
+def _is_given(context: typer.Context, key: str) -> bool:
+    source = context.get_parameter_source(key)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _exists(runs: Path, name: str) -> bool:
+    from cnnsearch.runs.directory import RunDirectory
+
+    return RunDirectory.exists(runs, name)
+
+
+def _choose_space(given: dict[str, Any], settings: dict[str, Any], is_shown: bool) -> "SearchSpace":
+    """Proposes a search as ``cnnsearch init`` does, and puts its settings in place."""
+    from cnnsearch.cli.setup import propose_search, show_choices
+    from cnnsearch.errors import CnnsearchError
+    from cnnsearch.space.search_space import SearchSpace
+
+    if "data" not in given:
+        raise CnnsearchError("SPACE or --data: name a space, or the images to choose one for")
+    kept = {key: value for key, value in given.items() if key != "data"}
+    proposal = propose_search(given["data"], kept)
+    settings |= proposal.settings
+    file = f"{proposal.name}.yaml"
+    if is_shown:
+        show_choices(proposal)
+    text = proposal.write_file(proposal.write_command(file, given["data"]))
+    return SearchSpace.from_text(text, file)
+
+
+def _resume(name: str, runs: Path, callback: Any, changes: dict[str, Any], is_shown: bool) -> None:
+    from cnnsearch.engine.search import resume as resume_search
+
+    result = resume_search(name, runs=runs, callback=callback, **changes)
+    _report(result, is_shown)
     _exit(result)
 
 
@@ -107,15 +154,12 @@ def resume(
     **changes: Any,
 ) -> None:
     """Resume a run with its settings."""
-    from cnnsearch.engine.search import resume as resume_search
     from cnnsearch.runs.directory import RunDirectory
     from cnnsearch.studies.final.run import exists_final, run_final
 
     callback = make_display(json_, quiet, plain)
     if not exists_final(runs, run):
-        result = resume_search(run, runs=runs, callback=callback, **changes)
-        _report(result, is_shown=not (json_ or quiet))
-        _exit(result)
+        _resume(run, runs, callback, changes, is_shown=not (json_ or quiet))
         return
     from cnnsearch.cli.train import show_final
 

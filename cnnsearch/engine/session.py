@@ -155,6 +155,8 @@ class RunSession:
             data=self.settings.data.source,
             images=dataset.train.count,
             classes=dataset.classes,
+            held_out=(dataset.validation.count, dataset.test.count),
+            input=tuple(dataset.input),
             device=environment.describe_device(),
             workers=count_slots(self.settings.placement),
             **{**defaults, **facts},

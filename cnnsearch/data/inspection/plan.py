@@ -10,10 +10,11 @@ from cnnsearch.data.inspection.facts import Facts
 from cnnsearch.data.inspection.scan import Part
 from cnnsearch.data.sources.decode import native_channels
 from cnnsearch.data.sources.protocol import Collection, are_characters
+from cnnsearch.utils import environment
 
-LARGEST = 224
-SMALLEST = 32
-_STEP = 32
+SIDES = (32, 64, 96, 128, 160, 192, 224)
+CPU_SIDE = 64
+"""The largest side that is proposed without a GPU."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +67,15 @@ def make_plan(
 
 
 def _propose_size(facts: Sequence[Facts]) -> tuple[tuple[int, int], str]:
+    largest = SIDES[-1] if environment.list_gpu_ids() else CPU_SIDE
     ((common, number),) = Counter((one.height, one.width) for one in facts).most_common(1)
-    if number == len(facts) and max(common) <= LARGEST:
+    if number == len(facts) and max(common) <= largest:
         return common, "the size of all images"
-    side = min(LARGEST, int(median(min(one.height, one.width) for one in facts)))
-    side = max(SMALLEST, round(side / _STEP) * _STEP)
-    return (side, side), f"a proposal: near the median shorter side, at most {LARGEST}"
+    middle = median(min(one.height, one.width) for one in facts)
+    side = max(side for side in SIDES if side <= max(SIDES[0], min(largest, middle)))
+    limit = f"at most {CPU_SIDE} suit a processor" if largest == CPU_SIDE else f"at most {largest}"
+    reason = f"the median shorter side is {middle:.0f}"
+    return (side, side), reason if middle <= largest else f"{reason}, and {limit}"
 
 
 def _find_channels(

@@ -27,6 +27,8 @@ class Overview:
         measured: heading of the column of scores.
         metric: key of the score among the metrics of an epoch.
         multi_fidelity: whether candidates are promoted from rung to rung (Hyperband).
+        held_out: numbers of validation and test images.
+        input: height, width and channels of the images that candidates read.
     """
 
     run: str
@@ -47,6 +49,8 @@ class Overview:
     measured: str = OBJECTIVES[0].heading
     metric: str = OBJECTIVES[0].metric
     multi_fidelity: bool = False
+    held_out: tuple[int, int] = (0, 0)
+    input: tuple[int, ...] = ()
 
     @property
     def is_search(self) -> bool:

@@ -46,9 +46,12 @@ def write_headline(overview: Overview) -> str:
         return overview.title
     wanted = pluralize(overview.trials, "candidate") if overview.trials else "candidates"
     most = "up to " if overview.multi_fidelity else ""
+    validation, test = overview.held_out
+    size = f" of {'x'.join(map(str, overview.input))}" if overview.input else ""
     parts = [
         f"Searching {overview.space} on {overview.data}"
-        f" ({overview.images:,} training images, {overview.classes} classes):"
+        f" ({overview.images:,} training, {validation:,} validation, {test:,} test images{size},"
+        f" {overview.classes} classes):"
         f" {wanted} by {overview.strategy}, {most}{pluralize(overview.epochs, 'epoch')} each"
     ]
     if overview.budget:
