@@ -160,12 +160,11 @@ class Architecture(BaseModel):
     def fold(self) -> Self:
         """Returns the network as it is deployed: training branches folded into one convolution.
 
-        Equal where no block has such branches, or where they cannot be folded because the style's
+        Equal where no block has such branches, or where they cannot be folded because the
         normalization is not a constant factor at inference.
         """
-        if self.style.norm not in ("batch", "none"):
-            return self
-        stages = tuple(s.fold() if isinstance(s, Stage) else s for s in self.stages)
+        norm = self.style.norm
+        stages = tuple(s.fold(norm) if isinstance(s, Stage) else s for s in self.stages)
         return self if stages == self.stages else self.model_copy(update={"stages": stages})
 
     def wire(self, op: Ops[T], x: T, auxiliary: bool = True) -> list[T]:
@@ -207,7 +206,8 @@ class Architecture(BaseModel):
             previous = previous if item.block.keeps_previous else x
             x = _wire_at(op, f"stages.{i}.{j}", wire, x, rate)
         if item.depth and item.block.preactivation and self._ends_run(i):
-            x = _wire_at(op, f"stages.{i}.end", lambda op, y: op.activate(op.normalize(y)), x)
+            with item.override_style(op):
+                x = _wire_at(op, f"stages.{i}.end", lambda op, y: op.activate(op.normalize(y)), x)
         return x, previous
 
     def _ends_run(self, i: int) -> bool:

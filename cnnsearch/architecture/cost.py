@@ -23,11 +23,14 @@ class Cost:
         params_total: the same and the moving statistics; Keras's ``count_params()``.
         macs: multiply-accumulates of convolution and dense layers for one image; padding counts;
             biases, normalization, activation, pooling and joins do not.
+        acts: values that convolution and dense layers put out for one image, which memory traffic
+            and so latency follow closer than ``macs`` (Radosavovic et al., arXiv:2003.13678).
     """
 
     params: int
     params_total: int
     macs: int
+    acts: int
 
     @property
     def flops(self) -> int:
@@ -43,6 +46,7 @@ class CountingOps:
         self.params = 0
         self.frozen = 0
         self.macs = 0
+        self.acts = 0
         self.count = 0
 
     def scope(self, name: str, drop_path: float = 0.0) -> AbstractContextManager[object]:
@@ -67,8 +71,21 @@ class CountingOps:
         kind = kind or self.style.norm
         if kind == "none":
             return 0, 0
-        learned = channels * (2 if self.style.norm_scale else 1)
+        if kind == "group" and channels % self.style.norm_groups:
+            groups = self.style.norm_groups
+            raise ArchitectureError(f"{groups} groups do not divide {channels} channels")
+        learned = channels * (2 if self.style.norm_scale or kind == "global_response" else 1)
         return learned, 2 * channels if kind == "batch" else 0
+
+    def _count_activation(self, channels: int, activation: bool | Activation) -> int:
+        """Slopes of an activation that learns them; True is the style's."""
+        learns = (self.style.activation if activation is True else activation) == "prelu"
+        return channels if learns else 0
+
+    def _add_conv(self, output: Shape, weights: int, learned: int, frozen: int = 0) -> Shape:
+        positions = output.h * output.w
+        self.acts += positions * output.c
+        return self._add(output, weights + learned, weights * positions, frozen)
 
     def conv(
         self,
@@ -92,7 +109,8 @@ class CountingOps:
         learned, frozen = self._count_norm(filters) if norm else (0, 0)
         if self.style.conv_bias if bias is None else bias:
             learned += filters
-        return self._add(Shape(h, w, filters), weights + learned, weights * h * w, frozen)
+        learned += self._count_activation(filters, activation)
+        return self._add_conv(Shape(h, w, filters), weights, learned, frozen)
 
     def depthwise_conv(
         self,
@@ -114,14 +132,18 @@ class CountingOps:
         learned, frozen = self._count_norm(filters) if norm else (0, 0)
         if self.style.conv_bias if bias is None else bias:
             learned += filters
-        return self._add(Shape(h, w, filters), weights + learned, weights * h * w, frozen)
+        learned += self._count_activation(filters, activation)
+        return self._add_conv(Shape(h, w, filters), weights, learned, frozen)
+
+    def channel_conv(self, x: Shape, kernel: int) -> Shape:
+        self.macs += kernel * (x.c - 1)  # its one filter slides over the channels
+        return self._add_conv(x, kernel, 0)
 
     def dense(
         self, x: Shape, units: int, *, activation: Activation = "linear", bias: bool = True
     ) -> Shape:
-        weights = x.c * units
-        output = Shape(x.h, x.w, units)
-        return self._add(output, weights + units * bias, weights * x.h * x.w)
+        learned = units * bias + self._count_activation(units, activation)
+        return self._add_conv(Shape(x.h, x.w, units), x.c * units, learned)
 
     def normalize(self, x: Shape, kind: NormKind | None = None) -> Shape:
         learned, frozen = self._count_norm(x.c, kind)
@@ -131,6 +153,7 @@ class CountingOps:
         return self._add(x)
 
     def activate(self, x: Shape, activation: Activation | None = None) -> Shape:
+        self.params += self._count_activation(x.c, activation or True)
         return x
 
     def pool(
@@ -228,7 +251,7 @@ def try_count(architecture: Architecture) -> tuple[Cost | ArchitectureError, int
         architecture.wire(op, Shape(*architecture.input))
     except ArchitectureError as error:
         return error, op.count
-    return Cost(op.params, op.params + op.frozen, op.macs), op.count
+    return Cost(op.params, op.params + op.frozen, op.macs, op.acts), op.count
 
 
 @dataclass(frozen=True)

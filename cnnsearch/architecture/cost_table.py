@@ -37,6 +37,7 @@ class Row:
     params: int
     params_total: int
     macs: int
+    acts: int
 
 
 def cost_rows(architecture: Architecture, by: Part) -> list[Row]:
@@ -79,6 +80,7 @@ def _make_row(place: str, kind: str, steps: list[Step]) -> Row:
         sum(step.params for step in steps),
         sum(step.params_total for step in steps),
         sum(step.macs for step in steps),
+        sum(step.acts for step in steps),
     )
 
 
@@ -135,6 +137,8 @@ def cost_lines(architecture: Architecture) -> str:
         f"params_total  {cost.params_total:>16,}  ({total})",
         f"MACs          {cost.macs:>16,}  ({format_amount(cost.macs)} multiply-accumulates)",
         f"FLOPs         {cost.flops:>16,}  ({format_amount(cost.flops)}: 2 x MACs)",
+        f"acts          {cost.acts:>16,}  ({format_amount(cost.acts)} outputs of convolution and "
+        "dense layers)",
     ]
     deployed = count_deployed(architecture)
     if deployed is not None:

@@ -1,12 +1,13 @@
 """Stages of blocks and heads: what an architecture is made of beside single layers."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from cnnsearch.blocks import AnyBlock, AnyLayer, Ops, Rounding
-from cnnsearch.blocks.layers import GlobalPool, Rate, wire_all
-from cnnsearch.blocks.ops import T
+from cnnsearch.blocks.layers import GlobalPool, Rate, wire_all, wire_blur_pool
+from cnnsearch.blocks.ops import Activation, NormKind, T, override_style
 
 Width = Annotated[int, Field(gt=0, le=65536)]
 CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
@@ -21,8 +22,10 @@ class Stage(BaseModel):
         width: the block's width in channels.
         stride: the factor by which the stage shrinks height and width.
         stride_on: which block of the stage strides (``last`` as in keras.applications' ResNetV2).
-        downsample: how it shrinks: the block's own stride, or pooling or space-to-depth
-            (arXiv:2208.03641) in front of it.
+        downsample: how it shrinks: the block's own stride, or pooling, blur-pooling
+            (arXiv:1904.11486) or space-to-depth (arXiv:2208.03641) in front of it.
+        activation: of its blocks; None: the style's.
+        norm: likewise.
     """
 
     model_config = CONFIG
@@ -32,7 +35,15 @@ class Stage(BaseModel):
     width: Width | None = None
     stride: Annotated[int, Field(ge=1, le=16)] = 1
     stride_on: Literal["first", "last"] = "first"
-    downsample: Literal["stride", "max_pool", "avg_pool", "space_to_depth"] = "stride"
+    downsample: Literal["stride", "max_pool", "avg_pool", "blur_pool", "space_to_depth"] = "stride"
+    activation: Activation | None = None
+    norm: NormKind | None = None
+
+    def override_style(self, op: Ops[T]) -> AbstractContextManager[None]:
+        """Wires what is inside in the stage's own style."""
+        own = {"activation": self.activation, "norm": self.norm}
+        changes = {name: value for name, value in own.items() if value is not None}
+        return override_style(op, changes) if changes else nullcontext()
 
     def wire_block(self, op: Ops[T], x: T, index: int, previous: T | None = None) -> T:
         """Wires block number ``index`` of the stage; ``previous`` was the last block's input."""
@@ -40,16 +51,23 @@ class Stage(BaseModel):
         stride = self.stride if index == strided else 1
         if stride > 1 and self.downsample != "stride" and not self.block.pools_itself:
             x, stride = self._downsample(op, x), 1
-        return self.block.wire_pair(op, x, previous, self.width, stride)
+        if self.activation is None and self.norm is None:
+            return self.block.wire_whole(op, x, previous, self.width, stride)
+        with self.override_style(op):
+            return self.block.wire_whole(op, x, previous, self.width, stride)
 
     def _downsample(self, op: Ops[T], x: T) -> T:
         if self.downsample == "space_to_depth":
             return op.space_to_depth(x, self.stride)
+        if self.downsample == "blur_pool":
+            return wire_blur_pool(op, x, self.stride)
         kind: Literal["max", "avg"] = "max" if self.downsample == "max_pool" else "avg"
         return op.pool(x, kind, self.stride, self.stride)
 
-    def fold(self) -> Self:
-        """Returns the stage of the block as it is deployed."""
+    def fold(self, norm: NormKind) -> Self:
+        """Returns the stage of the block as it is deployed; ``norm`` is the style's."""
+        if (self.norm or norm) not in ("batch", "none"):
+            return self
         return self.model_copy(update={"block": self.block.fold()})
 
     def scale_widths(self, width: Rounding) -> Self:

@@ -37,6 +37,9 @@ _DEFAULTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
 )
 
 
+_DEFAULT_STYLE: Final = Style()
+
+
 @dataclass(eq=False, slots=True)  # not frozen, which costs more than the counting
 class Step:
     """One step of a network.
@@ -51,6 +54,8 @@ class Step:
         params: trainable parameters of its own.
         params_total: the same and moving statistics.
         macs: multiply-accumulates of its own.
+        acts: output values, if it is a convolution or dense layer.
+        style: in force where it stands.
     """
 
     number: int
@@ -62,12 +67,16 @@ class Step:
     params: int = 0
     params_total: int = 0
     macs: int = 0
+    acts: int = 0
+    style: Style = _DEFAULT_STYLE
 
     @property
     def kind(self) -> str:
         """What it is: ``conv``, ``max_pool``, ``norm``, ``add``."""
         if self.verb in ("pool", "global_pool"):
             return self.verb.replace("pool", f"{self.options['kind']}_pool")
+        if self.verb == "activate":
+            return str(self.options["activation"])
         return "norm" if self.verb == "normalize" else self.verb
 
     @property
@@ -102,12 +111,20 @@ class RecordingOps:
     """
 
     def __init__(self, style: Style, image: Shape, hidden: Sequence[str] = ()) -> None:
-        self.style = style
         self.input = Step(0, "input", "input", {}, (), image)
         self.steps = [self.input]
         self._counter = CountingOps(style)
         self._hidden = hidden
         self._place, self._drop_path = "", 0.0
+
+    @property
+    def style(self) -> Style:
+        """The style in force; the counter's too."""
+        return self._counter.style
+
+    @style.setter
+    def style(self, style: Style) -> None:
+        self._counter.style = style
 
     @contextmanager
     def scope(self, name: str, drop_path: float = 0.0) -> Iterator[None]:
@@ -131,20 +148,23 @@ class RecordingOps:
         read: list[Step] = list(options.pop("xs", ()))
         read += [options.pop(name) for name in _READ if name in options]
         counter = self._counter
-        params, frozen, macs = counter.params, counter.frozen, counter.macs
+        params, frozen, macs, acts = counter.params, counter.frozen, counter.macs, counter.acts
         shapes = [step.output for step in read]
         inputs = [shapes] if verb in _JOINS else shapes
         output = getattr(counter, verb)(*inputs, **options)
-        if verb in self._hidden or self._is_identity(verb, options, read, output):
+        is_hidden = verb in self._hidden and counter.params == params
+        if is_hidden or self._is_identity(verb, options, read, output):
             return read[0]
         if verb == "drop_path":
             options["rate"] = self._drop_path
         if verb == "normalize":
             options["kind"] = options["kind"] or self.style.norm
+        if verb == "activate":
+            options["activation"] = options["activation"] or self.style.activation
         params, frozen = counter.params - params, counter.frozen - frozen
         step = Step(
             len(self.steps), self._place, verb, options, tuple(read), output,
-            params, params + frozen, counter.macs - macs,
+            params, params + frozen, counter.macs - macs, counter.acts - acts, self.style,
         )  # fmt: skip
         self.steps.append(step)
         return step
@@ -192,7 +212,7 @@ def fingerprint_wiring(architecture: Architecture) -> str:
     heads = architecture.wire(cast(Ops[Step], op), op.input)
     extra = sorted(architecture.auxiliary, key=lambda head: head.after)  # the order of their wiring
     steps = [
-        (step.verb, step.output, [i.number for i in step.inputs], _resolve(step, op.style))
+        (step.verb, step.output, [i.number for i in step.inputs], _resolve(step, step.style))
         for step in op.steps
     ]
     outputs = [head.number for head in heads], [head.weight for head in extra]
@@ -219,7 +239,8 @@ def _resolve(step: Step, style: Style) -> list[tuple[str, Any]]:
 
 
 def _resolve_norm(kind: str, style: Style) -> object:
-    return "none" if kind == "none" else (kind, style.norm_epsilon, style.norm_scale)
+    groups = (style.norm_groups,) if kind == "group" else ()
+    return "none" if kind == "none" else (kind, style.norm_epsilon, style.norm_scale, *groups)
 
 
 def _resolve_activation(activation: bool | str, style: Style) -> str:

@@ -1,72 +1,15 @@
-"""Base classes of blocks and layers: frozen data with a ``type``, wired against ``Ops``."""
+"""The base class of blocks, and those of layers: frozen data, wired against ``Ops``."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
-from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, model_serializer
+from pydantic import field_validator
 
+from cnnsearch.blocks.attention import AnyAttention, Place, wire_squeeze_excite
+from cnnsearch.blocks.node import Layer, Node, Rounding, round_width
 from cnnsearch.blocks.ops import Ops, T
 from cnnsearch.errors import ArchitectureError
 
-
-class Node(BaseModel):
-    """Frozen data that keeps its ``type`` and drops what equals the default when written out.
-
-    Attributes:
-        width_fields: fields that hold numbers of channels, or layers that do.
-    """
-
-    width_fields: ClassVar[tuple[str, ...]] = ()
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
-    type: str
-
-    @model_serializer(mode="wrap")
-    def _with_type(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {"type": self.type, **handler(self)}
-
-    def scale_widths(self, width: "Rounding") -> Self:
-        """Returns the same node with every width of its own passed through ``width``."""
-        changes = {name: _scale(getattr(self, name), width) for name in self.width_fields}
-        return self.model_copy(update=changes) if changes else self
-
-
-def _scale(value: Any, width: "Rounding") -> Any:
-    """Scales a width, a tuple of widths or nodes; None and 0 stay."""
-    if isinstance(value, tuple):
-        return tuple(_scale(item, width) for item in value)
-    if isinstance(value, Node):
-        return value.scale_widths(width)
-    return width(value) if value else value
-
-
-class Rounding:
-    """A width multiplier with the rounding rule of the network it comes from.
-
-    Args:
-        multiplier: what each number of channels is multiplied by.
-        divisor: results are multiples of it, and never lose more than a tenth
-            (MobileNet v2, arXiv:1801.04381; EfficientNet, arXiv:1905.11946).
-    """
-
-    def __init__(self, multiplier: float, divisor: int = 8) -> None:
-        self.multiplier = multiplier
-        self.divisor = divisor
-
-    def __call__(self, channels: int) -> int:
-        """Returns the scaled number of channels; unchanged where the multiplier is 1."""
-        if self.multiplier == 1.0:
-            return channels
-        exact = channels * self.multiplier
-        rounded = max(self.divisor, int(exact + self.divisor / 2) // self.divisor * self.divisor)
-        return rounded + self.divisor if rounded < 0.9 * exact else rounded
-
-
-class Layer(Node):
-    """One step of a stem or head, with its own widths and strides."""
-
-    def wire(self, op: Ops[T], x: T) -> T:
-        """Wires the layer behind ``x`` and returns its output."""
-        raise NotImplementedError
+__all__ = ["Block", "Layer", "Node", "Rounding", "require_width", "round_width"]
 
 
 class Block(Node):
@@ -77,15 +20,54 @@ class Block(Node):
         preactivation: its output is not yet normalized and activated; the architecture does that
             where a run of such stages ends.
         pools_itself: ``stride`` is the block's own business, whatever the stage's ``downsample``.
+        attention_places: where the block calls :meth:`attend`, its paper's place first; if nowhere,
+            the gate follows the block.
+        attention: a gate over its channels; None: none, or the one of its ``squeeze_ratio``.
     """
 
     family: ClassVar[str]
     preactivation: ClassVar[bool] = False
     pools_itself: ClassVar[bool] = False
+    attention_places: ClassVar[tuple[Place, ...]] = ()
+
+    attention: AnyAttention | None = None
+
+    @field_validator("attention")
+    @classmethod
+    def _check_place(cls, value: AnyAttention | None) -> AnyAttention | None:
+        places = cls.attention_places or ("end",)
+        if value is not None and value.position not in (None, *places):
+            words = f"{cls.model_fields['type'].default!r} blocks have only {places[0]!r}"
+            raise ValueError(f"position {value.position!r}: {words}")
+        return value
 
     def find_unused(self) -> tuple[str, ...]:
         """Returns the fields without effect beside the others; ``width`` is the stage's."""
-        return ()
+        gated = self.attention is not None and self.attention_places
+        return ("squeeze_ratio",) if gated and "squeeze_ratio" in type(self).model_fields else ()
+
+    def attend(self, op: Ops[T], y: T, place: Place, x: T, squeeze: float = 0.0) -> T:
+        """Wires the gate, if its place is this one.
+
+        Args:
+            op: the interpreter.
+            y: the map to be gated.
+            place: where in the block this is.
+            x: the block's input.
+            squeeze: channels inside the gate that stands here if ``attention`` is None; 0: none.
+        """
+        if self.attention is None:
+            return wire_squeeze_excite(op, y, max(1, int(squeeze))) if squeeze else y
+        if place != (self.attention.position or self.attention_places[0]):
+            return y
+        return self.attention.wire_in_block(op, y, op.shape(x).c)
+
+    def wire_whole(self, op: Ops[T], x: T, previous: T | None, width: int | None, stride: int) -> T:
+        """Wires the block as :meth:`wire_pair` does, and a gate it has no place for behind it."""
+        y = self.wire_pair(op, x, previous, width, stride)
+        if self.attention is None or self.attention_places:
+            return y
+        return self.attention.wire_in_block(op, y, op.shape(x).c)
 
     @property
     def keeps_previous(self) -> bool:

@@ -4,8 +4,10 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Block, require_width
-from cnnsearch.blocks.layers import KernelSize, Positive
+from cnnsearch.blocks.attention import Place
+from cnnsearch.blocks.base import Block, require_width, round_width
+from cnnsearch.blocks.layers import KernelSize
+from cnnsearch.blocks.node import Expansion
 from cnnsearch.blocks.ops import Ops, T
 
 
@@ -22,9 +24,10 @@ class ConvNeXt(Block):
     """
 
     family: ClassVar[str] = "convnext"
+    attention_places: ClassVar[tuple[Place, ...]] = ("end", "middle")
 
     type: Literal["convnext"] = "convnext"
-    expansion: Positive = 4
+    expansion: Expansion = 4
     kernel: KernelSize = 7
     layer_scale: Annotated[float, Field(ge=0.0, le=1.0)] = 1e-6
 
@@ -33,9 +36,10 @@ class ConvNeXt(Block):
         if stride > 1 or op.shape(x).c != filters:
             x = op.normalize(x)
             x = op.conv(x, filters, stride, stride, padding="valid", norm=False, activation=False)
-        y = op.depthwise_conv(x, self.kernel, activation=False)
-        y = op.conv(y, filters * self.expansion, 1, norm=False)
+        y = self.attend(op, op.depthwise_conv(x, self.kernel, activation=False), "middle", x)
+        y = op.conv(y, round_width(filters * self.expansion), 1, norm=False)
         y = op.conv(y, filters, 1, norm=False, activation=False)
+        y = self.attend(op, y, "end", x)
         if self.layer_scale:
             y = op.affine(y, bias=False, initial=self.layer_scale)
         return op.add([x, op.drop_path(y)])

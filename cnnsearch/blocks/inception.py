@@ -5,8 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field, NonNegativeInt
 
 from cnnsearch.blocks.base import Block, require_width
-from cnnsearch.blocks.layers import AnyLayer, Positive, wire_all
-from cnnsearch.blocks.ops import Kernel, Ops, T
+from cnnsearch.blocks.layers import AnyLayer, Join, Positive, wire_all, wire_paths
+from cnnsearch.blocks.ops import Activation, Kernel, Ops, T
 from cnnsearch.blocks.parts import Ratio
 
 Widths = tuple[Positive, Positive, Positive, Positive, Positive, Positive]
@@ -254,7 +254,8 @@ class Parallel(Block):
 
     Attributes:
         paths: the layers of each path; an empty path is the identity.
-        join: how the ends meet.
+        join: how the ends meet. ``multiply`` takes maps of one shape, and 1x1 maps as gates.
+        activation: what follows the join; True: the style's.
     """
 
     family: ClassVar[str] = "inception"
@@ -262,7 +263,8 @@ class Parallel(Block):
     width_fields: ClassVar[tuple[str, ...]] = ("paths",)
     type: Literal["parallel"] = "parallel"
     paths: PathsOfLayers
-    join: Literal["concat", "add"] = "concat"
+    join: Join = "concat"
+    activation: bool | Activation = False
 
     def find_unused(self) -> tuple[str, ...]:
         return ("width",)
@@ -270,5 +272,4 @@ class Parallel(Block):
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         if stride > 1:
             x = op.pool(x, "max", 3, stride)
-        ends = [wire_all(op, x, path) for path in self.paths]
-        return op.concat(ends) if self.join == "concat" else op.add(ends)
+        return wire_paths(op, x, self.paths, self.join, self.activation)

@@ -2,26 +2,31 @@
 
 from typing import ClassVar, Literal
 
-from cnnsearch.blocks.base import Block, require_width
+from cnnsearch.blocks.attention import Place
+from cnnsearch.blocks.base import Block, require_width, round_width
 from cnnsearch.blocks.layers import KernelSize, Positive
+from cnnsearch.blocks.node import Expansion
 from cnnsearch.blocks.ops import Ops, T
-from cnnsearch.blocks.parts import SqueezeRatio, wire_squeeze_excite
+from cnnsearch.blocks.parts import SqueezeRatio
 
 
 class _Inverted(Block):
     family: ClassVar[str] = "inverted"
+    attention_places: ClassVar[tuple[Place, ...]] = ("middle", "end")
 
-    expansion: Positive = 6
+    expansion: Expansion = 6
+    divisor: Positive = 1
     kernel: KernelSize = 3
     squeeze_ratio: SqueezeRatio = 0.0
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         filters, entering = require_width(self, width), op.shape(x).c
-        y = op.conv(x, entering * self.expansion, 1) if self.expansion > 1 else x
+        wide = round_width(entering * self.expansion, self.divisor)
+        y = op.conv(x, wide, 1) if self.expansion != 1 else x
         y = op.depthwise_conv(y, self.kernel, stride)
-        if self.squeeze_ratio:
-            y = wire_squeeze_excite(op, y, max(1, int(entering * self.squeeze_ratio)))
+        y = self.attend(op, y, "middle", x, entering * self.squeeze_ratio)
         y = op.conv(y, filters, 1, activation=False)
+        y = self.attend(op, y, "end", x)
         return op.add([x, op.drop_path(y)]) if stride == 1 and entering == filters else y
 
 
@@ -32,6 +37,7 @@ class InvertedResidual(_Inverted):
 
     Attributes:
         expansion: channels of the depthwise convolution over those of the input; 1: no expansion.
+        divisor: the depthwise convolution's number of channels is the nearest multiple of it.
         kernel: side of the depthwise filter.
         squeeze_ratio: width of the squeeze-and-excitation gate over the number of *input* channels,
             rounded down, at least 1 (EfficientNet's rule); 0: none.
@@ -45,6 +51,7 @@ class MBConv(_Inverted):
 
     Attributes:
         expansion: as in :class:`InvertedResidual`.
+        divisor: likewise.
         kernel: side of the depthwise filter.
         squeeze_ratio: as in :class:`InvertedResidual`; a quarter in the paper.
     """

@@ -4,14 +4,14 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 
 from pydantic import Field
 
-from cnnsearch.blocks.base import Layer
+from cnnsearch.blocks.attention import EfficientChannelAttention, SqueezeExcite
 from cnnsearch.blocks.lenet import Subsample, TableConv
+from cnnsearch.blocks.node import KernelSize as KernelSize
+from cnnsearch.blocks.node import Layer
+from cnnsearch.blocks.node import Positive as Positive
+from cnnsearch.blocks.node import Rate as Rate
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Ops, Padding, PoolKind, T
-
-Positive = Annotated[int, Field(gt=0, le=1_000_000)]
-_Side = Annotated[int, Field(gt=0, le=64)]
-KernelSize = _Side | tuple[_Side, _Side]
-Rate = Annotated[float, Field(ge=0.0, lt=1.0)]
+from cnnsearch.blocks.regroup import ChannelShuffle, ChannelSplit
 
 
 class Conv(Layer):
@@ -44,13 +44,15 @@ class DepthwiseConv(Layer):
     stride: Positive = 1
     multiplier: Positive = 1
     padding: Padding = "same"
+    dilation: Positive = 1
+    bias: bool | None = None
     norm: bool = True
     activation: bool | Activation = True
 
     def wire(self, op: Ops[T], x: T) -> T:
         return op.depthwise_conv(
             x, self.kernel, self.stride, multiplier=self.multiplier, padding=self.padding,
-            norm=self.norm, activation=self.activation,
+            dilation=self.dilation, bias=self.bias, norm=self.norm, activation=self.activation,
         )  # fmt: skip
 
 
@@ -115,6 +117,29 @@ class AvgPool(_Pool):
     type: Literal["avg_pool"] = "avg_pool"
 
 
+class BlurPool(Layer):
+    """Fixed binomial filter that strides (Zhang, arXiv:1904.11486); pads with zeros.
+
+    Attributes:
+        size: side of the filter.
+        stride: the factor by which height and width shrink.
+    """
+
+    type: Literal["blur_pool"] = "blur_pool"
+    size: Literal[3, 5, 7] = 3
+    stride: Positive = 2
+
+    def wire(self, op: Ops[T], x: T) -> T:
+        return wire_blur_pool(op, x, self.stride, self.size)
+
+
+def wire_blur_pool(op: Ops[T], x: T, stride: int, size: int = 3) -> T:
+    """Wires a binomial filter as the means of two neighbours that it is made of."""
+    for i in range(size - 2):
+        x = op.pool(x, "avg", 2, 1, 1 if i < size // 2 else 0)
+    return op.pool(x, "avg", 2, stride, "valid")
+
+
 class SpaceToDepth(Layer):
     """Each block x block square of positions becomes channels (SPD-Conv, arXiv:2208.03641)."""
 
@@ -164,6 +189,18 @@ class Dropout(Layer):
         return op.dropout(x, self.rate)
 
 
+class DropPath(Layer):
+    """Stochastic depth at the block's rate (Huang et al., arXiv:1603.09382); for free-form paths.
+
+    Without effect outside of stages.
+    """
+
+    type: Literal["drop_path"] = "drop_path"
+
+    def wire(self, op: Ops[T], x: T) -> T:
+        return op.drop_path(x)
+
+
 class Flatten(Layer):
     """All values in one row."""
 
@@ -195,17 +232,52 @@ class GlobalPool(Layer):
         return op.global_pool(x, self.kind)
 
 
+Join = Literal["concat", "add", "multiply"]
+
+
 class Branches(Layer):
-    """Paths of layers on the same input, joined; an empty path is the identity."""
+    """Paths of layers on the same input, joined; an empty path is the identity.
+
+    Attributes:
+        join: how the ends meet. ``multiply`` takes maps of one shape, and 1x1 maps as gates.
+        activation: what follows the join; True: the style's.
+        paths: the layers of each path.
+    """
 
     width_fields: ClassVar[tuple[str, ...]] = ("paths",)
     type: Literal["branches"] = "branches"
-    join: Literal["concat", "add"] = "concat"
+    join: Join = "concat"
+    activation: bool | Activation = False
     paths: tuple[tuple["AnyLayer", ...], ...] = Field(min_length=1)
 
     def wire(self, op: Ops[T], x: T) -> T:
-        ends = [wire_all(op, x, path) for path in self.paths]
-        return op.concat(ends) if self.join == "concat" else op.add(ends)
+        return wire_paths(op, x, self.paths, self.join, self.activation)
+
+
+def wire_paths(
+    op: Ops[T],
+    x: T,
+    paths: "tuple[tuple[Layer, ...], ...]",
+    join: Join,
+    activation: bool | Activation,
+) -> T:
+    """Wires paths on the same input, and what joins them."""
+    ends = [wire_all(op, x, path) for path in paths]
+    if join == "multiply":
+        y = _multiply(op, ends)
+    else:
+        y = op.concat(ends) if join == "concat" else op.add(ends)
+    return op.activate(y, None if activation is True else activation) if activation else y
+
+
+def _multiply(op: Ops[T], ends: list[T]) -> T:
+    """Multiplies the first of the largest maps by the others."""
+    sizes = [op.shape(end).h * op.shape(end).w for end in ends]
+    first = sizes.index(max(sizes))
+    y = ends[first]
+    for other in ends[:first] + ends[first + 1 :]:
+        y = op.multiply(y, other)
+    return y
 
 
 def wire_all(op: Ops[T], x: T, layers: "tuple[Layer, ...]") -> T:
@@ -216,8 +288,9 @@ def wire_all(op: Ops[T], x: T, layers: "tuple[Layer, ...]") -> T:
 
 
 LAYERS: tuple[type[Layer], ...] = (
-    Conv, DepthwiseConv, SeparableConv, MaxPool, AvgPool, SpaceToDepth, Norm, LocalResponseNorm,
-    Activate, Dropout, Flatten, Dense, GlobalPool, Branches, Subsample, TableConv,
+    Conv, DepthwiseConv, SeparableConv, MaxPool, AvgPool, BlurPool, SpaceToDepth, Norm,
+    LocalResponseNorm, Activate, SqueezeExcite, EfficientChannelAttention, ChannelSplit,
+    ChannelShuffle, Dropout, DropPath, Flatten, Dense, GlobalPool, Branches, Subsample, TableConv,
 )  # fmt: skip
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, NonNegativeInt
 
-from cnnsearch.blocks.base import Layer
+from cnnsearch.blocks.node import Layer
 from cnnsearch.blocks.ops import Activation, Ops, T
 
 

@@ -5,9 +5,9 @@ A block describes its wiring once, against :class:`Ops`. Interpreters give the v
 the model. One wiring, so that they cannot disagree.
 """
 
-from collections.abc import Sequence
-from contextlib import AbstractContextManager
-from typing import Literal, NamedTuple, Protocol, TypeVar
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any, Literal, NamedTuple, Protocol, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -16,10 +16,10 @@ T = TypeVar("T")
 Kernel = int | tuple[int, int]
 Padding = Literal["same", "valid", "ceil", "zeros"] | int | tuple[int, int]
 PoolKind = Literal["max", "avg"]
-NormKind = Literal["batch", "layer", "none"]
+NormKind = Literal["batch", "layer", "group", "global_response", "none"]
 Activation = Literal[
-    "relu", "relu6", "leaky_relu", "elu", "gelu", "swish", "hard_swish", "mish", "tanh", "sigmoid",
-    "softmax", "linear",
+    "relu", "relu6", "leaky_relu", "prelu", "elu", "gelu", "gelu_tanh", "quick_gelu", "swish",
+    "hard_swish", "mish", "tanh", "sigmoid", "hard_sigmoid", "softmax", "linear",
 ]  # fmt: skip
 
 
@@ -38,8 +38,12 @@ class Style(BaseModel):
     """Defaults of the layers of an architecture.
 
     Attributes:
-        activation: the nonlinearity after each convolution.
-        norm: the normalization between a convolution and its nonlinearity.
+        activation: the nonlinearity after each convolution. ``prelu`` learns a slope per channel
+            (arXiv:1502.01852); ``gelu_tanh`` and ``quick_gelu`` approximate ``gelu``
+            (arXiv:1606.08415, section 2), by tanh and by x * sigmoid(1.702 x).
+        norm: the normalization between a convolution and its nonlinearity: ``batch``, ``layer``,
+            ``group`` (arXiv:1803.08494), ``global_response`` (arXiv:2301.00808) or ``none``.
+        norm_groups: groups of channels of group normalization.
         bias: whether convolutions have a bias; None: exactly where ``norm`` is ``none``.
         norm_epsilon: added to the variance.
         norm_scale: whether normalization learns gamma (keras.applications' Inception-v3 does not).
@@ -49,6 +53,7 @@ class Style(BaseModel):
 
     activation: Activation = "relu"
     norm: NormKind = "batch"
+    norm_groups: int = Field(default=32, gt=0, le=65536)
     bias: bool | None = None
     norm_epsilon: float = Field(default=1e-3, gt=0)
     norm_scale: bool = True
@@ -100,6 +105,9 @@ class Ops(Protocol[T]):
         activation: bool | Activation = True,
     ) -> T:
         """One filter (``multiplier`` filters) a channel, then normalization, then activation."""
+
+    def channel_conv(self, x: T, kernel: int) -> T:
+        """One filter without bias over neighbouring channels of a 1x1xC map (arXiv:1910.03151)."""
 
     def dense(self, x: T, units: int, *, activation: Activation = "linear", bias: bool = True) -> T:
         """Fully connected over the channels."""
@@ -165,3 +173,14 @@ class Ops(Protocol[T]):
 
     def rbf(self, x: T, classes: int) -> T:
         """Minus the squared distance to one fixed prototype a class (LeCun et al., 1998)."""
+
+
+@contextmanager
+def override_style(op: Ops[T], changes: dict[str, Any]) -> Iterator[None]:
+    """Changes the style of what is wired inside."""
+    outside = op.style
+    op.style = outside.model_copy(update=changes)
+    try:
+        yield
+    finally:
+        op.style = outside

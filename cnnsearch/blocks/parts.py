@@ -9,21 +9,7 @@ from cnnsearch.blocks.ops import Kernel, Ops, Padding, T
 
 ShortcutKind = Literal["projection", "pad", "pool"]
 Ratio = Annotated[float, Field(gt=0.0, le=4.0)]
-SqueezeRatio = Annotated[float, Field(ge=0.0, le=1.0)]
-
-
-def wire_squeeze_excite(op: Ops[T], x: T, reduced: int) -> T:
-    """Channel gate of two biased 1x1 convolutions (Hu et al., arXiv:1709.01507).
-
-    Args:
-        op: the interpreter.
-        x: the map to be gated.
-        reduced: channels between the two convolutions.
-    """
-    gate = op.global_pool(x)
-    gate = op.conv(gate, reduced, 1, bias=True, norm=False, activation=True)
-    gate = op.conv(gate, op.shape(x).c, 1, bias=True, norm=False, activation="sigmoid")
-    return op.multiply(x, gate)
+SqueezeRatio = Annotated[float, Field(ge=0.0, le=4.0)]
 
 
 def wire_shortcut(

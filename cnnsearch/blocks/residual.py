@@ -2,15 +2,16 @@
 
 from typing import ClassVar, Literal
 
-from cnnsearch.blocks.base import Block, require_width
+from cnnsearch.blocks.attention import Place
+from cnnsearch.blocks.base import Block, require_width, round_width
 from cnnsearch.blocks.layers import KernelSize, Positive, Rate
+from cnnsearch.blocks.node import Expansion
 from cnnsearch.blocks.ops import Ops, T
 from cnnsearch.blocks.parts import (
     ShortcutKind,
     SqueezeRatio,
     centre_padding,
     wire_shortcut,
-    wire_squeeze_excite,
 )
 
 
@@ -26,6 +27,7 @@ class Basic(Block):
     """
 
     family: ClassVar[str] = "residual"
+    attention_places: ClassVar[tuple[Place, ...]] = ("end", "middle")
 
     type: Literal["basic"] = "basic"
     kernel: KernelSize = 3
@@ -37,9 +39,9 @@ class Basic(Block):
         filters = require_width(self, width)
         dilation = self.dilation if stride == 1 else 1
         y = op.conv(x, filters, self.kernel, stride, dilation=dilation)
+        y = self.attend(op, y, "middle", x)
         y = op.conv(y, filters, self.kernel, dilation=self.dilation, activation=False)
-        if self.squeeze_ratio:
-            y = wire_squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+        y = self.attend(op, y, "end", x, filters * self.squeeze_ratio)
         around = wire_shortcut(op, x, filters, stride, self.shortcut)
         return op.activate(op.add([around, op.drop_path(y)]))
 
@@ -62,9 +64,10 @@ class Bottleneck(Block):
     """
 
     family: ClassVar[str] = "residual"
+    attention_places: ClassVar[tuple[Place, ...]] = ("end", "middle")
 
     type: Literal["bottleneck"] = "bottleneck"
-    expansion: Positive = 4
+    expansion: Expansion = 4
     kernel: KernelSize = 3
     dilation: Positive = 1
     groups: Positive = 1
@@ -74,14 +77,15 @@ class Bottleneck(Block):
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         inner = require_width(self, width)
+        filters = round_width(inner * self.expansion)
         first, middle = (stride, 1) if self.stride_on == "first" else (1, stride)
         dilation = self.dilation if middle == 1 else 1
         y = op.conv(x, inner, 1, first)
         y = op.conv(y, inner, self.kernel, middle, groups=self.groups, dilation=dilation)
-        y = op.conv(y, inner * self.expansion, 1, activation=False)
-        if self.squeeze_ratio:
-            y = wire_squeeze_excite(op, y, max(1, int(inner * self.expansion * self.squeeze_ratio)))
-        around = wire_shortcut(op, x, inner * self.expansion, stride, self.shortcut)
+        y = self.attend(op, y, "middle", x)
+        y = op.conv(y, filters, 1, activation=False)
+        y = self.attend(op, y, "end", x, filters * self.squeeze_ratio)
+        around = wire_shortcut(op, x, filters, stride, self.shortcut)
         return op.activate(op.add([around, op.drop_path(y)]))
 
 
@@ -98,6 +102,7 @@ class PreactBasic(Block):
     """
 
     family: ClassVar[str] = "residual"
+    attention_places: ClassVar[tuple[Place, ...]] = ("end", "middle")
     preactivation: ClassVar[bool] = True
 
     type: Literal["preact_basic"] = "preact_basic"
@@ -112,10 +117,9 @@ class PreactBasic(Block):
         y = op.conv(
             ready, filters, self.kernel, stride, padding=centre_padding(self.kernel, stride)
         )
-        y = op.dropout(y, self.dropout)
+        y = self.attend(op, op.dropout(y, self.dropout), "middle", x)
         y = op.conv(y, filters, self.kernel, norm=False, activation=False)
-        if self.squeeze_ratio:
-            y = wire_squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+        y = self.attend(op, y, "end", x, filters * self.squeeze_ratio)
         around = _preact_shortcut(op, x, ready, filters, stride, self.pool_shortcut)
         return op.add([around, op.drop_path(y)])
 
@@ -136,10 +140,11 @@ class PreactBottleneck(Block):
     """
 
     family: ClassVar[str] = "residual"
+    attention_places: ClassVar[tuple[Place, ...]] = ("end", "middle")
     preactivation: ClassVar[bool] = True
 
     type: Literal["preact_bottleneck"] = "preact_bottleneck"
-    expansion: Positive = 4
+    expansion: Expansion = 4
     kernel: KernelSize = 3
     groups: Positive = 1
     squeeze_ratio: SqueezeRatio = 0.0
@@ -148,14 +153,15 @@ class PreactBottleneck(Block):
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         inner = require_width(self, width)
-        filters, bias = inner * self.expansion, True if self.out_bias else None
+        filters = round_width(inner * self.expansion)
+        bias = True if self.out_bias else None
         padding = centre_padding(self.kernel, stride)
         ready = op.activate(op.normalize(x))
         y = op.conv(ready, inner, 1)
         y = op.conv(y, inner, self.kernel, stride, padding=padding, groups=self.groups)
+        y = self.attend(op, y, "middle", x)
         y = op.conv(y, filters, 1, bias=bias, norm=False, activation=False)
-        if self.squeeze_ratio:
-            y = wire_squeeze_excite(op, y, max(1, int(filters * self.squeeze_ratio)))
+        y = self.attend(op, y, "end", x, filters * self.squeeze_ratio)
         around = _preact_shortcut(op, x, ready, filters, stride, self.pool_shortcut, bias)
         return op.add([around, op.drop_path(y)])
 

@@ -17,7 +17,7 @@ import numpy as np
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.wiring import RecordingOps, Step
-from cnnsearch.blocks.ops import Ops, Shape, Style
+from cnnsearch.blocks.ops import Ops, Shape
 from cnnsearch.errors import ExportError
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.exporters.onnx_graph import Array
@@ -78,16 +78,17 @@ def fold_weights(
     for place, steps in before.items():
         if _describe(steps) == _describe(after[place]):
             continue
-        for path in [path for path in found if path.startswith(f"{place}.")]:
-            del found[path]
-        found |= _fold_place(steps, after[place], weights, architecture.style)
+        gone = {name for _, layers in steps for name in layers}
+        found = {path: found[path] for path in found if path.rpartition("/")[0] not in gone}
+        found |= _fold_place(steps, after[place], weights)
     return found
 
 
 def _fold_place(
-    before: Sequence[tuple[Step, _Layers]], after: Sequence[tuple[Step, _Layers]],
-    weights: Mapping[str, Array], style: Style,
-) -> Iterator[tuple[str, Array]]:  # fmt: skip
+    before: Sequence[tuple[Step, _Layers]],
+    after: Sequence[tuple[Step, _Layers]],
+    weights: Mapping[str, Array],
+) -> Iterator[tuple[str, Array]]:
     """Yields paths and arrays: each convolution of ``after`` is a sum, or stands alone, before."""
     names = dict(before)
     summed = {each for step in names if step.verb == "add" for each in step.inputs}
@@ -99,16 +100,14 @@ def _fold_place(
     targets = [(step, layers) for step, layers in after if step.verb in CONVOLUTIONS]
     for whole, (step, layers) in zip(wholes, targets, strict=True):
         parts = whole.inputs if whole.verb == "add" else (whole,)
-        kernel, bias = _add_up([_read(each, names.get(each), weights, style) for each in parts])
+        kernel, bias = _add_up([_read(each, names.get(each), weights) for each in parts])
         if step.verb == "depthwise_conv":
             kernel = kernel.transpose(0, 1, 3, 2)
         yield f"{layers.layer}/kernel", kernel.astype(np.float32)
         yield f"{layers.layer}/bias", bias.astype(np.float32)
 
 
-def _read(
-    step: Step, layers: _Layers | None, weights: Mapping[str, Array], style: Style
-) -> _Linear:
+def _read(step: Step, layers: _Layers | None, weights: Mapping[str, Array]) -> _Linear:
     """A convolution with its normalization, a normalization alone, or the input itself."""
     kernel, bias = np.ones(step.output.c), np.zeros(step.output.c)
     if layers is None or step.verb not in (*CONVOLUTIONS, "normalize"):
@@ -119,8 +118,8 @@ def _read(
         bias = np.asarray(weights.get(f"{layers.layer}/bias", bias), np.float64)
     if not layers.norm:
         return _Linear(kernel, bias)
-    gain = 1 / np.sqrt(_get(weights, f"{layers.norm}/moving_variance") + style.norm_epsilon)
-    gain = gain * _get(weights, f"{layers.norm}/gamma") if style.norm_scale else gain
+    gain = 1 / np.sqrt(_get(weights, f"{layers.norm}/moving_variance") + step.style.norm_epsilon)
+    gain = gain * _get(weights, f"{layers.norm}/gamma") if step.style.norm_scale else gain
     offset = _get(weights, f"{layers.norm}/beta")
     return _Linear(
         kernel * gain, (bias - _get(weights, f"{layers.norm}/moving_mean")) * gain + offset
@@ -157,10 +156,10 @@ def _record(architecture: Architecture) -> dict[str, list[tuple[Step, _Layers]]]
     op = RecordingOps(architecture.style, Shape(*architecture.input))
     architecture.wire(cast(Ops[Step], op), op.input)
     places = groupby(op.steps[1:], key=lambda step: step.place)
-    return {place: _name_layers(place, list(steps), architecture.style) for place, steps in places}
+    return {place: _name_layers(place, list(steps)) for place, steps in places}
 
 
-def _name_layers(place: str, steps: Sequence[Step], style: Style) -> list[tuple[Step, _Layers]]:
+def _name_layers(place: str, steps: Sequence[Step]) -> list[tuple[Step, _Layers]]:
     made: Counter[str] = Counter()
 
     def claim(kind: str) -> str:
@@ -171,6 +170,6 @@ def _name_layers(place: str, steps: Sequence[Step], style: Style) -> list[tuple[
     for step in steps:
         layer = claim(step.verb) if step.verb in CONVOLUTIONS else ""
         normalized = step.verb == "normalize" or bool(layer and step.options["norm"])
-        norm = claim("batch_norm") if normalized and style.norm == "batch" else ""
+        norm = claim("batch_norm") if normalized and step.style.norm == "batch" else ""
         named.append((step, _Layers(layer, norm)))
     return named

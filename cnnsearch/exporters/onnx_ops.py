@@ -1,8 +1,8 @@
 """Implements ``Ops`` on an ONNX graph with the saved weights.
 
 Needs ONNX and NumPy, neither Keras nor TensorFlow: whatever backend a network was trained on, its
-weights are arrays under the names that ``training.model.KerasOps`` gives layers. Feature maps are
-(batch, channels, height, width), as ONNX requires.
+weights are arrays under the names that ``training.keras_ops.KerasOps`` gives layers. Feature maps
+are (batch, channels, height, width), as ONNX requires.
 """
 
 from collections.abc import Sequence
@@ -11,24 +11,15 @@ from typing import Any
 import numpy as np
 
 from cnnsearch.blocks.geometry import get_sides, slide_window
-from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape
+from cnnsearch.blocks.ops import Activation, Kernel, Padding, PoolKind, Shape
+from cnnsearch.exporters.onnx_functions import Functions
 from cnnsearch.exporters.onnx_graph import Array
-from cnnsearch.exporters.onnx_layers import Layers, Value, compute_pads
+from cnnsearch.exporters.onnx_layers import Value, compute_pads
 
-SIMPLE: dict[str, tuple[str, dict[str, Any]]] = {
-    "relu": ("Relu", {}),
-    "leaky_relu": ("LeakyRelu", {"alpha": 0.2}),  # as Keras has it
-    "elu": ("Elu", {"alpha": 1.0}),
-    "gelu": ("Gelu", {"approximate": "none"}),
-    "hard_swish": ("HardSwish", {}),
-    "tanh": ("Tanh", {}),
-    "sigmoid": ("Sigmoid", {}),
-    "softmax": ("Softmax", {"axis": 1}),
-}
 LOWEST = -3e38
 
 
-class OnnxOps(Layers):
+class OnnxOps(Functions):
     """Adds the inference graph of an architecture; folds batch normalization into convolutions."""
 
     def shape(self, x: Value) -> Shape:
@@ -101,6 +92,13 @@ class OnnxOps(Layers):
             return x
         return self.activate(x, None if activation is True else activation)
 
+    def channel_conv(self, x: Value, kernel: int) -> Value:
+        weights = self._get_weight(self._claim_name("channel_conv"), "kernel").transpose(2, 1, 0)
+        row = self._reshape(x, [0, 1, x.shape.c])
+        inputs = [row.name, self._graph.add_weights(weights)]
+        y = self._add_node("Conv", inputs, x, kernel_shape=[kernel], pads=[kernel // 2] * 2)
+        return self._reshape(y, [0, x.shape.c, 1, 1])
+
     def dense(
         self, x: Value, units: int, *, activation: Activation = "linear", bias: bool = True
     ) -> Value:
@@ -118,46 +116,9 @@ class OnnxOps(Layers):
             y = self._graph.add_node("Transpose", [y], perm=[0, 3, 1, 2])
         return self.activate(Value(y, Shape(x.shape.h, x.shape.w, units), x.flat), activation)
 
-    def normalize(self, x: Value, kind: NormKind | None = None) -> Value:
-        kind = kind or self.style.norm
-        if kind == "batch":
-            gain, offset = self._fold_batch_norm()
-            y = self._add_node("Mul", [x.name, self._add_per_channel(gain, x)], x)
-            return self._add_node("Add", [y.name, self._add_per_channel(offset, x)], x)
-        return self._add_layer_norm(x) if kind == "layer" else x
-
-    def _add_layer_norm(self, x: Value) -> Value:
-        layer = self._claim_name("layer_norm")
-        ones = np.ones(x.shape.c, np.float32)
-        gain = self._get_weight(layer, "gamma") if self.style.norm_scale else ones
-        last = x if x.flat else self._add_node("Transpose", [x.name], x, perm=[0, 2, 3, 1])
-        inputs = [
-            last.name,
-            self._add_constant(gain),
-            self._add_constant(self._get_weight(layer, "beta")),
-        ]
-        epsilon = self.style.norm_epsilon
-        y = self._add_node("LayerNormalization", inputs, x, axis=-1, epsilon=epsilon)
-        return y if x.flat else self._add_node("Transpose", [y.name], x, perm=[0, 3, 1, 2])
-
     def local_response_norm(self, x: Value) -> Value:
         # The layer's alpha multiplies the sum of five squares, ONNX's their mean.
         return self._add_node("LRN", [x.name], x, size=5, alpha=5e-4, beta=0.75, bias=2.0)
-
-    def activate(self, x: Value, activation: Activation | None = None) -> Value:
-        function = activation or self.style.activation
-        if function == "linear":
-            return x
-        if function == "relu6":
-            bounds = [self._add_constant(np.array(end)) for end in (0.0, 6.0)]
-            return self._add_node("Clip", [x.name, *bounds], x)
-        if function == "swish":
-            return self._add_node("Mul", [x.name, self._add_node("Sigmoid", [x.name], x).name], x)
-        if function == "mish":
-            gate = self._add_node("Tanh", [self._add_node("Softplus", [x.name], x).name], x)
-            return self._add_node("Mul", [x.name, gate.name], x)
-        kind, options = SIMPLE[function]
-        return self._add_node(kind, [x.name], x, **options)
 
     def pool(
         self, x: Value, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
@@ -203,6 +164,8 @@ class OnnxOps(Layers):
         return self.scale(self.add(xs), 1 / len(xs)) if len(xs) > 1 else xs[0]
 
     def multiply(self, x: Value, gate: Value) -> Value:
+        if gate.flat and not x.flat:
+            gate = self._reshape(gate, [0, gate.shape.c, 1, 1])
         return self._add_node("Mul", [x.name, gate.name], x)
 
     def concat(self, xs: Sequence[Value]) -> Value:
@@ -234,9 +197,6 @@ class OnnxOps(Layers):
         h, w, c = x.shape
         name = self._graph.add_node("SpaceToDepth", [x.name], blocksize=block)
         return Value(name, Shape(h // block, w // block, c * block**2))
-
-    def scale(self, x: Value, factor: float) -> Value:
-        return self._add_node("Mul", [x.name, self._add_constant(np.array(factor))], x)
 
     def affine(self, x: Value, *, bias: bool, initial: float = 1.0) -> Value:
         layer = self._claim_name("affine")

@@ -48,6 +48,7 @@ class PublishedNetwork:
         params: trainable parameters.
         params_total: with the moving statistics of batch normalization.
         macs: multiply-accumulates for one image.
+        acts: output values of its convolution and dense layers.
         printed_params: the paper's own figure as printed; None: it gives none.
         printed_macs: likewise; papers call it FLOPs.
         exact: whether ``count()`` meets a reference build of the network to the digit.
@@ -63,6 +64,7 @@ class PublishedNetwork:
     params: int
     params_total: int
     macs: int
+    acts: int
     printed_params: str | None
     printed_macs: str | None
     exact: bool

@@ -39,6 +39,48 @@ class LocalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
         return {**super().get_config(), **own}
 
 
+@keras.saving.register_keras_serializable(PACKAGE)  # type: ignore[untyped-decorator]
+def gelu_tanh(x: Any) -> Any:
+    """GELU's approximation by tanh (arXiv:1606.08415, section 2)."""
+    return ops.gelu(x, approximate=True)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)  # type: ignore[untyped-decorator]
+def quick_gelu(x: Any) -> Any:
+    """GELU's approximation by a sigmoid (arXiv:1606.08415, section 2)."""
+    return x * ops.sigmoid(1.702 * x)
+
+
+@keras.saving.register_keras_serializable(PACKAGE)
+class GlobalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
+    """Weighs channels by their energy over that of the others (ConvNeXt V2, arXiv:2301.00808).
+
+    Args:
+        epsilon: added to the mean energy.
+    """
+
+    def __init__(self, epsilon: float = 1e-6, **kw: Any) -> None:
+        super().__init__(**kw)
+        self.epsilon = epsilon
+
+    def build(self, shape: Any) -> None:
+        """Makes the weights; at first the layer is the identity."""
+        self.gamma = self.add_weight(shape=(shape[-1],), initializer="zeros", name="gamma")
+        self.beta = self.add_weight(shape=(shape[-1],), initializer="zeros", name="beta")
+
+    def call(self, x: Any) -> Any:
+        """Returns maps of the shape of ``x``."""
+        axes = tuple(range(1, len(x.shape) - 1))
+        wide = ops.cast(x, "float32")  # sums of squares leave the range of float16
+        energy = ops.sqrt(ops.sum(ops.square(wide), axis=axes, keepdims=True)) if axes else wide
+        share = energy / (ops.mean(energy, axis=-1, keepdims=True) + self.epsilon)
+        return self.gamma * (x * ops.cast(share, x.dtype)) + self.beta + x
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the arguments of ``__init__``."""
+        return {**super().get_config(), "epsilon": self.epsilon}
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class Affine(keras.layers.Layer):  # type: ignore[misc]
     """A learned coefficient, and optionally a learned bias, per channel.

@@ -1,6 +1,7 @@
 """Architectures as data: round trip, identity, and what is said of a wrong one."""
 
 import json
+import re
 
 import pytest
 
@@ -287,3 +288,44 @@ def test_the_weight_of_an_auxiliary_head_changes_the_fingerprint() -> None:
         for weight in (0.3, 0.4)
     ]
     assert nets[0].fingerprint != nets[1].fingerprint
+
+
+def test_a_stage_has_its_own_activation_and_norm() -> None:
+    """The wiring is that of a network whose style is the stage's."""
+    stage = {"block": "preact_basic", "width": 8, "depth": 2}
+    styled = {**stage, "activation": "swish", "norm": "layer"}
+    own = Architecture.from_data(small(stages=[styled]))
+    whole = Architecture.from_data(
+        small(stages=[stage], style={"activation": "swish", "norm": "layer"})
+    )
+    plain = Architecture.from_data(small(stages=[stage]))
+    assert own.fingerprint == whole.fingerprint != plain.fingerprint
+    mixed = Architecture.from_data(small(stages=[stage, styled, stage]))
+    kinds = [step.options["kind"] for step in trace(mixed) if step.verb == "normalize"]
+    assert kinds == ["batch"] * 2 + ["layer"] * 2 + ["batch"] * 3
+
+
+def test_acts_are_the_outputs_of_convolution_and_dense_layers() -> None:
+    stem = [
+        {"type": "conv", "filters": 4, "stride": 2},
+        {"type": "max_pool"},
+        {"type": "depthwise_conv"},
+    ]
+    network = Architecture.from_data(small(stem=stem))
+    assert count(network).acts == 4 * 4 * 4 + 2 * 2 * 4 + 3
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([{"type": "channel_shuffle", "groups": 3}], "stem.1: 3 groups do not divide 4 channels"),
+        ([{"type": "channel_split", "take": [2]}], "stem.1: there is no part 2 of 2"),
+        ([{"type": "norm", "kind": "group"}], "stem.1: 32 groups do not divide 4 channels"),
+    ],
+)
+def test_channels_that_do_not_divide_are_an_error(
+    layers: list[dict[str, object]], message: str
+) -> None:
+    stem = [{"type": "conv", "filters": 4}, *layers]
+    with pytest.raises(ArchitectureError, match=re.escape(message)):
+        count(Architecture.from_data(small(stem=stem)))

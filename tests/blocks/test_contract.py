@@ -10,6 +10,7 @@ from cnnsearch.architecture.cost import Cost, CountingOps, count
 from cnnsearch.architecture.wiring import trace
 from cnnsearch.blocks import FAMILIES, LAYERS, Block, Rounding, Shape, Style
 from cnnsearch.errors import ArchitectureError
+from tests.measuring import measure
 
 BLOCKS = {
     block.model_fields["type"].default: block for family in FAMILIES.values() for block in family
@@ -129,7 +130,9 @@ def test_the_built_model_has_the_counted_cost_in_any_style(data: dict[str, Any],
 def test_costs_of_layers_add_up(data: dict[str, Any]) -> None:
     architecture = network(data)
     layers = trace(architecture)
-    parts = [sum(getattr(x, key) for x in layers) for key in ("params", "params_total", "macs")]
+    parts = [
+        sum(getattr(x, key) for x in layers) for key in ("params", "params_total", "macs", "acts")
+    ]
     assert Cost(*parts) == count(architecture)
 
 
@@ -175,7 +178,7 @@ def test_says_where_it_comes_from(name: str) -> None:
     assert block in FAMILIES[block.family]
     told = name == "parallel" or re.search(r"arXiv:\d{4}\.\d{4,5}|\(19\d\d\)", block.__doc__ or "")
     assert told, f"{name} names no paper"
-    for field in set(block.model_fields) - {"type"}:
+    for field in set(block.model_fields) - set(Block.model_fields):
         assert f"{field}: " in (block.__doc__ or ""), f"{name}.{field} is not documented"
 
 
@@ -193,25 +196,7 @@ def built(architecture: Architecture) -> Cost:
 
     keras.backend.clear_session()
     with keras.StatelessScope():
-        layers = build(architecture).layers
-    macs = sum(_macs(layer) for layer in layers)
-    trainable = sum(_size(w) for layer in layers for w in layer.trainable_weights)
-    return Cost(trainable, sum(_size(w) for layer in layers for w in layer.weights), macs)
-
-
-def _size(weight: Any) -> int:
-    import numpy as np
-
-    return int(np.prod(weight.shape))
-
-
-def _macs(layer: Any) -> int:
-    import keras
-
-    if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
-        _, height, width, _ = layer.output.shape
-        return _size(layer.kernel) * height * width
-    return _size(layer.kernel) if isinstance(layer, keras.layers.Dense) else 0
+        return measure(build(architecture))
 
 
 @every_case
@@ -241,3 +226,34 @@ def test_unused_fields_do_not_change_the_wiring(
     stage: Any = other.stages[0]
     assert set(change) <= set(stage.block.find_unused())
     assert one.fingerprint == other.fingerprint
+
+
+GATES = [{"type": "squeeze_excite", "ratio": 0.5}, {"type": "eca", "kernel": 3}]
+
+
+def gates(block: Block) -> set[str]:
+    """The keys that give a block its own gate; SqueezeNet's ratio is of another kind."""
+    return set(type(block).model_fields) & {"squeeze_ratio"} if block.attention_places else set()
+
+
+@every_case
+@pytest.mark.parametrize("gate", GATES, ids=["squeeze_excite", "eca"])
+def test_every_block_takes_attention_where_it_has_a_place(
+    data: dict[str, Any], gate: dict[str, Any]
+) -> None:
+    block = blocks_in(network(data))[0]
+    bare = network({**data, "squeeze_ratio": 0.0} if "squeeze_ratio" in gates(block) else data)
+    for place in (None, *(block.attention_places or ("end",))):
+        gated = network({**data, "attention": {**gate, "position": place}})
+        assert count(gated).params > count(bare).params
+        assert [step.verb for step in trace(gated)].count("multiply") == 3
+        assert Architecture.from_json(gated.to_json()) == gated
+
+
+@every_block
+def test_a_place_that_a_block_does_not_have_is_refused(name: str) -> None:
+    if BLOCKS[name].attention_places:
+        return
+    gate = {"type": "eca", "position": "middle"}
+    with pytest.raises(ArchitectureError, match=r"attention: position 'middle'.*have only 'end'"):
+        network({"type": name, **NEEDED.get(name, {}), "attention": gate})

@@ -26,7 +26,16 @@ NETWORK: dict[str, Any] = {
     "stem": [{"type": "conv", "filters": 8}],
     "stages": [
         {"block": "repvgg", "width": 12, "stride": 2},
-        {"block": {"type": "repvgg", "branches": 2, "kernel": 5, "groups": 4}, "width": 12},
+        {
+            "block": {
+                "type": "repvgg",
+                "branches": 2,
+                "kernel": 5,
+                "groups": 4,
+                "attention": {"type": "eca"},
+            },
+            "width": 12,
+        },
         {"block": {"type": "mobileone", "branches": 3}, "depth": 2, "width": 16, "stride": 2},
         {"block": "basic", "width": 16},
     ],
@@ -76,7 +85,7 @@ def test_onnx_takes_the_folded_weights(
     onnxruntime = pytest.importorskip("onnxruntime")
     job, logits = trained
     model = build_onnx_model(fold_job(replace(job, size=[11, 12]), tmp_path))
-    assert sum(node.op_type == "Conv" for node in model.graph.node) == 1 + 2 + 2 * 2 + 2
+    assert sum(node.op_type == "Conv" for node in model.graph.node) == 1 + 2 + 2 * 2 + 2 + 1
     session = onnxruntime.InferenceSession(model.SerializeToString())
     (found,) = session.run(None, {"image": IMAGES})
     powers = np.exp(logits - logits.max(axis=1, keepdims=True))

@@ -9,6 +9,7 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.wiring import trace
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.exporters.onnx_model import build_onnx_model
@@ -61,6 +62,50 @@ VERBS: dict[str, Any] = {
 }
 
 
+YOUNGER_VERBS: dict[str, Any] = {
+    "input": [13, 12, 3],
+    "classes": 5,
+    "style": {"activation": "prelu", "norm_groups": 4},
+    "stem": [
+        {"type": "conv", "filters": 8},
+        {"type": "norm", "kind": "group"},
+        {"type": "norm", "kind": "global_response"},
+        {"type": "depthwise_conv", "bias": True, "dilation": 2, "activation": "gelu_tanh"},
+        {"type": "squeeze_excite", "ratio": 2.0, "divisor": 8, "gate": "hard_sigmoid"},
+        {"type": "eca"},
+        {"type": "channel_shuffle", "groups": 4},
+        {"type": "blur_pool", "size": 5, "stride": 1},
+        {"type": "activation", "function": "quick_gelu"},
+        {
+            "type": "branches",
+            "join": "multiply",
+            "activation": "hard_sigmoid",
+            "paths": [
+                [{"type": "global_pool"}, {"type": "dense_layer", "units": 4}],
+                [{"type": "channel_split", "take": [1]}, {"type": "drop_path"}],
+                [{"type": "conv", "filters": 4, "kernel": 1}],
+            ],
+        },
+    ],
+    "stages": [
+        {
+            "block": {
+                "type": "mbconv",
+                "expansion": 2.5,
+                "divisor": 4,
+                "attention": {"type": "eca", "position": "end"},
+            },
+            "width": 8,
+            "stride": 2,
+            "downsample": "blur_pool",
+            "activation": "hard_swish",
+        },
+        {"block": "basic", "width": 16, "norm": "group", "activation": "relu"},
+        {"type": "activation"},
+    ],
+}
+
+
 def difference(architecture: Architecture, tmp_path: Path) -> float:
     """The largest difference between probabilities of ONNX Runtime and Keras."""
     import keras
@@ -90,6 +135,13 @@ def difference(architecture: Architecture, tmp_path: Path) -> float:
 
 def test_verbs(tmp_path: Path) -> None:
     assert difference(Architecture.from_data(VERBS), tmp_path) < 1e-5
+
+
+def test_younger_verbs(tmp_path: Path) -> None:
+    architecture = Architecture.from_data(YOUNGER_VERBS)
+    assert difference(architecture, tmp_path) < 1e-5
+    activations = [step.kind for step in trace(architecture) if step.params and "lu" in step.kind]
+    assert activations == ["prelu"]
 
 
 def test_prototypes_tables_and_subsampling(tmp_path: Path) -> None:

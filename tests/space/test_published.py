@@ -18,6 +18,7 @@ from cnnsearch.space.published import (
     make_rows,
 )
 from cnnsearch.space.search_space import SearchSpace
+from tests.measuring import measure
 
 NETWORKS = list_published()
 NAMES = [network.name for network in NETWORKS]
@@ -34,7 +35,7 @@ LIGHT = [
 
 
 def golden(network: PublishedNetwork) -> Cost:
-    return Cost(network.params, network.params_total, network.macs)
+    return Cost(network.params, network.params_total, network.macs, network.acts)
 
 
 def test_the_golden_names_exactly_the_files_there_are() -> None:
@@ -105,23 +106,7 @@ def built(architecture: Architecture) -> Cost:
 
     keras.backend.clear_session()
     with keras.StatelessScope():
-        return measured(build(architecture, auxiliary=True))
-
-
-def measured(model: object) -> Cost:
-    """Counts a model by what its layers say; shares nothing with CountingOps."""
-    import keras
-    import numpy as np
-
-    macs, layers = 0, model.layers  # type: ignore[attr-defined]
-    for layer in layers:
-        if isinstance(layer, keras.layers.DepthwiseConv2D | keras.layers.Conv2D):
-            macs += int(np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3]))
-        elif isinstance(layer, keras.layers.Dense):
-            macs += int(np.prod(layer.kernel.shape))
-    trainable = sum(int(np.prod(w.shape)) for x in layers for w in x.trainable_weights)
-    total = sum(int(np.prod(w.shape)) for x in layers for w in x.weights)
-    return Cost(trainable, total, macs)
+        return measure(build(architecture, auxiliary=True))
 
 
 def test_a_published_network_is_a_space_without_choices() -> None:

@@ -1,33 +1,15 @@
 """The built Keras model has exactly the counted cost: shipped spaces, and every family."""
 
 import random
-from typing import Any
 
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import Cost, count
+from cnnsearch.architecture.cost import count
 from cnnsearch.errors import ArchitectureError
 from cnnsearch.space.files import list_spaces
 from cnnsearch.space.search_space import SearchSpace
-
-
-def measured(model: Any) -> Cost:
-    """Counts a built model by what its own layers say; shares nothing with CountingOps."""
-    import keras
-    import numpy as np
-
-    macs = 0
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.DepthwiseConv2D):
-            kernel, positions = layer.kernel.shape, layer.output.shape[1:3]
-            macs += int(np.prod(kernel) * np.prod(positions))
-        elif isinstance(layer, keras.layers.Conv2D):
-            macs += int(np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:3]))
-        elif isinstance(layer, keras.layers.Dense):
-            macs += int(np.prod(layer.kernel.shape) * np.prod(layer.output.shape[1:-1] or (1,)))
-    params = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
-    return Cost(params, model.count_params(), macs)
+from tests.measuring import measure
 
 
 def agree(name: str, samples: int, seed: int) -> None:
@@ -44,7 +26,7 @@ def agree(name: str, samples: int, seed: int) -> None:
             continue
         channels = architecture.input[2]
         model = build(architecture, mean=[0.5] * channels, std=[0.2] * channels)
-        assert measured(model) == counted, values
+        assert measure(model) == counted, values
         assert model.output_shape == (None, architecture.classes)
         wired += 1
 
