@@ -7,6 +7,7 @@
 
 import enum
 import re
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
 import cnnsearch
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.drawing import draw
+from cnnsearch.blocks import FAMILIES
 from cnnsearch.cli import app
 from cnnsearch.cli.common import DataCommand
 from cnnsearch.cli.help import describe_parameter
@@ -26,6 +30,7 @@ from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.data.sources import describe_forms
 from cnnsearch.engine.declaration import read_option
 from cnnsearch.engine.settings import GROUPS
+from cnnsearch.space.reference import find_example, list_entries
 
 ROOT = Path(__file__).parents[1]
 MARKERS = re.compile(r"<!-- /?[a-z]+(?::[^>]*)? -->")
@@ -45,7 +50,8 @@ PYTHON_GROUPS = {
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Adds the generated pages."""
-    made = {
+    made: dict[str, str | bytes] = {
+        **blocks(),
         "reference/command-line.md": command_line(),
         "reference/python.md": python(),
         "contributing.md": repository_file("CONTRIBUTING.md"),
@@ -153,6 +159,35 @@ def command_line() -> str:
             command.complete_help()
         parts += section(name, command)
     return "\n\n".join(parts)
+
+
+def blocks() -> dict[str, str | bytes]:
+    """Returns the reference of blocks, layers and recipe keys, and a picture of each block."""
+    files: dict[str, str | bytes] = {}
+    parts = [
+        "# Blocks, layers and the recipe",
+        "Made from the program itself; `cnnsearch blocks NAME` prints the same. A picture shows a"
+        " network of one block with its defaults, of 64 channels behind a map of 32x32x32.",
+    ]
+    models = {model.model_fields["type"].default: model for f in FAMILIES.values() for model in f}
+    for entry in list_entries():
+        anchor = f"{entry.kind}-{entry.name}"
+        parts += [f"## {entry.name} ({entry.kind}) {{ #{anchor} }}", cell(entry.summary)]
+        rows = [
+            (f"`{o.name}`", cell(o.values), f"`{o.default}`", cell(o.text)) for o in entry.options
+        ]
+        parts += [table(("option", "values", "default", ""), rows)] if rows else ["No options."]
+        network = None if entry.kind in ("layer", "recipe") else find_example(models[entry.name])
+        if network is not None:
+            parts.append(f"![A network of one {entry.name} block](blocks/{entry.name}.svg)")
+            files[f"reference/blocks/{entry.name}.svg"] = picture(network)
+    return {**files, "reference/blocks.md": "\n\n".join(parts)}
+
+
+def picture(network: Architecture) -> bytes:
+    """Returns a drawing of a network."""
+    with tempfile.TemporaryDirectory() as folder:
+        return draw(network, Path(folder) / "block.svg").read_bytes()
 
 
 def section(name: str, command: Any) -> Iterator[str]:

@@ -34,6 +34,13 @@ def complete_network_or_run(ctx: typer.Context, incomplete: str) -> list[str]:
     return [*complete_run(ctx, incomplete), *complete_network(incomplete)]
 
 
+def complete_block(incomplete: str) -> list[str]:
+    """Returns the blocks and layers."""
+    from cnnsearch.space.reference import list_entries
+
+    return _select(dict.fromkeys(entry.name for entry in list_entries()), incomplete)
+
+
 def _complete_strategy(incomplete: str) -> list[str]:
     from cnnsearch.oracles import STRATEGIES
 

@@ -172,7 +172,12 @@ def resume(
 
 @command("cnnsearch runs", "cnnsearch runs --json", name="runs")
 def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
-    """List the runs and their states."""
+    """List the runs and their states.
+
+    The latest first, each with its space, data, best score and date.
+    """
+    from datetime import datetime
+
     from rich.table import Table
 
     from cnnsearch.runs.directory import list_runs
@@ -185,11 +190,16 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
         print(f"There is no run in {runs} yet; cnnsearch search tiny starts one.")
         return
     table = Table(box=None, pad_edge=False)
-    for name in ("run", "kind", "state", "candidates", "completed", "best"):
+    columns = ("run", "kind", "state", "space", "data", "candidates", "completed", "best", "began")
+    for name in columns:
         table.add_column(name)
-    for one in found:
+    for one in sorted(found, key=lambda each: -(each.created or 0.0)):
         best = "-" if one.best is None else f"{one.best:.2%}"
-        table.add_row(one.name, one.kind, one.state, str(one.trials), str(one.completed), best)
+        began = (
+            "-" if one.created is None else f"{datetime.fromtimestamp(one.created):%Y-%m-%d %H:%M}"
+        )
+        counts = (str(one.trials), str(one.completed))
+        table.add_row(one.name, one.kind, one.state, one.space, one.data, *counts, best, began)
     make_console().print(table)
 
 

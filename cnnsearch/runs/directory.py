@@ -50,6 +50,8 @@ class RunSummary:
         best: the highest score; of a final training, the test accuracy of its first winner.
         created: Unix seconds.
         kind: search, final or fidelity.
+        space: name of the space; empty: it has none.
+        data: the source of the images.
     """
 
     name: str
@@ -59,6 +61,8 @@ class RunSummary:
     best: float | None = None
     created: float | None = None
     kind: str = "search"
+    space: str = ""
+    data: str = ""
 
 
 class RunDirectory:
@@ -166,6 +170,8 @@ class RunDirectory:
             best=self._test_accuracy() if self._kind == "final" else max(scores, default=None),
             created=first[0].time if first else None,
             kind=self._kind,
+            space=str(self.manifest.get("space") or ""),
+            data=str(self.manifest.get("data") or ""),
         )
 
     @property

@@ -140,13 +140,13 @@ class SearchSpace:
             )
         gates = {name for parameter in self.parameters for name, _ in parameter.when}
         for parameter in self.parameters:
-            base = self._complete(dict(parameter.when))
+            base = self.complete(dict(parameter.when))
             for value in parameter.list_edges():
                 values = {**base, parameter.name: value}
-                full = self._complete(values) if parameter.name in gates else values
+                full = self.complete(values) if parameter.name in gates else values
                 yield self.decode(full).architecture
         for values in self._list_scalings():
-            yield self.decode(self._complete(values)).architecture
+            yield self.decode(self.complete(values)).architecture
 
     def _list_scalings(self) -> list[dict[str, Value]]:
         """Returns all combinations of ends in ``scaling``; phi = 0 alone would not test gamma."""
@@ -157,7 +157,8 @@ class SearchSpace:
             )
         return list_corners(chosen)
 
-    def _complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
+    def complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
+        """Returns a value for each active hyperparameter: the fixed one, else its first."""
         values: dict[str, Value] = {}
         for parameter in list_active(
             self.parameters, values
@@ -240,7 +241,7 @@ class SearchSpace:
 
     def decode_first(self) -> Candidate:
         """Returns the candidate of every first option and lowest number."""
-        return self.decode(self._complete({}))
+        return self.decode(self.complete({}))
 
     def list_active(self, values: Mapping[str, Value]) -> list[Parameter]:
         """Returns the hyperparameters that exist under ``values``."""
@@ -272,7 +273,7 @@ class SearchSpace:
         return sizes
 
     def _decode_input(self, fixed: Mapping[str, Value]) -> tuple[int, int, int]:
-        return self.decode(self._complete(fixed)).architecture.input
+        return self.decode(self.complete(fixed)).architecture.input
 
     @property
     def size(self) -> int:
