@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from cnnsearch.space.search_space import SearchSpace
     from cnnsearch.studies.fidelity import fidelity
     from cnnsearch.studies.final.final_training import train_final
+    from cnnsearch.studies.space_comparison import compare_spaces
 
     __version__: str
 
@@ -45,6 +46,7 @@ __all__ = [
     "TrainingOptions",
     "TrainingRecipe",
     "__version__",
+    "compare_spaces",
     "count",
     "describe",
     "export",
@@ -69,6 +71,7 @@ _HOMES: Final = MappingProxyType(
         "SearchSpace": "space.search_space",
         "TrainingOptions": "engine.options",
         "TrainingRecipe": "space.recipe",
+        "compare_spaces": "studies.space_comparison",
         "count": "architecture.cost",
         "describe": "data.inspection",
         "export": "exporters.pipeline",

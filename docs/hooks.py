@@ -41,7 +41,7 @@ OPTIONS = {model.__name__: model for model in GROUPS.values()}
 PYTHON_GROUPS = {
     "Describe a space": ("SearchSpace", "Architecture", "TrainingRecipe", "CompoundScaling"),
     "Count": ("count", "Cost", "Budget"),
-    "Search, train, measure": ("search", "train_final", "fidelity", "hypermodel"),
+    "Search, train, measure": ("search", "train_final", "fidelity", "compare_spaces", "hypermodel"),
     "Data": ("describe", "DataReport"),
     "Export and report": ("export", "write_report"),
     "Errors": ("CnnsearchError",),

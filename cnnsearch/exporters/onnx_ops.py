@@ -17,6 +17,8 @@ from cnnsearch.exporters.onnx_graph import Array
 from cnnsearch.exporters.onnx_layers import Value, compute_pads
 
 LOWEST = -3e38
+NEARLY_ZERO = 1e-30
+"""Padding that ONNX Runtime does not fuse into MaxPool, where it would not count as zero."""
 
 
 class OnnxOps(Functions):
@@ -126,7 +128,8 @@ class OnnxOps(Functions):
         h, w = slide_window(x.shape, (size, size), stride, padding)
         pads = compute_pads(x.shape, (size, size), stride, padding)
         if padding in ("ceil", "zeros") or not isinstance(padding, str):  # Keras counts the padding
-            x = self._pad(x, pads, LOWEST if padding == "ceil" and kind == "max" else 0.0)
+            zero = NEARLY_ZERO if kind == "max" else 0.0
+            x = self._pad(x, pads, LOWEST if padding == "ceil" and kind == "max" else zero)
             pads = [0, 0, 0, 0]
         options: dict[str, Any] = {"kernel_shape": [size] * 2, "strides": [stride] * 2}
         name = "MaxPool" if kind == "max" else "AveragePool"

@@ -144,6 +144,24 @@ def test_younger_verbs(tmp_path: Path) -> None:
     assert activations == ["prelu"]
 
 
+def test_cells_that_halve_odd_maps_and_multiplied_branches(tmp_path: Path) -> None:
+    """Shifted reductions, zeros that pooling counts, gates as large as their maps."""
+    nodes = [
+        {"inputs": [0, 1], "ops": ["max_pool_3x3", "avg_pool_3x3"]},
+        {"inputs": [2, 0], "ops": ["avg_pool_3x3", "identity"]},
+        {"inputs": [1, 3], "ops": ["dilated_3x3", "separable_3x3"]},
+    ]
+    cell = {"type": "cell", "nodes": nodes, "zero_padding": True}
+    stages = [
+        {"block": cell, "width": 6, "stride": 2},
+        {"block": cell, "width": 8, "stride": 2},
+        {"block": {**cell, "output": [0, 4]}, "width": 8, "depth": 2},
+        {"block": "starnet", "width": 8},
+    ]
+    network = {"input": [13, 12, 3], "classes": 5, "stages": stages}
+    assert difference(Architecture.from_data(network), tmp_path) < 1e-5
+
+
 def test_prototypes_tables_and_subsampling(tmp_path: Path) -> None:
     assert difference(SearchSpace.load("lenet-5").decode_first().architecture, tmp_path) < 1e-4
 
