@@ -12,6 +12,7 @@ from cnnsearch.blocks.base import Block, Layer, Rounding
 from cnnsearch.blocks.cells import Cell
 from cnnsearch.blocks.convmixer import ConvMixer
 from cnnsearch.blocks.convnext import ConvNeXt
+from cnnsearch.blocks.convnext_v2 import ConvNeXtV2
 from cnnsearch.blocks.darknet import CrossStage, Darknet
 from cnnsearch.blocks.dense import Dense
 from cnnsearch.blocks.fasternet import FasterNet
@@ -54,7 +55,7 @@ FAMILIES: dict[str, tuple[type[Block], ...]] = {
     "xception": (Xception,),
     "fire": (Fire,),
     "fractal": (Fractal,),
-    "convnext": (ConvNeXt,),
+    "convnext": (ConvNeXt, ConvNeXtV2),
     "cells": (Cell,),
     "darknet": (Darknet, CrossStage),
     "res2net": (Res2Net,),

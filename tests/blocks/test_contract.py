@@ -70,6 +70,7 @@ VARIANTS: dict[str, list[dict[str, Any]]] = {
     "fasternet": [{"share": 1.0, "expansion": 3}],
     "inception_next": [{"share": 0.3, "band": 7, "layer_scale": 0.0}],
     "starnet": [{"kernel": 3, "expansion": 3}],
+    "convnext_v2": [{"expansion": 2, "kernel": 5}],
     "convnext": [{"layer_scale": 0.0, "expansion": 2, "kernel": 5}],
 }
 NEEDED = {"parallel": {"paths": PATHS}}
