@@ -25,7 +25,12 @@ from cnnsearch.engine.declaration import define_free as _define_free
 from cnnsearch.engine.declaration import make_flag, read_option
 from cnnsearch.engine.failures import MAX_FAILURES
 from cnnsearch.errors import CnnsearchError, suggest
-from cnnsearch.oracles import DEFAULT_STRATEGY, describe_strategies, find_strategy
+from cnnsearch.oracles import (
+    DEFAULT_STRATEGY,
+    describe_strategies,
+    find_strategy,
+    name_strategies,
+)
 from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, describe_objectives, find_objective
 from cnnsearch.utils.units import parse_amount, parse_image, parse_time
 from cnnsearch.utils.validation_errors import explain
@@ -164,12 +169,26 @@ class SearchOptions(Options):
         value="COUNT",
         panel="Budget",
     )
+    reduction_factor: int | None = _define(
+        None,
+        f"With {name_strategies('reduction_factor')}: one of so many candidates of a rung is"
+        " promoted; default: 3.",
+    )
+    min_epochs: int | None = _define(
+        None, f"With {name_strategies('min_epochs')}: least epochs of the first rung; default: 1."
+    )
     seed: int = _define(0, "The same seed gives the same candidates in the same order.")
     baseline: str = _define(
         "plain",
         "First candidate: plain, a plain stack of 3x3 convolutions within the budget; or none.",
         earlier="none",
     )
+
+    @property
+    def options(self) -> dict[str, int]:
+        """The options that only some strategies take, of those that are given."""
+        taken = {key: getattr(self, key) for key in ("reduction_factor", "min_epochs")}
+        return {key: value for key, value in taken.items() if value is not None}
 
     @property
     def budget(self) -> "Budget":
@@ -183,7 +202,13 @@ class SearchOptions(Options):
         _check_from("--trials", self.trials)
         _check_from("--max-failures", self.max_failures, 0)
         _check_choice("--baseline", self.baseline, ("plain", "none"))
+        _check_from("--reduction-factor", self.reduction_factor, 2)
+        _check_from("--min-epochs", self.min_epochs)
         strategy = find_strategy(self.strategy, "--strategy")
+        for key in self.options:
+            if key not in strategy.options:
+                takers = name_strategies(key)
+                raise CnnsearchError(f"{make_flag(key)}: is an option of --strategy {takers}")
         if not 0 <= self.seed < 2**31:
             raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {self.seed}")
         if strategy.needs_end_condition and self.trials is None and self.max_time is None:

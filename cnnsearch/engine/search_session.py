@@ -103,6 +103,7 @@ def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> "Search
         max_trials=settings.search.trials,
         epochs=count_epochs(settings, space),
         seed=settings.search.seed,
+        options=settings.search.options,
     )
 
 

@@ -5,13 +5,16 @@ of candidates to train. This room alone imports Keras Tuner, and only when an or
 is made.
 """
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from cnnsearch.errors import CnnsearchError, suggest
+from cnnsearch.oracles.asha import Asha
 from cnnsearch.oracles.bayesian import BayesianOptimization
 from cnnsearch.oracles.evolution import RegularizedEvolution
 from cnnsearch.oracles.grid import GridSearch
 from cnnsearch.oracles.hyperband import Hyperband
+from cnnsearch.oracles.pasha import Pasha
 from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space, Store
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.oracles.strategy import Strategy
@@ -26,6 +29,8 @@ STRATEGIES: tuple[type[Strategy], ...] = (  # the first is the default
     BayesianOptimization,
     Surrogate,
     Hyperband,
+    Asha,
+    Pasha,
     GridSearch,
 )
 DEFAULT_STRATEGY = STRATEGIES[0].name
@@ -37,6 +42,7 @@ __all__ = [
     "create_oracle",
     "describe_strategies",
     "find_strategy",
+    "name_strategies",
 ]
 
 
@@ -46,6 +52,11 @@ def describe_strategies() -> str:
         f"{s.name} ({s.summary}{f', arXiv:{s.paper}' if s.paper else ''})" for s in STRATEGIES
     )
     return f"{'; '.join(described)}."
+
+
+def name_strategies(option: str) -> str:
+    """Returns the names of the strategies that take an option, for its help and errors."""
+    return ", ".join(s.name for s in STRATEGIES if option in s.options)
 
 
 def find_strategy(name: str, label: str = "strategy") -> type[Strategy]:
@@ -74,6 +85,7 @@ def create_oracle(
     max_trials: int | None,
     epochs: int,
     seed: int,
+    options: Mapping[str, int] | None = None,
 ) -> "SearchOracle":
     """Creates an oracle, or restores the one that the store holds.
 
@@ -87,6 +99,7 @@ def create_oracle(
             (and, for Hyperband, for one pass of its schedule).
         epochs: Epochs of a candidate; the largest number of a multi-fidelity strategy.
         seed: The same seed gives the same candidates in the same order.
+        options: Of the strategy's own, see :attr:`Strategy.options`.
 
     Raises:
         CnnsearchError: A strategy of another name, or a number below one.
@@ -98,4 +111,5 @@ def create_oracle(
             raise CnnsearchError(f"{name} must be at least 1, got {number}")
     from cnnsearch.oracles.search_oracle import SearchOracle  # imports Keras Tuner
 
-    return SearchOracle(chosen(), Setup(space, check, store, max_trials, epochs, seed))
+    setup = Setup(space, check, store, max_trials, epochs, seed, options or {})
+    return SearchOracle(chosen(), setup)

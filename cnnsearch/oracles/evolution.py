@@ -6,6 +6,7 @@ from random import Random
 from typing import ClassVar
 
 from cnnsearch.oracles.points import Values, is_fixed, mutate
+from cnnsearch.oracles.protocol import Setup
 from cnnsearch.oracles.strategy import History, Strategy, Trial
 
 POPULATION = 20  # youngest completed trials, of which the parent is one
@@ -34,9 +35,9 @@ class RegularizedEvolution(Strategy):
         "founders": 10, "tournament": 10, "values_per_mutation": 0,
     }  # fmt: skip
 
-    def choose_parameters(self, max_trials: int | None) -> Mapping[str, int]:
+    def choose_parameters(self, setup: Setup) -> Mapping[str, int]:
         """Returns four founders, or a fifth of the trials up to six."""
-        founders = min(max(4, (max_trials or 0) // 5), 6)
+        founders = min(max(4, (setup.max_trials or 0) // 5), 6)
         return {"founders": founders, "tournament": 15, "values_per_mutation": 10}
 
     def suggest(self, history: History, rng: Random) -> Iterator[Values]:

@@ -152,3 +152,4 @@ class Setup:
     max_trials: int | None
     epochs: int
     seed: int
+    options: Mapping[str, int] = field(default_factory=dict)

@@ -43,7 +43,7 @@ class SearchOracle(Oracle):
         self.reason: str | None = None
         self._fingerprints: dict[str, str] = {}
         self._repeated: set[str] = set()
-        self._parameters = dict(strategy.choose_parameters(setup.max_trials))
+        self._parameters = dict(strategy.choose_parameters(setup))
         self._unsaved: set[str] = set()
         self._views: dict[str, Trial] = {}
         super().__init__(
@@ -271,9 +271,9 @@ class SearchOracle(Oracle):
         return {"version": STATE_VERSION, **self._identify(), **own}
 
     def _identify(self) -> dict[str, Any]:
-        identity = {"strategy": self._strategy.name, "seed": self._setup.seed}
+        identity: dict[str, Any] = {"strategy": self._strategy.name, "seed": self._setup.seed}
         budget = {"epochs": self._setup.epochs} if self._strategy.multi_fidelity else {}
-        return {**identity, **budget}
+        return {**identity, **budget, **self._setup.options}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Restores a state; refuses that of another strategy or seed.

@@ -7,7 +7,7 @@ from random import Random
 from typing import ClassVar
 
 from cnnsearch.oracles.points import Values
-from cnnsearch.oracles.protocol import CheckFeasibility, Space
+from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ class Strategy:
         is_randomized: Whether candidates depend on the seed.
         is_finite: Whether ``suggest`` enumerates all there are, instead of drawing without end.
         needs_end_condition: Whether a search has to be ended by ``--trials`` or ``--max-time``.
+        options: Settings that only some strategies take, by their keys.
         earlier_parameters: Those of searches that were begun before parameters were stored.
     """
 
@@ -101,9 +102,10 @@ class Strategy:
     is_randomized: ClassVar[bool] = True
     is_finite: ClassVar[bool] = False
     needs_end_condition: ClassVar[bool] = True
+    options: ClassVar[tuple[str, ...]] = ()
     earlier_parameters: ClassVar[Mapping[str, int]] = {}
 
-    def choose_parameters(self, max_trials: int | None) -> Mapping[str, int]:
+    def choose_parameters(self, setup: Setup) -> Mapping[str, int]:
         """Returns the parameters of a new search; they are stored and kept when it is resumed."""
         return {}
 

@@ -1,7 +1,6 @@
 """What every strategy promises. A new one in ``STRATEGIES`` is tested here without a line more."""
 
 import json
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -344,8 +343,11 @@ def test_trials_are_numbered_in_order_of_proposal(strategy: str) -> None:
 
 
 def test_full_length_unless_the_strategy_halves(strategy: str) -> None:
-    epochs = Counter(p.epochs for p in drive(make(strategy, epochs=9)))
-    assert set(epochs) == ({1, 3, 9} if find_strategy(strategy).multi_fidelity else {9})
+    epochs = {p.epochs for p in drive(make(strategy, epochs=9))}
+    if find_strategy(strategy).multi_fidelity:
+        assert {1, 3} <= epochs <= {1, 3, 9}
+    else:
+        assert epochs == {9}
 
 
 def test_never_waits_for_nothing(strategy: str) -> None:
