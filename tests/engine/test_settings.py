@@ -12,7 +12,7 @@ from cnnsearch.engine.options import DataOptions, Placement, TrainingOptions
 from cnnsearch.engine.settings import SETTINGS, Settings
 from cnnsearch.errors import CnnsearchError
 
-SINCE = ("drop_copies", "baseline")  # what older runs lack: see ``Option.earlier``
+SINCE = ("drop_copies", "baseline", "reduction_factor", "min_epochs")  # what older runs lack
 BEFORE = Path(__file__).parents[1] / "compatibility" / "version_0_1"
 
 
