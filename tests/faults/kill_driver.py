@@ -17,7 +17,6 @@ import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -35,6 +34,7 @@ from tests.faults.searches import (
     family,
     instant,
     leave_time,
+    make_folder,
     reaped,
     wait_until,
 )
@@ -245,7 +245,7 @@ def main() -> None:
     parser.add_argument("--keep", type=Path, help="folder for what went wrong")
     asked = parser.parse_args()
     rng, kills, wrong, searches = random.Random(asked.seed), list[Kill](), list[str](), 0
-    root = Path(tempfile.mkdtemp(prefix="kill-driver-"))
+    root = make_folder("kill-driver-")
     references: dict[str, tuple[Search, Pace]] = {}
     while len(kills) < asked.kills:
         strategy = NAMES[searches % len(NAMES)]

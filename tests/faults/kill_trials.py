@@ -11,7 +11,6 @@ import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from tests.faults.searches import (
     Search,
     family,
     leave_time,
+    make_folder,
     reaped,
     servers_of,
     trials_of,
@@ -173,7 +173,7 @@ def main() -> None:
     while sum(kill.whom == "trial" for kill in kills) < asked.kills:
         plan = Plan("random", trials=12, epochs=12, workers=2, seed=asked.seed + searches,
                     ray=bool(asked.ray))  # fmt: skip
-        folder = Path(tempfile.mkdtemp(prefix="kill-trials-"))
+        folder = make_folder("kill-trials-")
         found, faults, repeated = disturb(plan, folder, rng, asked)
         kills, wrong, again = [*kills, *found], [*wrong, *faults], [*again, *repeated]
         searches, trials = searches + 1, trials + plan.trials

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
@@ -32,6 +33,15 @@ stages: [{block: $block, depth: 1, width: {choice: [8, 12, 16]}, stride: 2}]
 head: {dropout: {choice: [0.0, 0.1]}}
 recipe: {learning_rate: {log: [3e-3, 3e-2]}, batch_size: 128, epochs: 4}
 """
+
+
+def make_folder(prefix: str) -> Path:
+    """Makes a folder in memory where that is possible.
+
+    What a killed process has written stays in the page cache: a disk would only be slower.
+    """
+    memory = Path("/dev/shm")
+    return Path(tempfile.mkdtemp(prefix=prefix, dir=memory if memory.is_dir() else None))
 
 
 @dataclass(frozen=True)
@@ -89,6 +99,7 @@ class Search:
             wanted["CNNSEARCH_FAULT_KILL"] = kill
         if self.plan.stand_in:
             wanted["CNNSEARCH_FAULT_STANDIN"] = "1"
+            wanted["KERAS_BACKEND"] = "numpy"  # nothing is computed, and it is imported sooner
         return {**os.environ, **self.environment, **wanted}
 
     def prepare(self) -> None:

@@ -15,7 +15,6 @@ import random
 import shutil
 import signal
 import subprocess
-import tempfile
 import termios
 import threading
 import time
@@ -32,6 +31,7 @@ from tests.faults.searches import (
     Search,
     family,
     leave_time,
+    make_folder,
     reaped,
     wait_until,
 )
@@ -214,7 +214,7 @@ def main() -> None:
     asked = parser.parse_args()
     rng, stops, wrong = random.Random(asked.seed), list[Stop](), list[str]()
     for number in range(asked.rounds):
-        folder = Path(tempfile.mkdtemp(prefix="stop-signals-"))
+        folder = make_folder("stop-signals-")
         plan = Plan(("random", "evolution", "hyperband")[number % 3], trials=10, epochs=6,
                     seed=asked.seed + number)  # fmt: skip
         found, faults = stop_in_every_way(plan, folder, rng)

@@ -4,7 +4,8 @@ On PYTHONPATH, so that the driver, the fork server and all trials load it before
 ``CNNSEARCH_FAULT_LOG`` names a file that is told each epoch that begins, ends and is saved, and
 each call of a point; ``CNNSEARCH_FAULT_KILL`` is ``point:number:when:whom``: kill -9 ``driver``,
 ``group`` or ``self``, ``before`` or ``after`` the call of that number in one process.
-``CNNSEARCH_FAULT_STANDIN`` has trials train by stand_in.py.
+``CNNSEARCH_FAULT_STANDIN`` has trials train by stand_in.py, and nothing import what only real
+training needs.
 """
 
 import functools
@@ -16,6 +17,7 @@ import signal
 import sys
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import Any
 
 POINTS = {
@@ -98,6 +100,7 @@ def _patch(module: Any) -> None:
         setattr(owner, attribute, wrapped)
     if module.__name__.endswith("executors.child") and "CNNSEARCH_FAULT_STANDIN" in os.environ:
         module.run_trial = importlib.import_module("stand_in").run_trial
+        module._prepare = lambda orders: None  # it imports Keras to limit its threads
 
 
 class _Finder(importlib.abc.MetaPathFinder):
@@ -120,6 +123,9 @@ class _Finder(importlib.abc.MetaPathFinder):
         return found
 
 
+if "CNNSEARCH_FAULT_STANDIN" in os.environ:
+    trainer = "cnnsearch.training.trainer"
+    sys.modules[trainer] = ModuleType(trainer)
 if "CNNSEARCH_FAULT_LOG" in os.environ:
     _patch(os)
     sys.meta_path.insert(0, _Finder())
