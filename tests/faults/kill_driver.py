@@ -32,7 +32,6 @@ from tests.faults.searches import (
     Plan,
     Search,
     family,
-    instant,
     leave_time,
     make_folder,
     reaped,
@@ -40,6 +39,8 @@ from tests.faults.searches import (
 )
 
 NAMES = tuple(strategy.name for strategy in STRATEGIES)
+EPOCH = 0.02
+"""Seconds of an epoch that a stand-in trains."""
 TRIALS, REAL_TRIALS = 30, 8
 """Evolution draws 10 founders at random, Bayesian 11 candidates."""
 POINTS = (
@@ -64,7 +65,7 @@ class Kill:
 
     Attributes:
         search: which one, in words.
-        kind: start, work, or the point.
+        kind: start, work, end, or the point.
         whom: driver or group.
         seconds: after which.
         epochs: that the journal had then.
@@ -91,10 +92,11 @@ COLUMNS = ("search", "kind", "whom", "after s", "epochs", "gone after s")
 
 @dataclass
 class Pace:
-    """How long an undisturbed search takes: to start, and to work; and how often it passes."""
+    """Of an undisturbed search: seconds to start and to work, events, calls of each point."""
 
     start: float
     work: float
+    events: int = 0
     calls: dict[str, int] = field(default_factory=dict)
 
 
@@ -103,7 +105,8 @@ def reference(plan: Plan, folder: Path) -> tuple[Search, Pace]:
     search, launched = Search(plan, folder), time.time()
     seconds = search.finish()
     ((began,),) = search.ask("select min(time) from event where kind = 'run_started'")
-    return search, Pace(began - launched, seconds - (began - launched), search.calls())
+    start = began - launched
+    return search, Pace(start, seconds - start, search.events(), search.calls())
 
 
 def point(rng: random.Random, pace: Pace, share: float, whom: str) -> str:
@@ -118,13 +121,13 @@ def kill_once(search: Search, pace: Pace, rng: random.Random, share: float) -> K
     """Starts a session and kills it; None: it came to its end before."""
     whom = rng.choice(("driver", "group"))
     kill = point(rng, pace, share, whom) if rng.random() < 0.2 else ""
-    kind, after = instant(rng, pace.start, pace.work * share)
-    sessions, since = search.started_sessions(), time.monotonic()
+    kind, happened, after = _instant(search, pace, rng, share)
+    since = time.monotonic()
     with reaped(search.start(kill)) as session:
         if kill:
             processes = _watch_until_dead(session)
         else:
-            processes = _kill_at(session, kind, after, whom, lambda: _begun(search, sessions))
+            processes = _kill_at(session, happened, after, whom)
         if session.poll() != -signal.SIGKILL:
             assert session.poll() == 0, f"exit code {session.poll()}\n{search.printed()}"
             return None
@@ -135,18 +138,27 @@ def kill_once(search: Search, pace: Pace, rng: random.Random, share: float) -> K
     return made
 
 
-def _begun(search: Search, sessions: int) -> bool:
-    return search.started_sessions() > sessions
+def _instant(
+    search: Search, pace: Pace, rng: random.Random, share: float
+) -> tuple[str, Callable[[], bool], float]:
+    """Draws when a session is killed: what has happened then, and so many seconds later.
+
+    Work is measured in events, not in seconds, which depend on what else a machine does.
+    """
+    kind = rng.choices(("start", "work", "end"), (25, 60, 15))[0]
+    if kind == "start":
+        return kind, lambda: True, rng.uniform(0.0, pace.start)
+    if kind == "end":  # MLflow still has to catch up
+        ended = search.count("run_ended")
+        return kind, lambda: search.count("run_ended") > ended, rng.uniform(0.0, 3.0)
+    wanted = search.events() + 1 + rng.uniform(0.0, pace.events * share)
+    return kind, lambda: search.events() >= wanted, rng.uniform(0.0, 0.2)
 
 
 def _kill_at(
-    session: "subprocess.Popen[bytes]",
-    kind: str,
-    after: float,
-    whom: str,
-    begun: Callable[[], bool],
+    session: "subprocess.Popen[bytes]", happened: Callable[[], bool], after: float, whom: str
 ) -> list[psutil.Process]:
-    if kind == "work" and not wait_until(begun, session):
+    if not wait_until(happened, session):
         return []
     _sleep(after, session)
     processes = family(session.pid)
@@ -212,7 +224,7 @@ def kill_often(search: Search, pace: Pace, rng: random.Random, most: int) -> lis
     """Kills one search at most so many times and lets it end."""
     kills: list[Kill] = []
     while len(kills) < most:
-        kill = kill_once(search, pace, rng, 3.0 / most)
+        kill = kill_once(search, pace, rng, 1.5 / most)
         if kill is None:
             return kills
         kills.append(kill)
@@ -251,7 +263,8 @@ def main() -> None:
         strategy = NAMES[searches % len(NAMES)]
         if strategy not in references:
             trials = REAL_TRIALS if asked.real else TRIALS
-            plan = Plan(strategy, trials, seed=asked.seed + searches, stand_in=not asked.real)
+            stand_in = 0.0 if asked.real else EPOCH
+            plan = Plan(strategy, trials, seed=asked.seed + searches, stand_in=stand_in)
             references[strategy] = reference(plan, root / strategy)
         folder, searches = root / f"killed-{searches + 1}", searches + 1
         most = min(asked.a_search, asked.kills - len(kills))

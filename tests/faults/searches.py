@@ -46,7 +46,7 @@ def make_folder(prefix: str) -> Path:
 
 @dataclass(frozen=True)
 class Plan:
-    """What is searched."""
+    """What is searched; ``stand_in``: seconds of an epoch that is not trained (0: all are)."""
 
     strategy: str = "random"
     trials: int = 8
@@ -54,7 +54,7 @@ class Plan:
     workers: int = 1
     seed: int = 0
     ray: bool = False
-    stand_in: bool = False
+    stand_in: float = 0.0
 
     @property
     def words(self) -> str:
@@ -98,7 +98,7 @@ class Search:
         if kill:
             wanted["CNNSEARCH_FAULT_KILL"] = kill
         if self.plan.stand_in:
-            wanted["CNNSEARCH_FAULT_STANDIN"] = "1"
+            wanted["CNNSEARCH_FAULT_STANDIN"] = str(self.plan.stand_in)
             wanted["KERAS_BACKEND"] = "numpy"  # nothing is computed, and it is imported sooner
         return {**os.environ, **self.environment, **wanted}
 
@@ -174,7 +174,16 @@ class Search:
         return int(rows[0][0]) if rows else 0
 
     def started_sessions(self) -> int:
-        rows = self.ask("select count(*) from event where kind = 'run_started'")
+        return self.count("run_started")
+
+    def count(self, kind: str) -> int:
+        """Events of a kind that the journal has."""
+        rows = self.ask("select count(*) from event where kind = ?", kind)
+        return int(rows[0][0]) if rows else 0
+
+    def events(self) -> int:
+        """Events that the journal has, but for the machine's load."""
+        rows = self.ask("select count(*) from event where kind <> 'system'")
         return int(rows[0][0]) if rows else 0
 
 
@@ -278,10 +287,3 @@ def reaped(process: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[byt
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-
-
-def instant(rng: random.Random, start: float, work: float) -> tuple[str, float]:
-    """Draws when a session is killed: while it starts, or so long after it began to work."""
-    if rng.random() < 0.25:
-        return "start", rng.uniform(0.0, start)
-    return "work", rng.uniform(0.0, work)

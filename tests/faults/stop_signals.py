@@ -38,6 +38,8 @@ from tests.faults.searches import (
 
 SAVING = 30.0
 """Seconds that a preempting scheduler gives."""
+DEAF = 3.0
+"""A session that ends well so many seconds after its signal has not heard it."""
 CTRL_C = b"\x03"
 
 
@@ -69,11 +71,18 @@ def in_terminal(search: Search) -> Terminal:
         stdout=slave,
         stderr=slave,
         start_new_session=True,
-        preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        preexec_fn=_take_terminal,
     )
     os.close(slave)
     threading.Thread(target=_copy, args=(master, search.folder / "out.log"), daemon=True).start()
     return Terminal(process, master)
+
+
+def _take_terminal() -> None:
+    """Makes this process its terminal's foreground job, also where the harness runs under nohup."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+    fcntl.ioctl(0, termios.TIOCSCTTY, 0)
 
 
 def _copy(master: int, path: Path) -> None:
@@ -144,7 +153,7 @@ COLUMNS = ("stopped by", "phase", "exit code", "driver gone after s", "all gone 
 def stop_once(
     search: Search, pace: Pace, way: str, phase: str, rng: random.Random, share: float
 ) -> Stop | None:
-    """Starts a session and stops it in this way; None: it came to its end before."""
+    """Starts a session and stops it in this way; None: it came to its end before, or just then."""
     sessions = search.started_sessions()
     terminal = in_terminal(search)
     with reaped(terminal.process) as process:
@@ -162,7 +171,7 @@ def stop_once(
         leave_time(processes)
         left = time.monotonic() - since
     terminal.close()
-    return Stop(way, phase, code, seconds, left) if code else None
+    return Stop(way, phase, code, seconds, left) if code or seconds > DEAF else None
 
 
 def judge(stop: Stop, printed: str) -> list[str]:

@@ -80,5 +80,5 @@ def test_a_table_opens_with_the_command_that_made_it(tmp_path: Path) -> None:
 
 
 def test_a_plan_with_stand_ins_says_so_to_the_hooks(tmp_path: Path) -> None:
-    assert "CNNSEARCH_FAULT_STANDIN" in Search(Plan(stand_in=True), tmp_path).variables()
+    assert "CNNSEARCH_FAULT_STANDIN" in Search(Plan(stand_in=0.02), tmp_path).variables()
     assert "CNNSEARCH_FAULT_STANDIN" not in Search(Plan(), tmp_path).variables()

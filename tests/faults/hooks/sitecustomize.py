@@ -4,8 +4,8 @@ On PYTHONPATH, so that the driver, the fork server and all trials load it before
 ``CNNSEARCH_FAULT_LOG`` names a file that is told each epoch that begins, ends and is saved, and
 each call of a point; ``CNNSEARCH_FAULT_KILL`` is ``point:number:when:whom``: kill -9 ``driver``,
 ``group`` or ``self``, ``before`` or ``after`` the call of that number in one process.
-``CNNSEARCH_FAULT_STANDIN`` has trials train by stand_in.py, and nothing import what only real
-training needs.
+``CNNSEARCH_FAULT_STANDIN``, the seconds of an epoch, has trials train by stand_in.py, and nothing
+import what only real training needs.
 """
 
 import functools

@@ -19,7 +19,7 @@ from cnnsearch.data.transport import pack
 from cnnsearch.engine.executors.ray import guardian
 from cnnsearch.engine.executors.ray.resources import Share, compute_share, count_slots
 from cnnsearch.engine.executors.ray.scratch import Scratch
-from cnnsearch.errors import CnnsearchError
+from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.training.messages import Pretrained
 from cnnsearch.utils.hardware import count_cores
 
@@ -32,7 +32,7 @@ START_ATTEMPTS = 3
 START_SECONDS, JOIN_SECONDS = 180.0, 30.0
 """Seconds in which a cluster must be started, or joined."""
 NODE_COUNT_SECONDS = 5.0
-"""Seconds for which the number of a cluster's nodes is cached."""
+"""Seconds for which a cluster's nodes are cached."""
 SHORT = Path("/tmp")
 """For Ray's sockets, whose paths are limited to 107 characters."""
 QUIET = {
@@ -42,6 +42,7 @@ QUIET = {
     "RAY_worker_niceness": "0",  # of a local cluster: that of our processes
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # or Ray warns that this will be the default
 }
+RESUME = "finished work is kept: continue with `cnnsearch resume`"
 NONE_HERE = "no cluster runs on this machine (`ray start` makes it a node of one)"
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Makes Ray listen on 127.0.0.1 alone, as it does by itself on Windows and macOS."""
@@ -70,7 +71,8 @@ class Cluster:
         self._before: dict[str, str | None] = {}
         self._thread: threading.Thread | None = None
         self._share: Share | None = None
-        self._slots, self._counted = 0, -math.inf
+        self._alive: list[Mapping[str, Any]] = []
+        self._counted = -math.inf
 
     def start(self) -> None:
         """Starts to connect in the background, once."""
@@ -103,7 +105,7 @@ class Cluster:
             CnnsearchError: no node has that, or the cluster cannot be started or joined.
         """
         if self._share is None:
-            nodes = self._nodes()
+            nodes = self._resources()
             share = compute_share(nodes, self._wanted, self._gpus)
             if not count_slots(nodes, share):
                 cpus, gpus = (sum(node.get(what, 0) for node in nodes) for what in ("CPU", "GPU"))
@@ -118,11 +120,17 @@ class Cluster:
     def slots(self) -> int:
         """Trials in parallel: as requested, or as many as the present nodes have room for."""
         share = self.share
-        if self._wanted is not None:
-            return self._wanted
-        if time.monotonic() > self._counted + NODE_COUNT_SECONDS:
-            self._slots, self._counted = count_slots(self._nodes(), share), time.monotonic()
-        return self._slots
+        return count_slots(self._resources(), share) if self._wanted is None else self._wanted
+
+    def check(self) -> None:
+        """Checks that Ray still runs on this machine: without, it never places a trial again.
+
+        Raises:
+            RunError: it does not.
+        """
+        here = self.ray().get_runtime_context().get_node_id()
+        if all(node["NodeID"] != here for node in self._nodes()):
+            raise RunError(f"{self._flag}: Ray's node on this machine (raylet) has died; {RESUME}")
 
     @property
     def folder(self) -> Path | None:
@@ -136,8 +144,14 @@ class Cluster:
         self._over.set()
         self._thread.join(JOIN_SECONDS)
 
-    def _nodes(self) -> list[Mapping[str, float]]:
-        return [node["Resources"] for node in self.ray().nodes() if node["Alive"]]
+    def _resources(self) -> list[Mapping[str, float]]:
+        return [node["Resources"] for node in self._nodes()]
+
+    def _nodes(self) -> list[Mapping[str, Any]]:
+        if time.monotonic() > self._counted + NODE_COUNT_SECONDS:
+            self._alive = [node for node in self.ray().nodes() if node["Alive"]]
+            self._counted = time.monotonic()
+        return self._alive
 
     def _run(self) -> None:
         """Runs in the thread that starts Ray's processes: the system ends them with it."""

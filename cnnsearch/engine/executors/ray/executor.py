@@ -114,7 +114,12 @@ class RayExecutor:
         self._running.append(_Running(task, worker, self._send(task, worker)))
 
     def poll(self, timeout: float) -> list[Event]:
-        """Returns the events of all trials; waits for one, at most ``timeout`` seconds."""
+        """Returns the events of all trials; waits for one, at most ``timeout`` seconds.
+
+        Raises:
+            RunError: Ray has died on this machine.
+        """
+        self._cluster.check()
         until = time.monotonic() + timeout
         events: list[Event] = []
         while self._running and not events:
