@@ -20,7 +20,9 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
@@ -124,10 +126,8 @@ def kill_once(search: Search, pace: Pace, rng: random.Random, share: float) -> K
     kind, happened, after = _instant(search, pace, rng, share)
     since = time.monotonic()
     with reaped(search.start(kill)) as session:
-        if kill:
-            processes = _watch_until_dead(session)
-        else:
-            processes = _kill_at(session, happened, after, whom)
+        wait = _watch_until_dead if kill else partial(_kill_at, happened, after, whom)
+        processes = wait(session)
         if session.poll() != -signal.SIGKILL:
             assert session.poll() == 0, f"exit code {session.poll()}\n{search.printed()}"
             return None
@@ -156,23 +156,17 @@ def _instant(
 
 
 def _kill_at(
-    session: "subprocess.Popen[bytes]", happened: Callable[[], bool], after: float, whom: str
+    happened: Callable[[], bool], after: float, whom: str, session: "subprocess.Popen[bytes]"
 ) -> list[psutil.Process]:
     if not wait_until(happened, session):
         return []
-    _sleep(after, session)
+    with suppress(subprocess.TimeoutExpired):
+        session.wait(after)
     processes = family(session.pid)
     if session.poll() is None:
         (os.kill if whom == "driver" else os.killpg)(session.pid, signal.SIGKILL)
         session.wait()
     return processes
-
-
-def _sleep(seconds: float, session: "subprocess.Popen[bytes]") -> None:
-    try:
-        session.wait(seconds)
-    except subprocess.TimeoutExpired:
-        return
 
 
 def _watch_until_dead(session: "subprocess.Popen[bytes]") -> list[psutil.Process]:

@@ -1,7 +1,6 @@
 """Small searches that are started as a user starts them, killed, and gone on with."""
 
 import os
-import random
 import signal
 import sqlite3
 import subprocess
@@ -134,10 +133,18 @@ class Search:
             code = session.wait(LIMIT)
         assert code == 0, f"exit code {code}\n{self.printed()}"
         seconds = time.monotonic() - since
-        if "MLflow lacks" in self.printed().rpartition("Searching ")[2]:  # on a busy machine
-            sync = [sys.executable, "-m", "cnnsearch", "sync", NAME]  # as the line says
-            subprocess.run(sync, cwd=self.folder, env=self.variables(), check=True)
+        self.synchronize()
         return seconds
+
+    def synchronize(self) -> None:
+        """Does as a session's last line says, if on a busy machine MLflow lacked events."""
+        if "MLflow lacks" in self.printed().rpartition("Searching ")[2]:
+            sync = [sys.executable, "-m", "cnnsearch", "sync", NAME]
+            subprocess.run(sync, cwd=self.folder, env=self.variables(), check=True)
+
+    def length(self) -> int:
+        """Of what has been printed."""
+        return len(self.printed()) if (self.folder / "out.log").exists() else 0
 
     def printed(self) -> str:
         return (self.folder / "out.log").read_text("utf-8", "replace")

@@ -196,7 +196,7 @@ def stop_in_every_way(plan: Plan, folder: Path, rng: random.Random) -> tuple[lis
     ways = [(way, phase) for way in WAYS for phase in ("start", "work")]
     rng.shuffle(ways)
     for way, phase in ways:
-        heard = len(search.printed()) if (search.folder / "out.log").exists() else 0
+        heard = search.length()
         stop = stop_once(search, pace, way, phase, rng, 1.0 / len(ways))
         if stop is None:
             continue
