@@ -2,7 +2,7 @@
 
     python -m tests.faults.kill_driver --kills 100 --out benchmarks/faults/kill_driver.txt
 
-Each search is killed about ten times: while it starts, while it works, and at chosen points (in
+Each search is killed about six times: while it starts, while it works, and at chosen points (in
 the middle of a transaction of the journal, beside a half-written checkpoint, between two writes to
 MLflow); once in two the driver alone, once in two its process group.
 
@@ -12,6 +12,7 @@ eight trials of real trainings instead.
 """
 
 import argparse
+import math
 import os
 import random
 import shutil
@@ -19,9 +20,9 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
@@ -29,36 +30,16 @@ import psutil
 
 from cnnsearch.oracles import STRATEGIES
 from tests.faults import stores
+from tests.faults.moments import Moment, Pace, draw, reference
+from tests.faults.processes import family, leave_time, reaped
 from tests.faults.report import table, write
-from tests.faults.searches import (
-    Plan,
-    Search,
-    family,
-    leave_time,
-    make_folder,
-    reaped,
-    wait_until,
-)
+from tests.faults.searches import Plan, Search, make_folder, wait_until
 
 NAMES = tuple(strategy.name for strategy in STRATEGIES)
 EPOCH = 0.02
 """Seconds of an epoch that a stand-in trains."""
 TRIALS, REAL_TRIALS = 30, 8
 """Evolution draws 10 founders at random, Bayesian 11 candidates."""
-POINTS = (
-    "RunDatabase._execute",
-    "Store.write",
-    "Store.create_run",
-    "Store.set_status",
-    "Store.upload_file",
-    "os.fsync",
-    "atomic_files.replace_file",
-    "Training._save",
-    "Training._run_epoch",
-    "lock._write",
-    "directory._fill",
-)
-"""Where hooks/sitecustomize.py can kill."""
 
 
 @dataclass
@@ -92,76 +73,28 @@ class Kill:
 COLUMNS = ("search", "kind", "whom", "after s", "epochs", "gone after s")
 
 
-@dataclass
-class Pace:
-    """Of an undisturbed search: seconds to start and to work, events, calls of each point."""
-
-    start: float
-    work: float
-    events: int = 0
-    calls: dict[str, int] = field(default_factory=dict)
-
-
-def reference(plan: Plan, folder: Path) -> tuple[Search, Pace]:
-    """Runs a search undisturbed."""
-    search, launched = Search(plan, folder), time.time()
-    seconds = search.finish()
-    ((began,),) = search.ask("select min(time) from event where kind = 'run_started'")
-    start = began - launched
-    return search, Pace(start, seconds - start, search.events(), search.calls())
-
-
-def point(rng: random.Random, pace: Pace, share: float, whom: str) -> str:
-    """Draws where a session kills itself, within the first ``share`` of what it has to do."""
-    name = rng.choice(POINTS)
-    often = pace.calls.get(name, 4 if name.startswith("Training") else 1)
-    number = rng.randint(1, max(1, round(often * share)))
-    return f"{name}:{number}:{rng.choice(('before', 'after'))}:{whom}"
-
-
 def kill_once(search: Search, pace: Pace, rng: random.Random, share: float) -> Kill | None:
     """Starts a session and kills it; None: it came to its end before."""
     whom = rng.choice(("driver", "group"))
-    kill = point(rng, pace, share, whom) if rng.random() < 0.2 else ""
-    kind, happened, after = _instant(search, pace, rng, share)
+    moment = draw(search, pace, rng, share, whom)
     since = time.monotonic()
-    with reaped(search.start(kill)) as session:
-        wait = _watch_until_dead if kill else partial(_kill_at, happened, after, whom)
+    with reaped(search.start(moment.point)) as session:
+        wait = _watch_until_dead if moment.point else partial(_kill_at, moment, whom)
         processes = wait(session)
         if session.poll() != -signal.SIGKILL:
             assert session.poll() == 0, f"exit code {session.poll()}\n{search.printed()}"
             return None
         seconds = time.monotonic() - since
-        label = kill.rpartition(":")[0].replace(":", " ") if kill else kind
-        made = Kill(search.plan.words, label, whom, seconds, search.journalled())
+        made = Kill(search.plan.words, moment.kind, whom, seconds, search.journalled())
         _see_them_leave(made, processes, wait=rng.random() < 0.5)
     return made
 
 
-def _instant(
-    search: Search, pace: Pace, rng: random.Random, share: float
-) -> tuple[str, Callable[[], bool], float]:
-    """Draws when a session is killed: what has happened then, and so many seconds later.
-
-    Work is measured in events, not in seconds, which depend on what else a machine does.
-    """
-    kind = rng.choices(("start", "work", "end"), (25, 60, 15))[0]
-    if kind == "start":
-        return kind, lambda: True, rng.uniform(0.0, pace.start)
-    if kind == "end":  # MLflow still has to catch up
-        ended = search.count("run_ended")
-        return kind, lambda: search.count("run_ended") > ended, rng.uniform(0.0, 3.0)
-    wanted = search.events() + 1 + rng.uniform(0.0, pace.events * share)
-    return kind, lambda: search.events() >= wanted, rng.uniform(0.0, 0.2)
-
-
-def _kill_at(
-    happened: Callable[[], bool], after: float, whom: str, session: "subprocess.Popen[bytes]"
-) -> list[psutil.Process]:
-    if not wait_until(happened, session):
+def _kill_at(moment: Moment, whom: str, session: "subprocess.Popen[bytes]") -> list[psutil.Process]:
+    if not wait_until(moment.happened, session):
         return []
     with suppress(subprocess.TimeoutExpired):
-        session.wait(after)
+        session.wait(moment.after)
     processes = family(session.pid)
     if session.poll() is None:
         (os.kill if whom == "driver" else os.killpg)(session.pid, signal.SIGKILL)
@@ -220,6 +153,7 @@ def kill_often(search: Search, pace: Pace, rng: random.Random, most: int) -> lis
     while len(kills) < most:
         kill = kill_once(search, pace, rng, 1.5 / most)
         if kill is None:
+            search.synchronize()
             return kills
         kills.append(kill)
     search.finish()
@@ -241,36 +175,53 @@ def disturb(
     return kills, wrong
 
 
+class Harness:
+    """Kills searches of all strategies, some side by side, in a folder of its own."""
+
+    def __init__(self, asked: argparse.Namespace) -> None:
+        self._asked, self._root = asked, make_folder("kill-driver-")
+        self._references: dict[str, tuple[Search, Pace]] = {}
+
+    def run(self) -> None:
+        asked, kills, wrong, searches = self._asked, list[Kill](), list[str](), 0
+        with ThreadPoolExecutor(asked.parallel) as pool:
+            self._references = dict(zip(NAMES, pool.map(self._refer, NAMES), strict=True))
+            while len(kills) < asked.kills:
+                more = math.ceil((asked.kills - len(kills)) / asked.a_search)
+                for found, faults in pool.map(self._disturb, range(searches, searches + more)):
+                    kills, wrong, searches = [*kills, *found], [*wrong, *faults], searches + 1
+                    if asked.out:
+                        write(asked.out, "kill_driver", asked, _report(kills, wrong, searches))
+        shutil.rmtree(self._root)
+
+    def _refer(self, strategy: str) -> tuple[Search, Pace]:
+        real, seed = self._asked.real, self._asked.seed + NAMES.index(strategy)
+        trials, stand_in = (REAL_TRIALS, 0.0) if real else (TRIALS, EPOCH)
+        plan = Plan(strategy, trials, seed=seed, stand_in=stand_in)
+        return reference(plan, self._root / strategy)
+
+    def _disturb(self, number: int) -> tuple[list[Kill], list[str]]:
+        strategy, folder = NAMES[number % len(NAMES)], self._root / f"killed-{number + 1}"
+        rng = random.Random(f"{self._asked.seed}/{number}")
+        undisturbed, pace = self._references[strategy]
+        kills, wrong = disturb(undisturbed, pace, folder, rng, self._asked.a_search)
+        if wrong and self._asked.keep:
+            shutil.copytree(folder, self._asked.keep / folder.name)
+            shutil.copytree(undisturbed.folder, self._asked.keep / strategy, dirs_exist_ok=True)
+        shutil.rmtree(folder)
+        return kills, wrong
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--a-search", type=int, default=10, help="kills, at most")
+    parser.add_argument("--kills", type=int, default=100, help="at least")
+    parser.add_argument("--a-search", type=int, default=6, help="kills, at most")
+    parser.add_argument("--parallel", type=int, default=1, help="searches side by side")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--real", action="store_true", help="train, 8 trials a search")
     parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for what went wrong")
-    asked = parser.parse_args()
-    rng, kills, wrong, searches = random.Random(asked.seed), list[Kill](), list[str](), 0
-    root = make_folder("kill-driver-")
-    references: dict[str, tuple[Search, Pace]] = {}
-    while len(kills) < asked.kills:
-        strategy = NAMES[searches % len(NAMES)]
-        if strategy not in references:
-            trials = REAL_TRIALS if asked.real else TRIALS
-            stand_in = 0.0 if asked.real else EPOCH
-            plan = Plan(strategy, trials, seed=asked.seed + searches, stand_in=stand_in)
-            references[strategy] = reference(plan, root / strategy)
-        folder, searches = root / f"killed-{searches + 1}", searches + 1
-        most = min(asked.a_search, asked.kills - len(kills))
-        found, faults = disturb(*references[strategy], folder, rng, most)
-        kills, wrong = [*kills, *found], [*wrong, *faults]
-        if faults and asked.keep:
-            shutil.copytree(folder, asked.keep / f"{root.name}-{folder.name}")
-            shutil.copytree(root / strategy, asked.keep / strategy, dirs_exist_ok=True)
-        shutil.rmtree(folder)
-        if asked.out:
-            write(asked.out, "kill_driver", asked, _report(kills, wrong, searches))
-    shutil.rmtree(root)
+    Harness(parser.parse_args()).run()
 
 
 def _report(kills: list[Kill], wrong: list[str], searches: int) -> str:

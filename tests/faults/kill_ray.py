@@ -22,19 +22,11 @@ from pathlib import Path
 import psutil
 
 from tests.faults import stores
-from tests.faults.kill_driver import reference
 from tests.faults.kill_trials import SPARED, epochs_of, fruitless, without_order
+from tests.faults.moments import reference
+from tests.faults.processes import family, leave_time, reaped, trials_of, workers_of
 from tests.faults.report import table, write
-from tests.faults.searches import (
-    Plan,
-    Search,
-    family,
-    leave_time,
-    make_folder,
-    reaped,
-    trials_of,
-    workers_of,
-)
+from tests.faults.searches import Plan, Search, make_folder
 
 SHARES = {"candidate": 45, "worker": 25, "raylet": 15, "driver": 15}
 """How often each is hit, in percent."""

@@ -20,19 +20,10 @@ from typing import Any
 import psutil
 
 from tests.faults import stores
-from tests.faults.kill_driver import reference
+from tests.faults.moments import reference
+from tests.faults.processes import family, leave_time, reaped, servers_of, trials_of, workers_of
 from tests.faults.report import table, write
-from tests.faults.searches import (
-    Plan,
-    Search,
-    family,
-    leave_time,
-    make_folder,
-    reaped,
-    servers_of,
-    trials_of,
-    workers_of,
-)
+from tests.faults.searches import Plan, Search, make_folder
 
 SPARED = 2
 """A trial that died so often since its last new epoch is not killed again (retries.MAX_DEATHS)."""

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.faults.processes import reaped, servers_of
 from tests.faults.report import table, write
-from tests.faults.searches import Plan, Search, reaped, servers_of
+from tests.faults.searches import Plan, Search
 
 AROUND = 5
 """Trials on each side of one over which a median is taken."""

@@ -1,21 +1,17 @@
 """Small searches that are started as a user starts them, killed, and gone on with."""
 
 import os
-import signal
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import psutil
-
-from cnnsearch.training.trial import LOG
+from tests.faults.processes import reaped
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -62,12 +58,19 @@ class Plan:
 
 @dataclass
 class Search:
-    """One search in a folder of its own, over all its sessions."""
+    """One search in a folder of its own, over all its sessions.
+
+    Attributes:
+        prefix: a command that runs the search's command elsewhere.
+        more: options of the first session.
+    """
 
     plan: Plan
     folder: Path
     sessions: int = 0
     environment: dict[str, str] = field(default_factory=dict)
+    prefix: tuple[str, ...] = ()
+    more: tuple[str, ...] = ()
 
     @property
     def run(self) -> Path:
@@ -79,7 +82,7 @@ class Search:
 
     def command(self) -> list[str]:
         """The command that begins the search or, where it has been begun, goes on with it."""
-        program, tail = [sys.executable, "-m", "cnnsearch"], ["--plain"]
+        program, tail = [*self.prefix, sys.executable, "-m", "cnnsearch"], ["--plain"]
         if (self.run / "run.json").is_file():
             return [*program, "resume", NAME, *tail]
         plan = self.plan
@@ -88,7 +91,17 @@ class Search:
         epochs = [] if plan.strategy == "hyperband" else ["--epochs", str(plan.epochs)]
         search = ["search", "space.yaml", "--name", NAME, "--strategy", plan.strategy]
         ray = ["--ray", "local"] if plan.ray else []
-        return [*program, *search, *options, *epochs, *ray, "--train-share", "0.5", *tail]
+        return [
+            *program,
+            *search,
+            *options,
+            *epochs,
+            *ray,
+            *self.more,
+            "--train-share",
+            "0.5",
+            *tail,
+        ]
 
     def variables(self, kill: str = "") -> dict[str, str]:
         """The environment of a session; ``kill`` is what hooks/sitecustomize.py takes."""
@@ -218,79 +231,3 @@ def wait_until(happened: Any, process: "subprocess.Popen[bytes]", seconds: float
             return False
         time.sleep(0.05)
     raise AssertionError(f"did not happen within {seconds} s")
-
-
-def family(pid: int) -> list[psutil.Process]:
-    """All processes that a process has started, and theirs."""
-    try:
-        return psutil.Process(pid).children(recursive=True)
-    except psutil.NoSuchProcess:
-        return []
-
-
-def servers_of(pid: int) -> list[psutil.Process]:
-    """The fork server of a driver."""
-    return [p for p in family(pid) if "forkserver" in _line(p) and _parent(p) == pid]
-
-
-def workers_of(pid: int) -> list[psutil.Process]:
-    """The workers of a driver's Ray cluster."""
-    return [p for p in family(pid) if _line(p).startswith("ray::Worker")]
-
-
-def trials_of(pid: int) -> list[psutil.Process]:
-    """The processes that train: what they print goes into a trial's log."""
-    return [p for p in family(pid) if _output(p) == LOG]
-
-
-def _output(process: psutil.Process) -> str:
-    try:
-        return Path(os.readlink(f"/proc/{process.pid}/fd/1")).name
-    except OSError:
-        return ""
-
-
-def _line(process: psutil.Process) -> str:
-    try:
-        return " ".join(process.cmdline())
-    except psutil.Error:
-        return ""
-
-
-def _parent(process: psutil.Process) -> int:
-    try:
-        return int(process.ppid())
-    except psutil.Error:
-        return -1
-
-
-def leave_time(processes: list[psutil.Process], limit: float = 60.0) -> float:
-    """Returns the seconds until none of these processes is there any more; zombies are gone.
-
-    Raises:
-        AssertionError: some are still there after ``limit`` seconds.
-    """
-    since = time.monotonic()
-    while left := [p for p in processes if _alive(p)]:
-        if time.monotonic() - since > limit:
-            raise AssertionError(f"orphans after {limit} s: {[_line(p) for p in left]}")
-        time.sleep(0.02)
-    return time.monotonic() - since
-
-
-def _alive(process: psutil.Process) -> bool:
-    try:
-        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
-    except psutil.NoSuchProcess:
-        return False
-
-
-@contextmanager
-def reaped(process: "subprocess.Popen[bytes]") -> Iterator["subprocess.Popen[bytes]"]:
-    """Leaves no process of the group behind, whatever happens inside."""
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait()

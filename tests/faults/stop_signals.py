@@ -24,17 +24,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tests.faults import stores
-from tests.faults.kill_driver import Pace, reference
+from tests.faults.moments import Pace, reference
+from tests.faults.processes import family, leave_time, reaped
 from tests.faults.report import table, write
-from tests.faults.searches import (
-    Plan,
-    Search,
-    family,
-    leave_time,
-    make_folder,
-    reaped,
-    wait_until,
-)
+from tests.faults.searches import Plan, Search, make_folder, wait_until
 
 SAVING = 30.0
 """Seconds that a preempting scheduler gives."""

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from tests.faults import stores
-from tests.faults.searches import Plan, Search, reaped, wait_until
+from tests.faults.processes import reaped
+from tests.faults.searches import Plan, Search, wait_until
 
 pytestmark = pytest.mark.slow
 PLAN = Plan("random", trials=3, epochs=4)

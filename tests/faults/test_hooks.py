@@ -12,7 +12,7 @@ import pytest
 
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.oracles.evolution import FOUNDERS
-from tests.faults import kill_driver, report
+from tests.faults import kill_driver, moments, report
 from tests.faults.searches import Plan, Search
 
 HOOKS = Path(__file__).parent / "hooks"
@@ -42,7 +42,7 @@ def test_the_driver_is_killed_at_points_that_there_are(hooks: Any) -> None:
         for module, names in hooks.POINTS.items()
         for name in names
     }
-    assert set(kill_driver.POINTS) <= shown
+    assert set(moments.POINTS) <= shown
 
 
 def test_every_strategy_is_killed_after_its_random_start() -> None:

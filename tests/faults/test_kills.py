@@ -12,16 +12,8 @@ import pytest
 
 from cnnsearch.engine.search import search as run_search
 from tests.faults import stores
-from tests.faults.searches import (
-    NAME,
-    Plan,
-    Search,
-    family,
-    leave_time,
-    reaped,
-    trials_of,
-    wait_until,
-)
+from tests.faults.processes import family, leave_time, reaped, trials_of
+from tests.faults.searches import NAME, Plan, Search, wait_until
 from tests.faults.stop_signals import in_terminal, once
 
 PLAN = Plan("random", trials=2, epochs=24)  # long enough to be killed before its end
