@@ -26,13 +26,15 @@ from tests.faults.kill_trials import SPARED, epochs_of, fruitless, without_order
 from tests.faults.moments import reference
 from tests.faults.processes import family, leave_time, reaped, trials_of, workers_of
 from tests.faults.report import table, write
-from tests.faults.searches import Plan, Search, make_folder
+from tests.faults.searches import LIMIT, Plan, Search, make_folder
 
-SHARES = {"candidate": 45, "worker": 25, "raylet": 15, "driver": 15}
+SHARES = {"candidate": 52, "worker": 28, "raylet": 10, "driver": 10}
 """How often each is hit, in percent."""
-CANDIDATES, EPOCHS, SECONDS = 12, 6, 0.5
+CANDIDATES, EPOCHS, SECONDS = 24, 6, 0.5
 """Of a search, of a candidate, and of an epoch, which a stand-in trains."""
 RAYLET_IS_GONE = "Ray's node on this machine (raylet) has died"
+START = 20.0
+"""Seconds, about, in which a session starts."""
 LEAVE = 120.0
 """Seconds in which the processes of a search must be gone."""
 
@@ -73,9 +75,8 @@ def _name(process: psutil.Process) -> str:
         return ""
 
 
-def kill_one(search: Search, session: int, rng: random.Random) -> Kill | None:
-    """Kills a process of the session; None: there was none of the kind that was drawn."""
-    (whom,) = rng.choices(tuple(SHARES), tuple(SHARES.values()))
+def kill_one(search: Search, session: int, whom: str, rng: random.Random) -> Kill | None:
+    """Kills a process of the session; None: there is none of its kind that may be killed."""
     with suppress(psutil.NoSuchProcess):
         found = victims(search, session, whom)
         if not found:
@@ -89,27 +90,55 @@ def kill_one(search: Search, session: int, rng: random.Random) -> Kill | None:
     return None
 
 
-def run_session(
-    search: Search, rng: random.Random, most: int, pause: float
-) -> tuple[int, list[Kill], list[str]]:
-    """Runs a session with at most so many kills; returns its exit code and what went wrong."""
-    kills, seen, printed = list[Kill](), dict[int, psutil.Process](), search.length()
-    with reaped(search.start()) as session:
-        while session.poll() is None:
+class Session:
+    """One session of a search, in which things are killed until it ends."""
+
+    def __init__(self, search: Search, rng: random.Random, most: int, share: float) -> None:
+        self._search, self._rng, self._most = search, rng, most
+        self._step = share * CANDIDATES * EPOCHS
+        self._seen: dict[int, psutil.Process] = {}
+        self.kills: list[Kill] = []
+
+    def run(self) -> tuple[int, list[str]]:
+        """Returns the exit code, and what was wrong with the end."""
+        heard = self._search.length()
+        with reaped(self._search.start()) as process:
+            while process.poll() is None and len(self.kills) < self._most:
+                if not self._disturb(process):
+                    break
+            self._watch(process, LIMIT)
+            code = process.wait()
+        wrong = judge(code, [kill.whom for kill in self.kills], self._search.printed()[heard:])
+        try:
+            leave_time(list(self._seen.values()), LEAVE)
+        except AssertionError as error:
+            wrong.append(str(error))
+        return code, wrong
+
+    def _disturb(self, process: "subprocess.Popen[bytes]") -> bool:
+        """Kills after some more epochs, or the driver while it starts; False: that is its end."""
+        (whom,) = self._rng.choices(tuple(SHARES), tuple(SHARES.values()))
+        if whom == "driver" and not self.kills and self._rng.random() < 0.5:
+            self._watch(process, self._rng.uniform(0.0, START))
+        else:
+            wanted = self._search.journalled() + self._rng.uniform(0.0, self._step)
+            while process.poll() is None and self._search.journalled() < wanted:
+                self._watch(process, 0.1)
+            self._watch(process, self._rng.uniform(0.0, SECONDS))
+        while process.poll() is None:
+            if kill := kill_one(self._search, process.pid, whom, self._rng):
+                self.kills.append(kill)
+                break
+            self._watch(process, 0.1)
+        return whom not in ("driver", "raylet")
+
+    def _watch(self, process: "subprocess.Popen[bytes]", seconds: float) -> None:
+        """Waits, and remembers all processes that there are meanwhile."""
+        until = time.monotonic() + seconds
+        while process.poll() is None and time.monotonic() < until:
+            self._seen.update({p.pid: p for p in family(process.pid)})
             with suppress(subprocess.TimeoutExpired):
-                session.wait(rng.uniform(0.05, pause))
-            seen.update({p.pid: p for p in family(session.pid)})
-            is_over = kills and kills[-1].whom in ("driver", "raylet")
-            if len(kills) < most and not is_over and session.poll() is None:
-                kill = kill_one(search, session.pid, rng)
-                kills += [kill] if kill else []
-        code = session.wait()
-    wrong = judge(code, [kill.whom for kill in kills], search.printed()[printed:])
-    try:
-        leave_time(list(seen.values()), LEAVE)
-    except AssertionError as error:
-        wrong.append(str(error))
-    return code, kills, wrong
+                process.wait(min(0.5, max(0.0, until - time.monotonic())))
 
 
 def judge(code: int, whom: Sequence[str], printed: str) -> list[str]:
@@ -133,13 +162,14 @@ def check(search: Search, undisturbed: Search, kills: list[Kill]) -> list[str]:
 
 
 def disturb(
-    search: Search, undisturbed: Search, rng: random.Random, most: int, pause: float
+    search: Search, undisturbed: Search, rng: random.Random, most: int
 ) -> tuple[list[Kill], list[str]]:
     """Kills and resumes one search until it has ended; returns the kills and what went wrong."""
     kills, wrong, code = list[Kill](), list[str](), -1
     while code and not wrong:
-        code, more, wrong = run_session(search, rng, most - len(kills), pause)
-        kills += more
+        session = Session(search, rng, most - len(kills), 1.5 / most)
+        code, wrong = session.run()
+        kills += session.kills
     if not wrong:
         search.synchronize()
         wrong = check(search, undisturbed, kills)
@@ -152,8 +182,7 @@ def disturb(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=100)
-    parser.add_argument("--a-search", type=int, default=10, help="kills, at most")
-    parser.add_argument("--pause", type=float, default=4.0, help="seconds between two, at most")
+    parser.add_argument("--a-search", type=int, default=20, help="kills, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--keep", type=Path, help="folder for what went wrong")
@@ -167,7 +196,7 @@ def main() -> None:
         searches += 1
         search = Search(plan, root / f"killed-{searches}")
         most = min(asked.a_search, asked.kills - len(kills))
-        found, faults = disturb(search, undisturbed, rng, most, asked.pause)
+        found, faults = disturb(search, undisturbed, rng, most)
         kills, wrong = [*kills, *found], [*wrong, *faults]
         if faults and asked.keep:
             shutil.copytree(search.folder, asked.keep / search.folder.name)
