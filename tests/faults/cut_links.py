@@ -24,7 +24,7 @@ from tests.faults.processes import reaped, trials_of
 from tests.faults.report import table, write
 from tests.faults.searches import Plan, Search, make_folder, wait_until
 
-CANDIDATES, EPOCHS, SECONDS = 36, 8, 1.0
+CANDIDATES, EPOCHS, SECONDS = 60, 8, 1.0
 """Of the search, of a candidate, and of an epoch, which a stand-in trains."""
 STATE = ("leaderboard", "curves", "ends", "weights")
 
@@ -85,7 +85,7 @@ def disturb(search: Search, seconds: float) -> list[list[object]]:
         time.sleep(seconds)
         hosts.restore(back)
         journal.note(f"host {back}: link restored")
-        wait(lambda: trains(back), f"host {back} trains again")
+        wait(lambda: all(map(trains, hosts.HOSTS)), "all three hosts train again")
         before = search.count(lost)
         hosts.cut(gone)
         journal.note(f"host {gone}: link cut for good")
