@@ -1,17 +1,19 @@
 """What MLflow costs a search, and a search of 1,000 candidates costs MLflow.
 
-The same candidates (random search of ``tiny`` on digits, one seed) are searched in turn
+The same candidates (random search of a space on digits, one seed) are searched in turn
 
 - without MLflow (the tracker is replaced by one that does nothing),
 - into the SQLite store beside the runs,
-- towards a server that refuses connections, and
-- towards a server that takes them and never answers,
+- with ``--servers``: towards a server that refuses connections, and towards one that takes them
+  and never answers,
 
-again and again, interleaved, because machines are shared. Seconds count from the start of the
-first candidate to the end of the last; processor seconds are those of the driver and all it
-started, which a busy machine changes less. Then a made-up journal of 1,000 candidates is projected.
+again and again, interleaved, because machines are shared. Processor seconds are those of the driver
+and all that it started, the trials too; a busy machine changes them less than seconds. What the
+tracker's thread uses of them is measured by itself: its start (the import of MLflow; in the first
+search of a store its tables), then all the rest (runs, metrics, figures). Then a made-up journal of
+1,000 candidates is projected.
 
-    nice -n 15 python benchmarks/bench_tracking.py [--trials 4] [--epochs 10] [--rounds 5]
+    python benchmarks/bench_tracking.py [--space residual] [--trials 12] [--epochs 10] [--rounds 1]
 """
 
 import argparse
@@ -25,6 +27,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from cnnsearch.runs import mlflow
@@ -34,9 +37,11 @@ from cnnsearch.utils.environment import configure_backend, describe_device
 WAYS = ("without MLflow", "SQLite beside the runs", "server refuses", "server never answers")
 
 SEARCH = """
-import json, resource, sys
+import json, resource, sys, time
+from multiprocessing import forkserver
 from cnnsearch import cli
 from cnnsearch.engine import session
+from cnnsearch.runs.mlflow import tracker
 
 class Silent:
     def __init__(self, *args, **keywords): pass
@@ -44,16 +49,40 @@ class Silent:
     def notify(self): pass
     def close(self, timeout=0): return True
 
-if sys.argv.pop(1) == "silent":
-    session.Tracker = Silent
+used = {"start": 0.0, "tracker": 0.0}
+
+class Measured(tracker.Tracker):
+    def _follow(self):
+        super()._follow()
+        used["tracker"] = time.thread_time()
+
+def open_measured(*args, opened=tracker._open_projection, **keywords):
+    projection = opened(*args, **keywords)
+    used["start"] = time.thread_time()
+    return projection
+
+tracker._open_projection = open_measured
+session.Tracker = Silent if sys.argv.pop(1) == "silent" else Measured
 try:
     cli.main()
 except SystemExit as end:
     if end.code:
         raise
-used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-print(json.dumps(sum(u.ru_utime + u.ru_stime for u in used)))
+forkserver._forkserver._stop()  # waits for it: else what the trials used is not counted
+each = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+used["all"] = sum(one.ru_utime + one.ru_stime for one in each)
+print(json.dumps(used))
 """
+
+
+@dataclass(frozen=True)
+class Used:
+    """Seconds of the candidates, and processor seconds: of all, of the tracker and of its start."""
+
+    seconds: float
+    all: float
+    tracker: float
+    start: float
 
 
 @contextmanager
@@ -73,10 +102,10 @@ def _hold(server: socket.socket, held: list[socket.socket]) -> None:
             return
 
 
-def searched(root: Path, name: str, way: str, uri: str | None, asked: argparse.Namespace) -> tuple:
-    """Searches; returns the seconds of the candidates and the processor seconds of everything."""
+def searched(root: Path, name: str, way: str, uri: str | None, asked: argparse.Namespace) -> Used:
+    """Searches, and returns what that took."""
     command = [sys.executable, "-c", SEARCH, "silent" if way == WAYS[0] else "tracked"]
-    command += ["search", "tiny", "--strategy", "random", "--name", name, "--runs", str(root)]
+    command += ["search", asked.space, "--strategy", "random", "--name", name, "--runs", str(root)]
     command += ["--trials", str(asked.trials), "--epochs", str(asked.epochs), "--quiet"]
     command += ["--mlflow-uri", uri] if uri else []
     done = subprocess.run(command, check=True, capture_output=True, text=True)
@@ -86,27 +115,41 @@ def searched(root: Path, name: str, way: str, uri: str | None, asked: argparse.N
     if any(trial.status != "completed" for trial in found):
         raise SystemExit(f"{name}: not all candidates were completed")
     seconds = max(t.ended or 0.0 for t in found) - min(t.started for t in found)
-    return seconds, float(json.loads(done.stdout.strip().splitlines()[-1]))
+    return Used(seconds, **json.loads(done.stdout.strip().splitlines()[-1]))
 
 
 def compare(asked: argparse.Namespace) -> None:
     """Prints each way against the first: medians of the rounds' ratios."""
-    took: dict[str, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    ways = WAYS if asked.servers else WAYS[:2]
+    took: dict[str, list[Used]] = {way: [] for way in ways}
     with tempfile.TemporaryDirectory() as folder, deaf_server() as deaf:
-        uris = (None, None, "http://127.0.0.1:9", deaf)
+        uris = dict(zip(WAYS, (None, None, "http://127.0.0.1:9", deaf), strict=True))
         for number in range(asked.rounds):
-            for index, (way, uri) in enumerate(zip(WAYS, uris, strict=True)):
-                found = searched(Path(folder), f"r{number}-{index}", way, uri, asked)
-                took[way].append(found)
-    what = f"{asked.trials} candidates of {asked.epochs} epochs, {asked.rounds} rounds"
-    print(f"{what}, {describe_device()}")
-    for way in WAYS:
-        for place, what in enumerate(("seconds", "processor seconds")):
-            values = [found[place] for found in took[way]]
-            ratios = [a / b[place] for a, b in zip(values, took[WAYS[0]], strict=True)]
-            line = f"{way:<24} {statistics.median(values):7.1f} {what:<18}"
+            for way in ways:
+                name = f"r{number}-{WAYS.index(way)}"
+                took[way].append(searched(Path(folder), name, way, uris[way], asked))
+    what = f"{asked.trials} candidates of {asked.space}, {asked.epochs} epochs each"
+    print(f"{what}, {asked.rounds} rounds, {describe_device()}")
+    for way in ways:
+        for key, what in (("seconds", "seconds"), ("all", "processor seconds")):
+            values = [getattr(found, key) for found in took[way]]
+            firsts = [getattr(found, key) for found in took[WAYS[0]]]
+            ratios = [a / b for a, b in zip(values, firsts, strict=True)]
             each = " ".join(f"{ratio:.3f}" for ratio in ratios)
+            line = f"{way:<24} {statistics.median(values):7.1f} {what:<18}"
             print(f"{line} {statistics.median(ratios):6.3f} times   (rounds: {each})")
+    for way in ways[1:]:
+        explain(way, took[way], asked.trials)
+
+
+def explain(way: str, took: list[Used], trials: int) -> None:
+    """Prints the tracker's share of a way's processor seconds, and what of it is spent once."""
+    share = statistics.median(used.tracker / (used.all - used.tracker) for used in took)
+    starts = " ".join(f"{used.start:.2f}" for used in took)
+    rest = statistics.median(used.tracker - used.start for used in took)
+    print(f"{way}: tracker {share:.1%} of all else's processor time")
+    print(f"  to start {starts} s (rounds), then {rest:.2f} s, {1000 * rest / trials:.0f} ms "
+          "a candidate")  # fmt: skip
 
 
 def project(candidates: int) -> None:
@@ -129,9 +172,13 @@ def project(candidates: int) -> None:
 def main() -> None:
     """Runs both."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--trials", type=int, default=4)
+    parser.add_argument("--space", default="residual")
+    parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--epochs", type=int, default=10)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--servers", action="store_true", help="also one that fails, one that hangs"
+    )
     parser.add_argument("--candidates", type=int, default=1000)
     asked = parser.parse_args()
     configure_backend()

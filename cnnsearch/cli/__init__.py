@@ -3,7 +3,9 @@
 Enters: the arguments. Leaves: text or JSON, and an exit code. No other room imports this one.
 """
 
+import os
 import sys
+import threading
 from typing import Annotated, Any, NoReturn
 
 import typer
@@ -20,6 +22,28 @@ def main() -> None:
     """Runs the command line; a user's mistake is one line on stderr and exit code 2."""
     if len(sys.argv) == 1:
         sys.argv.append("--help")
+    try:
+        _run()
+    except SystemExit as end:
+        if threading.active_count() > 1:
+            _exit_under_threads(end)
+        raise
+
+
+def _exit_under_threads(end: SystemExit) -> None:
+    """Exits at once if the thread that writes to MLflow did not catch up in time.
+
+    Python's own exit would end it inside a C++ library, which aborts the process (SIGABRT).
+    """
+    from cnnsearch.runs.mlflow import is_following
+
+    if is_following():
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(end.code if isinstance(end.code, int) else 0)
+
+
+def _run() -> NoReturn:
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # Typer's code for Ctrl-C

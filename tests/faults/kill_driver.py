@@ -147,17 +147,17 @@ def check(search: Search, undisturbed: Search, kills: list[Kill]) -> list[str]:
     return wrong
 
 
-def kill_often(search: Search, pace: Pace, rng: random.Random, most: int) -> list[Kill]:
-    """Kills one search at most so many times and lets it end."""
-    kills: list[Kill] = []
+def kill_often(
+    search: Search, pace: Pace, rng: random.Random, most: int, kills: list[Kill]
+) -> None:
+    """Kills one search at most so many times and lets it end; notes the kills."""
     while len(kills) < most:
         kill = kill_once(search, pace, rng, 1.5 / most)
         if kill is None:
             search.synchronize()
-            return kills
+            return
         kills.append(kill)
     search.finish()
-    return kills
 
 
 def disturb(
@@ -165,9 +165,12 @@ def disturb(
 ) -> tuple[list[Kill], list[str]]:
     """Kills one search and returns the kills and what went wrong."""
     plan = undisturbed.plan
-    search = Search(plan, folder)
-    kills = kill_often(search, pace, rng, most)
-    wrong = check(search, undisturbed, kills)
+    search, kills = Search(plan, folder), list[Kill]()
+    try:
+        kill_often(search, pace, rng, most, kills)
+        wrong = check(search, undisturbed, kills)
+    except AssertionError as error:  # a session did not end well: the others go on
+        wrong = [str(error)]
     again = stores.repeated_epochs(search)
     done = len(stores.leaderboard(search))
     print(f"{plan.words}: {len(kills)} kills, {done} candidates, {len(again)} epochs again, "

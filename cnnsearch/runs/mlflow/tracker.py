@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from cnnsearch.runs.mlflow.projection import Projection
 
 EXPERIMENT = "cnnsearch"
+_THREAD = "mlflow"
 _PAUSE = 1.0  # seconds before the first retry of a store that is down
 _LONGEST_PAUSE = 60.0
 _BATCH_SECONDS = 0.5  # events within this time are written together
@@ -50,7 +51,7 @@ class Tracker:
         self._run, self._uri, self._experiment = run, uri, experiment
         self._on_message = on_message
         self._wake, self._closing = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._follow, name="mlflow", daemon=True)
+        self._thread = threading.Thread(target=self._follow, name=_THREAD, daemon=True)
         self._reported = False
 
     def start(self) -> None:
@@ -128,6 +129,11 @@ class Tracker:
                 f"{' '.join(why.split())}"
             )
         self._reported = True
+
+
+def is_following() -> bool:
+    """Returns whether a tracker of this process is still writing, after its search too."""
+    return any(thread.name == _THREAD for thread in threading.enumerate())
 
 
 def sync(
