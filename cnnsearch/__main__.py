@@ -1,6 +1,6 @@
 """Runs the command line: ``python -m cnnsearch`` is ``cnnsearch``."""
 
-from cnnsearch.cli import main
+from cnnsearch.cli import run_program
 
 if __name__ == "__main__":
-    main()
+    run_program()

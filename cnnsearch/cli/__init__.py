@@ -15,15 +15,13 @@ from cnnsearch.errors import CnnsearchError
 
 UsageError: Any = typer.BadParameter.__base__  # Typer exports only its subclass
 
-__all__ = ["app", "main"]
+__all__ = ["app", "main", "run_program"]
 
 
-def main() -> None:
-    """Runs the command line; a user's mistake is one line on stderr and exit code 2."""
-    if len(sys.argv) == 1:
-        sys.argv.append("--help")
+def run_program() -> None:
+    """Runs the command line as a process of its own."""
     try:
-        _run()
+        main()
     except SystemExit as end:
         if threading.active_count() > 1:
             _exit_under_threads(end)
@@ -43,7 +41,10 @@ def _exit_under_threads(end: SystemExit) -> None:
         os._exit(end.code if isinstance(end.code, int) else 0)
 
 
-def _run() -> NoReturn:
+def main() -> None:
+    """Runs the command line; a user's mistake is one line on stderr and exit code 2."""
+    if len(sys.argv) == 1:
+        sys.argv.append("--help")
     try:
         code = app(standalone_mode=False)
         if code == INTERRUPTED:  # Typer's code for Ctrl-C

@@ -333,3 +333,27 @@ def test_a_search_from_the_command_line_to_the_export(tmp_path: Path) -> None:
     program("sync", "first", cwd=tmp_path)
     synced = program("sync", "first", cwd=tmp_path)
     assert synced.returncode == 0 and "0 events" in synced.stdout, synced.stdout + synced.stderr
+
+
+LAGGING = """
+import atexit, sys, time
+from types import SimpleNamespace
+from cnnsearch import cli
+from cnnsearch.runs.mlflow import Tracker
+
+def search(standalone_mode):
+    tracker = Tracker(SimpleNamespace())
+    tracker._thread._target = lambda: time.sleep(60)
+    tracker.start()
+    print("Done.")
+    return 3
+
+atexit.register(print, "Python finalizes itself under the thread")
+cli.app = search
+cli.run_program()
+"""
+
+
+def test_a_search_that_mlflow_lags_behind_keeps_its_exit_code() -> None:
+    done = subprocess.run([sys.executable, "-c", LAGGING], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (3, "Done.\n", "")
