@@ -46,11 +46,16 @@ test-slow: .venv  ## run the slow tests; installs Ray for them
 	$(BIN)/python -m pytest -m "slow or browser" $(ARGS)
 
 faults: .venv  ## break searches in every way, hundreds of times; writes benchmarks/faults (hours)
+	@$(BIN)/python -c 'import ray' 2>/dev/null \
+		|| $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+			--constraint constraints.txt --no-build-isolation --editable '.[ray]'
 	$(BIN)/python -m tests.faults.inject --out benchmarks/faults/inject.txt
 	$(BIN)/python -m tests.faults.stop_signals --out benchmarks/faults/stop_signals.txt
 	$(BIN)/python -m tests.faults.many_trials --out benchmarks/faults/memory.txt
 	$(BIN)/python -m tests.faults.kill_trials --out benchmarks/faults/kill_trials.txt
 	$(BIN)/python -m tests.faults.kill_driver --out benchmarks/faults/kill_driver.txt
+	$(BIN)/python -m tests.faults.kill_ray --out benchmarks/faults/kill_ray.txt
+	$(BIN)/python -m tests.faults.cut_links --out benchmarks/faults/cut_links.txt
 
 test-browser: .venv  ## use MLflow as people do, in a headless Chromium; pictures in build/browser
 	@$(BIN)/python -c 'import playwright' 2>/dev/null \

@@ -21,7 +21,7 @@ import psutil
 
 from tests.faults import stores
 from tests.faults.moments import reference
-from tests.faults.processes import family, leave_time, reaped, servers_of, trials_of, workers_of
+from tests.faults.processes import family, leave_time, reaped, servers_of, trials_of
 from tests.faults.report import table, write
 from tests.faults.searches import Plan, Search, make_folder
 
@@ -74,8 +74,7 @@ def kill_one(search: Search, driver: int, rng: random.Random, server: float) -> 
     whom, training = "trial", trials_of(driver)
     found = [p for p in training if fruitless(search, search.trial_of(p.pid)) < SPARED]
     if training and rng.random() < server:
-        whom = "worker" if search.plan.ray else "server"
-        found = workers_of(driver) if search.plan.ray else servers_of(driver)
+        whom, found = "server", servers_of(driver)
     if not found:
         return None
     victim = rng.choice(found)
@@ -153,7 +152,6 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=100)
     parser.add_argument("--a-search", type=int, default=20, help="kills, at most")
     parser.add_argument("--server", type=float, default=0.06, help="share that hits the server")
-    parser.add_argument("--ray", type=int, default=0, help="1: on a Ray cluster of this machine")
     parser.add_argument("--pause", type=float, default=3.0, help="seconds between two, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path)
@@ -162,8 +160,7 @@ def main() -> None:
     rng, kills, wrong, again = random.Random(asked.seed), list[Kill](), list[str](), list[str]()
     searches = trials = 0
     while sum(kill.whom == "trial" for kill in kills) < asked.kills:
-        plan = Plan("random", trials=12, epochs=12, workers=2, seed=asked.seed + searches,
-                    ray=bool(asked.ray))  # fmt: skip
+        plan = Plan("random", trials=12, epochs=12, workers=2, seed=asked.seed + searches)
         folder = make_folder("kill-trials-")
         found, faults, repeated = disturb(plan, folder, rng, asked)
         kills, wrong, again = [*kills, *found], [*wrong, *faults], [*again, *repeated]
@@ -180,9 +177,8 @@ def _report(
     kills: list[Kill], wrong: list[str], again: list[str], searches: int, trials: int
 ) -> str:
     server = sum(kill.whom != "trial" for kill in kills)
-    others = "Ray's workers" if "Ray" in kills[0].search else "the fork server"
     lines = [
-        f"{len(kills) - server} kills of a trial's process and {server} of {others} in "
+        f"{len(kills) - server} kills of a trial's process and {server} of the fork server in "
         f"{searches} searches of {trials} candidates in all, two side by side.",
         f"{len(again)} epochs were trained again; {len(wrong)} differences from undisturbed.",
         *(["", "Wrong:"] if wrong else []),

@@ -1,12 +1,14 @@
 """What of the Ray executor needs no Ray: shares of nodes, addresses, files, reasons, folders."""
 
 import importlib.util
+import math
 import socket
 import subprocess
 import sys
 import threading
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,6 +16,7 @@ from typer.testing import CliRunner
 
 from cnnsearch.cli import app
 from cnnsearch.engine.executors.ray import guardian
+from cnnsearch.engine.executors.ray.cluster import Cluster
 from cnnsearch.engine.executors.ray.executor import RayExecutor
 from cnnsearch.engine.executors.ray.files import describe_loss, write_files
 from cnnsearch.engine.executors.ray.resources import Share, compute_share, count_slots
@@ -21,7 +24,7 @@ from cnnsearch.engine.executors.ray.scratch import Scratch
 from cnnsearch.engine.executors.ray.worker import Files, FileSendingPipe, read_files
 from cnnsearch.engine.options import Placement
 from cnnsearch.engine.settings import Settings
-from cnnsearch.errors import CnnsearchError
+from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.training.messages import EpochEnd
 
 LAPTOP = [{"CPU": 8.0}]
@@ -262,3 +265,18 @@ def test_the_guardian_ends_what_uses_the_folder_once_its_driver_is_gone(tmp_path
     guard.communicate(timeout=20)
     assert stray.wait(5) == -9
     assert not folder.exists()
+
+
+def test_a_search_ends_in_a_line_when_ray_has_died_on_its_machine(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    pretend(monkeypatch, installed=True)
+    cluster, nodes = Cluster("local", 2, None), [{"NodeID": "here", "Alive": True}]
+    context = SimpleNamespace(get_node_id=lambda: "here")
+    ray = SimpleNamespace(get_runtime_context=lambda: context, nodes=lambda: nodes)
+    monkeypatch.setattr(cluster, "ray", lambda: ray)
+    cluster.check()
+    nodes[:] = [{"NodeID": "here", "Alive": False}, {"NodeID": "there", "Alive": True}]
+    monkeypatch.setattr(cluster, "_counted", -math.inf)
+    with pytest.raises(RunError, match=r"raylet\) has died; .* `cnnsearch resume`"):
+        cluster.check()
