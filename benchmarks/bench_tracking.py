@@ -10,7 +10,7 @@ The same candidates (random search of a space on digits, one seed) are searched 
 again and again, interleaved, because machines are shared. Processor seconds are those of the driver
 and all that it started, the trials too; a busy machine changes them less than seconds. What the
 tracker's thread uses of them is measured by itself: its start (the import of MLflow; in the first
-search of a store its tables), then all the rest (runs, metrics, figures). Then a made-up journal of
+search of a store its tables), its end (the search's figures) and what a candidate costs. Then a made-up journal of
 1,000 candidates is projected.
 
     python benchmarks/bench_tracking.py [--space residual] [--trials 12] [--epochs 10] [--rounds 1]
@@ -49,7 +49,7 @@ class Silent:
     def notify(self): pass
     def close(self, timeout=0): return True
 
-used = {"start": 0.0, "tracker": 0.0}
+used = {"start": 0.0, "end": 0.0, "tracker": 0.0}
 
 class Measured(tracker.Tracker):
     def _follow(self):
@@ -59,6 +59,14 @@ class Measured(tracker.Tracker):
 def open_measured(*args, opened=tracker._open_projection, **keywords):
     projection = opened(*args, **keywords)
     used["start"] = time.thread_time()
+    end_run = projection._end_run
+
+    def end_measured(event):
+        since = time.thread_time()
+        end_run(event)
+        used["end"] = time.thread_time() - since
+
+    projection._end_run = end_measured
     return projection
 
 tracker._open_projection = open_measured
@@ -77,12 +85,21 @@ print(json.dumps(used))
 
 @dataclass(frozen=True)
 class Used:
-    """Seconds of the candidates, and processor seconds: of all, of the tracker and of its start."""
+    """What a search took.
+
+    Attributes:
+        seconds: of its candidates.
+        all: processor seconds.
+        tracker: those of the thread that writes to MLflow.
+        start: of those, until the first write.
+        end: of those, at the search's end.
+    """
 
     seconds: float
     all: float
     tracker: float
     start: float
+    end: float
 
 
 @contextmanager
@@ -145,11 +162,12 @@ def compare(asked: argparse.Namespace) -> None:
 def explain(way: str, took: list[Used], trials: int) -> None:
     """Prints the tracker's share of a way's processor seconds, and what of it is spent once."""
     share = statistics.median(used.tracker / (used.all - used.tracker) for used in took)
-    starts = " ".join(f"{used.start:.2f}" for used in took)
-    rest = statistics.median(used.tracker - used.start for used in took)
-    print(f"{way}: tracker {share:.1%} of all else's processor time")
-    print(f"  to start {starts} s (rounds), then {rest:.2f} s, {1000 * rest / trials:.0f} ms "
-          "a candidate")  # fmt: skip
+    starts, ends = (" ".join(f"{getattr(used, key):.2f}" for used in took)
+                    for key in ("start", "end"))  # fmt: skip
+    rest = statistics.median(used.tracker - used.start - used.end for used in took)
+    print(f"{way}: tracking takes {share:.1%} of the other processor seconds")
+    print(f"  to start {starts} s, at the end {ends} s (rounds), {1000 * rest / trials:.0f} ms a "
+          "candidate")  # fmt: skip
 
 
 def project(candidates: int) -> None:
