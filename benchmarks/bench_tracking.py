@@ -10,8 +10,8 @@ The same candidates (random search of a space on digits, one seed) are searched 
 again and again, interleaved, because machines are shared. Processor seconds are those of the driver
 and all that it started, the trials too; a busy machine changes them less than seconds. What the
 tracker's thread uses of them is measured by itself: its start (the import of MLflow; in the first
-search of a store its tables), its end (the search's figures) and what a candidate costs. Then a made-up journal of
-1,000 candidates is projected.
+search of a store its tables), its end (the search's figures) and what a candidate costs. Then a
+made-up journal of 1,000 candidates is projected.
 
     python benchmarks/bench_tracking.py [--space residual] [--trials 12] [--epochs 10] [--rounds 1]
 """
