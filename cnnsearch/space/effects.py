@@ -45,8 +45,12 @@ def _list_effects(stage: Stage | Layer) -> Iterator[tuple[str, str]]:
             key,
             f"on a {block.type!r} block as given here, got {value}" if name in ignored else "",
         )
+    # Two entries each below, as what a key needs may be different options.
+    if stage.stride_on != "first":
+        value = f"got {stage.stride_on!r}"
+        yield "stride_on", "" if stage.stride > 1 else f"where nothing strides, {value}"
+        yield "stride_on ", "" if stage.depth != 1 else f"in a stage of one block, {value}"
     if stage.downsample != "stride":
-        # Two keys, as a stride and a block that uses it may be different options.
         value = f"got {stage.downsample!r}"
         yield "downsample", f"on {block.type!r} blocks, {value}" if block.pools_itself else ""
         yield "downsample ", "" if stage.stride > 1 else f"where nothing strides, {value}"

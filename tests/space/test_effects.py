@@ -22,6 +22,11 @@ IGNORED = [
         "{block: {type: inception, branches: [8, 4, 8, 4, 8, 8], reduction: 0.5}}",
         "stages.0.block.reduction: has no effect on a 'inception' block as given here, got 0.5",
     ),
+    ("{block: plain, width: 8, depth: 2, stride_on: last}", "stride_on: has no effect where"),
+    (
+        "{block: plain, width: 8, stride: 2, stride_on: last}",
+        "stages.0.stride_on: has no effect in a stage of one block, got 'last'; remove it",
+    ),
     ("{block: plain, width: 8, downsample: max_pool}", "downsample: has no effect where nothing"),
     (
         "{block: dense, width: 8, stride: 2, downsample: max_pool}",
@@ -51,6 +56,7 @@ def test_a_key_without_effect_is_refused(stage: str, message: str, tmp_path: Pat
         "{block: {choice: [dense, plain]}, width: 8, stride: {choice: [1, 2]}, "
         "downsample: max_pool}",
         "{block: plain, width: 8, depth: 0}",
+        "{block: plain, width: 8, depth: {int: [1, 2]}, stride: 2, stride_on: last}",
         "{block: {type: inception_residual}, width: 8}",
     ],
 )
