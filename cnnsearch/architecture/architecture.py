@@ -130,6 +130,12 @@ class Architecture(BaseModel):
         data = self.model_dump(mode="json", exclude_defaults=True, exclude={"name", "description"})
         return compute_hash(data)
 
+    def _repr_html_(self) -> str:
+        """Returns the drawing, which has the cost: what a notebook shows."""
+        from cnnsearch.architecture.drawing import render_svg  # it imports this module
+
+        return render_svg(self)
+
     @property
     def family(self) -> str:
         """The families of its stages, in order of appearance, joined by ``+``."""

@@ -20,16 +20,23 @@ from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import Draws, Oracle, Store
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.runs.ranking import find_best
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.ranking import find_best, rank_trials
+from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective, objective_of
-from cnnsearch.utils.units import format_amount
+from cnnsearch.utils.html_tables import render_table
+from cnnsearch.utils.units import format_amount, pluralize
 
 if TYPE_CHECKING:
+    import pandas
+
     from cnnsearch.oracles.search_oracle import SearchOracle
 
+COLUMNS = ("id", "status", "score", "family", "params", "macs", "epochs", "seconds", "reason")
+"""Of a trial, in a table of pandas."""
+SHOWN = 20
+"""Rows of the leaderboard in a notebook."""
 IMBALANCED = 3.0
 """Ratio of the largest class to the smallest from which on a warning is shown."""
 
@@ -51,6 +58,29 @@ class SearchResult:
     best: TrialRecord | None
     trials: tuple[TrialRecord, ...]
     draws: Draws = field(default_factory=Draws)
+
+    def to_pandas(self) -> "pandas.DataFrame":
+        """Returns a row for each trial: its outcome, its cost, and its hyperparameters."""
+        import pandas
+
+        rows = [
+            {**{key: getattr(trial, key) for key in COLUMNS}, **trial.values}
+            for trial in self.trials
+        ]
+        return pandas.DataFrame(rows, columns=None if rows else list(COLUMNS)).set_index("id")
+
+    def _repr_html_(self) -> str:
+        """Returns the leaderboard: what a notebook shows."""
+        measured = objective_of(self.run.manifest["settings"]).heading
+        ranked = rank_trials(self.trials)
+        rows = [
+            (rank, trial.id, shorten_family(trial.family), f"{trial.score or 0.0:.2%}",
+             format_amount(trial.params), format_amount(trial.macs))
+            for rank, trial in enumerate(ranked[:SHOWN], start=1)
+        ]  # fmt: skip
+        title = f"Run {self.run.name}: {pluralize(len(ranked), 'finished candidate')}, best first"
+        head = ("rank", "trial", "family", measured, "parameters", "MACs")
+        return render_table(title, head, rows)
 
 
 def train_candidates(

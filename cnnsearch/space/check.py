@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cnnsearch.architecture.cost import Budget, Cost
 from cnnsearch.errors import SpaceError
-from cnnsearch.space.choices import Parameter
+from cnnsearch.space.notebook import format_condition, format_values
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.units import format_amount, format_count, pluralize
 
@@ -75,21 +75,10 @@ def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") 
         for name in ("hyperparameter", "values", "only where"):
             table.add_column(name)
         for parameter in space.parameters:
-            cells = (parameter.name, _format_values(parameter), _format_condition(parameter))
+            cells = (parameter.name, format_values(parameter), format_condition(parameter))
             table.add_row(*map(escape, cells))
         console.print(table)
     console.print(_format_summary(space, report), highlight=False, markup=False)
-
-
-def _format_values(parameter: Parameter) -> str:
-    if parameter.kind == "choice":
-        return ", ".join(str(option) for option in parameter.options)
-    scale = ", logarithmic" if parameter.log else ""
-    return f"{parameter.low:g} to {parameter.high:g}{scale}"
-
-
-def _format_condition(parameter: Parameter) -> str:
-    return " and ".join(f"{name} = {value}" for name, value in parameter.when[-1:])
 
 
 def _format_summary(space: SearchSpace, report: dict[str, Any]) -> str:

@@ -19,6 +19,7 @@ from cnnsearch.space.choices import Constant, Node, Parameter, Value, list_activ
 from cnnsearch.space.compiler import Compiler
 from cnnsearch.space.effects import check_effects
 from cnnsearch.space.files import find_space
+from cnnsearch.space.notebook import HtmlSpace
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.utils.safe_yaml import read_yaml
 
@@ -32,7 +33,7 @@ MOST_CORNERS = 256  # combinations of the ends of the ranges below ``scaling``
 
 
 @dataclass(frozen=True)
-class SearchSpace:
+class SearchSpace(HtmlSpace):
     """A set of candidates, described by an architecture and a recipe with choices in them.
 
     Attributes:

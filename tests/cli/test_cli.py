@@ -58,7 +58,8 @@ def test_help_names_every_command_in_full(capsys: Capture) -> None:
         "Start here:", "Understand:", "Networks:", "Manage:", "Options:",
     ]  # fmt: skip
     listed = text.split("Start here:")[1].split("Options:")[0].splitlines()
-    assert [line.split()[0] for line in listed if line.startswith("  ")] == list(LazyCommands(app))
+    names = [line[2:].split("  ")[0] for line in listed if line.startswith("  ")]
+    assert names == list(LazyCommands(app))
     assert "..." not in text.split("Start here:")[1]
 
 
@@ -220,7 +221,7 @@ def test_a_trial_is_named_where_a_space_is(capsys: Capture, tmp_path: Path) -> N
 def test_a_search_that_trained_nothing_exits_with_1(
     capsys: Capture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    ended = SimpleNamespace(reason="time", best=None)
+    ended = SimpleNamespace(reason="time", best=None, run=SimpleNamespace(path=Path("none")))
     monkeypatch.setattr(
         importlib.import_module("cnnsearch.engine.search"), "search", lambda *given, **more: ended
     )
@@ -228,6 +229,7 @@ def test_a_search_that_trained_nothing_exits_with_1(
     assert capsys.readouterr().err == "cnnsearch: no candidate was trained\n"
     ended.best = "0001"
     assert run("search", "tiny") == 0
+    assert "the report was not written: no run 'none'" in capsys.readouterr().err
 
 
 def test_a_resumed_search_remembers_the_best_so_far(tmp_path: Path) -> None:
