@@ -86,4 +86,4 @@ def test_a_space_shows_its_hyperparameters() -> None:
 def test_a_network_shows_its_drawing() -> None:
     shown = load_published("lenet-5")._repr_html_()
     assert shown.startswith("<svg style=") and shown.rstrip().endswith("</svg>")
-    assert shown != load_published("lenet-1")._repr_html_()
+    assert shown != load_published("alexnet")._repr_html_()
