@@ -21,7 +21,7 @@ def draw_figure(comparison: "SpaceComparison") -> "Figure":
     import numpy as np
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.4, 4.6), layout="constrained")
+    figure = Figure(figsize=(6.4, 5.0), layout="constrained")
     axes = figure.subplots()
     everything = [error for each in comparison.samples for error in each.errors]
     margin = 0.03 * (max(everything) - min(everything)) or 0.01
@@ -39,7 +39,7 @@ def draw_figure(comparison: "SpaceComparison") -> "Figure":
     axes.set_title(f"Random candidates on {Path(comparison.data).name}", fontsize=11)
     axes.grid(color="#e6e9ec", linewidth=0.6)
     axes.set_axisbelow(True)
-    axes.legend(loc="lower right", fontsize=9)
+    figure.legend(loc="outside lower center", fontsize=9)
     return figure
 
 

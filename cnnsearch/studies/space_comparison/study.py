@@ -24,7 +24,7 @@ from cnnsearch.studies.space_comparison.statistics import compare_draws, compare
 
 FEWEST = 5
 FIGURE = "spaces.png"
-FIXED = frozenset({"strategy", "trials", "objective", "weights", "freeze"})
+FIXED = frozenset({"strategy", "trials", "baseline", "objective", "weights", "freeze"})
 """Settings of a search that the comparison sets itself, or cannot keep."""
 
 
@@ -123,8 +123,7 @@ def compare_spaces(
     ]
     _check(loaded, candidates, settings)
     own = {
-        "strategy": RandomSearch.name,
-        "trials": candidates,
+        **{"strategy": RandomSearch.name, "trials": candidates, "baseline": "none"},
         "data": save_source(data, root / ".cache"),
     }
     made = [
