@@ -62,6 +62,8 @@ VERBS: dict[str, Any] = {
 }
 
 
+ROUNDING = 8.0
+"""Times Keras's own rounding that ONNX Runtime, which sums in another order, may be wrong."""
 YOUNGER_VERBS: dict[str, Any] = {
     "input": [13, 12, 3],
     "classes": 5,
@@ -107,12 +109,15 @@ YOUNGER_VERBS: dict[str, Any] = {
 
 
 def difference(architecture: Architecture, tmp_path: Path) -> float:
-    """The largest difference between probabilities of ONNX Runtime and Keras."""
+    """How wrong ONNX Runtime's probabilities are, in units of how wrong Keras's in float32 are.
+
+    What is right, Keras computes with the same weights in float64: some networks amplify rounding.
+    """
     import keras
 
     from cnnsearch.training.model import build
 
-    keras.utils.set_random_seed(2)  # some initial networks amplify rounding to just over 1e-5
+    keras.utils.set_random_seed(0)
     height, width, channels = architecture.input
     mean, std = [0.4] * channels, [0.3] * channels
     model = build(architecture, mean=mean, std=std)
@@ -128,18 +133,25 @@ def difference(architecture: Architecture, tmp_path: Path) -> float:
     session = onnxruntime.InferenceSession(build_onnx_model(job).SerializeToString())
     images = rng.integers(0, 256, (2, height, width, channels), dtype=np.uint8)
     (found,) = session.run(None, {"image": images})
-    expected = keras.ops.convert_to_numpy(keras.ops.softmax(model(images, training=False)))
-    assert expected.std() > min(1e-3, 0.1 * expected.mean())  # there is something to tell apart
-    return float(np.abs(found - expected).max())
+    precise = build(architecture, mean=mean, std=std, policy="float64")
+    precise.set_weights(model.get_weights())
+    rounded, exact = (
+        keras.ops.convert_to_numpy(keras.ops.softmax(keras.ops.cast(each(images), "float64")))
+        for each in (model, precise)
+    )
+    assert exact.std() > min(1e-3, 0.1 * exact.mean())  # there is something to tell apart
+    rounding = np.abs(rounded - exact).max()
+    assert rounding < 1e-3
+    return float(np.abs(found - exact).max() / max(rounding, 1e-6))
 
 
 def test_verbs(tmp_path: Path) -> None:
-    assert difference(Architecture.from_data(VERBS), tmp_path) < 1e-5
+    assert difference(Architecture.from_data(VERBS), tmp_path) < ROUNDING
 
 
 def test_younger_verbs(tmp_path: Path) -> None:
     architecture = Architecture.from_data(YOUNGER_VERBS)
-    assert difference(architecture, tmp_path) < 1e-5
+    assert difference(architecture, tmp_path) < ROUNDING
     activations = [step.kind for step in trace(architecture) if step.params and "lu" in step.kind]
     assert activations == ["prelu"]
 
@@ -159,11 +171,11 @@ def test_cells_that_halve_odd_maps_and_multiplied_branches(tmp_path: Path) -> No
         {"block": "starnet", "width": 8},
     ]
     network = {"input": [13, 12, 3], "classes": 5, "stages": stages}
-    assert difference(Architecture.from_data(network), tmp_path) < 1e-5
+    assert difference(Architecture.from_data(network), tmp_path) < ROUNDING
 
 
 def test_prototypes_tables_and_subsampling(tmp_path: Path) -> None:
-    assert difference(SearchSpace.load("lenet-5").decode_first().architecture, tmp_path) < 1e-4
+    assert difference(SearchSpace.load("lenet-5").decode_first().architecture, tmp_path) < ROUNDING
 
 
 @pytest.mark.slow
@@ -172,7 +184,7 @@ def test_networks_of_every_space(name: str, tmp_path: Path) -> None:
     space = SearchSpace.load(name)
     for seed in range(3):
         architecture = cheap(space, random.Random(seed))
-        assert difference(architecture, tmp_path) < 1e-4
+        assert difference(architecture, tmp_path) < ROUNDING
 
 
 def cheap(space: SearchSpace, rng: random.Random) -> Architecture:
@@ -195,4 +207,4 @@ def cheap(space: SearchSpace, rng: random.Random) -> Architecture:
 )
 def test_published_networks(name: str, tmp_path: Path) -> None:
     assert name in list_published_files()
-    assert difference(SearchSpace.load(name).decode_first().architecture, tmp_path) < 1e-4
+    assert difference(SearchSpace.load(name).decode_first().architecture, tmp_path) < ROUNDING
