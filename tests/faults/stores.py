@@ -21,6 +21,8 @@ CHANCE = {
     "mlflow.source.git.commit",
 }
 """Tags and parameters that are random, or change when somebody commits while searches run."""
+LATER = {"report.html"}
+"""Is written when a session has ended, with its times; the next session or ``sync`` uploads it."""
 
 
 def without_clocks(metrics: Mapping[str, Any]) -> dict[str, Any]:
@@ -113,7 +115,9 @@ def _run(
         "tags": {k: _anonymous(v, names) for k, v in tags.items() if k not in CHANCE},
         "points": sorted(_points(points)),
         "latest": sorted(_points(latest)),
-        "artifacts": {p.name: _content(p) for p in sorted(artifacts.glob("*"))},
+        "artifacts": {
+            p.name: _content(p) for p in sorted(artifacts.glob("*")) if p.name not in LATER
+        },
         "inputs": read(path, inputs, uuid),
     }
 
