@@ -94,7 +94,7 @@ class Choice:
 
 FIXED: Final = (
     Choice("weights", "random", "no file of trained weights is given", "--weights"),
-    Choice("baselines", "by train", "it trains them beside the winner", "train --references"),
+    Choice("baseline", "plain", "a plain network is trained first, to compare with", "--baseline"),
 )
 
 

@@ -21,7 +21,7 @@ from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import Draws, Oracle, Store
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.ranking import find_best, rank_trials
-from cnnsearch.runs.records import TrialRecord, shorten_family
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective, objective_of
@@ -74,7 +74,7 @@ class SearchResult:
         measured = objective_of(self.run.manifest["settings"]).heading
         ranked = rank_trials(self.trials)
         rows = [
-            (rank, trial.id, shorten_family(trial.family), f"{trial.score or 0.0:.2%}",
+            (rank, trial.id, trial.label, f"{trial.score or 0.0:.2%}",
              format_amount(trial.params), format_amount(trial.macs))
             for rank, trial in enumerate(ranked[:SHOWN], start=1)
         ]  # fmt: skip

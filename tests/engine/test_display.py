@@ -60,6 +60,21 @@ def test_the_live_table_counts_candidates_and_no_pause() -> None:
     assert not re.search(r"\d:\d\d h", text.getvalue())
 
 
+def test_a_row_of_the_live_table_is_one_line_of_80_columns() -> None:
+    text = io.StringIO()
+    live = Live(Console(file=text, width=80, force_terminal=False))
+    live.on_search_begin(overview())
+    live.on_trial_end(trial(1, label="a_family_of_a_very_long_name+another_one_that_is_long"))
+    live.on_trial_end(trial(2, params=123_456_789, macs=98_765_432_100, seconds=36_000.0))
+    table = live._make_table()
+    live.close()
+    shown = io.StringIO()
+    Console(file=shown, width=80).print(table)
+    lines = [line for line in shown.getvalue().splitlines() if line.strip().startswith("│")]
+    assert len(lines) == 2 and max(map(len, shown.getvalue().splitlines())) <= 80
+    assert "…" in lines[0] and "98.8G" in lines[1] and "10:00 h" in lines[1]
+
+
 def final_overview() -> Overview:
     return Overview(
         "r", "s", "d", 9, 2, "final", 4, 6, "", 0, None, None, "cpu", 1,

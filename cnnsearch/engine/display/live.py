@@ -101,15 +101,17 @@ class Live(Plain):
         else:
             names = ("trial" if overview and overview.multi_fidelity else "candidate", "family")
         for name in names:
-            table.add_column(name)
+            table.add_column(name)  # the only ones that shrink in a narrow terminal
         measured = overview.measured if overview else ""
         for name in ("params", "MACs", "epoch", measured, "time"):
-            table.add_column(name, justify="right")
+            table.add_column(name, justify="right", no_wrap=True)
         for row in self._rows.values():
             table.add_row(*self._make_cells(row))
         return table
 
-    def _make_cells(self, row: _Row) -> list[str]:
+    def _make_cells(self, row: _Row) -> "list[RenderableType]":
+        from rich.text import Text
+
         trial, running = row.trial, row.trial.status == "running"
         shown = "" if row.score is None else f"{row.score:.2%}"
         if trial.status == "failed":
@@ -119,7 +121,7 @@ class Live(Plain):
         seconds = time.monotonic() - row.since if running else trial.seconds or 0.0
         return [
             trial.id,
-            name_trial(trial),
+            Text(name_trial(trial), no_wrap=True, overflow="ellipsis"),
             format_amount(trial.params),
             format_amount(trial.macs),
             f"{row.epoch}/{trial.epochs}" if running else str(row.epoch),
