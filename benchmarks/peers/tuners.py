@@ -1,0 +1,146 @@
+"""Keras Tuner's tuners over one of our spaces, with the same recipe, augmentation and budget."""
+
+import json
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+import keras
+import keras_tuner
+import numpy as np
+import tensorflow as tf
+from keras_tuner.errors import FailedTrialError, FatalError
+
+from cnnsearch.architecture.cost import count
+from cnnsearch.data import Dataset
+from cnnsearch.errors import ArchitectureError, CnnsearchError, SpaceError
+from cnnsearch.oracles.hypermodel import SpaceHyperModel
+
+if TYPE_CHECKING:
+    from contenders import Task
+
+MANY = 10**6  # candidates, and failures in a row: the time ends a search
+SHIFT = 8  # images are shifted by up to this part of their side, as by cnnsearch
+
+
+class TimeIsUp(FatalError):
+    """Ends a search: Keras Tuner passes on only its own fatal errors."""
+
+
+class Deadline(keras.callbacks.Callback):
+    """Ends a training, and the search, when the time is up."""
+
+    def __init__(self, until: float) -> None:
+        super().__init__()
+        self._until = until
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        if time.time() > self._until:
+            raise TimeIsUp("the time is up")
+
+
+class Model(SpaceHyperModel):
+    """The space's hypermodel within a budget; notes how long an epoch of each candidate takes."""
+
+    def __init__(self, task: "Task", data: Dataset, until: float, **options: Any) -> None:
+        super().__init__(mean=data.mean, std=data.std, **options)
+        self._task, self._data, self._until = task, data, until
+        self.pace: dict[str, float] = {}
+
+    def identify(self, hp: Any) -> str:
+        """Returns a key of the candidate, whatever the tuner stores beside its values."""
+        return json.dumps(
+            {k: v for k, v in sorted(hp.values.items()) if not k.startswith("tuner/")}
+        )
+
+    def build(self, hp: Any) -> Any:
+        if not self.space.parameters:
+            return super().build(hp)
+        try:
+            fits = self._task.budget.allows(count(self.candidate(hp).architecture))
+        except (ArchitectureError, SpaceError) as error:
+            raise FailedTrialError(str(error)) from None
+        if not fits:
+            raise FailedTrialError("over the budget")
+        return super().build(hp)
+
+    def fit(self, hp: Any, model: Any, *args: Any, **kwargs: Any) -> Any:
+        """Trains on augmented batches until the tuner's, or the recipe's, last epoch."""
+        recipe, data = self.candidate(hp).recipe, self._data
+        images, labels = np.asarray(data.train.images()), np.asarray(data.train.labels())
+        epochs = kwargs.pop("epochs", recipe.epochs)
+        since, first = time.monotonic(), kwargs.pop("initial_epoch", 0)
+        callbacks = [*kwargs.pop("callbacks", ()), Deadline(self._until)]
+        history = model.fit(
+            make_batches(images, labels, recipe.batch_size, data.flip),
+            validation_data=(data.validation.images(), data.validation.labels()),
+            epochs=epochs, initial_epoch=first, callbacks=callbacks, verbose=0,
+        )  # fmt: skip
+        self.pace[self.identify(hp)] = (time.monotonic() - since) / max(1, epochs - first)
+        return history
+
+
+def make_batches(images: Any, labels: Any, size: int, flip: bool) -> "tf.data.Dataset":
+    """Returns shuffled batches, shifted at random and mirrored where the data allows it."""
+    height, width, channels = images.shape[1:]
+    pad = [[0, 0], [height // SHIFT] * 2, [width // SHIFT] * 2, [0, 0]]
+
+    def augment(x: Any, y: Any) -> Any:
+        shifted = tf.image.random_crop(
+            tf.pad(x, pad, "SYMMETRIC"), (tf.shape(x)[0], height, width, channels)
+        )
+        return (tf.image.random_flip_left_right(shifted) if flip else shifted), y
+
+    made = tf.data.Dataset.from_tensor_slices((images, labels)).shuffle(len(images))
+    return made.batch(min(size, len(images)), drop_remainder=True).map(augment).prefetch(2)
+
+
+def run_tuner(task: "Task", name: str) -> dict[str, Any]:
+    """Searches until half of the time is over, then trains the best for the rest."""
+    space, data = task.load()
+    until = time.time() + task.searching
+    model = Model(task, data, until, space=space, steps_per_epoch=data.train.count // 64)
+    tuner = create_tuner(name, model, task, space.decode_first().recipe.epochs)
+    with suppress(TimeIsUp):
+        tuner.search()
+    scored = [t for t in tuner.oracle.trials.values() if t.score is not None]
+    if not scored:
+        raise CnnsearchError("no candidate was trained within the time")
+    best = max(scored, key=lambda trial: trial.score)
+    found = train_best(task, model, data, best.hyperparameters)
+    return {**found, "candidates": len(scored), "val_score": best.score}
+
+
+def create_tuner(name: str, model: Model, task: "Task", epochs: int) -> Any:
+    """Returns a tuner with Keras Tuner's defaults, except that only the time ends it."""
+    common = {
+        "hypermodel": model, "objective": "val_accuracy", "seed": task.seed + 1,
+        "directory": str(task.folder), "project_name": "tuner", "max_retries_per_trial": 0,
+        "max_consecutive_failed_trials": MANY,
+    }  # fmt: skip
+    if name == "hyperband":
+        return keras_tuner.Hyperband(max_epochs=epochs, hyperband_iterations=1000, **common)
+    kinds = {"random": keras_tuner.RandomSearch, "bayesian": keras_tuner.BayesianOptimization}
+    return kinds[name](max_trials=MANY, **common)
+
+
+def train_best(task: "Task", searched: Model, data: Dataset, hp: Any) -> dict[str, Any]:
+    """Trains the winner on both splits and evaluates it once on the test split."""
+    images = np.concatenate([data.train.images(), data.validation.images()])
+    labels = np.concatenate([data.train.labels(), data.validation.labels()])
+    candidate = searched.candidate(hp)
+    epochs = task.fit_epochs(searched.pace[searched.identify(hp)] * len(images) / data.train.count)
+    steps = max(1, len(images) // candidate.recipe.batch_size)
+    options = {"space": searched.space, "mean": data.mean, "std": data.std}
+    keras.utils.clear_session()
+    keras.utils.set_random_seed(task.seed)
+    model = SpaceHyperModel(**options, steps_per_epoch=steps, epochs=epochs).build(hp)
+    batches = make_batches(images, labels, candidate.recipe.batch_size, data.flip)
+    model.fit(batches, epochs=epochs, verbose=0)
+    test = model.evaluate(data.test.images(), data.test.labels(), verbose=0, return_dict=True)
+    cost = count(candidate.architecture)
+    return {
+        "test_accuracy": test["accuracy"], "params": cost.params, "macs": cost.macs,
+        "final_epochs": epochs, "winner": candidate.architecture.family,
+        "architecture": candidate.architecture.data_hash,
+    }  # fmt: skip
