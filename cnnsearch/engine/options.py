@@ -177,6 +177,12 @@ class SearchOptions(Options):
     min_epochs: int | None = _define(
         None, f"With {name_strategies('min_epochs')}: least epochs of the first rung; default: 1."
     )
+    max_train_time: Seconds | None = _define(
+        None,
+        "Longest training of a candidate, as predicted from those trained so far: 2m, 90s.",
+        value="TIME",
+        panel="Budget",
+    )
     seed: int = _define(0, "The same seed gives the same candidates in the same order.")
     baseline: str = _define(
         "plain",

@@ -16,9 +16,10 @@ from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.gain import measure_gain
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
+from cnnsearch.engine.training_time import TimeLimit, TimePredictor
 from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
-from cnnsearch.oracles.protocol import Draws, Oracle, Store
+from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Oracle, Store
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.ranking import find_best, rank_trials
 from cnnsearch.runs.records import TrialRecord
@@ -26,7 +27,7 @@ from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective, objective_of
 from cnnsearch.utils.html_tables import render_table
-from cnnsearch.utils.units import format_amount, pluralize
+from cnnsearch.utils.units import format_amount, format_time, pluralize
 
 if TYPE_CHECKING:
     import pandas
@@ -98,7 +99,7 @@ def train_candidates(
     deadline = None if limit is None else started + limit
     promotes = find_strategy(settings.search.strategy).multi_fidelity
     with open_session(run, settings, callback, executor, deadline) as session:
-        oracle = make_oracle(settings, space, run.db)
+        oracle = make_oracle(settings, space, run.db, TimePredictor(run.db, dataset))
         baseline = find_baseline(settings, space)
         first = _put_first(baseline, oracle, settings, space, run) if baseline else oracle
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
@@ -123,12 +124,24 @@ def _put_first(
     return BaselineFirst(oracle, baseline, count_epochs(settings, space), run.db.get_trials())
 
 
-def make_oracle(settings: Settings, space: SearchSpace, store: Store) -> "SearchOracle":
-    """Returns the oracle of the settings' strategy, on a space that fits the data."""
+def make_oracle(
+    settings: Settings,
+    space: SearchSpace,
+    store: Store,
+    predictor: TimePredictor | None = None,
+) -> "SearchOracle":
+    """Returns the oracle of the settings' strategy, on a space that fits the data.
+
+    Without a ``predictor`` no candidate is rejected for the time that it would train.
+    """
+    check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget)
+    limit = settings.search.max_train_time
+    if predictor is not None and limit is not None:
+        check = TimeLimit(check, space, predictor, limit, count_epochs(settings, space))
     return create_oracle(
         settings.search.strategy,
         space,
-        check=FeasibilityCheck(space, settings.search.budget),
+        check=check,
         store=store,
         max_trials=settings.search.trials,
         epochs=count_epochs(settings, space),
@@ -192,6 +205,8 @@ def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Ov
     search, best = settings.search, find_best(trials)
     bounds = (("parameters", search.max_params), ("MACs", search.max_macs))
     budget = [f"{format_amount(bound)} {what}" for what, bound in bounds if bound is not None]
+    if search.max_train_time is not None:
+        budget.append(f"{format_time(search.max_train_time)} of training")
     return session.make_overview(
         data,
         space=space.name,

@@ -15,6 +15,7 @@ from cnnsearch.engine.initial_weights import find_pretrained
 from cnnsearch.engine.placement import count_slots, make_executor
 from cnnsearch.engine.run_data import compute_class_weights
 from cnnsearch.engine.settings import Settings
+from cnnsearch.engine.training_time import TimePredictor
 from cnnsearch.engine.trial_plan import PlannedTrial, TrialPlan
 from cnnsearch.errors import RunError
 from cnnsearch.oracles import find_strategy
@@ -122,6 +123,7 @@ class RunSession:
             class_weights=compute_class_weights(settings, dataset),
             changes=settings.training.changes,
             plan=plan,
+            predict_seconds=TimePredictor(self.run.db, dataset).predict,
         )
 
     def release_executor(self) -> None:

@@ -1,7 +1,7 @@
 """Turns proposals into training tasks, by what is the same for all trials of a session."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -42,6 +42,7 @@ class TrialPlan:
         changes: to every candidate's recipe, ``key=value``.
         plan: candidates and seeds by trial id, where a study decides on them.
         baseline: the candidate that proposals with this role mean.
+        predict_seconds: of a candidate and a number of epochs; None where it is not known.
     """
 
     space: SearchSpace
@@ -56,6 +57,7 @@ class TrialPlan:
     changes: tuple[str, ...] = ()
     plan: Mapping[str, PlannedTrial] | None = None
     baseline: Candidate | None = None
+    predict_seconds: Callable[[Candidate, int], float | None] = lambda candidate, epochs: None
 
     def find_candidate(self, proposal: Proposal) -> Candidate:
         """Returns the candidate of a proposal, its recipe changed as requested."""
@@ -119,6 +121,7 @@ class TrialPlan:
             "initial_epoch": proposal.initial_epoch,
             "continues": proposal.continues,
             "role": proposal.role,
+            "predicted_seconds": self.predict_seconds(candidate, epochs - proposal.initial_epoch),
         }
 
 

@@ -19,7 +19,7 @@ from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import objective_of
 
 FLAGS = ("trials", "epochs", "max_params", "max_macs", "seed", "weights", "image", "objective",
-         "class_weights", "train_share", "baseline")  # fmt: skip
+         "class_weights", "train_share", "baseline", "max_train_time")  # fmt: skip
 """Settings that influence what is found; each is a flag of ``cnnsearch search``."""
 
 

@@ -48,6 +48,7 @@ class TrialRecord:
     Attributes:
         status: running, completed, failed or stopped.
         role: ``baseline`` for one that no strategy chose; else empty.
+        predicted_seconds: of its training, before it began; None: not known.
     """
 
     id: _Id
@@ -65,6 +66,7 @@ class TrialRecord:
     initial_epoch: _Count = 0
     continues: StrictStr | None = None
     role: StrictStr = ""
+    predicted_seconds: _NotNegative | None = None
     score: Finite | None = None
     reason: _Line | None = None
     metrics: _Object
@@ -87,7 +89,8 @@ def shorten_family(family: str) -> str:
 _validate_event = TypeAdapter(Event).validate_python
 _validate_trial = TypeAdapter(TrialRecord).validate_python
 _STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params", "params_total",
-            "macs", "epochs", "initial_epoch", "continues", "role")  # fmt: skip
+            "macs", "epochs", "initial_epoch", "continues", "role",
+            "predicted_seconds")  # fmt: skip
 _ENDED = ("score", "reason", "metrics", "seconds")
 
 

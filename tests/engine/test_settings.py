@@ -12,7 +12,8 @@ from cnnsearch.engine.options import DataOptions, Placement, TrainingOptions
 from cnnsearch.engine.settings import SETTINGS, Settings
 from cnnsearch.errors import CnnsearchError
 
-SINCE = ("drop_copies", "baseline", "reduction_factor", "min_epochs")  # what older runs lack
+# what older runs lack
+SINCE = ("drop_copies", "baseline", "max_train_time", "reduction_factor", "min_epochs")
 BEFORE = Path(__file__).parents[1] / "compatibility" / "version_0_1"
 
 

@@ -126,7 +126,7 @@ class Live(Plain):
             format_amount(trial.macs),
             f"{row.epoch}/{trial.epochs}" if running else str(row.epoch),
             shown,
-            format_time(seconds),
+            _describe_time(trial, seconds),
         ]
 
     def _make_caption(self) -> str:
@@ -147,3 +147,9 @@ class Live(Plain):
             limits.append(max(0, overview.trials - self._ended) * passed / done)
         left = f"about {format_time(min(limits))} left" if limits else "time left unknown yet"
         return f"{format_time(passed)} so far, {left}"
+
+
+def _describe_time(trial: TrialRecord, seconds: float) -> str:
+    """Returns the time that a trial has taken, and of a running one what is predicted."""
+    predicted = trial.predicted_seconds if trial.status == "running" else None
+    return format_time(seconds) + (f" of {format_time(predicted)}" if predicted else "")

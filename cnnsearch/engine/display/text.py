@@ -35,6 +35,7 @@ def describe_trial(trial: TrialRecord) -> dict[str, Any]:
         "val_accuracy": trial.metrics.get("val_accuracy"),
         "score": trial.score,
         "seconds": trial.seconds,
+        "predicted_seconds": trial.predicted_seconds,
         "reason": trial.reason,
         "values": dict(trial.values),
     }

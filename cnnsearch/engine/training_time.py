@@ -1,0 +1,167 @@
+"""Predicts how long a candidate trains, from those that have been trained on this machine."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.work import count_work
+from cnnsearch.data import Dataset
+from cnnsearch.errors import CnnsearchError
+from cnnsearch.oracles.protocol import CheckFeasibility, Feasibility
+from cnnsearch.runs.database import RunDatabase
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.search_space import SearchSpace
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    Array = npt.NDArray[np.float64]
+
+FEWEST = 2
+"""Trained candidates that a prediction needs."""
+FEWEST_TO_REJECT = 4
+"""Trained candidates from which on a prediction can reject a candidate."""
+CLEARLY = 1.25
+"""A candidate is rejected whose prediction exceeds the limit by this factor."""
+VALIDATED = 1 / 3
+"""Work for an image that is evaluated, in that for one that is trained on."""
+PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1e-4)
+"""Seconds for each of a candidate's terms, roughly, on two cores: only their ratios matter."""
+TRUST = 0.1
+"""Weight of these ratios, in that of a trained candidate."""
+
+
+@dataclass(frozen=True)
+class TrainingTime:
+    """A linear model of seconds, its coefficients not negative.
+
+    Start, layers to trace, and in each epoch: multiply-accumulates of three kinds and values put
+    out, both times images, and layers times steps. Relative errors are minimized. A few candidates
+    do not determine seven coefficients: ratios that are usual on CPUs have the weight of a fraction
+    of a candidate.
+
+    Attributes:
+        weights: seconds for each term.
+    """
+
+    weights: tuple[float, ...]
+
+    @classmethod
+    def fit(
+        cls, trials: Sequence[TrialRecord], train: int, validation: int
+    ) -> "TrainingTime | None":
+        """Returns the model of a search's completed trials; None: there are too few.
+
+        Args:
+            trials: of one run, on one machine.
+            train: images in the training split.
+            validation: images in the validation split.
+        """
+        import numpy as np
+        from scipy.optimize import nnls
+
+        known = [t for t in trials if t.status == "completed" and t.seconds]
+        if len(known) < FEWEST:
+            return None
+        rows = np.array([_list_terms_of(trial, train, validation) for trial in known])
+        seconds = np.array([trial.seconds for trial in known])
+        shares = rows * PRIOR / seconds[:, None]
+        scale = float(np.median(1 / shares.sum(axis=1)))
+        held = TRUST * np.eye(len(PRIOR))
+        found, _ = nnls(
+            np.vstack([shares * scale, held]),
+            np.concatenate([np.ones(len(known)), TRUST * np.ones(len(PRIOR))]),
+        )
+        return cls(tuple(float(x) for x in found * PRIOR * scale))
+
+    def predict(
+        self, architecture: Architecture, epochs: int, batch: int, train: int, validation: int
+    ) -> float | None:
+        """Returns the seconds of a training; None: the architecture cannot be wired."""
+        try:
+            terms = _list_terms(architecture, epochs, batch, train, validation)
+        except CnnsearchError:
+            return None
+        return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
+
+
+def _list_terms_of(trial: TrialRecord, train: int, validation: int) -> tuple[float, ...]:
+    architecture = Architecture.from_data(dict(trial.architecture), trial.id)
+    epochs = trial.metrics.get("epochs", trial.epochs) - trial.initial_epoch
+    return _list_terms(architecture, epochs, trial.recipe["batch_size"], train, validation)
+
+
+def _list_terms(
+    architecture: Architecture, epochs: int, batch: int, train: int, validation: int
+) -> tuple[float, ...]:
+    """Returns start, layers, and work of all epochs; in the order of ``PRIOR``."""
+    *work, layers = count_work(architecture)
+    images = epochs * (train + VALIDATED * validation)
+    steps = epochs * max(1, train // batch)
+    return 1.0, layers, *(images * each for each in work), layers * steps
+
+
+class TimePredictor:
+    """Predicts the training time of a search's candidates; learns from each that is completed.
+
+    Args:
+        db: of the run.
+        data: that candidates are trained on.
+    """
+
+    def __init__(self, db: RunDatabase, data: Dataset) -> None:
+        self._db, self._images = db, (data.train.count, data.validation.count)
+        self._seen, self.trained = -1, 0
+        self._model: TrainingTime | None = None
+
+    def predict(self, candidate: Candidate, epochs: int) -> float | None:
+        """Returns seconds; None: too few candidates have been trained."""
+        ended = self._db.get_last_event("trial_ended")
+        if ended is not None and ended.seq != self._seen:
+            trials = self._db.get_trials()
+            self._seen, self.trained = ended.seq, sum(t.status == "completed" for t in trials)
+            self._model = TrainingTime.fit(trials, *self._images)
+        if self._model is None:
+            return None
+        batch = candidate.recipe.batch_size
+        return self._model.predict(candidate.architecture, epochs, batch, *self._images)
+
+
+class TimeLimit:
+    """A feasibility check that also rejects what would clearly train for too long.
+
+    Clearly: the prediction is more than ``CLEARLY`` times the limit, and ``FEWEST_TO_REJECT``
+    candidates have been trained.
+
+    Args:
+        check: of everything else.
+        space: decodes values.
+        predictor: of the search.
+        limit: seconds of a candidate.
+        epochs: of a candidate.
+    """
+
+    def __init__(
+        self,
+        check: CheckFeasibility,
+        space: SearchSpace,
+        predictor: TimePredictor,
+        limit: float,
+        epochs: int,
+    ) -> None:
+        self._check, self._space, self._predictor = check, space, predictor
+        self._limit, self._epochs = CLEARLY * limit, epochs
+
+    def __call__(self, values: Mapping[str, Any]) -> Feasibility:
+        """Returns the feasibility of one candidate."""
+        found = self._check(values)
+        if not found.is_feasible:
+            return found
+        seconds = self._predictor.predict(self._space.decode(values), self._epochs)
+        is_known = self._predictor.trained >= FEWEST_TO_REJECT and seconds is not None
+        if not is_known or (seconds or 0.0) <= self._limit:
+            return found
+        return Feasibility(False, "budget", found.identify, found.params, found.macs)

@@ -1,0 +1,129 @@
+"""Predicted training times, against times made from coefficients that the model does not know."""
+
+import random
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import Budget, count
+from cnnsearch.architecture.work import WORK, count_work
+from cnnsearch.engine.training_time import (
+    CLEARLY,
+    FEWEST_TO_REJECT,
+    TimeLimit,
+    TimePredictor,
+    TrainingTime,
+)
+from cnnsearch.errors import ArchitectureError
+from cnnsearch.oracles.feasibility import FeasibilityCheck
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.search_space import SearchSpace
+
+TRAIN, VALIDATION, EPOCHS, BATCH = 3840, 1280, 10, 64
+
+
+def network(block: dict[str, Any], width: int = 8) -> Architecture:
+    stage = {"block": block, "width": width, "depth": 2}
+    return Architecture.from_data({"input": [8, 8, 3], "classes": 4, "stages": [stage]})
+
+
+def test_work_is_the_cost_by_kind() -> None:
+    plain = network({"type": "plain", "kernel": 3})
+    spatial, pointwise, grouped, values, layers = count_work(plain)
+    assert spatial == 8 * 8 * 9 * (3 * 8 + 8 * 8)
+    assert (pointwise, grouped) == (8 * 4, 0)  # the classifier
+    assert values == 2 * 8 * 8 * 8 + 8 + 4
+    assert layers == 4
+    separable = dict(zip(WORK, count_work(network({"type": "separable"})), strict=True))
+    assert separable["spatial"] == 0 and separable["grouped"] == 8 * 8 * 9 * (3 + 8)
+    grouped_plain = network({"type": "basic", "kernel": 3})
+    macs = count(grouped_plain).macs
+    assert sum(count_work(grouped_plain)[:3]) == macs
+
+
+def spend(architecture: Architecture, rates: list[float]) -> float:
+    """Seconds of a machine whose rates are far from the model's prior."""
+    spatial, pointwise, grouped, values, layers = count_work(architecture)
+    images = EPOCHS * (TRAIN + VALIDATION / 3)
+    work = (spatial, pointwise, grouped, values)
+    steps = EPOCHS * (TRAIN // BATCH)
+    return (
+        3.0 + 0.05 * layers + layers * steps * 2e-4
+        + images * sum(rate * each for rate, each in zip(rates, work, strict=True))
+    )  # fmt: skip
+
+
+def draw_trials(number: int, seed: int, rates: list[float]) -> list[Any]:
+    space, rng, found = SearchSpace.load("mixed"), random.Random(seed), list[Any]()
+    while len(found) < number:
+        architecture = space.decode(space.sample(rng)).architecture
+        try:
+            seconds = spend(architecture, rates) * rng.uniform(0.95, 1.05)
+        except ArchitectureError:
+            continue
+        found.append(
+            SimpleNamespace(
+                id=f"{len(found):04}",
+                status="completed",
+                seconds=seconds,
+                epochs=EPOCHS,
+                initial_epoch=0,
+                metrics={},
+                recipe={"batch_size": BATCH},
+                architecture=architecture.to_data(),
+            )
+        )
+    return found
+
+
+@pytest.mark.parametrize(("trained", "error"), [(2, 0.5), (6, 0.3), (12, 0.1)])
+def test_later_candidates_are_predicted_from_earlier_ones(trained: int, error: float) -> None:
+    for seed, rates in enumerate(([2e-11, 4e-10, 4e-10, 3e-9], [3e-10, 3e-10, 3e-9, 4e-10])):
+        trials = draw_trials(24, seed, rates)
+        model = TrainingTime.fit(trials[:trained], TRAIN, VALIDATION)
+        assert model is not None
+        errors = []
+        for trial in trials[trained:]:
+            architecture = Architecture.from_data(trial.architecture)
+            found = model.predict(architecture, EPOCHS, BATCH, TRAIN, VALIDATION)
+            errors.append(abs((found or 0.0) / trial.seconds - 1))
+        assert sorted(errors)[len(errors) // 2] < error
+
+
+def test_one_candidate_is_too_few() -> None:
+    (trial,) = draw_trials(1, 0, [1e-10] * 4)
+    failed = SimpleNamespace(status="failed", seconds=3.0)
+    assert TrainingTime.fit([trial, failed], TRAIN, VALIDATION) is None  # type: ignore[list-item]
+
+
+def test_a_candidate_that_clearly_takes_too_long_is_rejected(tmp_path: Path) -> None:
+    space, rng = SearchSpace.load("mixed"), random.Random(5)
+    run = RunDirectory.create(tmp_path, "r", {}, space.text)
+    data: Any = SimpleNamespace(
+        train=SimpleNamespace(count=TRAIN), validation=SimpleNamespace(count=VALIDATION)
+    )
+    predictor = TimePredictor(run.db, data)
+    check = FeasibilityCheck(space, Budget())
+    points = [p for p in (space.sample(rng) for _ in range(40)) if check(p).is_feasible]
+    trials = draw_trials(FEWEST_TO_REJECT, 1, [1e-10] * 4)
+    limit = sorted(spend(space.decode(p).architecture, [1e-10] * 4) for p in points)[20]
+    limited = TimeLimit(check, space, predictor, limit, EPOCHS)
+    for number, trial in enumerate(trials, start=1):
+        assert all(limited(point).is_feasible for point in points), "too early"
+        start = {
+            "number": number, "values": {}, "architecture": trial.architecture, "epochs": EPOCHS,
+            "recipe": trial.recipe, "fingerprint": "", "family": "x",
+        }  # fmt: skip
+        run.db.append("trial_started", start, trial.id)
+        end = {"status": "completed", "score": 0.5, "metrics": {}, "seconds": trial.seconds}
+        run.db.append("trial_ended", end, trial.id)
+    for point in points:
+        seconds = predictor.predict(space.decode(point), EPOCHS) or 0.0
+        found = limited(point)
+        assert found.is_feasible == (seconds <= CLEARLY * limit)
+        assert found.reason == (None if found.is_feasible else "budget")
+    assert 0 < sum(limited(point).is_feasible for point in points) < len(points)
+    run.close()
