@@ -11,7 +11,7 @@ BLOCK = """
 from cnnsearch import Architecture, count
 from cnnsearch.training.model import build
 
-stage = {"block": {"type": "ghost", "cheap_kernel": 5}, "depth": 2, "width": 24, "stride": 2}
+stage = {"block": {"type": "mixconv", "kernels": [3, 5]}, "depth": 2, "width": 24, "stride": 2}
 network = Architecture.from_data({"input": [16, 16, 3], "classes": 5, "stages": [stage]})
 assert count(network).params_total == build(network).count_params()
 """

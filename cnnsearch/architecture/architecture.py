@@ -12,9 +12,11 @@ from pydantic import (
     Field,
     Tag,
     ValidationError,
+    field_validator,
     model_validator,
 )
 
+from cnnsearch.architecture.linear_widths import LinearStages
 from cnnsearch.architecture.stages import CONFIG, AuxiliaryHead, Head, Stage
 from cnnsearch.blocks import AnyLayer, Layer, Ops, Style
 from cnnsearch.blocks.layers import Positive, Rate
@@ -38,6 +40,8 @@ def _expand_block(item: object) -> object:
 
 def _stage_or_layer(value: object) -> str:
     keys = value if isinstance(value, dict) else {}
+    if isinstance(value, LinearStages) or "widths" in keys:
+        return "linear"
     is_layer = isinstance(value, Layer) or ("type" in keys and "block" not in keys)
     return "layer" if is_layer else "stage"
 
@@ -46,7 +50,11 @@ if TYPE_CHECKING:
     AnyStage = Stage | Layer
 else:
     AnyStage = Annotated[
-        Union[Annotated[Stage, Tag("stage")], Annotated[AnyLayer, Tag("layer")]],  # noqa: UP007
+        Union[  # noqa: UP007
+            Annotated[Stage, Tag("stage")],
+            Annotated[LinearStages, Tag("linear")],
+            Annotated[AnyLayer, Tag("layer")],
+        ],
         Discriminator(_stage_or_layer),
     ]
 
@@ -61,7 +69,8 @@ class Architecture(BaseModel):
         classes: number of classes.
         style: default activation, normalization and biases of its layers.
         stem: the layers before the first stage.
-        stages: stages of blocks, and single layers (such as pooling) between them.
+        stages: stages of blocks, and single layers (such as pooling) between them. Stages may be
+            given by :class:`~cnnsearch.architecture.linear_widths.LinearStages`.
         head: layers after the last stage.
         auxiliary: further heads, for training only.
         drop_path: rate of stochastic depth at the last block, growing linearly from the first
@@ -224,6 +233,14 @@ class Architecture(BaseModel):
             if item.depth:
                 return not item.block.preactivation
         return True
+
+    @field_validator("stages")
+    @classmethod
+    def _expand_stages(cls, stages: tuple[Any, ...]) -> tuple[Any, ...]:
+        if not any(isinstance(item, LinearStages) for item in stages):
+            return stages
+        parts = [item.expand() if isinstance(item, LinearStages) else [item] for item in stages]
+        return tuple(stage for part in parts for stage in part)
 
     @model_validator(mode="after")
     def _check_auxiliary(self) -> Self:

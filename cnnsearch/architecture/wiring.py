@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import CountingOps
-from cnnsearch.blocks.geometry import get_sides
+from cnnsearch.blocks.geometry import get_sides, resolve_padding
 from cnnsearch.blocks.ops import Ops, Shape, Style
 
 _UNWEIGHTED: Final = ("activate", "scale", "drop_path")  # no steps of their own in a table
@@ -225,7 +225,8 @@ def _resolve(step: Step, style: Style) -> list[tuple[str, Any]]:
     if step.verb == "select":
         options["channels"] = list(options["channels"])
     if step.verb in ("conv", "depthwise_conv"):
-        options["kernel"] = get_sides(options["kernel"])
+        kernel = options["kernel"] = get_sides(options["kernel"])
+        options["padding"] = resolve_padding(style, options["padding"], kernel, options["stride"])
         options["bias"] = style.conv_bias if options["bias"] is None else options["bias"]
         options["norm"] = _resolve_norm(style.norm if options["norm"] else "none", style)
         options["activation"] = _resolve_activation(options["activation"], style)

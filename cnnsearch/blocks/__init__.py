@@ -18,6 +18,8 @@ from cnnsearch.blocks.dense import Dense
 from cnnsearch.blocks.fasternet import FasterNet
 from cnnsearch.blocks.fire import Fire
 from cnnsearch.blocks.fractal import Fractal
+from cnnsearch.blocks.fused import FusedMBConv
+from cnnsearch.blocks.ghost import Ghost
 from cnnsearch.blocks.inception import (
     InceptionFactorized,
     InceptionNaive,
@@ -31,11 +33,14 @@ from cnnsearch.blocks.inverted import InvertedResidual, MBConv
 from cnnsearch.blocks.layers import LAYERS, AnyLayer
 from cnnsearch.blocks.ops import Activation, Ops, Shape, Style
 from cnnsearch.blocks.plain import Plain
+from cnnsearch.blocks.regnet import RegNet
 from cnnsearch.blocks.repvgg import MobileOne, RepVGG
 from cnnsearch.blocks.res2net import Res2Net
 from cnnsearch.blocks.residual import Basic, Bottleneck, PreactBasic, PreactBottleneck
 from cnnsearch.blocks.separable import Separable
+from cnnsearch.blocks.shuffle import ShuffleV2
 from cnnsearch.blocks.starnet import StarNet
+from cnnsearch.blocks.universal import UniversalInverted
 from cnnsearch.blocks.xception import Xception
 
 FAMILIES: dict[str, tuple[type[Block], ...]] = {
@@ -51,7 +56,7 @@ FAMILIES: dict[str, tuple[type[Block], ...]] = {
     "residual": (Basic, Bottleneck, PreactBasic, PreactBottleneck),
     "dense": (Dense,),
     "separable": (Separable,),
-    "inverted": (InvertedResidual, MBConv),
+    "inverted": (InvertedResidual, MBConv, FusedMBConv, UniversalInverted),
     "xception": (Xception,),
     "fire": (Fire,),
     "fractal": (Fractal,),
@@ -64,6 +69,9 @@ FAMILIES: dict[str, tuple[type[Block], ...]] = {
     "fasternet": (FasterNet,),
     "inception_next": (InceptionNeXt,),
     "starnet": (StarNet,),
+    "regnet": (RegNet,),
+    "shuffle": (ShuffleV2,),
+    "ghost": (Ghost,),
 }
 
 if TYPE_CHECKING:

@@ -69,6 +69,10 @@ class Block(Node):
             return y
         return self.attention.wire_in_block(op, y, op.shape(x).c)
 
+    def fit_width(self, width: int) -> int:
+        """Returns the nearest width that a stage of this block can have."""
+        return width
+
     @property
     def keeps_previous(self) -> bool:
         """Whether the next block's second input is this block's, rather than its first."""

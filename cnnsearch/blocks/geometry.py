@@ -1,6 +1,6 @@
 """How far a sliding window gets: the arithmetic of kernels, strides and padding."""
 
-from cnnsearch.blocks.ops import Kernel, Padding, Shape
+from cnnsearch.blocks.ops import Kernel, Padding, Shape, Style
 from cnnsearch.errors import ArchitectureError
 
 
@@ -37,3 +37,20 @@ def _positions(size: int, reach: int, stride: int, padding: str | int) -> int:
     if padding == "ceil":
         return -(-(size - reach) // stride) + 1
     return (size + 2 * int(padding) - reach) // stride + 1
+
+
+def centre_padding(kernel: Kernel, stride: int) -> Padding:
+    """Padding that is the same on all sides where a window strides.
+
+    ``same`` pads a map of even size at its far edges only, which shifts it by half a position.
+    """
+    height, width = get_sides(kernel)
+    if stride == 1 or height % 2 == 0 or width % 2 == 0:
+        return "same"
+    return height // 2, width // 2
+
+
+def resolve_padding(style: Style, padding: Padding, kernel: Kernel, stride: int) -> Padding:
+    """Returns the padding of a convolution, with the style's ``torch_padding`` applied."""
+    centred = style.torch_padding and padding == "same"
+    return centre_padding(kernel, stride) if centred else padding

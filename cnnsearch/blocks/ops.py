@@ -46,6 +46,8 @@ class Style(BaseModel):
         norm_groups: groups of channels of group normalization.
         bias: whether convolutions have a bias; None: exactly where ``norm`` is ``none``.
         norm_epsilon: added to the variance.
+        torch_padding: whether strided convolutions of padding ``same`` are padded alike on all
+            sides, as in PyTorch; Keras pads a map of even size at its far edges only.
         norm_scale: whether normalization learns gamma (keras.applications' Inception-v3 does not).
     """
 
@@ -57,6 +59,7 @@ class Style(BaseModel):
     bias: bool | None = None
     norm_epsilon: float = Field(default=1e-3, gt=0)
     norm_scale: bool = True
+    torch_padding: bool = False
 
     @property
     def conv_bias(self) -> bool:

@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from cnnsearch.blocks.geometry import get_sides
-from cnnsearch.blocks.ops import Kernel, Ops, Padding, T
+from cnnsearch.blocks.geometry import centre_padding as centre_padding
+from cnnsearch.blocks.ops import Kernel, Ops, T
 
 ShortcutKind = Literal["projection", "pad", "pool"]
 Ratio = Annotated[float, Field(gt=0.0, le=4.0)]
@@ -41,14 +41,3 @@ def wire_preactivated(op: Ops[T], x: T, filters: int, kernel: Kernel = 3, stride
     """Normalization, activation, convolution (He et al., arXiv:1603.05027)."""
     y = op.activate(op.normalize(x))
     return op.conv(y, filters, kernel, stride, norm=False, activation=False)
-
-
-def centre_padding(kernel: Kernel, stride: int) -> Padding:
-    """Padding that is the same on all sides where a window strides.
-
-    ``same`` pads a map of even size at its far edges only, which shifts it by half a position.
-    """
-    height, width = get_sides(kernel)
-    if stride == 1 or height % 2 == 0 or width % 2 == 0:
-        return "same"
-    return height // 2, width // 2

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.blocks.geometry import get_sides, slide_window
+from cnnsearch.blocks.geometry import get_sides, resolve_padding, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, Padding, PoolKind, Shape
 from cnnsearch.exporters.onnx_functions import Functions
 from cnnsearch.exporters.onnx_graph import Array
@@ -72,6 +72,7 @@ class OnnxOps(Functions):
         """Convolves with kernels (out, in / groups, rows, columns); folds batch normalization."""
         stride, padding, dilation = steps
         kernel = (weights.shape[2], weights.shape[3])
+        padding = resolve_padding(self.style, padding, kernel, stride)
         bias = np.zeros(len(weights), np.float32)
         if self.style.conv_bias if biased is None else biased:
             bias = self._get_weight(layer, "bias")

@@ -56,11 +56,12 @@ def _define_ranges() -> dict[str, Any]:
 
 def _allow_bare_words(definitions: dict[str, Any]) -> None:
     """Lets a stage name its block by its type alone, where the type needs nothing else."""
-    stage = definitions["Stage"]["properties"]
-    types = stage["block"]["discriminator"]["mapping"]
     needs = {name: model.get("required", ()) for name, model in definitions.items()}
-    words = [word for word, where in types.items() if not needs[where.rpartition("/")[2]]]
-    stage["block"] = {"anyOf": [stage["block"], {"enum": words}]}
+    for kind in ("Stage", "LinearStages"):
+        stage = definitions[kind]["properties"]
+        types = stage["block"]["discriminator"]["mapping"]
+        words = [word for word, where in types.items() if not needs[where.rpartition("/")[2]]]
+        stage["block"] = {"anyOf": [stage["block"], {"enum": words}]}
 
 
 def _allow_choices(schema: dict[str, Any]) -> None:

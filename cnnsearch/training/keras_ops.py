@@ -8,7 +8,7 @@ from typing import Any, Final
 import keras
 from keras import layers as kl
 
-from cnnsearch.blocks.geometry import get_sides, slide_window
+from cnnsearch.blocks.geometry import get_sides, resolve_padding, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 from cnnsearch.training.layers import (
     Affine,
@@ -86,7 +86,7 @@ class KerasOps:
         norm: bool = True,
         activation: bool | Activation = True,
     ) -> Tensor:
-        x, mode = self._pad(x, padding)
+        x, mode = self._pad(x, resolve_padding(self.style, padding, kernel, stride))
         layer = kl.Conv2D(
             filters, get_sides(kernel), stride, mode, groups=groups, dilation_rate=dilation,
             use_bias=self.style.conv_bias if bias is None else bias,
@@ -107,7 +107,7 @@ class KerasOps:
         norm: bool = True,
         activation: bool | Activation = True,
     ) -> Tensor:
-        x, mode = self._pad(x, padding)
+        x, mode = self._pad(x, resolve_padding(self.style, padding, kernel, stride))
         layer = kl.DepthwiseConv2D(
             get_sides(kernel), stride, mode, depth_multiplier=multiplier, dilation_rate=dilation,
             use_bias=self.style.conv_bias if bias is None else bias,

@@ -1,0 +1,53 @@
+"""RegNet: bottlenecks without a bottleneck, whose groups have one width."""
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from cnnsearch.blocks.attention import Place
+from cnnsearch.blocks.base import Block, require_width, round_width
+from cnnsearch.blocks.layers import KernelSize, Positive
+from cnnsearch.blocks.ops import Ops, T
+from cnnsearch.blocks.parts import ShortcutKind, wire_shortcut
+from cnnsearch.errors import ArchitectureError
+
+
+class RegNet(Block):
+    """1x1, grouped 3x3, 1x1 around a shortcut (Radosavovic et al., arXiv:2003.13678, fig. 4).
+
+    RegNetY's squeeze-and-excitation is ``attention: {type: squeeze_excite, of: input}``.
+
+    Attributes:
+        group_width: channels of a group of the 3x3 convolution, all of them if there are fewer.
+        ratio: channels of the 3x3 convolution over those of the block (1 / b in the paper).
+        kernel: side of the grouped filter.
+        shortcut: what joins where the shape changes; see ``bottleneck``.
+    """
+
+    family: ClassVar[str] = "regnet"
+    attention_places: ClassVar[tuple[Place, ...]] = ("middle", "end")
+
+    type: Literal["regnet"] = "regnet"
+    group_width: Positive = 16
+    ratio: Annotated[float, Field(gt=0.0, le=8.0)] = 1.0
+    kernel: KernelSize = 3
+    shortcut: ShortcutKind = "projection"
+
+    def fit_width(self, width: int) -> int:
+        """Returns the nearest width whose groups all have ``group_width`` channels."""
+        inner = max(1, round(width * self.ratio))
+        size = min(self.group_width, inner)
+        return max(1, round(max(1, round(inner / size)) * size / self.ratio))
+
+    def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
+        filters = require_width(self, width)
+        inner = round_width(filters * self.ratio)
+        size = min(self.group_width, inner)
+        if inner % size:
+            raise ArchitectureError(f"groups of {size} channels do not divide {inner} channels")
+        y = op.conv(x, inner, 1)
+        y = op.conv(y, inner, self.kernel, stride, groups=inner // size)
+        y = self.attend(op, y, "middle", x)
+        y = self.attend(op, op.conv(y, filters, 1, activation=False), "end", x)
+        around = wire_shortcut(op, x, filters, stride, self.shortcut)
+        return op.activate(op.add([around, op.drop_path(y)]))
