@@ -24,15 +24,17 @@ from cnnsearch.training.checkpoint import save_weights
 from cnnsearch.training.model import build
 from cnnsearch.training.weight_copy import PREPROCESSING, copy_weights, list_weights
 
-ALPHAS: Final[Mapping[str, float]] = MappingProxyType(
+ARGUMENTS: Final[Mapping[str, Mapping[str, Any]]] = MappingProxyType(
     {
-        "mobilenet-v1-0.75": 0.75,
-        "mobilenet-v1-0.5": 0.5,
-        "mobilenet-v1-0.25": 0.25,
-        "mobilenet-v2-1.4": 1.4,
+        "mobilenet-v1-0.75": {"alpha": 0.75},
+        "mobilenet-v1-0.5": {"alpha": 0.5},
+        "mobilenet-v1-0.25": {"alpha": 0.25},
+        "mobilenet-v2-1.4": {"alpha": 1.4},
+        "mobilenet-v3-small-minimalistic": {"minimalistic": True},
+        "mobilenet-v3-large-minimalistic": {"minimalistic": True},
     }
 )
-"""Width multipliers, an argument of keras.applications."""
+"""Arguments of keras.applications that set a network apart from others of its name."""
 
 
 class Preprocessing(NamedTuple):
@@ -67,9 +69,7 @@ def load_application(
             not fit: names the first layer that differs.
     """
     create = getattr(keras.applications, _find_application(name))
-    if name in ALPHAS:
-        options["alpha"] = ALPHAS[name]
-    options["classifier_activation"] = None
+    options = {**options, **ARGUMENTS.get(name, {}), "classifier_activation": None}
     if weights is None or str(weights) != "imagenet":
         model = create(weights=None, **options)
         if weights is not None:
@@ -117,9 +117,7 @@ def convert_application(
 
 def find_module(name: str) -> ModuleType:
     """Returns the module of keras.applications with a published network and its preprocessing."""
-    application = _find_application(name)
-    modules = [each for each in vars(keras.applications).values() if isinstance(each, ModuleType)]
-    return next(module for module in modules if hasattr(module, application))
+    return sys.modules[getattr(keras.applications, _find_application(name)).__module__]
 
 
 def measure_preprocessing(source: keras.Model, name: str) -> Preprocessing:

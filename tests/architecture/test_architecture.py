@@ -7,6 +7,7 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import CountingOps, count
+from cnnsearch.architecture.stages import Stage
 from cnnsearch.architecture.wiring import trace
 from cnnsearch.blocks.ops import Shape, Style
 from cnnsearch.errors import ArchitectureError
@@ -329,3 +330,25 @@ def test_channels_that_do_not_divide_are_an_error(
     stem = [{"type": "conv", "filters": 4}, *layers]
     with pytest.raises(ArchitectureError, match=re.escape(message)):
         count(Architecture.from_data(small(stem=stem)))
+
+
+def test_linear_widths_are_those_of_regnet() -> None:
+    """RegNetX-400MF as table 2 of arXiv:2003.13678 prints it."""
+    widths = {"initial": 24, "slope": 24.48, "multiplier": 2.54}
+    item = {"block": "regnet", "depth": 22, "widths": widths}
+    network = Architecture.from_data(small(stages=[item], input=[32, 32, 3]))
+    found = [(stage.depth, stage.width) for stage in network.stages if isinstance(stage, Stage)]
+    assert found == [(1, 32), (2, 64), (7, 160), (12, 384)]
+    assert Architecture.from_json(network.to_json()) == network
+    with pytest.raises(ArchitectureError, match=r"stages\.0\.widths\.multiplier: .* 1, got 1"):
+        item = {"block": "regnet", "depth": 22, "widths": {**widths, "multiplier": 1}}
+        Architecture.from_data(small(stages=[item]))
+
+
+def test_torch_padding_is_the_same_on_all_sides_where_a_convolution_strides() -> None:
+    def make(torch: bool, padding: object) -> Architecture:
+        stem = [{"type": "conv", "filters": 4, "stride": 2, "padding": padding}]
+        return Architecture.from_data(small(stem=stem, style={"torch_padding": torch}))
+
+    assert make(True, "same").fingerprint == make(False, 1).fingerprint
+    assert make(True, "same").fingerprint != make(False, "same").fingerprint

@@ -67,7 +67,7 @@ ROUNDING = 8.0
 YOUNGER_VERBS: dict[str, Any] = {
     "input": [13, 12, 3],
     "classes": 5,
-    "style": {"activation": "prelu", "norm_groups": 4},
+    "style": {"activation": "prelu", "norm_groups": 4, "torch_padding": True},
     "stem": [
         {"type": "conv", "filters": 8},
         {"type": "norm", "kind": "group"},
@@ -102,7 +102,7 @@ YOUNGER_VERBS: dict[str, Any] = {
             "downsample": "blur_pool",
             "activation": "hard_swish",
         },
-        {"block": "basic", "width": 16, "norm": "group", "activation": "relu"},
+        {"block": "basic", "width": 16, "stride": 2, "norm": "group", "activation": "relu"},
         {"type": "activation"},
     ],
 }

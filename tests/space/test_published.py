@@ -31,6 +31,7 @@ LIGHT = [
     "fractalnet-10-small", "densenet-bc-100-12", "squeezenet-1.1", "mobilenet-v1-0.25",
     "mobilenet-v2", "efficientnet-b0", "convnext-tiny",
     "res2net-50-26w-4s", "repvgg-a0", "fasternet-t0", "starnet-s050",
+    "mobilenet-v3-small", "shufflenet-v2-0.5", "ghostnet-0.5", "regnet-x-200mf",
 ]  # fmt: skip
 
 

@@ -23,7 +23,7 @@ from cnnsearch.training.pretrained import (
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 APPLICATIONS = {n.name: n.keras_applications for n in list_published() if n.keras_applications}
-LIGHT = ["mobilenet-v1-0.25", "mobilenet-v2", "efficientnet-b0"]
+LIGHT = ["mobilenet-v1-0.25", "mobilenet-v2", "efficientnet-b0", "mobilenet-v3-small"]
 TOLERANCE = 1e-4
 SMALL = "mobilenet-v1-0.25"
 
@@ -132,7 +132,9 @@ def test_every_application_of_the_issue_is_there() -> None:
         DenseNet169 DenseNet201 MobileNet MobileNetV2 InceptionV3 InceptionResNetV2 Xception VGG16
         VGG19 EfficientNetB0 EfficientNetB1 EfficientNetB2 EfficientNetB3 EfficientNetB4
         EfficientNetB5 EfficientNetB6 EfficientNetB7 ConvNeXtTiny ConvNeXtSmall ConvNeXtBase
-        ConvNeXtLarge ConvNeXtXLarge NASNetMobile NASNetLarge"""
+        ConvNeXtLarge ConvNeXtXLarge NASNetMobile NASNetLarge MobileNetV3Small MobileNetV3Large
+        EfficientNetV2B0 EfficientNetV2B1 EfficientNetV2B2 EfficientNetV2B3 EfficientNetV2S
+        EfficientNetV2M EfficientNetV2L"""
     assert set(named.split()) == set(APPLICATIONS.values())
 
 
