@@ -52,7 +52,7 @@ def _describe_option(key: str, value: Any) -> str:
     name = key.replace("_", " ")
     if isinstance(value, bool):
         return name if value else f"no {name}"
-    if isinstance(value, list) and value and isinstance(value[0], list):
+    if isinstance(value, list) and value and isinstance(value[0], list | dict):
         return f"{len(value)} {name}"
     if isinstance(value, list):
         return ",".join(str(item) for item in value)

@@ -90,7 +90,7 @@ def _make_part(architecture: Architecture, copies: Sequence[Sequence[Step]]) -> 
     is_block = first.startswith("stages.") and first.count(".") == 2 and not first.endswith(".end")
     return Part(
         name=name,
-        title=_make_title(architecture, first),
+        title=_make_title(architecture, first) + _name_second_input(block, len(copies)),
         cost=f"{format_amount(params)} params, {format_amount(macs)} MACs" if params else "",
         repeats=len(copies),
         steps=tuple(block),
@@ -109,9 +109,24 @@ def _make_title(architecture: Architecture, place: str) -> str:
     return describe_place(architecture, place) if part == "stages" else ""
 
 
+def _name_second_input(block: Sequence[Step], copies: int) -> str:
+    """Names what a cell reads beside its entry, which the picture does not lead to it."""
+    others = _list_outside(block)[:-1]
+    if not others:
+        return ""
+    place = _find_block(others[0].place)
+    return f", also reads {place if copies == 1 else 'the input of the block before'}"
+
+
 def _find_entry(block: Sequence[Step]) -> Step | None:
-    outside = [i for step in block for i in step.inputs if i.number < block[0].number]
-    return outside[0] if outside else None
+    outside = _list_outside(block)
+    return outside[-1] if outside else None
+
+
+def _list_outside(block: Sequence[Step]) -> list[Step]:
+    """The steps outside that a block reads, the latest last."""
+    outside = {i.number: i for step in block for i in step.inputs if i.number < block[0].number}
+    return [outside[number] for number in sorted(outside)]
 
 
 def _format_shapes(outputs: Sequence[Shape]) -> str:

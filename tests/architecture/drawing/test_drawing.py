@@ -155,3 +155,18 @@ def test_what_cannot_be_wired_is_not_drawn(tmp_path: Path) -> None:
     with pytest.raises(ArchitectureError, match="shrinks it below 1x1"):
         draw(published("vgg-16").adapt(image=(8, 8)), tmp_path / "net.svg")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_cell_names_its_second_input() -> None:
+    cell = {"type": "cell", "nodes": [{"inputs": [0, 1], "ops": ["max_pool_3x3", "conv_3x3"]}]}
+    stages = [{"block": cell, "width": 8, "depth": depth} for depth in (1, 1, 3)]
+    stem = [{"type": "conv", "filters": 8}]
+    network = {"input": [16, 16, 3], "classes": 5, "stem": stem, "stages": stages}
+    parts = {part.name: part for part in split_parts(Architecture.from_data(network))}
+    titles = [part.title for name, part in parts.items() if name.startswith("stages")]
+    assert titles == [
+        "cell 8 1 nodes",
+        "cell 8 1 nodes, also reads stem",
+        "cell 8 1 nodes, also reads the input of the block before",
+    ]
+    assert [part.entry.place for part in parts.values() if part.entry][2] == "stages.0.0"
