@@ -1,6 +1,18 @@
 """Runs the command line: ``python -m cnnsearch`` is ``cnnsearch``."""
 
-from cnnsearch.cli import run_program
+import signal
+
+
+def run() -> None:
+    """Imports and runs the command line; Ctrl-C ends the import without a traceback."""
+    handler = signal.getsignal(signal.SIGINT)
+    if handler is signal.default_int_handler:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from cnnsearch.cli import run_program
+
+    signal.signal(signal.SIGINT, handler)
+    run_program()
+
 
 if __name__ == "__main__":
-    run_program()
+    run()

@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -359,3 +360,24 @@ cli.run_program()
 def test_a_search_that_mlflow_lags_behind_keeps_its_exit_code() -> None:
     done = subprocess.run([sys.executable, "-c", LAGGING], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (3, "Done.\n", "")
+
+
+IMPORTING = """
+import os, signal, sys
+from cnnsearch.__main__ import run
+
+class Finder:
+    def find_spec(self, name, *rest):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["cnnsearch", "--version"]
+run()
+"""
+
+
+def test_ctrl_c_while_the_program_is_imported_prints_no_traceback() -> None:
+    done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
