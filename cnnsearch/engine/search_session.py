@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.executors import Executor
+from cnnsearch.engine.forecast import ForecastCallback, Plan
 from cnnsearch.engine.gain import measure_gain
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
@@ -104,6 +105,8 @@ def train_candidates(
         first = _put_first(baseline, oracle, settings, space, run) if baseline else oracle
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
         session.begin(overview, _list_warnings(settings, dataset))
+        if not promotes:
+            _add_forecast(session, space, dataset, deadline, executor.free)
         reason = session.train(
             first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline
         )
@@ -122,6 +125,29 @@ def _put_first(
     run: RunDirectory,
 ) -> Oracle:
     return BaselineFirst(oracle, baseline, count_epochs(settings, space), run.db.get_trials())
+
+
+def _add_forecast(
+    session: RunSession,
+    space: SearchSpace,
+    dataset: Dataset,
+    deadline: float | None,
+    workers: int,
+) -> None:
+    """Lets the display say how many candidates fit into the time, once that can be predicted."""
+    settings, trials = session.settings, session.run.db.get_trials()
+    plan = Plan(
+        space,
+        settings.search.budget,
+        count_epochs(settings, space),
+        settings.search.trials,
+        deadline,
+        workers,
+    )
+    predict = TimePredictor(session.run.db, dataset).predict
+    done = count_candidates(trials, "completed", "failed")
+    callback: Any = ForecastCallback(session.callback, plan, predict, done)
+    session.callback = callback
 
 
 def make_oracle(

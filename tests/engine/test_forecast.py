@@ -1,0 +1,87 @@
+"""The forecast after the first candidates."""
+
+import re
+from statistics import mean
+from typing import Any
+
+import pytest
+
+from cnnsearch.architecture.cost import Budget, count
+from cnnsearch.engine.forecast import ForecastCallback, Plan, describe_forecast
+from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.search_space import SearchSpace
+from tests.engine.test_display import trial
+
+SPACE = SearchSpace.load("tiny")
+LIMIT = 2_000_000
+
+
+def plan(**changes: Any) -> Plan:
+    facts = {"space": SPACE, "budget": Budget(None, LIMIT), "epochs": 10, "trials": 20,
+             "deadline": None, "workers": 1}  # fmt: skip
+    return Plan(**{**facts, **changes})
+
+
+class Predictor:
+    """Predicts a second an epoch and million multiply-accumulates, and remembers."""
+
+    def __init__(self) -> None:
+        self.seen: list[float] = []
+
+    def __call__(self, candidate: Candidate, epochs: int) -> float:
+        macs = count(candidate.architecture).macs
+        assert macs <= LIMIT
+        self.seen.append(epochs * macs / 1e6)
+        return self.seen[-1]
+
+
+def test_the_rest_takes_as_many_means_as_candidates_are_left() -> None:
+    predict = Predictor()
+    text = describe_forecast(plan(trials=5), predict, done=2, now=0.0)
+    seconds = 3 * mean(predict.seen)
+    assert re.search(r"; 3 more take about (\d+) s\.", text), text
+    assert int(text.split("about ")[-1].split()[0]) == pytest.approx(seconds, abs=1)
+    assert f"{min(predict.seen) / 10:.1f} s for the smallest" in text
+    assert f"{max(predict.seen) / 10:.1f} s for the largest" in text
+
+
+def test_the_time_limits_the_candidates() -> None:
+    predict = Predictor()
+    describe_forecast(plan(), predict, 0, 0.0)
+    each = mean(predict.seen)
+    text = describe_forecast(plan(deadline=100.0 + 8.5 * each), predict, done=2, now=100.0)
+    assert "about 10 of 20 candidates fit into the time" in text
+    text = describe_forecast(plan(deadline=8.5 * each, workers=2), predict, done=2, now=0.0)
+    assert "about 19 of 20 candidates" in text
+    text = describe_forecast(plan(deadline=99 * each), predict, done=2, now=0.0)
+    assert "all 20 candidates fit into the time" in text
+    text = describe_forecast(plan(deadline=5.5 * each, trials=None), predict, done=2, now=0.0)
+    assert "about 7 candidates fit into the time" in text
+
+
+def test_without_a_prediction_there_is_no_forecast() -> None:
+    assert describe_forecast(plan(), lambda candidate, epochs: None, 2, 0.0) == ""
+    assert describe_forecast(plan(budget=Budget(1, 1)), Predictor(), 2, 0.0) == ""
+
+
+class Callback:
+    def __init__(self) -> None:
+        self.events: list[str] = []
+
+    def on_trial_end(self, trial: Any) -> None:
+        self.events.append(trial.id)
+
+    def on_message(self, text: str) -> None:
+        self.events.append(text[:9])
+
+    def on_tick(self) -> None:
+        self.events.append("tick")
+
+
+def test_it_comes_once_after_the_second_completed_trial() -> None:
+    inner: Any = Callback()
+    passing = ForecastCallback(inner, plan(), Predictor(), 0)
+    for number, status in enumerate(("completed", "failed", "completed", "completed"), start=1):
+        passing.on_trial_end(trial(number, status=status))
+    passing.on_tick()
+    assert inner.events == ["0001", "0002", "0003", "Forecast:", "0004", "tick"]
