@@ -90,6 +90,84 @@ def stages(depth: int) -> dict[str, Value]:
     return {f"stages.{i}.depth": depth for i in range(3)}
 
 
+def slot(number: int, kind: str, depth: int, width: int, **options: Value) -> dict[str, Value]:
+    """A stage of the mobile spaces."""
+    place = f"stages.{number}"
+    chosen = {f"{place}.block.{kind}.{key}": value for key, value in options.items()}
+    size: dict[str, Value] = {} if number == 0 else {f"{place}.width": width}
+    return {f"{place}.block": kind, f"{place}.depth": depth, **size, **chosen}
+
+
+def unused(*numbers: int) -> dict[str, Value]:
+    return {f"stages.{number}.depth": 0 for number in numbers}
+
+
+def inverted(number: int, depth: int, width: int, kernel: int, expansion: float,
+             gate: str = "null") -> dict[str, Value]:  # fmt: skip
+    options: dict[str, Value] = {"kernel": kernel, "expansion": expansion, "attention": gate}
+    return slot(number, "inverted_residual", depth, width, **options)
+
+
+def universal(number: int, width: int, start: int, kernel: str, expansion: int) -> dict[str, Value]:
+    options: dict[str, Value] = {"start_kernel": start, "kernel": kernel, "expansion": expansion}
+    return slot(number, "universal_inverted", 1, width, **options)
+
+
+MOBILENET_V3: dict[str, Value] = {
+    **{"style.activation": "hard_swish", "variables.early": "relu", "stem.0.filters": 16},
+    **unused(0, 2, 9, 10, 11, 12),
+    **inverted(1, 1, 16, 3, 1.0, "squeeze_excite"),
+    **inverted(3, 1, 24, 3, 4.5),
+    **inverted(4, 1, 24, 3, 3.6667),
+    **inverted(5, 1, 40, 5, 4, "squeeze_excite-1"),
+    **inverted(6, 2, 40, 5, 6, "squeeze_excite-1"),
+    **inverted(7, 2, 48, 5, 3, "squeeze_excite-1"),
+    **inverted(8, 3, 96, 5, 6, "squeeze_excite-1"),
+    **{"stages.13.filters": 576, "head.layers": "option-2", "head.dropout": 0.2},
+}
+MOBILENET_V4: dict[str, Value] = {
+    **{"style.activation": "relu", "variables.early": "relu", "stem.0.filters": 32},
+    **unused(0),
+    **slot(1, "plain", 1, 32, kernel=3),
+    **slot(2, "plain", 1, 32, kernel=1),
+    **slot(3, "plain", 1, 96, kernel=3),
+    **slot(4, "plain", 1, 64, kernel=1),
+    **universal(5, 96, 5, "5", 3),
+    **inverted(6, 4, 96, 3, 2),
+    **universal(7, 96, 3, "null", 4),
+    **universal(8, 128, 3, "3", 6),
+    **universal(9, 128, 5, "5", 4),
+    **inverted(10, 1, 128, 5, 4),
+    **inverted(11, 1, 128, 5, 3),
+    **inverted(12, 2, 128, 3, 4),
+    **{"stages.13.filters": 960, "head.layers": "option-3", "head.dropout": 0.2},
+}
+EFFICIENTNET_V2: dict[str, Value] = {
+    **{"style.activation": "swish", "variables.early": "swish", "stem.0.filters": 32},
+    **unused(2, 4, 7, 9, 10, 11, 12),
+    **slot(0, "fused_mbconv", 1, 16),
+    **slot(1, "fused_mbconv", 2, 32),
+    **slot(3, "fused_mbconv", 2, 48),
+    **inverted(5, 3, 96, 3, 4, "squeeze_excite-2"),
+    **inverted(6, 5, 112, 3, 6, "squeeze_excite-2"),
+    **inverted(8, 8, 192, 3, 6, "squeeze_excite-2"),
+    **{"stages.13.filters": 1280, "head.layers": "option-1", "head.dropout": 0.2},
+    **{"drop_path": 0.2},
+}
+STRIDES: dict[str, Value] = {"stem.0.stride": 2, "stages.1.stride": 2, "stages.8.stride": 2}
+
+
+def regnet(depth: int, initial: int, slope: float, multiplier: float, group: int,
+           gate: str = "null") -> dict[str, Value]:  # fmt: skip
+    widths: dict[str, Value] = {"initial": initial, "slope": slope, "multiplier": multiplier}
+    block: dict[str, Value] = {"group_width": group, "attention": gate}
+    return {
+        **{f"stages.0.widths.{key}": value for key, value in widths.items()},
+        **{f"stages.0.block.{key}": value for key, value in block.items()},
+        **{"stages.0.depth": depth, "stem.0.filters": 32},
+    }
+
+
 POINTS: list[tuple[str, str, Mapping[str, Value]]] = [
     ("residual", "resnet-20-cifar", {**BASIC, "variables.width": 16, **stages(3)}),
     ("residual", "resnet-56-cifar", {**BASIC, "variables.width": 16, **stages(9)}),
@@ -107,6 +185,15 @@ POINTS: list[tuple[str, str, Mapping[str, Value]]] = [
     ("separable", "mobilenet-v1", mobilenet(32)),
     ("separable", "mobilenet-v1-0.25", mobilenet(8)),
     ("efficientnet", "efficientnet-b0", B0),
+    ("mobile-photos", "mobilenet-v3-small", MOBILENET_V3),
+    ("mobile-photos", "mobilenet-v4-conv-small", MOBILENET_V4),
+    ("mobile-photos", "efficientnet-v2-b0", EFFICIENTNET_V2),
+    ("mobile", "mobilenet-v3-small", {**MOBILENET_V3, **STRIDES}),
+    ("mobile", "mobilenet-v4-conv-small", {**MOBILENET_V4, **STRIDES}),
+    ("mobile", "efficientnet-v2-b0", {**EFFICIENTNET_V2, **STRIDES}),
+    ("regnet-photos", "regnet-x-200mf", regnet(13, 24, 36.44, 2.49, 8)),
+    ("regnet-photos", "regnet-x-1.6gf", regnet(18, 80, 34.01, 2.25, 24)),
+    ("regnet-photos", "regnet-y-400mf", regnet(16, 48, 27.89, 2.09, 8, "squeeze_excite")),
 ]
 
 
