@@ -62,10 +62,14 @@ def export(
 
     from cnnsearch.exporters.formats import parse_targets
     from cnnsearch.exporters.pipeline import export as export_model
+    from cnnsearch.runs.pareto import find_front
 
     parse_targets(format_, quantize)  # before a run is looked for
+    opened = open_run(runs, run)
+    if which == "best" and (front := find_front(opened)):
+        print(f"{front.explain_best()}; a trial's id exports another", file=sys.stderr)
     done = export_model(
-        open_run(runs, run),
+        opened,
         which,
         out,
         formats=format_,

@@ -212,11 +212,12 @@ def results(
 ) -> None:
     """Show the leaderboard and Pareto front.
 
-    The front: candidates that no other one beats in both accuracy and MACs.
+    The front: candidates that no other one beats in both accuracy and MACs, or in all objectives.
     """
     from cnnsearch.report.tables import build_results_table, draw_pareto_plot
+    from cnnsearch.runs.pareto import measure_front
     from cnnsearch.runs.ranking import find_pareto_front, rank_trials, select_last_rungs
-    from cnnsearch.training.objectives import objective_of
+    from cnnsearch.training.objectives import costs_of, objective_of
 
     opened = open_run(runs, run)
     if opened.manifest.get("kind") == "final":
@@ -225,24 +226,29 @@ def results(
         show_final(opened, json_)
         return
     trials = select_last_rungs(opened.db.get_trials())
+    settings = opened.manifest["settings"]
+    costs, measured = costs_of(settings), measure_front(settings, trials)
     if json_:
         from cnnsearch.engine.display import describe_trial
 
-        ranked, front = rank_trials(trials), find_pareto_front(trials)
+        ranked, front = rank_trials(trials), find_pareto_front(trials, costs)
         board = [describe_trial(trial) for trial in ranked]
         found = {"run": opened.name, "state": opened.state, "leaderboard": board}
-        print_json({**found, "pareto": [trial.id for trial in front]})
+        volume = {"hypervolume": measured.hypervolume} if measured else {}
+        print_json({**found, "pareto": [trial.id for trial in front], **volume})
         return
     terminal = make_console()
     finished = sum(trial.score is not None for trial in trials)
     running = ", still running" if opened.state == "running" else ""
     title = f"Run {opened.name}{running}: {finished} finished candidates, best first"
-    what = objective_of(opened.manifest["settings"]).heading
-    terminal.print(build_results_table(trials, title, limit, what))
-    plot = draw_pareto_plot(trials)
+    what = objective_of(settings).heading
+    terminal.print(build_results_table(trials, title, limit, what, costs))
+    if measured:
+        terminal.print(f"\n{measured.describe()}", highlight=False, markup=False)
+    plot = draw_pareto_plot(trials, costs=costs)
     if plot:
-        words = what.replace("val", "Validation")
-        terminal.print(f"\n{words} against MACs (log scale); ● no other beats in both")
+        words, both = what.replace("val", "Validation"), "all objectives" if costs else "both"
+        terminal.print(f"\n{words} against MACs (log scale); ● no other beats in {both}")
         terminal.print(plot, highlight=False, markup=False)
     for trial in trials:
         if trial.status == "failed":

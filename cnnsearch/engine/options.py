@@ -31,7 +31,11 @@ from cnnsearch.oracles import (
     find_strategy,
     name_strategies,
 )
-from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, describe_objectives, find_objective
+from cnnsearch.training.objectives import (
+    DEFAULT_OBJECTIVE,
+    describe_objectives,
+    normalize_objective,
+)
 from cnnsearch.utils.units import parse_amount, parse_image, parse_time
 from cnnsearch.utils.validation_errors import explain
 
@@ -132,12 +136,16 @@ class TrainingOptions(Options):
         (), "Override a key of every recipe, such as ema=0.99.", flag="--set", value="KEY=VALUE"
     )
 
+    @field_validator("objective")
+    @classmethod
+    def _normalize_objective(cls, value: str) -> str:
+        return normalize_objective(value)
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         _check_from("--epochs", self.epochs)
         if self.freeze and self.weights is None:
             raise CnnsearchError("--freeze: needs --weights; without it every weight is random")
-        find_objective(self.objective)
         _check_choice("--class-weights", self.class_weights, ("none", "balanced"))
         if self.changes:
             from cnnsearch.space.recipe import TrainingRecipe

@@ -22,11 +22,12 @@ from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Oracle, Store
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.pareto import find_front
 from cnnsearch.runs.ranking import find_best, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.objectives import find_objective, objective_of
+from cnnsearch.training.objectives import find_costs, find_objective, objective_of
 from cnnsearch.utils.html_tables import render_table
 from cnnsearch.utils.units import format_amount, format_time, pluralize
 
@@ -173,6 +174,7 @@ def make_oracle(
         epochs=count_epochs(settings, space),
         seed=settings.search.seed,
         options=settings.search.options,
+        costs=find_costs(settings.training.objective),
     )
 
 
@@ -261,5 +263,6 @@ def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> S
         path=str(run.path),
         measured=objective.title,
         promotions=count_promotions(trials),
+        front=front.describe() if (front := find_front(run)) else "",
         gain=measure_gain(trials, int(run.manifest["dataset"]["validation"]), objective.name),
     )

@@ -19,6 +19,8 @@ from cnnsearch.engine.options import (
     find_flag,
 )
 from cnnsearch.errors import CnnsearchError, suggest
+from cnnsearch.oracles import DEFAULT_STRATEGY, STRATEGIES
+from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, find_costs
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -108,6 +110,7 @@ class Settings(Options):
             if setting.name in groups[setting.group]:
                 raise CnnsearchError(f"{setting.key}: is given twice, as keyword and in an object")
             groups[setting.group][setting.name] = value
+        _match_strategy(groups)
         made = {group: GROUPS[group](**values) for group, values in groups.items()}
         return cls(space=space, source=source, **made)  # type: ignore[arg-type]
 
@@ -150,6 +153,24 @@ class Settings(Options):
             "changes": changes,
             "image": None if size is None else list(size),
         }
+
+
+def _match_strategy(groups: Mapping[str, dict[str, Any]]) -> None:
+    """Replaces the default strategy where there are several objectives; refuses what cannot be.
+
+    Raises:
+        CnnsearchError: the strategy is for one objective and there are several, or the reverse.
+    """
+    name = groups["search"].get("strategy", DEFAULT_STRATEGY)
+    costs = find_costs(str(groups["training"].get("objective", DEFAULT_OBJECTIVE)))
+    able = [strategy.name for strategy in STRATEGIES if strategy.multi_objective]
+    if costs and name == DEFAULT_STRATEGY:
+        groups["search"]["strategy"] = able[0]
+    elif costs and name not in able:
+        known = " or ".join(able)
+        raise CnnsearchError(f"--objective: several objectives need --strategy {known}")
+    elif name in able and not costs:
+        raise CnnsearchError(f'--strategy {name}: needs a cost too: --objective "accuracy, macs"')
 
 
 def document_settings(function: Callable[P, R]) -> Callable[P, R]:

@@ -14,6 +14,7 @@ from cnnsearch.oracles.bayesian import BayesianOptimization
 from cnnsearch.oracles.evolution import RegularizedEvolution
 from cnnsearch.oracles.grid import GridSearch
 from cnnsearch.oracles.hyperband import Hyperband
+from cnnsearch.oracles.pareto import ParetoEvolution
 from cnnsearch.oracles.pasha import Pasha
 from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space, Store
 from cnnsearch.oracles.random_search import RandomSearch
@@ -22,6 +23,7 @@ from cnnsearch.oracles.surrogate import Surrogate
 
 if TYPE_CHECKING:
     from cnnsearch.oracles.search_oracle import SearchOracle
+    from cnnsearch.training.objectives import CountedCost
 
 STRATEGIES: tuple[type[Strategy], ...] = (  # the first is the default
     RegularizedEvolution,
@@ -31,6 +33,7 @@ STRATEGIES: tuple[type[Strategy], ...] = (  # the first is the default
     Hyperband,
     Asha,
     Pasha,
+    ParetoEvolution,
     GridSearch,
 )
 DEFAULT_STRATEGY = STRATEGIES[0].name
@@ -86,6 +89,7 @@ def create_oracle(
     epochs: int,
     seed: int,
     options: Mapping[str, int] | None = None,
+    costs: "tuple[CountedCost, ...]" = (),
 ) -> "SearchOracle":
     """Creates an oracle, or restores the one that the store holds.
 
@@ -100,6 +104,7 @@ def create_oracle(
         epochs: Epochs of a candidate; the largest number of a multi-fidelity strategy.
         seed: The same seed gives the same candidates in the same order.
         options: Of the strategy's own, see :attr:`Strategy.options`.
+        costs: Objectives beside the score, for a multi-objective strategy; none: MACs.
 
     Raises:
         CnnsearchError: A strategy of another name, or a number below one.
@@ -111,5 +116,5 @@ def create_oracle(
             raise CnnsearchError(f"{name} must be at least 1, got {number}")
     from cnnsearch.oracles.search_oracle import SearchOracle  # imports Keras Tuner
 
-    setup = Setup(space, check, store, max_trials, epochs, seed, options or {})
+    setup = Setup(space, check, store, max_trials, epochs, seed, options or {}, costs)
     return SearchOracle(chosen(), setup)

@@ -42,14 +42,18 @@ class RegularizedEvolution(Strategy):
 
     def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields children of tournament winners; random candidates while there are few parents."""
-        population = history.completed[-POPULATION:]
+        population = self.find_population(history)
         if len(population) < history.parameters["founders"]:
             yield from super().suggest(history, rng)
         for attempt in count():
             rivals = rng.sample(population, min(history.parameters["tournament"], len(population)))
-            parent = max(rivals, key=lambda trial: trial.score or 0.0)
+            _, parent = max(rivals, key=lambda rival: rival[0])
             changes = 1 + attempt // ATTEMPTS + _mutates_twice(parent, history, rng)
             yield mutate(history.space.parameters, parent.values, rng, changes)
+
+    def find_population(self, history: History) -> list[tuple[float, Trial]]:
+        """Returns the trials that may become parents, each after its fitness."""
+        return [(trial.score or 0.0, trial) for trial in history.completed[-POPULATION:]]
 
 
 def _mutates_twice(parent: Trial, history: History, rng: Random) -> bool:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from cnnsearch.space.choices import Parameter
+    from cnnsearch.training.objectives import CountedCost
 
 
 @dataclass(frozen=True)
@@ -153,3 +154,4 @@ class Setup:
     epochs: int
     seed: int
     options: Mapping[str, int] = field(default_factory=dict)
+    costs: tuple["CountedCost", ...] = ()

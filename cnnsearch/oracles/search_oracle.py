@@ -204,6 +204,7 @@ class SearchOracle(Oracle):
             seed=self._setup.seed,
             check=self._sampler.check,
             keep_feasible=self._sampler.keep_feasible,
+            costs=self._setup.costs,
             parameters=self._parameters,
         )
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from cnnsearch.oracles.points import Values
 from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space
+from cnnsearch.training.objectives import CountedCost
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ class History:
         seed: Of the search.
         check: Returns the feasibility and the cost of any candidate.
         keep_feasible: Removes from a pool what cannot be proposed, and counts that as drawn.
+        costs: Objectives beside the score, of which less is better.
         parameters: Of the strategy, as :meth:`Strategy.choose_parameters` set them.
     """
 
@@ -57,6 +59,7 @@ class History:
     seed: int
     check: CheckFeasibility
     keep_feasible: Callable[[list[Values]], list[Values]]
+    costs: tuple[CountedCost, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -88,6 +91,7 @@ class Strategy:
         summary: One line of help.
         paper: arXiv number, or empty.
         multi_fidelity: Whether it decides itself for how many epochs a trial is trained.
+        multi_objective: Whether it weighs costs against the score.
         is_randomized: Whether candidates depend on the seed.
         is_finite: Whether ``suggest`` enumerates all there are, instead of drawing without end.
         needs_end_condition: Whether a search has to be ended by ``--trials`` or ``--max-time``.
@@ -99,6 +103,7 @@ class Strategy:
     summary: ClassVar[str]
     paper: ClassVar[str] = ""
     multi_fidelity: ClassVar[bool] = False
+    multi_objective: ClassVar[bool] = False
     is_randomized: ClassVar[bool] = True
     is_finite: ClassVar[bool] = False
     needs_end_condition: ClassVar[bool] = True

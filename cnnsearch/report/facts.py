@@ -12,11 +12,12 @@ from cnnsearch.engine.gain import Gain, measure_gain
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory, list_runs
+from cnnsearch.runs.pareto import measure_front
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import Event, TrialRecord
 from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.objectives import objective_of
+from cnnsearch.training.objectives import costs_of, objective_of
 
 FLAGS = ("trials", "epochs", "max_params", "max_macs", "seed", "weights", "image", "objective",
          "class_weights", "train_share", "baseline", "max_train_time")  # fmt: skip
@@ -59,6 +60,7 @@ class Facts:
         trials: all, in order.
         ranked: finished candidates by their last rung, best first.
         front: those on the Pareto front, cheapest first.
+        front_volume: the front and its hypervolume in words; empty: there is one objective.
         curves: metrics by epoch of the best candidates, by trial.
         seconds: active time of all sessions, without the pauses between them.
         moments: active seconds at which each trial ended, by trial.
@@ -81,6 +83,7 @@ class Facts:
     trials: tuple[TrialRecord, ...]
     ranked: tuple[TrialRecord, ...]
     front: tuple[TrialRecord, ...]
+    front_volume: str
     curves: Mapping[str, Sequence[Mapping[str, float]]]
     seconds: float
     moments: Mapping[str, float]
@@ -152,7 +155,8 @@ def _collect(run: RunDirectory, curves: int) -> Facts:
         source=_find_source(run),
         trials=tuple(trials),
         ranked=tuple(ranked),
-        front=tuple(find_pareto_front(trials)),
+        front=tuple(find_pareto_front(trials, costs_of(settings))),
+        front_volume=front.describe() if (front := measure_front(settings, trials)) else "",
         curves={trial.id: run.db.get_history(trial.id) for trial in ranked[:curves]},
         seconds=seconds,
         moments=moments,

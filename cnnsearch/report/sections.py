@@ -148,9 +148,10 @@ def _write_front(facts: Facts) -> Section:
     cut = len(facts.front) > MAX_FRONT_ROWS
     rest = f" The table shows the {MAX_FRONT_ROWS} most accurate." if cut else ""
     count = pluralize(len(facts.front), "candidate")
+    both = f"The Pareto front: {count} that no other one beats in both"
     return Section(
         "Accuracy against cost",
-        (f"The Pareto front: {count} that no other one beats in both.{rest}",),
+        (f"{facts.front_volume or both}.{rest}",),
         figure="front",
         table=Table(
             ("trial", "family", facts.measured, "parameters", "MACs"), rows, frozenset({2, 3, 4})

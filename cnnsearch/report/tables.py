@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.training.objectives import CountedCost
 from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ def build_results_table(
     title: str,
     limit: int | None = None,
     measured: str = "val accuracy",
+    costs: Sequence[CountedCost] = (),
 ) -> "Table":
-    """Returns the leaderboard as a table that marks the Pareto front of score and MACs."""
+    """Returns the leaderboard as a table that marks the Pareto front of score and costs (MACs)."""
     from rich.markup import escape
     from rich.table import Table
 
-    front = {trial.id for trial in find_pareto_front(trials)}
+    front = {trial.id for trial in find_pareto_front(trials, costs)}
     table = Table(title=title, title_justify="left")
     table.add_column("rank", justify="right")
     table.add_column("trial", justify="right")
@@ -49,7 +51,12 @@ def _format_cells(trial: TrialRecord) -> list[str]:
     ]
 
 
-def draw_pareto_plot(trials: Sequence[TrialRecord], width: int = 64, height: int = 14) -> str:
+def draw_pareto_plot(
+    trials: Sequence[TrialRecord],
+    width: int = 64,
+    height: int = 14,
+    costs: Sequence[CountedCost] = (),
+) -> str:
     """Draws scores over MACs (log scale) in characters; the front stands out."""
     import math
 
@@ -58,7 +65,7 @@ def draw_pareto_plot(trials: Sequence[TrialRecord], width: int = 64, height: int
         return ""
     xs = [math.log10(t.macs or 1) for t in priced]
     ys = [t.score or 0.0 for t in priced]
-    front = {trial.id for trial in find_pareto_front(trials)}
+    front = {trial.id for trial in find_pareto_front(trials, costs)}
     grid = [[" "] * width for _ in range(height)]
     for trial, x, y in sorted(zip(priced, xs, ys, strict=True), key=lambda p: p[0].id in front):
         column = round((x - min(xs)) / ((max(xs) - min(xs)) or 1) * (width - 1))

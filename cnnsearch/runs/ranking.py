@@ -1,11 +1,9 @@
 """Ranks the trials of a run: the leaderboard, the Pareto front, the best."""
 
 from collections.abc import Sequence
-from typing import Literal
 
 from cnnsearch.runs.records import TrialRecord
-
-CostName = Literal["macs", "params"]
+from cnnsearch.training.objectives import COSTS, CountedCost
 
 
 def select_last_rungs(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -25,13 +23,26 @@ def find_best(trials: Sequence[TrialRecord]) -> TrialRecord | None:
     return next(iter(rank_trials(trials)), None)
 
 
-def find_pareto_front(trials: Sequence[TrialRecord], cost: CostName = "macs") -> list[TrialRecord]:
-    """Returns the candidates that no other one beats in both score and cost, cheapest first."""
-    front: list[TrialRecord] = []
-    priced = [trial for trial in rank_trials(trials) if getattr(trial, cost) is not None]
-    for trial in sorted(
-        priced, key=lambda t: int(getattr(t, cost))
-    ):  # of equals, the best is first
-        if not front or (trial.score or 0.0) > (front[-1].score or 0.0):
-            front.append(trial)
-    return front
+def find_pareto_front(
+    trials: Sequence[TrialRecord], costs: Sequence[CountedCost] = ()
+) -> list[TrialRecord]:
+    """Returns the candidates that no other one beats in score and all costs, cheapest first.
+
+    Args:
+        trials: of a run.
+        costs: that count beside the score; none: MACs.
+    """
+    counted = costs or COSTS[:1]
+    front: list[tuple[list[int], TrialRecord]] = []
+    priced = [([cost.read(trial) for cost in counted], trial) for trial in rank_trials(trials)]
+    known = [([p for p in prices if p is not None], trial) for prices, trial in priced]
+    complete = [each for each in known if len(each[0]) == len(counted)]
+    for prices, trial in sorted(complete, key=lambda each: each[0]):  # of equals, the best is first
+        beaten = (
+            (kept.score or 0.0) >= (trial.score or 0.0)
+            and all(a <= b for a, b in zip(paid, prices, strict=True))
+            for paid, kept in front
+        )
+        if not any(beaten):
+            front.append((prices, trial))
+    return [trial for _, trial in front]

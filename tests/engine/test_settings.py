@@ -64,3 +64,14 @@ def test_search_shows_its_settings_and_refuses_others(tmp_path: Path) -> None:
     assert shown["trials"].default == 20
     with pytest.raises(CnnsearchError, match="no such setting, did you mean 'max_macs'"):
         cnnsearch.search("tiny", max_mac="1M", runs=tmp_path)
+
+
+def test_several_objectives_change_the_default_strategy_and_no_other() -> None:
+    made = Settings.create("", "s.yaml", objective="macs, val_accuracy")
+    assert (made.search.strategy, made.training.objective) == ("pareto", "accuracy, macs")
+    assert Settings.create("", "s.yaml", objective="macro_f1").search.strategy != "pareto"
+    assert made.replace(trials=9).search.strategy == "pareto"
+    with pytest.raises(CnnsearchError, match="several objectives need --strategy pareto"):
+        Settings.create("", "s.yaml", objective="accuracy, params", strategy="random")
+    with pytest.raises(CnnsearchError, match="--strategy pareto: needs a cost too"):
+        Settings.create("", "s.yaml", strategy="pareto")

@@ -71,6 +71,7 @@ class Summary:
         seconds: of this session.
         measured: the score in words.
         promotions: to a higher rung that were trained to their end (Hyperband).
+        front: the Pareto front in words; empty: the search has one objective.
         gain: of the best candidate over the plain baseline; None: there is none to compare.
     """
 
@@ -84,6 +85,7 @@ class Summary:
     path: str
     measured: str = OBJECTIVES[0].title
     promotions: int = 0
+    front: str = ""
     gain: Gain | None = None
 
 

@@ -126,6 +126,8 @@ def write_closing(summary: Summary) -> str:
     ]
     if summary.best:
         lines.append(f"Best: {describe_best(summary.best, summary.measured)}")
+    if summary.front:
+        lines.append(f"{summary.front}.")
     if summary.gain:
         lines.append(describe_gain(summary.gain))
     root = Path(summary.path).parent

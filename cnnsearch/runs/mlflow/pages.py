@@ -4,9 +4,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnsearch.runs.pareto import measure_front
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord, shorten_family
-from cnnsearch.training.objectives import OBJECTIVES, Objective, objective_of
+from cnnsearch.training.objectives import OBJECTIVES, Objective, costs_of, objective_of
 
 _COLUMNS = (
     "metrics.`best_val_accuracy`",
@@ -123,8 +124,10 @@ def write_note(
         lines += [f"| | candidate | {what} | params | multiply-adds | FLOPs |"]
         lines += ["|--:|---|--:|--:|--:|--:|"]
         lines += [_make_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
-        front = find_pareto_front(ranked)
-        lines += ["", f"On the Pareto front of score and multiply-adds: {len(front)}"]
+        front = find_pareto_front(ranked, costs_of(manifest.get("settings")))
+        measured = measure_front(manifest.get("settings", {}), trials)
+        words = f"On the Pareto front of score and multiply-adds: {len(front)}"
+        lines += ["", measured.describe() if measured else words]
         lines[-1] += " (filter: `tags.pareto = 'true'`)."
     return "\n".join(lines)
 

@@ -10,6 +10,7 @@ from cnnsearch.runs.mlflow import entries, pages, pictures
 from cnnsearch.runs.mlflow.store import Store
 from cnnsearch.runs.ranking import find_pareto_front
 from cnnsearch.runs.records import Event, TrialRecord
+from cnnsearch.training.objectives import costs_of
 
 _FRONT = "front"
 _DRAWN = 10  # networks of the front that are drawn, the most accurate first
@@ -45,7 +46,7 @@ class Summary:
     def _tag_front(self, trials: list[TrialRecord], ended: set[str | None]) -> None:
         """Tags the members of the Pareto front; only changes cost a request."""
         runs = {t.id: self._runs[f"trial {t.id}"] for t in trials if f"trial {t.id}" in self._runs}
-        front = {runs[t.id] for t in find_pareto_front(trials) if t.id in runs}
+        front = {runs[t.id] for t in self._find_front(trials) if t.id in runs}
         before = set(self._runs.get(_FRONT, "").split())
         fresh = {runs[t.id] for t in trials if t.id in ended & set(runs) and t.status != "running"}
         for child in sorted((front - before) | (front & fresh)):
@@ -58,7 +59,7 @@ class Summary:
     def illustrate(self, parent: str, attempt: Callable[..., None]) -> None:
         """Draws the Pareto front, its curves and networks; ``attempt`` wraps each upload."""
         trials = self._run.db.get_trials()
-        front = find_pareto_front(trials)
+        front = self._find_front(trials)
         if not front or "final" in self._run.manifest:
             return
         curves = {trial.id: self._get_history(trial) for trial in front}
@@ -69,6 +70,9 @@ class Summary:
                 drawn = pictures.draw_network(Path(folder), trial)
                 if drawn and f"trial {trial.id}" in self._runs:
                     attempt(self._store.upload_file, self._runs[f"trial {trial.id}"], drawn)
+
+    def _find_front(self, trials: list[TrialRecord]) -> list[TrialRecord]:
+        return find_pareto_front(trials, costs_of(self._run.manifest.get("settings")))
 
     def _get_history(self, trial: TrialRecord) -> list[dict[str, Any]]:
         """Returns a candidate's epochs, including those before its promotions."""

@@ -11,15 +11,21 @@ from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.training.objectives.accuracy import Accuracy
 from cnnsearch.training.objectives.balanced_accuracy import BalancedAccuracy
 from cnnsearch.training.objectives.base import Objective
+from cnnsearch.training.objectives.costs import COSTS, CountedCost
 from cnnsearch.training.objectives.macro_f1 import MacroF1
 
 __all__ = [
+    "COSTS",
     "DEFAULT_OBJECTIVE",
     "NAMES",
     "OBJECTIVES",
+    "CountedCost",
     "Objective",
+    "costs_of",
     "describe_objectives",
+    "find_costs",
     "find_objective",
+    "normalize_objective",
     "objective_of",
 ]
 
@@ -34,22 +40,59 @@ DEFAULT_OBJECTIVE: Final = NAMES[0]
 
 def describe_objectives() -> str:
     """Lists all names, for ``--help``."""
-    return f"{', '.join(NAMES[:-1])} or {NAMES[-1]}"
+    costs = " or ".join(cost.name for cost in COSTS)
+    return (
+        f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; with {costs} after a comma, candidates are ranked"
+        " by it but searched for the Pareto front"
+    )
 
 
-def find_objective(name: str) -> Objective:
-    """Returns the objective called ``name``.
+def find_objective(text: str) -> Objective:
+    """Returns the metric that ``text`` names, alone or with costs: ``"accuracy, macs"``.
 
     Raises:
-        CnnsearchError: there is none; suggests the nearest name.
+        CnnsearchError: there is none, or more than one; suggests the nearest name.
     """
-    for objective in OBJECTIVES:
-        if objective.name == name:
-            return objective
-    known = ", ".join(NAMES)
-    raise CnnsearchError(f"--objective: expected {known}, got {name!r}{suggest(name, NAMES)}")
+    return _parse(text)[0]
+
+
+def find_costs(text: str) -> tuple[CountedCost, ...]:
+    """Returns the costs that ``text`` names beside a metric, in their order; often none.
+
+    Raises:
+        CnnsearchError: as :func:`find_objective`.
+    """
+    return _parse(text)[1]
+
+
+def normalize_objective(text: str) -> str:
+    """Returns the metric and the costs: ``"accuracy, macs"`` of ``"macs,val_accuracy"``."""
+    metric, costs = _parse(text)
+    return ", ".join([metric.name, *(cost.name for cost in costs)])
+
+
+def _parse(text: str) -> tuple[Objective, tuple[CountedCost, ...]]:
+    names = [name.strip().removeprefix("val_") for name in text.split(",")]
+    known: dict[str, Objective | CountedCost] = {each.name: each for each in OBJECTIVES}
+    known |= {cost.name: cost for cost in COSTS}
+    for name in names:
+        if name not in known:
+            raise CnnsearchError(
+                f"--objective: expected {', '.join(known)}, got {name!r}{suggest(name, known)}"
+            )
+    metrics = [each for each in map(known.__getitem__, names) if isinstance(each, Objective)]
+    costs = [each for each in map(known.__getitem__, names) if isinstance(each, CountedCost)]
+    if len(metrics) != 1 or len(set(names)) < len(names):
+        rule = f"one of {', '.join(NAMES)}, and different costs beside it if any"
+        raise CnnsearchError(f"--objective: expected {rule}, got {text!r}")
+    return metrics[0], tuple(costs)
 
 
 def objective_of(settings: Mapping[str, Any] | None) -> Objective:
     """Returns the objective in a run's recorded settings; the default in those without one."""
     return find_objective(str((settings or {}).get("objective", DEFAULT_OBJECTIVE)))
+
+
+def costs_of(settings: Mapping[str, Any] | None) -> tuple[CountedCost, ...]:
+    """Returns the costs that are objectives too in a run's recorded settings."""
+    return find_costs(str((settings or {}).get("objective", DEFAULT_OBJECTIVE)))
