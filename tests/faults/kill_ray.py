@@ -167,7 +167,7 @@ def disturb(
     """Kills and resumes one search until it has ended; returns the kills and what went wrong."""
     kills, wrong, code = list[Kill](), list[str](), -1
     while code and not wrong:
-        session = Session(search, rng, most - len(kills), 1.5 / most)
+        session = Session(search, rng, most - len(kills), min(0.5, 1.5 / most))
         code, wrong = session.run()
         kills += session.kills
     if not wrong:
