@@ -46,6 +46,7 @@ class Model(SpaceHyperModel):
         super().__init__(mean=data.mean, std=data.std, **options)
         self._task, self._data, self._until = task, data, until
         self.pace: dict[str, float] = {}
+        self.is_searching = False  # tuners build once before they search, whatever it costs
 
     def identify(self, hp: Any) -> str:
         """Returns a key of the candidate, whatever the tuner stores beside its values."""
@@ -54,13 +55,13 @@ class Model(SpaceHyperModel):
         )
 
     def build(self, hp: Any) -> Any:
-        if not self.space.parameters:
-            return super().build(hp)
+        if time.time() > self._until:  # also where every trial fails before its first batch
+            raise TimeIsUp("the time is up")
         try:
             fits = self._task.budget.allows(count(self.candidate(hp).architecture))
         except (ArchitectureError, SpaceError) as error:
             raise FailedTrialError(str(error)) from None
-        if not fits:
+        if self.is_searching and not fits:
             raise FailedTrialError("over the budget")
         return super().build(hp)
 
@@ -101,6 +102,7 @@ def run_tuner(task: "Task", name: str) -> dict[str, Any]:
     until = time.time() + task.searching
     model = Model(task, data, until, space=space, steps_per_epoch=data.train.count // 64)
     tuner = create_tuner(name, model, task, space.decode_first().recipe.epochs)
+    model.is_searching = True
     with suppress(TimeIsUp):
         tuner.search()
     scored = [t for t in tuner.oracle.trials.values() if t.score is not None]
@@ -119,9 +121,12 @@ def create_tuner(name: str, model: Model, task: "Task", epochs: int) -> Any:
         "max_consecutive_failed_trials": MANY,
     }  # fmt: skip
     if name == "hyperband":
-        return keras_tuner.Hyperband(max_epochs=epochs, hyperband_iterations=1000, **common)
-    kinds = {"random": keras_tuner.RandomSearch, "bayesian": keras_tuner.BayesianOptimization}
-    return kinds[name](max_trials=MANY, **common)
+        tuner = keras_tuner.Hyperband(max_epochs=epochs, hyperband_iterations=1000, **common)
+    else:
+        kinds = {"random": keras_tuner.RandomSearch, "bayesian": keras_tuner.BayesianOptimization}
+        tuner = kinds[name](max_trials=MANY, **common)
+    tuner._configure_tensorboard_dir = lambda *_: None  # needs tensorboard, without any use of it
+    return tuner
 
 
 def train_best(task: "Task", searched: Model, data: Dataset, hp: Any) -> dict[str, Any]:
