@@ -1,6 +1,6 @@
 """Replays searches for accuracy and MACs on NAS-Bench-Macro, beside Optuna's samplers.
 
-    python benchmarks/replay/pareto.py --seeds 30 --evaluations 100
+    python -m benchmarks.replay.pareto --seeds 30 --evaluations 100
 
 Each evaluation draws one of a network's three accuracies; the hypervolume is of the mean accuracies
 and the MACs of the networks evaluated so far, as a share of that of the table's own Pareto front.
@@ -17,8 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from replay import HERE, MemoryStore, load_space, read_table
 
+from benchmarks.replay.replay import MemoryStore
+from benchmarks.replay.tables import HERE, load_table
 from cnnsearch import Budget
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.feasibility import FeasibilityCheck
@@ -41,7 +42,7 @@ def read_macs() -> dict[str, int]:
 
 def locate(arch: str) -> Point:
     """Returns a network's mean accuracy and its MACs, negated."""
-    return float(np.mean(read_table()[arch])), -float(read_macs()[arch])
+    return float(np.mean(load_table("nas_bench_macro").accuracies[arch])), -float(read_macs()[arch])
 
 
 def measure_volume(found: list[str]) -> float:
@@ -53,7 +54,9 @@ def measure_volume(found: list[str]) -> float:
 def measure_best_volume() -> float:
     """Returns the hypervolume of the table's Pareto front."""
     front: list[str] = []
-    for arch in sorted(read_table(), key=lambda a: (read_macs()[a], -locate(a)[0])):
+    for arch in sorted(
+        load_table("nas_bench_macro").accuracies, key=lambda a: (read_macs()[a], -locate(a)[0])
+    ):
         if not front or locate(arch)[0] > locate(front[-1])[0]:
             front.append(arch)
     return measure_volume(front)
@@ -61,7 +64,7 @@ def measure_best_volume() -> float:
 
 def replay_ours(name: str, seed: int, evaluations: int) -> list[str]:
     """Runs one of our strategies and returns the digits of what it proposed, in order."""
-    space, rng = load_space(), np.random.default_rng(seed)
+    space, rng = load_table("nas_bench_macro").space, np.random.default_rng(seed)
     oracle = create_oracle(
         name, space, check=FeasibilityCheck(space, Budget()), store=MemoryStore(),
         max_trials=evaluations, epochs=1, seed=seed,
@@ -70,7 +73,10 @@ def replay_ours(name: str, seed: int, evaluations: int) -> list[str]:
     while isinstance(proposal := oracle.propose("worker-0"), Proposal):
         choices = zip(space.parameters, proposal.values.values(), strict=True)
         found.append("".join(str(p.options.index(value)) for p, value in choices))
-        oracle.complete(proposal.trial_id, float(rng.choice(read_table()[found[-1]])) / 100)
+        oracle.complete(
+            proposal.trial_id,
+            float(rng.choice(load_table("nas_bench_macro").accuracies[found[-1]])) / 100,
+        )
     return found
 
 
@@ -92,7 +98,9 @@ def replay_optuna(name: str, seed: int, evaluations: int) -> list[str]:
     def evaluate(trial: Any) -> tuple[float, float]:
         arch = "".join(str(trial.suggest_categorical(f"s{i}", [0, 1, 2])) for i in range(8))
         found.append(arch)
-        return float(rng.choice(read_table()[arch])), float(read_macs()[arch])
+        return float(rng.choice(load_table("nas_bench_macro").accuracies[arch])), float(
+            read_macs()[arch]
+        )
 
     study = optuna.create_study(directions=["maximize", "minimize"], sampler=made[name]())
     study.optimize(evaluate, n_trials=evaluations)

@@ -1,50 +1,42 @@
-"""Replays searches on NAS-Bench-Macro: 6,561 trained networks, milliseconds an evaluation.
+"""Replays searches on tables of trained networks: milliseconds an evaluation.
 
-    python benchmarks/replay/replay.py --seeds 100 --evaluations 100
+    python -m benchmarks.replay.replay --seeds 100 --evaluations 100
 
-Each evaluation draws one of a network's three accuracies; regret is measured on their mean, in
-points of accuracy, of the network with the best observation so far. Strategies run through the
-oracle that searches use, on the space file that ships; Optuna's samplers (``pip install optuna``)
-on the same eight choices.
+Each evaluation draws one of a network's accuracies; regret is measured on their mean, in points of
+accuracy: of the network that cnnsearch would recommend, and of the one with the best observation,
+which is what the peers return. Strategies run through the oracle that searches use. Every search is
+one line of a file in ``build/replay``, so that an interrupted replay continues.
 """
 
 import argparse
-import csv
 import json
 import platform
 import time
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from cnnsearch import Budget, SearchSpace
+from benchmarks.replay.peers import PEERS
+from benchmarks.replay.plot import AT, plot_regret
+from benchmarks.replay.tables import HERE, Table, load_table
+from cnnsearch import Budget
 from cnnsearch.oracles import STRATEGIES, create_oracle
 from cnnsearch.oracles.feasibility import FeasibilityCheck
+from cnnsearch.oracles.points import Values
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.utils import environment
 
-HERE = Path(__file__).parent
 CLOSE = 0.3  # points to the best network: "found"
-AT = (5, 10, 15, 20, 30, 50, 100)
+PARTS = Path("build/replay")
 
 
-@cache
-def read_table() -> dict[str, tuple[float, ...]]:
-    """Returns the three accuracies of each network by its digits."""
-    with (HERE / "nas_bench_macro.csv").open() as file:
-        return {
-            row["arch"]: tuple(float(row[f"acc_{i}"]) for i in (1, 2, 3))
-            for row in csv.DictReader(file)
-        }
-
-
-@cache
-def load_space() -> SearchSpace:
-    return SearchSpace.load("nas-bench-macro")
+def list_steps(count: int) -> list[int]:
+    """Returns the numbers of evaluations after which regret is measured."""
+    return sorted({n for n in AT if n <= count} | {count})
 
 
 class MemoryStore:
@@ -57,124 +49,119 @@ class MemoryStore:
         pass
 
 
-def replay_strategy(name: str, seed: int, evaluations: int) -> list[str]:
-    """Runs one of our strategies and returns the digits of what it proposed, in order."""
-    space, rng = load_space(), np.random.default_rng(seed)
-    check = FeasibilityCheck(space, Budget())
+class Observer:
+    """Evaluates candidates on a table and remembers them, in order."""
+
+    def __init__(self, table: Table, seed: int) -> None:
+        self._table, self._rng = table, np.random.default_rng(seed)
+        self.found: list[str] = []
+        self.scores: list[float] = []
+
+    def observe(self, values: Values) -> float:
+        key = self._table.find_key(values)
+        self.found.append(key)
+        self.scores.append(float(self._rng.choice(self._table.accuracies[key])))
+        return self.scores[-1]
+
+
+def search_table(name: str, table: Table, observer: Observer, seed: int, count: int) -> list[int]:
+    """Runs one of our strategies; returns which evaluation it recommends, after each of ``AT``."""
+    check = FeasibilityCheck(table.space, Budget())
     oracle = create_oracle(
-        name, space, check=check, store=MemoryStore(), max_trials=evaluations, epochs=1, seed=seed
+        name, table.space, check=check, store=MemoryStore(), max_trials=count, epochs=1, seed=seed
     )
-    found: list[str] = []
-    for _ in range(evaluations):
+    recommended = []
+    for number in range(1, count + 1):
         proposal = oracle.propose("worker-0")
         if not isinstance(proposal, Proposal):
             break
-        choices = zip(space.parameters, proposal.values.values(), strict=True)
-        arch = "".join(str(p.options.index(value)) for p, value in choices)
-        found.append(arch)
-        oracle.complete(proposal.trial_id, float(rng.choice(read_table()[arch])) / 100)
-    return found
+        oracle.complete(proposal.trial_id, observer.observe(proposal.values) / 100)
+        if number in list_steps(count):
+            recommended.append(int(oracle.recommend().id) - 1)
+    return recommended
 
 
-def replay_optuna(sampler: str, seed: int, evaluations: int) -> list[str]:
-    """Runs one of Optuna's samplers on the same table."""
-    import optuna
-
-    optuna.logging.set_verbosity(optuna.logging.ERROR)
-    made: dict[str, Callable[[], Any]] = {
-        "optuna-tpe": lambda: optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, group=True, constant_liar=True
-        ),
-        "optuna-nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed),
-        "optuna-random": lambda: optuna.samplers.RandomSampler(seed=seed),
-    }
-    rng, found = np.random.default_rng(seed), []
-
-    def evaluate(trial: Any) -> float:
-        arch = "".join(str(trial.suggest_categorical(f"s{i}", [0, 1, 2])) for i in range(8))
-        found.append(arch)
-        return float(rng.choice(read_table()[arch]))
-
-    study = optuna.create_study(direction="maximize", sampler=made[sampler]())
-    study.optimize(evaluate, n_trials=evaluations)
-    return found
-
-
-def measure(task: tuple[str, int, int]) -> dict[str, Any]:
-    """Replays one search; returns its regret after each evaluation, and when it was close."""
-    import warnings
-
+def measure(task: tuple[str, str, int, int]) -> dict[str, Any]:
+    """Replays one search; returns its regret after each of ``AT``, and when it was close."""
     warnings.simplefilter("ignore")
-    name, seed, evaluations = task
-    began = time.perf_counter()
-    run = replay_optuna if name.startswith("optuna") else replay_strategy
-    found = run(name, seed, evaluations)
-    seconds = time.perf_counter() - began
-    means = {arch: float(np.mean(seen)) for arch, seen in read_table().items()}
-    best = max(means.values())
-    rng = np.random.default_rng(seed)  # the same draws as the search saw
-    observed = [float(rng.choice(read_table()[arch])) for arch in found]
-    regret = [best - means[found[int(np.argmax(observed[: n + 1]))]] for n in range(len(found))]
-    close = [n + 1 for n, arch in enumerate(found) if best - means[arch] <= CLOSE]
-    return {"name": name, "regret": regret, "close": close[:1], "seconds": seconds}
+    name, table_name, seed, count = task
+    table, began = load_table(table_name), time.process_time()
+    observer = Observer(table, seed)
+    recommended = None
+    if name in PEERS:
+        search, kind = PEERS[name]
+        search(kind, table, observer.observe, seed, count)
+    else:
+        recommended = search_table(name, table, observer, seed, count)
+    seconds = time.process_time() - began
+    regret = [table.best - table.means[key] for key in observer.found]
+    leaders = [int(np.argmax(observer.scores[:n])) for n in list_steps(count)]
+    close = [n + 1 for n, lost in enumerate(regret) if lost <= CLOSE]
+    return {
+        "seed": seed,
+        "evaluations": count,
+        "observed": [regret[i] for i in leaders],
+        "recommended": [regret[i] for i in recommended or leaders],
+        "close": close[:1],
+        "seconds": seconds,
+    }
 
 
-def summarize(runs: list[dict[str, Any]], evaluations: int) -> dict[str, Any]:
-    """Returns mean regret with its standard error, and the median evaluations to get close."""
-    curves = np.array([run["regret"] for run in runs])
+def replay(name: str, given: argparse.Namespace) -> list[dict[str, Any]]:
+    """Returns a strategy's searches, those left out that an earlier replay made."""
+    PARTS.mkdir(parents=True, exist_ok=True)
+    part = PARTS / f"{given.table}-{name}-{given.evaluations}.jsonl"
+    done = [json.loads(line) for line in part.read_text().splitlines()] if part.exists() else []
+    left = sorted(set(range(given.seeds)) - {run["seed"] for run in done})
+    tasks = [(name, given.table, seed, given.evaluations) for seed in left]
+    with ProcessPoolExecutor(given.jobs) as pool, part.open("a") as file:
+        for run in pool.map(measure, tasks):
+            file.write(json.dumps(run) + "\n")
+            file.flush()
+            done.append(run)
+    return done
+
+
+def summarize(runs: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns mean regrets with standard errors, and the median evaluations to get close."""
+    count = runs[0]["evaluations"]
     close = [run["close"][0] if run["close"] else np.inf for run in runs]
-    at = sorted({n for n in AT if n <= evaluations} | {evaluations})
-    error = curves.std(axis=0, ddof=1) / np.sqrt(len(runs))
+    milliseconds = 1000 * float(np.median([run["seconds"] for run in runs])) / count
+    curves = np.array([run["recommended"] for run in runs])
     return {
         "seeds": len(runs),
-        "regret": {str(n): round(float(curves[:, n - 1].mean()), 4) for n in at},
-        "standard_error": {str(n): round(float(error[n - 1]), 4) for n in at},
+        "regret": _average(curves, count),
+        "standard_error": _average(curves, count, error=True),
+        "regret_of_best_observation": _average(np.array([r["observed"] for r in runs]), count),
         "median_evaluations_to_0.3": float(np.median(close)),
-        "milliseconds_per_evaluation": round(
-            1000 * float(np.median([run["seconds"] for run in runs])) / evaluations, 2
-        ),
+        "cpu_milliseconds_per_evaluation": round(milliseconds, 2),
     }
 
 
-def plot(results: Mapping[str, Any], file: Path) -> None:
-    """Draws mean regret against the number of evaluations, with two standard errors."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7, 4.2), layout="constrained")
-    axes = figure.subplots()
-    for name, found in results.items():
-        at = [int(n) for n in found["regret"]]
-        mean = np.array(list(found["regret"].values()))
-        error = 2 * np.array(list(found["standard_error"].values()))
-        axes.plot(at, mean, marker="o", markersize=3, label=name)
-        axes.fill_between(at, mean - error, mean + error, alpha=0.15)
-    axes.set(xscale="log", yscale="log", xlabel="networks evaluated", xticks=AT, xticklabels=AT)
-    axes.set_ylabel("regret (points of accuracy)")
-    axes.minorticks_off()
-    axes.set_yticks([0.05, 0.1, 0.2, 0.5, 1.0], ["0.05", "0.1", "0.2", "0.5", "1"])
-    axes.grid(alpha=0.3)
-    axes.legend(frameon=False)
-    figure.savefig(file, dpi=130)
+def _average(curves: Any, count: int, error: bool = False) -> dict[str, float]:
+    found = curves.std(axis=0, ddof=1) / len(curves) ** 0.5 if error else curves.mean(axis=0)
+    return {str(n): round(float(v), 4) for n, v in zip(list_steps(count), found, strict=True)}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     ours = [s.name for s in STRATEGIES if s.is_randomized and not s.multi_fidelity]
+    parser.add_argument("--table", default="nas_bench_macro")
     parser.add_argument("--seeds", type=int, default=100)
     parser.add_argument("--evaluations", type=int, default=100)
-    parser.add_argument("--strategies", nargs="+", default=[*ours, "optuna-tpe", "optuna-nsga2"])
-    parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--out", type=Path, default=HERE / "nas_bench_macro.json")
+    parser.add_argument("--strategies", nargs="+", default=[*ours, *PEERS])
+    parser.add_argument("--jobs", type=int, default=1)
+    parser.add_argument("--out", type=Path, help="default: TABLE.json; strategies are added to it")
     given = parser.parse_args()
-    results: dict[str, Any] = {}
-    with ProcessPoolExecutor(given.jobs) as pool:
-        for name in given.strategies:
-            tasks = [(name, seed, given.evaluations) for seed in range(given.seeds)]
-            results[name] = summarize(list(pool.map(measure, tasks)), given.evaluations)
-            print(f"{name:16} {json.dumps(results[name])}", flush=True)
-    facts = {"environment": environment.describe_environment(), "machine": platform.processor()}
-    given.out.write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
-    plot(results, given.out.with_suffix(".png"))
+    out = given.out or HERE / f"{given.table}.json"
+    for name in given.strategies:
+        found = summarize(replay(name, given))
+        print(f"{name:16} {json.dumps(found)}", flush=True)
+        data = json.loads(out.read_text()) if out.exists() else {"results": {}}
+        facts = {"environment": environment.describe_environment(), "machine": platform.machine()}
+        results = {**data["results"], name: found}
+        out.write_text(json.dumps({**facts, "results": results}, indent=1) + "\n")
+        plot_regret(results, out.with_suffix(".png"))
 
 
 if __name__ == "__main__":

@@ -215,6 +215,7 @@ def results(
     The front: candidates that no other one beats in both accuracy and MACs, or in all objectives.
     """
     from cnnsearch.report.tables import build_results_table, draw_pareto_plot
+    from cnnsearch.runs.lookup import find_recommended
     from cnnsearch.runs.pareto import measure_front
     from cnnsearch.runs.ranking import find_pareto_front, rank_trials, select_last_rungs
     from cnnsearch.training.objectives import costs_of, objective_of
@@ -228,6 +229,7 @@ def results(
     trials = select_last_rungs(opened.db.get_trials())
     settings = opened.manifest["settings"]
     costs, measured = costs_of(settings), measure_front(settings, trials)
+    recommended = find_recommended(opened)
     if json_:
         from cnnsearch.engine.display import describe_trial
 
@@ -235,7 +237,8 @@ def results(
         board = [describe_trial(trial) for trial in ranked]
         found = {"run": opened.name, "state": opened.state, "leaderboard": board}
         volume = {"hypervolume": measured.hypervolume} if measured else {}
-        print_json({**found, "pareto": [trial.id for trial in front], **volume})
+        chosen = {"recommended": recommended.id if recommended else None}
+        print_json({**found, "pareto": [trial.id for trial in front], **volume, **chosen})
         return
     terminal = make_console()
     finished = sum(trial.score is not None for trial in trials)
@@ -243,6 +246,11 @@ def results(
     title = f"Run {opened.name}{running}: {finished} finished candidates, best first"
     what = objective_of(settings).heading
     terminal.print(build_results_table(trials, title, limit, what, costs))
+    if recommended:
+        from cnnsearch.engine.display.text import describe_recommended
+
+        line = describe_recommended(recommended, opened.name)
+        terminal.print(line, highlight=False, markup=False)
     if measured:
         terminal.print(f"\n{measured.describe()}", highlight=False, markup=False)
     plot = draw_pareto_plot(trials, costs=costs)

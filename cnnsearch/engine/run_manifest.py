@@ -6,6 +6,7 @@ from typing import Any
 from cnnsearch.data import Dataset
 from cnnsearch.engine.settings import SETTINGS, Settings, find_setting_flag
 from cnnsearch.errors import CnnsearchError, RunError
+from cnnsearch.oracles import AUTO
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.utils import environment
 
@@ -62,8 +63,14 @@ def read_settings(run: RunDirectory) -> Settings:
 
 
 def keep_earlier(run: RunDirectory, settings: Settings) -> Settings:
-    """Returns settings with those of the run that they resume which its version did not have."""
-    return settings.replace(**_read_earlier(run))
+    """Returns settings with those of the run that they resume which its version did not have.
+
+    ``auto`` is the strategy that the run has, whatever it would be in a new one.
+    """
+    kept = _read_earlier(run)
+    if settings.search.strategy == AUTO:
+        kept["strategy"] = run.manifest.get("settings", {}).get("strategy", AUTO)
+    return settings.replace(**kept)
 
 
 def _read_earlier(run: RunDirectory) -> dict[str, Any]:

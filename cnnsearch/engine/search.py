@@ -28,6 +28,7 @@ from cnnsearch.engine.run_manifest import (
 from cnnsearch.engine.search_session import SearchResult, check_first_proposal, train_candidates
 from cnnsearch.engine.session import warm_up
 from cnnsearch.engine.settings import Settings, document_settings
+from cnnsearch.oracles import AUTO, choose_strategy
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_space
 from cnnsearch.space.search_space import SearchSpace
@@ -121,13 +122,14 @@ def run_search(
     """Runs one session of a search, in a new run or in one that is resumed."""
     find_gpus(settings.placement.gpus)
     space = prepare_space(space, settings)
-    started = time.monotonic()
+    started, why = time.monotonic(), ""
     reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
     if reopened:
         settings = keep_earlier(reopened, settings)
         check_same_settings(reopened, settings)
         check_same_weights(reopened, settings)
     else:
+        settings, why = _resolve_strategy(settings, space)
         check_weights_file(settings)
     environment.configure_backend()
     dataset = load_data(settings, space, root)
@@ -138,7 +140,18 @@ def run_search(
     if reopened is None:
         check_first_proposal(settings, space, dataset)
     run = reopened or _create_run(root, name, settings, space, dataset, callback or Quiet())
+    if why and callback is not None:
+        callback.on_message(why)
     return train_candidates(run, settings, space, dataset, callback, executor, started)
+
+
+def _resolve_strategy(settings: Settings, space: SearchSpace) -> tuple[Settings, str]:
+    """Returns the settings of a new run with a strategy in place of ``auto``, and the reason."""
+    if settings.search.strategy != AUTO:
+        return settings, ""
+    size = None if space.continuous else space.size
+    choice = choose_strategy(settings.search.trials, size)
+    return settings.replace(strategy=choice.strategy.name), choice.reason
 
 
 def _create_run(

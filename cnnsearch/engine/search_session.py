@@ -22,6 +22,7 @@ from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Oracle, Store
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.lookup import RECOMMENDED, find_recommended
 from cnnsearch.runs.pareto import find_front
 from cnnsearch.runs.ranking import find_best, rank_trials
 from cnnsearch.runs.records import TrialRecord
@@ -111,11 +112,21 @@ def train_candidates(
         reason = session.train(
             first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline
         )
+        _record_recommended(run, oracle)
         session.close(reason)  # MLflow is up to date before the summary names it
         seconds = time.monotonic() - started
         session.callback.on_search_end(summarize(run, reason, oracle.draws, seconds))
     trials = tuple(run.db.get_trials())
     return SearchResult(run, reason, find_best(trials), trials, oracle.draws)
+
+
+def _record_recommended(run: RunDirectory, oracle: "SearchOracle") -> None:
+    """Records the trial that the strategy recommends, where it is not the best one."""
+    chosen, best = oracle.recommend(), find_best(run.db.get_trials())
+    if chosen is None or best is None or best.id not in oracle.trials:  # the plain baseline is best
+        return
+    if (chosen.score or 0.0) < (best.score or 0.0):
+        run.db.append(RECOMMENDED, {"best": best.id}, chosen.id)
 
 
 def _put_first(
@@ -256,6 +267,7 @@ def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> S
         run=run.name,
         reason=reason,
         best=find_best(trials),
+        recommended=find_recommended(run),
         completed=count_candidates(trials, "completed"),
         failed=sum(trial.status == "failed" for trial in trials),
         draws=draws,

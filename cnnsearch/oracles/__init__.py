@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.oracles.asha import Asha
+from cnnsearch.oracles.auto import AUTO, choose_strategy
 from cnnsearch.oracles.bayesian import BayesianOptimization
 from cnnsearch.oracles.evolution import RegularizedEvolution
 from cnnsearch.oracles.grid import GridSearch
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from cnnsearch.oracles.search_oracle import SearchOracle
     from cnnsearch.training.objectives import CountedCost
 
-STRATEGIES: tuple[type[Strategy], ...] = (  # the first is the default
+STRATEGIES: tuple[type[Strategy], ...] = (
     RegularizedEvolution,
     RandomSearch,
     BayesianOptimization,
@@ -36,12 +37,14 @@ STRATEGIES: tuple[type[Strategy], ...] = (  # the first is the default
     ParetoEvolution,
     GridSearch,
 )
-DEFAULT_STRATEGY = STRATEGIES[0].name
+DEFAULT_STRATEGY = AUTO
 
 __all__ = [
+    "AUTO",
     "DEFAULT_STRATEGY",
     "STRATEGIES",
     "Strategy",
+    "choose_strategy",
     "create_oracle",
     "describe_strategies",
     "find_strategy",
@@ -54,7 +57,7 @@ def describe_strategies() -> str:
     described = (
         f"{s.name} ({s.summary}{f', arXiv:{s.paper}' if s.paper else ''})" for s in STRATEGIES
     )
-    return f"{'; '.join(described)}."
+    return f"{AUTO} (what wins in replays: {find_strategy(AUTO).name}); {'; '.join(described)}."
 
 
 def name_strategies(option: str) -> str:
@@ -66,13 +69,13 @@ def find_strategy(name: str, label: str = "strategy") -> type[Strategy]:
     """Returns the strategy of this name.
 
     Args:
-        name: As :attr:`Strategy.name`.
+        name: As :attr:`Strategy.name`, or ``auto``.
         label: How the error calls the setting, such as ``--strategy``.
 
     Raises:
         CnnsearchError: There is none.
     """
-    known = {strategy.name: strategy for strategy in STRATEGIES}
+    known = {AUTO: choose_strategy(None).strategy, **{each.name: each for each in STRATEGIES}}
     if name not in known:
         expected = ", ".join(known)
         raise CnnsearchError(f"{label}: expected {expected}, got {name!r}{suggest(name, known)}")

@@ -80,6 +80,11 @@ class SearchOracle(Oracle):
             return self._make_proposal(trial.trial_id)
         return WAIT if trial.status == "IDLE" else DONE
 
+    def recommend(self) -> Trial | None:
+        """Returns the completed trial that the strategy would use; None: there is none yet."""
+        history = self._make_history()
+        return self._strategy.recommend(history) if history.completed else None
+
     def _make_proposal(self, trial_id: str) -> Proposal:
         values = self.trials[trial_id].hyperparameters.values
         return Proposal(

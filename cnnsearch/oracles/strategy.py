@@ -121,3 +121,7 @@ class Strategy:
     def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields fresh candidates, most promising first; by default random ones."""
         return map(history.space.sample, repeat(rng))
+
+    def recommend(self, history: History) -> Trial:
+        """Returns the completed trial to use; by default that with the highest score."""
+        return max(history.completed, key=lambda trial: trial.score or 0.0)

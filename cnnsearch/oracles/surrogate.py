@@ -1,27 +1,24 @@
 """A Gaussian process on ranks that knows what each candidate costs before it is trained."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.oracles.points import Values, is_fixed, make_stream, mutate, to_unit
-from cnnsearch.oracles.strategy import History, Strategy
+from cnnsearch.oracles.points import Values, make_stream, mutate
+from cnnsearch.oracles.recommendation import recommend
+from cnnsearch.oracles.strategy import History, Strategy, Trial
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
-
-    from cnnsearch.space.choices import Parameter
-
-    Array = npt.NDArray[np.float64]
+    from cnnsearch.oracles.similarity import Array, Encoder, Points
 
 FIRST_DRAWS = 50  # random candidates, of which the first trials are the most expensive
 SAMPLED, MUTATED, PARENTS = 33, 67, 8  # a pool: random candidates, and children of the best
+COUNTED = 16  # candidates of a pool whose MACs are counted; those of the others are predicted
 SCALE = 0.6  # share of differing values over which the correlation falls to 1/e
 NOISE = 0.6  # variance of a rank's noise; that of the ranks is 1
 SLOPE = 0.5  # prior gain in rank, in standard deviations, of one in log MACs
-RECENT, BEST = 200, 100  # trials that the process is fitted to
+RECENT, BEST = 100, 100  # trials that the process is fitted to
 
 
 class Surrogate(Strategy):
@@ -38,26 +35,68 @@ class Surrogate(Strategy):
     summary = "a Gaussian process over the choices and each candidate's MACs"
     paper = "1910.11858"
 
+    def __init__(self) -> None:
+        self._start: _Start | None = None  # a function of space and seed: the trials are the state
+
     def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields the most expensive of random draws, then pools ranked by expected improvement."""
-        first = _draw_first(history)
-        if not history.completed or not first:
-            yield from first
+        start = self._start = self._start or _Start.make(history)
+        if not history.completed or not start.first:
+            yield from start.first
             yield from super().suggest(history, rng)
-        model = _Model.fit(history, first)
+        with start.limit_threads():
+            model = _Model.fit(history, start)
         while True:
             pool = _draw_pool(history, model.parents, rng)
-            yield from (pool[i] for i in model.rank(history, pool))
-            if not pool:
+            with start.limit_threads():
+                chosen = history.keep_feasible([pool[i] for i in model.rank(pool)[:COUNTED]])
+                ranked = model.rank(chosen, start.scale(_count_logs(history, chosen)))
+            yield from (chosen[i] for i in ranked)
+            if not chosen:
                 yield history.space.sample(rng)
 
+    def recommend(self, history: History) -> Trial:
+        """Returns the trial that is probably the best, which is not always the luckiest."""
+        return recommend(history, history.completed)
 
-def _draw_first(history: History) -> list[Values]:
-    """Returns random candidates within the budget, the most expensive first."""
-    rng = make_stream(history.seed, 0, "first")
-    drawn = [history.space.sample(rng) for _ in range(FIRST_DRAWS)]
-    feasible = [values for values in drawn if history.check(values).is_feasible]
-    return sorted(feasible, key=lambda values: -(history.check(values).macs or 0))
+
+@dataclass(frozen=True)
+class _Start:
+    """What does not change during a search.
+
+    Attributes:
+        encoder: Of the space.
+        first: Random candidates within the budget, the most expensive first.
+        logs: Their log MACs.
+        controller: Of the threads of linear algebra.
+    """
+
+    encoder: "Encoder"
+    first: list[Values]
+    logs: "Array"
+    controller: Any
+
+    @classmethod
+    def make(cls, history: History) -> "_Start":
+        from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
+
+        from cnnsearch.oracles.similarity import Encoder
+
+        rng = make_stream(history.seed, 0, "first")
+        drawn = [history.space.sample(rng) for _ in range(FIRST_DRAWS)]
+        feasible = [values for values in drawn if history.check(values).is_feasible]
+        first = sorted(feasible, key=lambda values: -(history.check(values).macs or 0))
+        encoder = Encoder(history.space.parameters)
+        return cls(encoder, first, _count_logs(history, first), ThreadpoolController())
+
+    def limit_threads(self) -> Any:
+        """Returns a context with one thread: matrices this small take longer with more."""
+        return self.controller.limit(limits=1)
+
+    def scale(self, logs: "Array") -> "Array":
+        """Returns log MACs in standard deviations of the first draws."""
+        scaled: Array = (logs - self.logs.mean()) / (float(self.logs.std()) or 1.0)
+        return scaled
 
 
 def _draw_pool(history: History, parents: list[Values], rng: Random) -> list[Values]:
@@ -66,67 +105,93 @@ def _draw_pool(history: History, parents: list[Values], rng: Random) -> list[Val
     for _ in range(MUTATED):
         changes = 1 + (rng.random() < 0.4) + (rng.random() < 0.4)
         drawn.append(mutate(parameters, rng.choice(parents), rng, changes))
-    return history.keep_feasible(drawn)
+    return drawn
 
 
-@dataclass(frozen=True)
-class _Features:
-    """Candidates as arrays: (N, P) values in [0, 1], (N, P) whether active, (N,) log MACs."""
+def _count_logs(history: History, points: Sequence[Values]) -> "Array":
+    import numpy as np
 
-    values: "Array"
-    active: "Array"
-    macs: "Array"
+    return np.log([float(history.check(values).macs or 1) for values in points])
 
 
 @dataclass(frozen=True)
 class _Model:
-    """A fitted process; ``parents`` are the best trials by its posterior and their own rank."""
+    """A fitted process.
 
-    parameters: "list[Parameter]"
-    center: float
-    spread: float
-    observed: _Features
+    Attributes:
+        start: Of the search.
+        observed: The trials that it is fitted to.
+        macs: Their log MACs, scaled.
+        root: Cholesky factor of their covariance.
+        weights: Their coefficients in the posterior mean.
+        slopes: Of log MACs in the levels of a point, with a last one for the constant.
+        incumbent: The highest posterior mean of a trial.
+        parents: The best trials by posterior mean and rank.
+    """
+
+    start: _Start
+    observed: "Points"
+    macs: "Array"
     root: "Array"
     weights: "Array"
+    slopes: "Array"
     incumbent: float
     parents: list[Values]
 
     @classmethod
-    def fit(cls, history: History, first: list[Values]) -> "_Model":
-        """Fits the process to the trials, MACs in standard deviations of the first draws."""
+    def fit(cls, history: History, start: _Start) -> "_Model":
+        """Fits the process to the trials."""
         import numpy as np
         from scipy.linalg import cho_solve
 
-        parameters = [p for p in history.space.parameters if not is_fixed(p)]
-        logs = np.log([history.check(values).macs or 1 for values in first])
-        center, spread = float(logs.mean()), float(logs.std()) or 1.0
         points, ranks = _observe(history)
-        observed = _encode(parameters, points, history, center, spread)
-        kernel = _correlate(parameters, observed, observed)
+        macs = start.scale(_count_logs(history, points))
+        observed = start.encoder.encode(points)
+        kernel = _correlate(observed, macs, observed, macs)
         root: Array = np.asarray(np.linalg.cholesky(kernel + NOISE * np.eye(len(ranks))))
-        weights = cho_solve((root, True), ranks - SLOPE * observed.macs)
-        posterior = SLOPE * observed.macs + kernel @ weights
+        weights = cho_solve((root, True), ranks - SLOPE * macs)
+        posterior = SLOPE * macs + kernel @ weights
         best = np.argsort(-(posterior + ranks), kind="stable")[:PARENTS]
+        known = np.concatenate([observed.levels, start.encoder.encode(start.first).levels])
+        slopes = _regress(known, np.concatenate([macs, start.scale(start.logs)]))
         parents = [points[i] for i in best]
-        incumbent = float(posterior.max())
-        return cls(parameters, center, spread, observed, root, weights, incumbent, parents)
+        return cls(start, observed, macs, root, weights, slopes, float(posterior.max()), parents)
 
-    def rank(self, history: History, pool: list[Values]) -> list[int]:
-        """Returns the places of a pool's candidates by expected improvement, the best first."""
+    def rank(self, pool: list[Values], macs: "Array | None" = None) -> list[int]:
+        """Returns the places of a pool's candidates by expected improvement, the best first.
+
+        Args:
+            pool: The candidates.
+            macs: Their log MACs, scaled; None: predicted, which takes a tenth of the time.
+        """
         import numpy as np
         from scipy.linalg import solve_triangular
-        from scipy.stats import norm
+        from scipy.special import ndtr
 
         if not pool:
             return []
-        asked = _encode(self.parameters, pool, history, self.center, self.spread)
-        cross = _correlate(self.parameters, asked, self.observed)
-        mean = SLOPE * asked.macs + cross @ self.weights
+        asked = self.start.encoder.encode(pool)
+        if macs is None:
+            macs = asked.levels @ self.slopes[:-1] + self.slopes[-1]
+        cross = _correlate(asked, macs, self.observed, self.macs)
+        mean = SLOPE * macs + cross @ self.weights
         explained = (solve_triangular(self.root, cross.T, lower=True) ** 2).sum(axis=0)
-        deviation = np.sqrt(np.maximum(1.0 + asked.macs**2 - explained, 1e-9))
+        deviation = np.sqrt(np.maximum(1.0 + macs**2 - explained, 1e-9))
         gain = (mean - self.incumbent) / deviation
-        improvement = deviation * (gain * norm.cdf(gain) + norm.pdf(gain))
+        density = np.exp(-(gain**2) / 2) / np.sqrt(2 * np.pi)
+        improvement = deviation * (gain * ndtr(gain) + density)
         return [int(i) for i in np.argsort(-improvement, kind="stable")]
+
+
+def _regress(levels: "Array", macs: "Array") -> "Array":
+    """Returns the coefficients of a ridge regression of log MACs, the constant last."""
+    import numpy as np
+
+    center = levels.mean(axis=0)
+    spread = levels - center
+    solved = np.linalg.solve(spread @ spread.T + 0.1 * np.eye(len(macs)), macs - macs.mean())
+    slopes = spread.T @ solved
+    return np.append(slopes, macs.mean() - center @ slopes)
 
 
 def _observe(history: History) -> tuple[list[Values], "Array"]:
@@ -149,43 +214,11 @@ def _observe(history: History) -> tuple[list[Values], "Array"]:
     return [history.trials[trial_id].values for trial_id in [*known, *running]], ranks
 
 
-def _encode(
-    parameters: "list[Parameter]",
-    points: list[Values],
-    history: History,
-    center: float,
-    spread: float,
-) -> _Features:
+def _correlate(a: "Points", a_macs: "Array", b: "Points", b_macs: "Array") -> "Array":
+    """Returns the (N, M) prior covariance of two sets of candidates."""
     import numpy as np
 
-    values = [[_place(p, v[p.name]) if p.name in v else 0.0 for p in parameters] for v in points]
-    active = [[float(p.name in v) for p in parameters] for v in points]
-    macs = np.log([history.check(v).macs or 1 for v in points])
-    return _Features(np.array(values), np.array(active), (macs - center) / spread)
+    from cnnsearch.oracles.similarity import compare
 
-
-def _place(parameter: "Parameter", value: Any) -> float:
-    """Returns the place of a value among its parameter's, from 0 to 1."""
-    if parameter.kind != "choice":
-        return to_unit(parameter, value)
-    options = sorted(parameter.options) if parameter.ordered else parameter.options
-    return options.index(value) / (len(options) - 1)
-
-
-def _correlate(parameters: "list[Parameter]", a: _Features, b: _Features) -> "Array":
-    """Returns the (N, M) prior covariance of two sets of candidates.
-
-    Alike are the values of choices if equal, of numbers and ordered options the more the nearer;
-    the mean is over the hyperparameters that are active in one candidate at least.
-    """
-    import numpy as np
-
-    alike, either = np.zeros((2, len(a.macs), len(b.macs)))
-    for k, parameter in enumerate(parameters):
-        distance = np.abs(a.values[:, k, None] - b.values[None, :, k])
-        unordered = parameter.kind == "choice" and not parameter.ordered
-        both = a.active[:, k, None] * b.active[None, :, k]
-        alike += both * ((distance == 0) if unordered else 1.0 - distance)
-        either += np.maximum(a.active[:, k, None], b.active[None, :, k])
-    covariance: Array = np.exp((alike / np.maximum(either, 1) - 1) / SCALE)
-    return covariance + np.outer(a.macs, b.macs)
+    covariance: Array = np.exp((compare(a, b) - 1.0) / SCALE)
+    return covariance + np.outer(a_macs, b_macs)

@@ -95,6 +95,25 @@ def find_best_trial(run: RunDirectory) -> TrialRecord | None:
     return find_best(winner) if run.manifest["final"]["hold-out"] else next(iter(winner), None)
 
 
+RECOMMENDED = "recommended"
+"""Event: the trial that a search's strategy recommends, once it has ended."""
+
+
+def find_recommended(run: RunDirectory) -> TrialRecord | None:
+    """Returns the trial that a search recommends instead of the best one; None: there is none.
+
+    What a strategy recommended before further trials ended counts no more.
+    """
+    event = run.db.get_last_event(RECOMMENDED)
+    trials = run.db.get_trials()
+    best = find_best(trials)
+    if event is None or best is None or best.id != event.data.get("best"):
+        return None
+    if any(trial.ended is not None and trial.ended > event.time for trial in trials):
+        return None
+    return next((trial for trial in trials if trial.id == event.trial_id), None)
+
+
 def find_trial(run: RunDirectory, which: str) -> TrialRecord:
     """Returns a trial by its id (leading zeros are optional), or the ``best``.
 

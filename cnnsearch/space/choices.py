@@ -175,7 +175,7 @@ def list_active(
 ) -> Iterator[Parameter]:
     """Yields the parameters that exist under ``values``, parents first."""
     for parameter in parameters:
-        if all(values.get(name) == value for name, value in parameter.when):
+        if not parameter.when or all(values.get(n) == value for n, value in parameter.when):
             yield parameter
 
 

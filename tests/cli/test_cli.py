@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +22,7 @@ from cnnsearch.engine.display import Plain, write_closing
 from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.oracles.protocol import Draws
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.lookup import RECOMMENDED
 from cnnsearch.space.files import list_spaces
 
 Capture = pytest.CaptureFixture[str]
@@ -196,6 +198,30 @@ def test_results_shows_leaderboard_front_and_failures(capsys: Capture, tmp_path:
     assert [t["id"] for t in data["leaderboard"]] == ["0002", "0004", "0001"]
     assert data["pareto"] == ["0001", "0002"]
     assert data["leaderboard"][0]["flops"] == 2 * data["leaderboard"][0]["macs"]
+
+
+def test_results_name_the_candidate_that_the_strategy_recommends(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    finished_run(tmp_path / "runs", [0.5, 0.9, None, 0.89])
+    with closing(RunDirectory.open(tmp_path / "runs", "r")) as opened:
+        opened.db.append(RECOMMENDED, {"best": "0002"}, "0004")
+    assert run("results") == 0
+    text = capsys.readouterr().out
+    assert text.index("90.00%") < text.index("Recommended: trial 0004 (residual), 89.00%")
+    assert "cnnsearch train 0004 --run r" in " ".join(text.split())
+    assert run("results", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["recommended"] == "0004"
+
+
+def test_a_recommendation_does_not_outlive_further_trials(capsys: Capture, tmp_path: Path) -> None:
+    finished_run(tmp_path / "runs", [0.5, 0.9])
+    with closing(RunDirectory.open(tmp_path / "runs", "r")) as opened:
+        opened.db.append(RECOMMENDED, {"best": "0002"}, "0001")
+        ended = {"status": "completed", "score": 0.6, "metrics": {}, "seconds": 2.0}
+        opened.db.append("trial_ended", ended, "0001")
+    assert run("results", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["recommended"] is None
 
 
 def test_results_of_a_running_search_say_so(capsys: Capture, tmp_path: Path) -> None:

@@ -72,6 +72,7 @@ class Summary:
         measured: the score in words.
         promotions: to a higher rung that were trained to their end (Hyperband).
         front: the Pareto front in words; empty: the search has one objective.
+        recommended: the candidate that the strategy prefers to the best; None: there is none.
         gain: of the best candidate over the plain baseline; None: there is none to compare.
     """
 
@@ -87,6 +88,7 @@ class Summary:
     promotions: int = 0
     front: str = ""
     gain: Gain | None = None
+    recommended: TrialRecord | None = None
 
 
 class SearchCallback(Protocol):

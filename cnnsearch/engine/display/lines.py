@@ -59,8 +59,9 @@ class JsonLines(Quiet):
     def on_search_end(self, summary: Summary) -> None:
         best = describe_trial(summary.best) if summary.best else None
         gain = asdict(summary.gain) if summary.gain else None
+        recommended = summary.recommended.id if summary.recommended else None
         made = {"draws": asdict(summary.draws), "best": best, "gain": gain}
-        self._print("end", **{**vars(summary), **made})
+        self._print("end", **{**vars(summary), **made, "recommended": recommended})
 
 
 class Plain(Quiet):

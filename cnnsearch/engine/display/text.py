@@ -128,6 +128,8 @@ def write_closing(summary: Summary) -> str:
         lines.append(f"Best: {describe_best(summary.best, summary.measured)}")
     if summary.front:
         lines.append(f"{summary.front}.")
+    if summary.recommended:
+        lines.append(describe_recommended(summary.recommended, summary.run))
     if summary.gain:
         lines.append(describe_gain(summary.gain))
     root = Path(summary.path).parent
@@ -148,3 +150,12 @@ def describe_best(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str
     """Returns the best candidate in one line."""
     cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
     return f"trial {best.id} ({best.label}), {measured} {best.score:.2%}, {cost}"
+
+
+def describe_recommended(trial: TrialRecord, run: str) -> str:
+    """Returns why to train another candidate than the best, in one line."""
+    return (
+        f"Recommended: trial {trial.id} ({trial.label}), {trial.score or 0.0:.2%}: candidates like"
+        " it score higher than those like the best, whose lead may be luck;"
+        f" cnnsearch train {trial.id} --run {run}"
+    )
