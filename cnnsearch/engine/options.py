@@ -178,9 +178,7 @@ class SearchOptions(Options):
         panel="Budget",
     )
     reduction_factor: int | None = _define(
-        None,
-        f"With {name_strategies('reduction_factor')}: one of so many candidates of a rung is"
-        " promoted; default: 3.",
+        None, f"With {name_strategies('reduction_factor')}: one in so many is promoted; default: 3."
     )
     min_epochs: int | None = _define(
         None, f"With {name_strategies('min_epochs')}: least epochs of the first rung; default: 1."
@@ -219,10 +217,9 @@ class SearchOptions(Options):
         _check_from("--reduction-factor", self.reduction_factor, 2)
         _check_from("--min-epochs", self.min_epochs)
         strategy = find_strategy(self.strategy, "--strategy")
-        for key in self.options:
-            if key not in strategy.options:
-                takers = name_strategies(key)
-                raise CnnsearchError(f"{make_flag(key)}: is an option of --strategy {takers}")
+        for key in self.options.keys() - {*strategy.options}:
+            takers = name_strategies(key)
+            raise CnnsearchError(f"{make_flag(key)}: is an option of --strategy {takers}")
         if not 0 <= self.seed < 2**31:
             raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {self.seed}")
         if strategy.needs_end_condition and self.trials is None and self.max_time is None:

@@ -222,6 +222,8 @@ class SearchOracle(Oracle):
 
     def end_trial(self, trial: KerasTunerTrial) -> None:
         """Records the end of a running trial: ``COMPLETED`` with its score, or ``FAILED``."""
+        if trial.status == "COMPLETED" and trial.score is None:  # a tuner of Keras Tuner ends it
+            self.score_trial(trial)
         if trial.trial_id in self._retry_queue:
             self._retry_queue.remove(trial.trial_id)
         running = self.ongoing_trials.items()

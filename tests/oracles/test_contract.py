@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -22,6 +22,7 @@ from .helpers import (
     macs,
     make,
     mixed_space,
+    score,
     small_space,
 )
 
@@ -378,3 +379,25 @@ def test_numbers_below_one_are_refused(strategy: str, options: Any, message: str
 def test_an_unknown_strategy_gets_the_nearest_name() -> None:
     with pytest.raises(CnnsearchError, match="got 'evolutoin', did you mean 'evolution'"):
         make("evolutoin")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras Tuner's threading.currentThread
+def test_a_keras_tuner_tuner_takes_the_oracle(strategy: str, tmp_path: Path) -> None:
+    """The loop is Keras Tuner's own; the candidates are those of our driver."""
+    from keras_tuner.engine.base_tuner import BaseTuner
+
+    class Tuner(BaseTuner):  # type: ignore[misc]
+        seen: ClassVar[list[Any]] = []
+
+        def run_trial(self, trial: Any) -> dict[str, float]:
+            epochs = trial.hyperparameters.values.get("tuner/epochs", 9)
+            self.seen.append(trial.trial_id)
+            values = {p.name: trial.hyperparameters.values[p.name] for p in mixed_space().parameters
+                      if p.name in trial.hyperparameters.values}  # fmt: skip
+            return {"val_accuracy": score(values) + epochs / 1000}
+
+    tuner = Tuner(make(strategy, max_trials=6), directory=str(tmp_path), project_name="p")
+    tuner.search()
+    assert tuner.seen == [p.trial_id for p in drive(make(strategy, max_trials=6))]
+    best = tuner.oracle.get_best_trials(1)[0]
+    assert best.score == max(trial.score for trial in tuner.oracle.trials.values())
