@@ -184,8 +184,8 @@ class RecordingOps:
         return rates.get(verb, 1.0) == 0.0
 
 
-def trace(architecture: Architecture) -> list[Step]:
-    """Returns the steps of a network in wiring order, the image first, auxiliary heads last.
+def trace(architecture: Architecture, auxiliary: bool = True) -> list[Step]:
+    """Returns the steps of a network in wiring order, the image first.
 
     Normalization and activation belong to the convolution they follow; a bare activation, a
     constant factor and stochastic depth are no steps of their own.
@@ -194,7 +194,7 @@ def trace(architecture: Architecture) -> list[Step]:
         ArchitectureError: it cannot be wired; names the place and the rule.
     """
     op = RecordingOps(architecture.style, Shape(*architecture.input), _UNWEIGHTED)
-    architecture.wire(cast(Ops[Step], op), op.input)
+    architecture.wire(cast(Ops[Step], op), op.input, auxiliary)
     return op.steps
 
 
