@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Cost, count, count_deployed
 from cnnsearch.architecture.labels import describe_place
+from cnnsearch.architecture.memory import count_peaks
 from cnnsearch.architecture.wiring import Step, trace
 from cnnsearch.blocks import Shape
 from cnnsearch.utils.units import format_amount
@@ -93,6 +94,7 @@ def cost_data(architecture: Architecture, by: Part) -> dict[str, Any]:
         "classes": architecture.classes,
         **to_totals(cost),
         **({} if deployed is None else {"deployed": to_totals(deployed)}),
+        "peak_activation_bytes": count_peaks(architecture),
         "by": by,
         "rows": [describe_row(row) for row in cost_rows(architecture, by)],
     }
@@ -128,7 +130,7 @@ def cost_table(architecture: Architecture, by: Part) -> "Table":
 
 def cost_lines(architecture: Architecture) -> str:
     """Returns the totals in words."""
-    cost = count(architecture)
+    cost, peaks = count(architecture), count_peaks(architecture)
     extra = "; auxiliary heads included" if architecture.auxiliary else ""
     fixed = sorted({_FIXED[s.verb] for s in trace(architecture) if s.params_total > s.params})
     total = f"with {' and '.join(fixed)}" if fixed else "all of them trainable"
@@ -139,6 +141,8 @@ def cost_lines(architecture: Architecture) -> str:
         f"FLOPs         {cost.flops:>16,}  ({format_amount(cost.flops)}: 2 x MACs)",
         f"acts          {cost.acts:>16,}  ({format_amount(cost.acts)} outputs of convolution and "
         "dense layers)",
+        f"peak memory   {peaks['plain']:>16,}  ({format_amount(peaks['plain'])} bytes of feature "
+        "maps in int8)",
     ]
     deployed = count_deployed(architecture)
     if deployed is not None:

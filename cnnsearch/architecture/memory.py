@@ -17,7 +17,7 @@ Convention = Literal["plain", "inplace_add", "inplace_depthwise"]
 """Which operators overwrite an input that nothing reads later: none (LiteRT), additions, or
 depthwise convolutions (TinyEngine, arXiv:2110.15352)."""
 
-_IN_PLACE: Final[Mapping[str, str | None]] = MappingProxyType(
+_IN_PLACE: Final[Mapping[Convention, str | None]] = MappingProxyType(
     {"plain": None, "inplace_add": "add", "inplace_depthwise": "depthwise_conv"}
 )
 _COMPUTING: Final = ("conv", "depthwise_conv", "dense")
@@ -25,21 +25,18 @@ _FUSED: Final = ("normalize", "affine")
 """Merged into the weights of a convolution or dense layer whose output nothing else reads."""
 
 
-def count_peak_bytes(architecture: Architecture, convention: Convention = "plain") -> int:
-    """Returns the largest sum of live feature maps over the network's operators, in bytes.
+def count_peaks(architecture: Architecture) -> dict[Convention, int]:
+    """Returns the largest sum of live feature maps, in bytes, under each convention.
 
     One byte a value, as after int8 quantization; the image counts, weights do not, and neither do
     auxiliary heads. Normalization, activation and dropout are merged into the convolution before
-    them.
-
-    Args:
-        architecture: the network.
-        convention: which operators overwrite one of their inputs.
+    them, and branches that exports fold are folded.
 
     Raises:
         ArchitectureError: it cannot be wired; names the place and the rule.
     """
-    return find_peak(_merge(trace(architecture, auxiliary=False)), _IN_PLACE[convention])
+    operators = _merge(trace(architecture.fold(), auxiliary=False))
+    return {name: find_peak(operators, verb) for name, verb in _IN_PLACE.items()}
 
 
 def find_peak(operators: Sequence[tuple[Step, tuple[Step, ...]]], in_place: str | None) -> int:
