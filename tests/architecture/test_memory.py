@@ -1,6 +1,6 @@
 """Peak memory of feature maps, against figures that others published or that are counted by hand.
 
-MobileNetV2's 1372 KiB with depthwise convolutions in place is MCUNetV2's (arXiv:2110.15352, fig. 1).
+MobileNetV2 with depthwise convolutions in place: 1372 KiB in MCUNetV2 (arXiv:2110.15352, fig. 1).
 """
 
 import pytest
