@@ -50,11 +50,12 @@ def import_frameworks() -> None:
 
 @contextmanager
 def _defer_interrupts() -> Iterator[None]:
-    """Delivers Ctrl-C at the end of the block; a second one exits at once."""
+    """Delivers Ctrl-C or SIGTERM at the end of the block; a second one exits at once."""
     # Frameworks import optional packages in a bare ``except:``, which swallows KeyboardInterrupt:
     # the search would go on as if nobody had stopped it.
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signals = (signal.SIGINT, signal.SIGTERM)
+    handled = [number for number in signals if callable(signal.getsignal(number))]
+    if threading.current_thread() is not threading.main_thread() or not handled:
         yield
         return
     received: list[int] = []
@@ -64,13 +65,14 @@ def _defer_interrupts() -> Iterator[None]:
             os._exit(130)
         received.append(number)
 
-    before = signal.signal(signal.SIGINT, defer)
+    before = {number: signal.signal(number, defer) for number in handled}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
     if received:
-        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(received[0])
 
 
 def list_gpus() -> list[str]:

@@ -407,3 +407,19 @@ run()
 def test_ctrl_c_while_the_program_is_imported_prints_no_traceback() -> None:
     done = subprocess.run([sys.executable, "-c", IMPORTING], capture_output=True, text=True)
     assert (done.returncode, done.stdout, done.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_sigterm_outside_of_a_search_ends_a_command_like_ctrl_c() -> None:
+    program = (
+        "import os, signal; import cnnsearch.cli\n"
+        "from cnnsearch.__main__ import run\n"
+        "def wait():\n"
+        "    try: os.kill(os.getpid(), signal.SIGTERM); signal.pause()\n"
+        "    except KeyboardInterrupt: print('interrupted')\n"
+        "cnnsearch.cli.run_program = wait\n"
+        "run()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (0, "interrupted\n")
