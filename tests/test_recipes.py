@@ -102,7 +102,7 @@ main()
 def test_a_data_source_is_one_file_and_one_line(tmp_path: Path) -> None:
     printed = run(SOURCE, apply_recipe("Adding a data source", tmp_path), tmp_path)
     assert "idx:nowhere: there is no such folder" in printed
-    assert "or idx:FOLDER." in " ".join(printed.split())
+    assert "or idx:FOLDER; default: digits." in " ".join(printed.split())
 
 
 OBJECTIVE = """

@@ -37,6 +37,12 @@ OWN = frozenset(
     {"strategy", "trials", "max_time", "max_params", "max_macs"}  # the grid decides
     | {"image", "weights", "freeze"}  # the baseline decides; no published weights fit scaled layers
     | {"workers"}
+    | {
+        "baseline",
+        "max_train_time",
+        "reduction_factor",
+        "min_epochs",
+    }  # every proportion is trained
 )
 """Settings that a coefficient search does not take over from the baseline's run."""
 
@@ -122,8 +128,8 @@ def search_coefficients(
     choices = list_proportions(step)
     space = make_scaling_space(baseline, choices)
     result = search(
-        space, data, strategy=GridSearch.name, trials=len(choices), name=name, runs=runs,
-        callback=callback, **settings,
+        space, data, strategy=GridSearch.name, baseline="none", trials=len(choices), name=name,
+        runs=runs, callback=callback, **settings,
     )  # fmt: skip
     return rank_results(baseline.architecture, space, choices, result.trials)
 

@@ -134,7 +134,7 @@ def test_spaces_lists_what_ships(capsys: Capture) -> None:
         ),
         (["search", "tiny", "--trials", "x"], "Invalid value for '--trials'"),
         (["search", "tiny", "--trals", "3"], "No such option: --trals"),
-        (["search"], "Missing argument 'SPACE'"),
+        (["search"], "SPACE or --data: name a space, or the images to choose one for"),
         (["sarch"], "No such command 'sarch'. Did you mean 'search'?"),
         (["results"], "there is no run in runs yet"),
         (["results", "nothing"], "no run 'nothing' in runs"),

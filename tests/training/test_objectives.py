@@ -85,9 +85,10 @@ def test_the_live_table_shows_the_objective_under_its_heading() -> None:
     text = StringIO()
     live = Live(Console(file=text, width=200, force_terminal=False))
     trial: Any = SimpleNamespace(
-        id="0001", number=1, values={}, family="f", params=1, macs=1, epochs=2, initial_epoch=0,
+        id="0001", number=1, values={}, family="f", label="f", params=1, macs=1, epochs=2,
+        initial_epoch=0,
         status="running", started=0.0, seconds=None, score=None, reason=None,
-        continues=None,
+        continues=None, predicted_seconds=None,
     )  # fmt: skip
     objective = find_objective("macro_f1")
     live.on_search_begin(

@@ -25,6 +25,7 @@ from cnnsearch.studies.final.entrants import (
     find_nearest_published,
     fit_candidate,
 )
+from cnnsearch.training.objectives import find_objective
 from cnnsearch.utils.units import format_time, pluralize
 
 OTHER_SEED = 1
@@ -136,8 +137,10 @@ def make_random_settings(before: Settings, trials: list[TrialRecord]) -> Setting
         epochs = max(trial.epochs for trial in ended)
         count = max(1, round(sum(t.epochs - t.initial_epoch for t in ended) / epochs))
     seed, split = before.search.seed, before.data.split_seed
+    metric = find_objective(before.training.objective).name  # random draws weigh no costs
     return before.replace(
-        strategy=RandomSearch.name, baseline="none", trials=count, epochs=epochs, max_time=None,
+        strategy=RandomSearch.name, reduction_factor=None, min_epochs=None, objective=metric,
+        baseline="none", trials=count, epochs=epochs, max_time=None,
         seed=(seed + OTHER_SEED) % 2**31, split_seed=seed if split is None else split,
     )  # fmt: skip
 
