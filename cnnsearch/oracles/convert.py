@@ -99,6 +99,19 @@ def to_trial(trial: KerasTunerTrial, parameters: "Sequence[Parameter]") -> Trial
     )
 
 
+def to_record(trial: KerasTunerTrial, fingerprint: str, ended: int | None) -> dict[str, Any]:
+    """Returns what the store holds of a trial; ``ended`` is its place in the order of ends."""
+    return {
+        "id": trial.trial_id,
+        "values": trial.hyperparameters.values,
+        "fingerprint": fingerprint,
+        "status": trial.status,
+        "score": trial.score,
+        "message": trial.message,
+        "ended": ended,
+    }
+
+
 def to_schedule(step: Step) -> dict[str, Any]:
     """Returns what is stored of a step among a trial's values, under Keras Tuner's keys."""
     past = {} if step.promotes is None else {"trial_id": step.promotes.id}

@@ -10,7 +10,7 @@ from keras_tuner import Objective, Oracle
 from keras_tuner.engine.trial import Trial as KerasTunerTrial
 
 from cnnsearch.errors import RunError
-from cnnsearch.oracles.convert import active_values, to_hyperparameters, to_schedule, to_trial
+from cnnsearch.oracles import convert
 from cnnsearch.oracles.points import Values, make_stream
 from cnnsearch.oracles.protocol import DONE, WAIT, Draws, Proposal, Setup, Signal
 from cnnsearch.oracles.rejection import RejectionSampler
@@ -48,7 +48,7 @@ class SearchOracle(Oracle):
         self._views: dict[str, Trial] = {}
         super().__init__(
             objective=Objective(OBJECTIVE, "max"),
-            hyperparameters=to_hyperparameters(setup.space.parameters),
+            hyperparameters=convert.to_hyperparameters(setup.space.parameters),
             seed=setup.seed + 1,  # never drawn from; Keras Tuner takes 0 for "no seed"
         )
         self.max_trials = setup.max_trials
@@ -90,7 +90,7 @@ class SearchOracle(Oracle):
         return Proposal(
             trial_id=trial_id,
             number=int(trial_id),
-            values=active_values(self._setup.space.parameters, values),
+            values=convert.active_values(self._setup.space.parameters, values),
             epochs=values.get("tuner/epochs", self._setup.epochs),
             initial_epoch=values.get("tuner/initial_epoch", 0),
             continues=values.get("tuner/trial_id"),
@@ -174,7 +174,7 @@ class SearchOracle(Oracle):
                 return None
             values, fingerprint = found
         self._fingerprints[trial_id] = fingerprint
-        return {**values, **(to_schedule(step) if self._strategy.multi_fidelity else {})}
+        return {**values, **(convert.to_schedule(step) if self._strategy.multi_fidelity else {})}
 
     def _draw_candidate(self, history: History) -> tuple[Values, str] | None:
         rng = make_stream(self._setup.seed, len(self.trials) + 1)
@@ -217,7 +217,7 @@ class SearchOracle(Oracle):
         seen = self._views.get(trial.trial_id)
         if seen is not None and seen.status == trial.status:
             return seen
-        view = self._views[trial.trial_id] = to_trial(trial, self._setup.space.parameters)
+        view = self._views[trial.trial_id] = convert.to_trial(trial, self._setup.space.parameters)
         return view
 
     def end_trial(self, trial: KerasTunerTrial) -> None:
@@ -242,15 +242,8 @@ class SearchOracle(Oracle):
 
     def _make_record(self, trial_id: str) -> dict[str, Any]:
         trial = self.trials[trial_id]
-        return {
-            "id": trial_id,
-            "values": trial.hyperparameters.values,
-            "fingerprint": self._fingerprints[trial_id],
-            "status": trial.status,
-            "score": trial.score,
-            "message": trial.message,
-            "ended": None if trial.status == "RUNNING" else self.end_order.index(trial_id),
-        }
+        ended = None if trial.status == "RUNNING" else self.end_order.index(trial_id)
+        return convert.to_record(trial, self._fingerprints[trial_id], ended)
 
     def reload(self, *_: Any) -> None:
         """Restores what the store holds; trials that were running come first, in their order."""

@@ -28,6 +28,15 @@ stages:
 """
 
 
+class Map(Shape):
+    """A shape that knows which call made it: two maps of one shape are not the same map."""
+
+    maker = -1
+
+    def __repr__(self) -> str:
+        return f"map {self.maker} of {tuple(self)}"
+
+
 class Transcript(CountingOps):
     """Writes down every call with the style's defaults filled in, but for those without effect."""
 
@@ -35,7 +44,7 @@ class Transcript(CountingOps):
         super().__init__(architecture.style)
         self.calls: list[object] = []
         self.rate = 0.0
-        architecture.wire(self, Shape(*architecture.input))
+        architecture.wire(self, Map(*architecture.input))
 
     def scope(self, name: str, drop_path: float = 0.0) -> Any:
         self.rate = drop_path
@@ -49,12 +58,18 @@ class Transcript(CountingOps):
         def call(*arguments: Any, **options: Any) -> Any:
             bound = signature(found).bind(*arguments, **options)
             bound.apply_defaults()
-            self._write(name, dict(bound.arguments))
-            return found(*arguments, **options)
+            written = self._write(name, dict(bound.arguments))
+            made = found(*arguments, **options)
+            if not written:
+                return next(iter(bound.arguments.get("xs", [bound.arguments.get("x")])))
+            made = Map(*made)
+            made.maker = written
+            return made
 
         return call
 
-    def _write(self, name: str, options: dict[str, Any]) -> None:
+    def _write(self, name: str, options: dict[str, Any]) -> int:
+        """Returns the number of the call; 0 for one without effect."""
         style = self.style
         nothing = {
             "drop_path": not self.rate,
@@ -63,7 +78,7 @@ class Transcript(CountingOps):
             **dict.fromkeys(("add", "mean", "concat"), len(options.get("xs", ())) == 1),
         }
         if nothing.get(name):
-            return
+            return 0
         if name in ("conv", "depthwise_conv"):
             options["kernel"] = get_sides(options["kernel"])
             options["norm"] = options["norm"] and style.norm
@@ -73,6 +88,7 @@ class Transcript(CountingOps):
                 options["activation"] = style.activation if options["activation"] else "linear"
         rate = self.rate if name == "drop_path" else 0.0
         self.calls.append((name, rate, str(sorted(options.items()))))
+        return len(self.calls)
 
 
 @pytest.mark.parametrize("name", list_spaces())
