@@ -6,7 +6,8 @@ from cnnsearch.oracles.strategy import Strategy
 from cnnsearch.oracles.surrogate import Surrogate
 
 AUTO = "auto"
-REPLAYED = 100  # most trials of the replays that the choice rests on (benchmarks/replay)
+REPLAYED = (10, 100)
+"""Fewest and most trials at which the replays compare strategies (benchmarks/replay)."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,7 @@ def choose_strategy(max_trials: int | None, size: int | None = None) -> Choice:
     name = Surrogate.name
     if size is not None and max_trials is not None and size <= max_trials:
         reason = f"all {size:,} candidates of the space will be trained, and it is soon at the best"
-    elif max_trials is None or max_trials > REPLAYED:
-        reason = f"the best of all up to {REPLAYED} trials in replays on 6,561 trained networks"
     else:
-        reason = f"the best of all after {max_trials} trials in replays on 6,561 trained networks"
+        low, high = REPLAYED
+        reason = f"the best in replays of {low} to {high} trials on 6,561 trained networks"
     return Choice(Surrogate, f"Strategy {name}: {reason}.")

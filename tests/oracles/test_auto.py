@@ -36,7 +36,7 @@ def test_it_is_what_the_committed_replay_shows_to_be_best(trials: int) -> None:
 def test_one_line_says_which_and_why() -> None:
     settings, why = _resolve_strategy(make_settings(trials=12), TINY)
     assert settings.search.strategy == find_strategy(AUTO).name
-    assert why.startswith(f"Strategy {settings.search.strategy}: the best of all after 12 trials")
+    assert why.startswith(f"Strategy {settings.search.strategy}: the best in replays of 10 to 100 trials")
     assert "\n" not in why
 
 
@@ -47,8 +47,8 @@ def test_a_strategy_that_is_named_is_kept_without_a_line() -> None:
 
 def test_a_space_that_will_be_exhausted_is_said_to_be() -> None:
     assert "all 9 candidates" in choose_strategy(20, 9).reason
-    assert "up to 100 trials" in choose_strategy(None).reason
-    assert "up to 100 trials" in choose_strategy(500).reason
+    assert "10 to 100 trials" in choose_strategy(None).reason
+    assert "10 to 100 trials" in choose_strategy(500).reason
 
 
 def make_run(**settings: Any) -> Any:
