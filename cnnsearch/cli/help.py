@@ -20,7 +20,8 @@ class Command(TyperCommand):
             _name_value(parameter)
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
-        return [piece.strip("{}") for piece in super().collect_usage_pieces(ctx)]
+        # Typer puts required arguments in braces, before the dots of those that repeat.
+        return [piece.replace("{", "").replace("}", "") for piece in super().collect_usage_pieces(ctx)]
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         parameters = [each for each in self.get_params(ctx) if not getattr(each, "hidden", False)]

@@ -66,6 +66,7 @@ def test_the_help_fits_80_columns_and_has_one_way_of_showing_defaults(
     assert max(map(len, text.splitlines())) <= 80
     assert "[default" not in text and "[required" not in text
     assert text.count("--help ") == 1
+    assert not {"{", "}"} & {*text.split("\n\n")[0]}  # the usage
 
 
 def test_the_options_of_a_search_are_in_panels_basics_first(
