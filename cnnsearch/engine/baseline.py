@@ -18,17 +18,23 @@ TRIAL = "0000"
 """Id of the baseline's trial: strategies number theirs from 1."""
 
 
-def find_baseline(settings: Settings, space: SearchSpace) -> Candidate | None:
-    """Returns a search's baseline; None: it has none, or no plain network meets the budget.
+NO_BASELINE = "No plain baseline: even the narrowest is over the budget."
 
-    A search of a single candidate has none, nor one from pretrained weights, which would have an
+
+def wants_baseline(settings: Settings) -> bool:
+    """Whether a search trains the baseline, if one meets the budget.
+
+    A search of a single candidate does not, nor one from pretrained weights, which would have an
     unfair lead over it.
     """
     search, is_pretrained = settings.search, settings.training.weights is not None
     too_few = search.trials is not None and search.trials < FEWEST
-    if search.baseline == "none" or is_pretrained or too_few:
-        return None
-    return make_baseline(space, search.budget)
+    return search.baseline != "none" and not is_pretrained and not too_few
+
+
+def find_baseline(settings: Settings, space: SearchSpace) -> Candidate | None:
+    """Returns a search's baseline; None: it has none, or no plain network meets the budget."""
+    return make_baseline(space, settings.search.budget) if wants_baseline(settings) else None
 
 
 class BaselineFirst:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnnsearch.data import Dataset
-from cnnsearch.engine.baseline import BaselineFirst, find_baseline
+from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline, wants_baseline
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
@@ -106,7 +106,8 @@ def train_candidates(
         baseline = find_baseline(settings, space)
         first = _put_first(baseline, oracle, settings, space, run) if baseline else oracle
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
-        session.begin(overview, _list_warnings(settings, dataset))
+        missing = [NO_BASELINE] if baseline is None and wants_baseline(settings) else []
+        session.begin(overview, [*missing, *_list_warnings(settings, dataset)])
         if not promotes:
             _add_forecast(session, space, dataset, deadline, executor.free)
         reason = session.train(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cnnsearch.architecture.cost import Budget
-from cnnsearch.engine.baseline import TRIAL, BaselineFirst, find_baseline
+from cnnsearch.engine.baseline import NO_BASELINE, TRIAL, BaselineFirst, find_baseline
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.run_manifest import keep_earlier, read_settings
@@ -19,6 +19,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Failed, Outcome, TrialTask
+from tests.cli.test_cli import run
 from tests.engine.test_driver import SPACE, FakeExecutor, by_size
 
 
@@ -107,3 +108,15 @@ def test_a_run_from_before_there_were_baselines_goes_on_without(tmp_path: Path) 
     assert read_settings(run).search.baseline == "none"
     assert keep_earlier(run, settings).search.baseline == "none"
     run.close()
+
+
+@pytest.mark.parametrize(("given", "is_missing"), [({"max_params": "100"}, True), ({}, False)])
+def test_a_search_says_that_no_baseline_meets_its_budget(
+    tmp_path: Path, given: dict[str, Any], is_missing: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "s.yaml").write_text(SPACE)
+    words = [f"--{key.replace('_', '-')}={value}" for key, value in given.items()]
+    options = [*words, "--trials=2", "--epochs=1", "--workers=0", "--plain", f"--runs={tmp_path}"]
+    assert run("search", str(tmp_path / "s.yaml"), *options) == 0
+    printed = capsys.readouterr()
+    assert (NO_BASELINE in printed.out + printed.err) is is_missing

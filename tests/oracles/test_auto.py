@@ -36,7 +36,9 @@ def test_it_is_what_the_committed_replay_shows_to_be_best(trials: int) -> None:
 def test_one_line_says_which_and_why() -> None:
     settings, why = _resolve_strategy(make_settings(trials=12), TINY)
     assert settings.search.strategy == find_strategy(AUTO).name
-    assert why.startswith(f"Strategy {settings.search.strategy}: the best in replays of 10 to 100 trials")
+    assert why.startswith(
+        f"Strategy {settings.search.strategy}: the best in replays of 10 to 100 trials"
+    )
     assert "\n" not in why
 
 
