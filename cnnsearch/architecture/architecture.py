@@ -197,7 +197,7 @@ class Architecture(BaseModel):
         before = 0
         previous: T | None = None
         for i, item in enumerate(self.stages):
-            x, previous = self._wire_stage(op, x, previous, i, item, before)
+            x, previous = self.wire_stage(op, x, previous, i, item, before)
             before += item.depth if isinstance(item, Stage) else 0
             for n, extra in enumerate(self.auxiliary if auxiliary else ()):
                 if extra.after == i:
@@ -207,10 +207,14 @@ class Architecture(BaseModel):
     def _wire_head(self, op: Ops[T], x: T, head: Head, place: str) -> T:
         return _wire_at(op, place, lambda op, y: head.wire(op, y, self.classes), x)
 
-    def _wire_stage(
+    def wire_stage(
         self, op: Ops[T], x: T, previous: T | None, i: int, item: Stage | Layer, before: int
     ) -> tuple[T, T | None]:
-        """Returns the output, and the input of the last block."""
+        """Wires stage ``i``, which ``before`` blocks precede.
+
+        Returns:
+            Its output, and the input of its last block.
+        """
         if isinstance(item, Layer):
             return _wire_at(op, f"stages.{i}", item.wire, x), None
         if before + item.depth > MOST_BLOCKS:

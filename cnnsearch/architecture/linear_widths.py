@@ -1,6 +1,7 @@
 """Stages whose widths grow linearly with depth, as RegNets write them."""
 
 import math
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Annotated
 
@@ -8,6 +9,9 @@ from pydantic import BaseModel, Field
 
 from cnnsearch.architecture.stages import CONFIG, Stage
 from cnnsearch.blocks import AnyBlock
+
+TRIED = 1000
+"""Multipliers that are tried to find a line."""
 
 
 class LinearWidths(BaseModel):
@@ -30,6 +34,44 @@ class LinearWidths(BaseModel):
         exact = self.initial + self.slope * index
         steps = round(math.log(exact / self.initial) / math.log(self.multiplier))
         return max(8, round(self.initial * self.multiplier**steps / 8) * 8)
+
+
+def fit_line(
+    widths: Sequence[int],
+    initial: int,
+    ranges: Mapping[str, tuple[float, float]],
+    fit_width: Callable[[int], int] = int,
+) -> LinearWidths | None:
+    """Returns a line through the widths of blocks, or None if none was found.
+
+    Args:
+        widths: of the blocks, in order.
+        initial: width of the first block before rounding.
+        ranges: smallest and largest ``slope`` and ``multiplier``; of the multipliers, 1,000 evenly
+            spaced ones are tried.
+        fit_width: the block's own rounding of a width.
+    """
+    low, high = ranges["multiplier"]
+    for step in range(TRIED + 1):
+        multiplier = low + (high - low) * step / TRIED
+        slope = _find_slope(widths, initial, multiplier, ranges["slope"])
+        if slope is not None:
+            line = LinearWidths(initial=initial, slope=slope, multiplier=multiplier)
+            if all(fit_width(line.compute_width(i)) == width for i, width in enumerate(widths)):
+                return line
+    return None
+
+
+def _find_slope(
+    widths: Sequence[int], initial: int, multiplier: float, between: tuple[float, float]
+) -> float | None:
+    """Returns the middle of the slopes at which each block is rounded to the step of its width."""
+    least, most = between
+    for i, width in enumerate(widths[1:], 1):
+        level = round(math.log(width / initial) / math.log(multiplier))
+        least = max(least, initial * (multiplier ** (level - 0.5) - 1) / i)
+        most = min(most, initial * (multiplier ** (level + 0.5) - 1) / i)
+    return (least + most) / 2 if least <= most else None
 
 
 class LinearStages(BaseModel):

@@ -211,12 +211,15 @@ def fingerprint_wiring(architecture: Architecture) -> str:
     op = RecordingOps(architecture.style, Shape(*architecture.input))
     heads = architecture.wire(cast(Ops[Step], op), op.input)
     extra = sorted(architecture.auxiliary, key=lambda head: head.after)  # the order of their wiring
-    steps = [
-        (step.verb, step.output, [i.number for i in step.inputs], _resolve(step, step.style))
-        for step in op.steps
-    ]
+    steps = [identify(step) for step in op.steps]
     outputs = [head.number for head in heads], [head.weight for head in extra]
     return hashlib.sha256(repr((steps, outputs)).encode()).hexdigest()[:16]
+
+
+def identify(step: Step) -> tuple[object, ...]:
+    """Returns what makes a step what it is, equal exactly for steps that are wired equally."""
+    inputs = [i.number for i in step.inputs]
+    return step.verb, step.output, inputs, _resolve(step, step.style)
 
 
 def _resolve(step: Step, style: Style) -> list[tuple[str, Any]]:

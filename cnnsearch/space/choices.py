@@ -16,6 +16,9 @@ from cnnsearch.utils.validation_errors import shorten
 Value = str | int | float | bool
 Conditions = tuple[tuple[str, Value], ...]
 
+MOST_VALUES = 64
+"""Whole numbers of a range that are tried one by one."""
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -57,6 +60,12 @@ class Parameter:
         if self.kind == "choice":
             return self.options
         return (int(self.low), int(self.high)) if self.kind == "int" else (self.low, self.high)
+
+    def list_values(self) -> tuple[Value, ...]:
+        """Returns all options, the first 64 whole numbers, or both ends of a real range."""
+        if self.kind == "int":
+            return tuple(range(int(self.low), int(self.high) + 1))[:MOST_VALUES]
+        return self.list_edges()
 
     def list_ends(self) -> tuple[Value, ...]:
         """Returns the smallest and the largest number, or all options where they have no order."""

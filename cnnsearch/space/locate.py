@@ -5,14 +5,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.errors import CnnsearchError
+from cnnsearch.errors import ArchitectureError, CnnsearchError
 from cnnsearch.space.choices import Parameter, Value
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.space.unify import unify
 
 ROUNDS = 6
 """Passes over all hyperparameters; the distance rarely falls after the third."""
-MOST_VALUES = 64
-"""Values of a range that are tried."""
 ABSENT = "absent"
 
 
@@ -32,26 +31,51 @@ class Location:
 
 
 def locate(network: Architecture, space: SearchSpace) -> Location:
-    """Finds a network by changing one hyperparameter at a time, from the first options on.
+    """Finds a network by changing one hyperparameter at a time, then by wiring part after part.
 
-    Image size, channels and classes are the network's. What is not found this way may still be in
+    Image size, channels and classes are the network's. What is found neither way may still be in
     the space; what is found is.
     """
     height, width, channels = network.input
     fitted = space.adapt(classes=network.classes, channels=channels, image=(height, width))
     target = _flatten(network)
-    values = fitted.complete({})
-    best = _measure(fitted, values, target)
-    for _ in range(ROUNDS):
-        before = best
-        for parameter in list(fitted.list_active(values)):
-            best, values = _improve(fitted, parameter, values, target, best)
-        if best in (0, before):
-            break
+    values = _approach(fitted, target)
+    if not _gives(fitted, values, network):
+        values = _unify(fitted, network) or values
     found = fitted.decode(values).architecture
     shown = {key: value for key, value in values.items() if not key.startswith("recipe.")}
     is_exact = found.fingerprint == network.fingerprint
     return Location(shown, is_exact, () if is_exact else tuple(_compare(target, _flatten(found))))
+
+
+def _gives(space: SearchSpace, values: Mapping[str, Value], network: Architecture) -> bool:
+    return space.decode(values).architecture.fingerprint == network.fingerprint
+
+
+def _unify(space: SearchSpace, network: Architecture) -> dict[str, Value] | None:
+    """Returns values found by the wiring, with the stochastic depth that it leaves out."""
+    try:
+        found = unify(network, space)
+    except ArchitectureError:  # a network that cannot be wired
+        return None
+    if found is None:
+        return None
+    rates = [p for p in space.parameters if p.name == "drop_path"]
+    tried = [{**found, p.name: value} for p in rates for value in p.list_values()] or [found]
+    return next((v for v in map(space.complete, tried) if _gives(space, v, network)), None)
+
+
+def _approach(space: SearchSpace, target: Mapping[str, Any]) -> dict[str, Value]:
+    """Returns the values found by changing one hyperparameter at a time."""
+    values = space.complete({})
+    best = _measure(space, values, target)
+    for _ in range(ROUNDS):
+        before = best
+        for parameter in list(space.list_active(values)):
+            best, values = _improve(space, parameter, values, target, best)
+        if best in (0, before):
+            break
+    return values
 
 
 def _improve(
@@ -64,18 +88,12 @@ def _improve(
     """Returns the best distance over one hyperparameter's values, and all values with it."""
     if parameter.name.startswith("recipe."):
         return best, values
-    for value in _list_values(parameter):
+    for value in parameter.list_values():
         tried = space.complete({**values, parameter.name: value})
         distance = _measure(space, tried, target)
         if distance < best:
             best, values = distance, tried
     return best, values
-
-
-def _list_values(parameter: Parameter) -> tuple[Value, ...]:
-    if parameter.kind == "int":
-        return tuple(range(int(parameter.low), int(parameter.high) + 1))[:MOST_VALUES]
-    return parameter.list_edges()
 
 
 def _measure(space: SearchSpace, values: Mapping[str, Value], target: Mapping[str, Any]) -> int:

@@ -41,6 +41,8 @@ class SearchSpace(HtmlSpace):
         text: of the file.
         description: the file's key ``description``.
         parameters: the hyperparameters, parents before those that depend on them.
+        variable_nodes: the compiled variables, by name.
+        architecture_node: the compiled architecture.
     """
 
     name: str
@@ -48,8 +50,8 @@ class SearchSpace(HtmlSpace):
     description: str
     parameters: tuple[Parameter, ...]
     source: str
-    _variables: tuple[tuple[str, Node], ...]
-    _architecture: Node
+    variable_nodes: tuple[tuple[str, Node], ...]
+    architecture_node: Node
     _recipe: Node
     _scaling: Node | None = None
     _values: int = 1  # in the file
@@ -120,8 +122,8 @@ class SearchSpace(HtmlSpace):
             description=str(data.get("description", "")).strip(),
             parameters=tuple(compiler.parameters),
             source=source,
-            _variables=tuple(variables),
-            _architecture=architecture,
+            variable_nodes=tuple(variables),
+            architecture_node=architecture,
             _recipe=recipe,
             _scaling=scaling,
             _values=compiler.nodes,
@@ -161,9 +163,8 @@ class SearchSpace(HtmlSpace):
     def complete(self, fixed: Mapping[str, Value]) -> dict[str, Value]:
         """Returns a value for each active hyperparameter: the fixed one, else its first."""
         values: dict[str, Value] = {}
-        for parameter in list_active(
-            self.parameters, values
-        ):  # sees the values as they are filled in
+        # list_active sees the values as they are filled in
+        for parameter in list_active(self.parameters, values):
             values[parameter.name] = fixed.get(parameter.name, parameter.list_edges()[0])
         return values
 
@@ -222,9 +223,9 @@ class SearchSpace(HtmlSpace):
 
     def _substitute(self, values: Mapping[str, Value]) -> tuple[Any, Any, Any]:
         variables: dict[str, Any] = {}
-        nodes = (self._architecture, self._scaling or Constant(None), self._recipe)
+        nodes = (self.architecture_node, self._scaling or Constant(None), self._recipe)
         try:
-            for name, node in self._variables:
+            for name, node in self.variable_nodes:
                 variables[name] = node.decode(values, variables)
             architecture, scaling, recipe = (node.decode(values, variables) for node in nodes)
         except SpaceError as error:
@@ -234,9 +235,8 @@ class SearchSpace(HtmlSpace):
     def sample(self, rng: random.Random) -> dict[str, Value]:
         """Returns random values of the hyperparameters that are active under them."""
         values: dict[str, Value] = {}
-        for parameter in list_active(
-            self.parameters, values
-        ):  # sees the values as they are filled in
+        # list_active sees the values as they are filled in
+        for parameter in list_active(self.parameters, values):
             values[parameter.name] = parameter.sample(rng)
         return values
 
@@ -282,8 +282,8 @@ class SearchSpace(HtmlSpace):
 
         Points that are wired equally (a stage of depth 0, whatever its width) count singly here.
         """
-        size = self._architecture.count_points() * self._recipe.count_points()
-        for node in (*(node for _, node in self._variables), self._scaling):
+        size = self.architecture_node.count_points() * self._recipe.count_points()
+        for node in (*(node for _, node in self.variable_nodes), self._scaling):
             size *= node.count_points() if node else 1
         return size
 
