@@ -72,7 +72,7 @@ class Stage(BaseModel):
 
     def scale_widths(self, width: Rounding) -> Self:
         """Returns the stage with every width passed through ``width``; depth is left alone."""
-        own = None if self.width is None else width(self.width)
+        own = None if self.width is None else self.block.scale_width(self.width, width)
         return self.model_copy(update={"block": self.block.scale_widths(width), "width": own})
 
 

@@ -87,7 +87,8 @@ class _Option(Layer):
 
     Attributes:
         position: behind the block's ``middle`` convolution or at its ``end``, before anything is
-            added; None: where the block's paper has it.
+            added; None: where the block's paper has it. A block without such places is gated
+            behind its output.
     """
 
     position: Place | None = None

@@ -73,6 +73,10 @@ class Block(Node):
         """Returns the nearest width that a stage of this block can have."""
         return width
 
+    def scale_width(self, width: int, scale: Rounding) -> int:
+        """Returns the width of a stage of this block, scaled to one that the stage can have."""
+        return scale(width)
+
     @property
     def keeps_previous(self) -> bool:
         """Whether the next block's second input is this block's, rather than its first."""

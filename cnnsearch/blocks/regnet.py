@@ -1,11 +1,12 @@
 """RegNet: bottlenecks without a bottleneck, whose groups have one width."""
 
+import math
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
 from cnnsearch.blocks.attention import Place
-from cnnsearch.blocks.base import Block, require_width, round_width
+from cnnsearch.blocks.base import Block, Rounding, require_width, round_width
 from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
 from cnnsearch.blocks.parts import ShortcutKind, wire_shortcut
@@ -39,10 +40,31 @@ class RegNet(Block):
         size = min(self.group_width, inner)
         return max(1, round(max(1, round(inner / size)) * size / self.ratio))
 
+    def scale_width(self, width: int, scale: Rounding) -> int:
+        """Returns the nearest scaled width whose groups all have ``group_width`` channels.
+
+        As with other widths, it is a multiple of the divisor and loses no more than a tenth.
+        """
+        scaled, exact = scale(width), width * scale.multiplier
+        if scaled == width or self._has_whole_groups(scaled):
+            return scaled
+        reach = scaled + scale.divisor * self.group_width * math.ceil(1 / self.ratio)
+        candidates = filter(self._has_whole_groups, range(scale.divisor, reach + 1, scale.divisor))
+        enough = [candidate for candidate in candidates if candidate >= 0.9 * exact]
+        return min(enough, key=lambda each: (abs(each - exact), -each), default=scaled)
+
+    def _measure_group(self, width: int) -> tuple[int, int]:
+        """Returns the channels of the grouped convolution, and those of one of its groups."""
+        inner = round_width(width * self.ratio)
+        return inner, min(self.group_width, inner)
+
+    def _has_whole_groups(self, width: int) -> bool:
+        inner, size = self._measure_group(width)
+        return inner % size == 0
+
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         filters = require_width(self, width)
-        inner = round_width(filters * self.ratio)
-        size = min(self.group_width, inner)
+        inner, size = self._measure_group(filters)
         if inner % size:
             raise ArchitectureError(f"groups of {size} channels do not divide {inner} channels")
         y = op.conv(x, inner, 1)

@@ -1,6 +1,7 @@
 """Compound scaling: the published family to the digit, the formula, limits, budgets, spaces."""
 
 import json
+import math
 import random
 from pathlib import Path
 from typing import Any
@@ -111,6 +112,54 @@ def test_grouped_convolutions_stay_divisible() -> None:
     )
     for width in (0.7, 1.1, 1.3, 2.2):
         count(scale_by(towers, width=width))
+
+
+@pytest.mark.parametrize(
+    ("block", "width", "factor", "expected"),
+    [
+        ({"group_width": 16}, 80, 1.1, 96),  # 88 lies between 80 and 96
+        ({"group_width": 16}, 160, 1.15, 192),  # 184
+        ({"group_width": 48}, 96, 0.7, 96),  # 67.2: 48 would lose more than a tenth
+        ({"group_width": 16, "ratio": 0.5}, 64, 1.2, 96),  # 76.8: 64 would lose more than a tenth
+        ({"group_width": 16, "ratio": 4.0}, 64, 1.1, 72),
+        ({"group_width": 64}, 24, 1.4, 32),  # one group as wide as the layer
+        ({"group_width": 64}, 56, 1.4, 128),  # 78.4: 64 would lose more than a tenth
+        ({"group_width": 16}, 80, 1.0, 80),
+    ],
+)
+def test_groups_of_a_regnet_keep_their_width(
+    block: dict[str, Any], width: int, factor: float, expected: int
+) -> None:
+    stage = {"block": {"type": "regnet", **block}, "depth": 2, "width": width}
+    scaled = scale_by(network(stages=[stage]), width=factor)
+    assert [item.width for item in stages(scaled)] == [expected]
+    count(scaled)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    group_width=st.integers(1, 128),
+    groups=st.integers(1, 12),
+    ratio=st.sampled_from([0.25, 0.5, 1.0, 2.0, 4.0]),
+    factor=st.floats(0.2, 4.0),
+    divisor=st.sampled_from([1, 4, 8]),
+)
+def test_a_regnet_of_any_width_can_be_scaled(
+    group_width: int, groups: int, ratio: float, factor: float, divisor: int
+) -> None:
+    width = math.ceil(groups * group_width / ratio / divisor) * divisor
+    stage = {
+        "block": {"type": "regnet", "group_width": group_width, "ratio": ratio},
+        "width": width,
+    }
+    net = network(stages=[stage])
+    try:
+        count(net)
+    except ArchitectureError:
+        return
+    scaled = scale_by(net, width=factor, divisor=divisor)
+    count(scaled)
+    assert all((item.width or 0) >= 0.9 * width * factor for item in stages(scaled))
 
 
 def test_a_resolution_that_does_not_wire_moves_to_the_nearest_that_does() -> None:

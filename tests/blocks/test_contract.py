@@ -256,8 +256,29 @@ def test_every_block_takes_attention_where_it_has_a_place(
     for place in (None, *(block.attention_places or ("end",))):
         gated = network({**data, "attention": {**gate, "position": place}})
         assert count(gated).params > count(bare).params
-        assert [step.verb for step in trace(gated)].count("multiply") == 3
+        assert count_products(gated) == count_products(bare) + 3
         assert Architecture.from_json(gated.to_json()) == gated
+
+
+def count_products(architecture: Architecture) -> int:
+    """Those of the gates, one in each of three blocks, and StarNet's own."""
+    return [step.verb for step in trace(architecture)].count("multiply")
+
+
+@every_block
+def test_without_a_place_for_it_the_gate_reads_the_output_of_the_block(name: str) -> None:
+    if BLOCKS[name].attention_places:
+        return
+    data = {"type": name, **NEEDED.get(name, {})}
+    gated = {**data, "attention": {"type": "eca", "kernel": 3}}
+    bare, whole = (
+        [step for step in trace(network(block)) if step.place == "stages.0.0"]
+        for block in (data, gated)
+    )
+    assert [step.verb for step in whole[:-3]] == [step.verb for step in bare]
+    pool, _, product = whole[-3:]
+    assert [step.verb for step in whole[-3:]] == ["global_pool", "channel_conv", "multiply"]
+    assert pool.inputs[0].number == product.inputs[0].number == bare[-1].number
 
 
 @every_block
