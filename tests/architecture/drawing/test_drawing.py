@@ -1,5 +1,6 @@
 """Pictures: the graph behind them, where everything stands, and the files."""
 
+from functools import cache
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -111,6 +112,7 @@ def test_texts_fit_their_boxes_and_titles_their_frames() -> None:
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import TextPath
 
+    @cache  # the same words stand in many boxes
     def real(text: str, size: float, weight: str = "normal") -> float:
         if not text:
             return 0.0
