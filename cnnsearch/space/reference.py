@@ -121,7 +121,7 @@ def describe_values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -
     if "$ref" in schema:
         name = schema["$ref"].rpartition("/")[2]
         found = definitions.get(name, {})
-        return describe_values(found, definitions) if "enum" in found else f"a {name}"
+        return describe_values(found, definitions) if "enum" in found else _describe_mapping(found)
     if "anyOf" in schema or "oneOf" in schema:
         several = schema.get("anyOf") or schema["oneOf"]
         words = dict.fromkeys(describe_values(each, definitions) for each in several)
@@ -132,6 +132,13 @@ def describe_values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -
     if "const" in schema:
         return _write(schema["const"])
     return _describe_type(schema, definitions)
+
+
+def _describe_mapping(schema: Mapping[str, Any]) -> str:
+    """Returns the keys of a mapping, its fixed ``type`` with the value."""
+    keys = schema.get("properties", {})
+    names = [f"{key}: {_write(v['const'])}" if "const" in v else key for key, v in keys.items()]
+    return f"{{{', '.join(sorted(names, key=lambda n: not n.startswith('type:')))}}}"
 
 
 def _describe_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:

@@ -52,3 +52,9 @@ def test_a_name_finds_its_entry() -> None:
     assert find_entry("bottleneck").kind == "residual" and find_entry("conv").kind == "layer"
     with pytest.raises(SpaceError, match=r"named 'botleneck', did you mean 'bottleneck'"):
         find_entry("botleneck")
+
+
+def test_an_option_that_is_a_mapping_shows_its_keys_as_they_are_written() -> None:
+    (attention,) = (option for option in find_entry("basic").options if option.name == "attention")
+    assert attention.values.startswith("{type: squeeze_excite, position, ratio")
+    assert "{type: eca, " in attention.values
