@@ -9,6 +9,7 @@ from cnnsearch.blocks.base import Block, require_width, round_width
 from cnnsearch.blocks.layers import KernelSize
 from cnnsearch.blocks.node import Expansion
 from cnnsearch.blocks.ops import Ops, T
+from cnnsearch.blocks.parts import wire_patches
 
 
 class ConvNeXt(Block):
@@ -33,9 +34,7 @@ class ConvNeXt(Block):
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         filters = require_width(self, width)
-        if stride > 1 or op.shape(x).c != filters:
-            x = op.normalize(x)
-            x = op.conv(x, filters, stride, stride, padding="valid", norm=False, activation=False)
+        x = wire_patches(op, x, filters, stride)
         y = self.attend(op, op.depthwise_conv(x, self.kernel, activation=False), "middle", x)
         y = op.conv(y, round_width(filters * self.expansion), 1, norm=False)
         y = op.conv(y, filters, 1, norm=False, activation=False)

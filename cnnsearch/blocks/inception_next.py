@@ -7,6 +7,7 @@ from pydantic import Field
 from cnnsearch.blocks.base import Block, require_width
 from cnnsearch.blocks.layers import Positive
 from cnnsearch.blocks.ops import Kernel, Ops, T
+from cnnsearch.blocks.parts import wire_patches
 
 
 class InceptionNeXt(Block):
@@ -34,9 +35,7 @@ class InceptionNeXt(Block):
 
     def wire(self, op: Ops[T], x: T, width: int | None, stride: int) -> T:
         filters = require_width(self, width)
-        if stride > 1 or op.shape(x).c != filters:
-            x = op.normalize(x)
-            x = op.conv(x, filters, stride, stride, padding="valid", norm=False, activation=False)
+        x = wire_patches(op, x, filters, stride)
         y = op.normalize(self._mix(op, x, filters))
         y = op.conv(y, filters * self.expansion, 1, norm=False)
         y = op.conv(y, filters, 1, norm=False, activation=False)

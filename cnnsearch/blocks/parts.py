@@ -37,6 +37,17 @@ def wire_shortcut(
     return op.pad_channels(y, width)
 
 
+def wire_patches(op: Ops[T], x: T, width: int, stride: int) -> T:
+    """Wires what leads a ConvNeXt stage: normalization and a convolution as large as the stride.
+
+    Nothing where neither size nor width change (Liu et al., arXiv:2201.03545, section 2.6).
+    """
+    if stride == 1 and op.shape(x).c == width:
+        return x
+    ready = op.normalize(x)
+    return op.conv(ready, width, stride, stride, padding="valid", norm=False, activation=False)
+
+
 def wire_preactivated(op: Ops[T], x: T, filters: int, kernel: Kernel = 3, stride: int = 1) -> T:
     """Normalization, activation, convolution (He et al., arXiv:1603.05027)."""
     y = op.activate(op.normalize(x))

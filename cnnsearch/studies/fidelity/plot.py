@@ -4,20 +4,16 @@ import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.errors import CnnsearchError
 from cnnsearch.studies.fidelity.plan import LONG
 from cnnsearch.studies.fidelity.results import Comparison, FidelityReport
-from cnnsearch.utils.atomic_files import atomic_file
+from cnnsearch.studies.figures import COLORS, draw_grid
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Okabe & Ito's palette, distinguishable for the colour-blind.
-COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999")
 MARKS = "osD^vP*X"
 COLUMNS, SIDE = 3, 4.2
-DPI = 120
 
 
 def draw_figure(report: FidelityReport) -> "Figure":
@@ -61,19 +57,4 @@ def _draw_panel(axes: "Axes", one: Comparison, report: FidelityReport) -> None:
     rho, tau = one.spearman, one.kendall
     title = f"Spearman {rho.value:.2f} ({rho.low:.2f} to {rho.high:.2f}), Kendall {tau.value:.2f}"
     axes.set_title(title, fontsize=10)
-    axes.grid(color="#e6e9ec", linewidth=0.6)
-    axes.set_axisbelow(True)
-
-
-def save_figure(report: FidelityReport, path: Path) -> None:
-    """Writes the figure as PNG, atomically.
-
-    Raises:
-        CnnsearchError: it cannot be written there.
-    """
-    figure = draw_figure(report)
-    try:
-        with atomic_file(path) as file:
-            figure.savefig(file, format="png", dpi=DPI)
-    except OSError as error:
-        raise CnnsearchError(f"--plot {path}: cannot be written: {error.strerror}") from None
+    draw_grid(axes)

@@ -46,6 +46,7 @@ from cnnsearch.studies.fidelity.plan import (
 )
 from cnnsearch.studies.fidelity.results import FEWEST, FidelityReport, summarize
 from cnnsearch.studies.fidelity.session import KIND, train_variants
+from cnnsearch.studies.figures import save_figure
 from cnnsearch.utils import environment
 
 FIGURE = "fidelity.png"
@@ -211,10 +212,10 @@ class Study:
         rank = report.best.spearman
         found = {"spearman": rank.value, "low": rank.low, "high": rank.high}
         run.db.append("fidelity", {**found, "way": report.best.label})
-        from cnnsearch.studies.fidelity.plot import save_figure
+        from cnnsearch.studies.fidelity.plot import draw_figure
 
         path = plot or run.path / FIGURE
-        save_figure(report, path)
+        save_figure(draw_figure(report), path)
         return replace(report, plot=path)
 
 

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cnnsearch.errors import CnnsearchError
-from cnnsearch.studies.fidelity.plot import COLORS, DPI
+from cnnsearch.studies.figures import COLORS, draw_grid
 from cnnsearch.studies.space_comparison.statistics import compute_band, compute_edf
-from cnnsearch.utils.atomic_files import atomic_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,21 +35,6 @@ def draw_figure(comparison: "SpaceComparison") -> "Figure":
     axes.set_ylabel("share of candidates with at most this error")
     axes.set_ylim(-0.02, 1.02)
     axes.set_title(f"Random candidates on {Path(comparison.data).name}", fontsize=11)
-    axes.grid(color="#e6e9ec", linewidth=0.6)
-    axes.set_axisbelow(True)
+    draw_grid(axes)
     figure.legend(loc="outside lower center", fontsize=9)
     return figure
-
-
-def save_figure(comparison: "SpaceComparison", path: Path) -> None:
-    """Writes the figure as PNG, atomically.
-
-    Raises:
-        CnnsearchError: it cannot be written there.
-    """
-    figure = draw_figure(comparison)
-    try:
-        with atomic_file(path) as file:
-            figure.savefig(file, format="png", dpi=DPI)
-    except OSError as error:
-        raise CnnsearchError(f"--plot {path}: cannot be written: {error.strerror}") from None

@@ -20,6 +20,7 @@ from cnnsearch.runs.lookup import find_space
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.fidelity.statistics import Interval
+from cnnsearch.studies.figures import save_figure
 from cnnsearch.studies.space_comparison.statistics import compare_draws, compare_means
 
 FEWEST = 5
@@ -180,7 +181,7 @@ def _compare(found: SpaceComparison, plot: str | Path | None) -> SpaceComparison
         return found
     from dataclasses import replace
 
-    from cnnsearch.studies.space_comparison.plot import save_figure
+    from cnnsearch.studies.space_comparison.plot import draw_figure
 
     first, *others = found.samples
     differences = tuple(
@@ -193,5 +194,5 @@ def _compare(found: SpaceComparison, plot: str | Path | None) -> SpaceComparison
     )
     path = Path(plot) if plot else found.samples[-1].run / FIGURE
     compared = replace(found, differences=differences, plot=path)
-    save_figure(compared, path)
+    save_figure(draw_figure(compared), path)
     return compared
