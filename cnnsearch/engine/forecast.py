@@ -9,13 +9,12 @@ from typing import Any, Final
 
 from cnnsearch.architecture.cost import Budget, try_count
 from cnnsearch.engine.display.callback import SearchCallback
+from cnnsearch.engine.training_time import FEWEST
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.units import format_time, pluralize
 
-FEWEST: Final = 2
-"""Trials that a prediction needs."""
 SAMPLES: Final = 40
 """Random candidates within the budget whose times are predicted."""
 MOST_DRAWN: Final = 400

@@ -15,6 +15,7 @@ from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.forecast import ForecastCallback, Plan
 from cnnsearch.engine.gain import measure_gain
+from cnnsearch.engine.proposal import IMBALANCED
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
 from cnnsearch.engine.training_time import TimeLimit, TimePredictor
@@ -41,8 +42,6 @@ COLUMNS = ("id", "status", "score", "family", "params", "macs", "epochs", "secon
 """Of a trial, in a table of pandas."""
 SHOWN = 20
 """Rows of the leaderboard in a notebook."""
-IMBALANCED = 3.0
-"""Ratio of the largest class to the smallest from which on a warning is shown."""
 
 
 @dataclass(frozen=True)
