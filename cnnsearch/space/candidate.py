@@ -19,10 +19,10 @@ class Candidate:
         rate = self.recipe.drop_path  # replaces the architecture's
         changes = {} if rate is None else {"drop_path": rate}
         wired = self.architecture.model_copy(update=changes)
-        return compute_hash({"architecture": wired.fingerprint, "recipe": self.recipe.to_data()})
+        return compute_hash({"architecture": wired.fingerprint, "recipe": self.recipe.identify()})
 
     @property
     def data_hash(self) -> str:
         """16 hexadecimal digits of the data; seeds of trainings are derived from it."""
-        data = {"architecture": self.architecture.data_hash, "recipe": self.recipe.to_data()}
+        data = {"architecture": self.architecture.data_hash, "recipe": self.recipe.identify()}
         return compute_hash(data)

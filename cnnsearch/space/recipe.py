@@ -11,6 +11,8 @@ from cnnsearch.utils.safe_yaml import read_yaml
 from cnnsearch.utils.validation_errors import explain
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+NEWER = frozenset({"whitening", "dirac", "norm_bias_rate"})
+"""Keys that runs begun earlier do not have; at its default, none is part of a recipe's identity."""
 
 
 class RandAugment(BaseModel):
@@ -61,7 +63,8 @@ class TrainingRecipe(BaseModel):
         schedule: ``cosine`` and ``one_cycle`` fall to zero at the last step; ``constant`` stays.
         warmup: share of all steps over which the rate climbs to its peak.
         label_smoothing: Szegedy et al. (arXiv:1512.00567), section 7.
-        flip: mirror images left to right at random; None: where the data allows it.
+        flip: mirror images left to right at random; ``alternate``: each image in every second
+            epoch (Jordan, arXiv:2404.00498, section 3.6); None: at random where the data allows it.
         shift: shift images at random by up to this share of their side (a random crop after
             padding with the edge's own pixels); None: an eighth.
         randaugment: random operations on geometry and colours; None: none.
@@ -80,6 +83,10 @@ class TrainingRecipe(BaseModel):
             and the head (``norms``), Frankle et al. (arXiv:2003.00152).
         unfreeze_after: share of the epochs after which all weights move; None: never.
         unfreeze_rate: factor of the learning rate from then on, of a schedule of its own.
+        whitening: start the first convolution with filters that whiten the training images' patches
+            (arXiv:2404.00498, section 3.2) instead of random ones.
+        dirac: start convolutions between maps of equal width as the identity (arXiv:2404.00498).
+        norm_bias_rate: factor of the learning rate of normalization layers' biases.
         precision: of activations; weights, statistics, losses and what is exported stay float32.
             ``auto``: bfloat16 where the device computes faster with it, float32 elsewhere.
     """
@@ -95,7 +102,7 @@ class TrainingRecipe(BaseModel):
     schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
     warmup: Fraction = 0.1
     label_smoothing: Fraction = 0.0
-    flip: bool | None = None
+    flip: bool | Literal["alternate"] | None = None
     shift: Annotated[float, Field(ge=0.0, le=0.5)] | None = None
     randaugment: RandAugment | None = None
     erasing: Fraction = 0.0
@@ -110,6 +117,9 @@ class TrainingRecipe(BaseModel):
     trainable: Literal["all", "head", "norms"] = "all"
     unfreeze_after: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     unfreeze_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
+    whitening: bool = False
+    dirac: bool = False
+    norm_bias_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 1.0
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @classmethod
@@ -141,3 +151,12 @@ class TrainingRecipe(BaseModel):
     def to_data(self) -> dict[str, Any]:
         """Returns every value, defaults too: a recorded recipe must not change with a default."""
         return self.model_dump(mode="json")
+
+    def identify(self) -> dict[str, Any]:
+        """Returns the values that fingerprints and seeds are derived from.
+
+        A key of :data:`NEWER` at its default is left out: adding it changed no candidate.
+        """
+        values = self.to_data()
+        fields = type(self).model_fields
+        return {k: v for k, v in values.items() if k not in NEWER or v != fields[k].default}

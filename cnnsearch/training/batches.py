@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -70,7 +70,8 @@ class TrainingBatches:
         recipe: of the augmentation.
         size: examples per batch.
         seed: of order and augmentation.
-        flip: whether to mirror images left to right at random.
+        flip: whether images are mirrored left to right: at random, or each in every second epoch
+            (``alternate``).
         shift: largest shift as a share of the side.
     """
 
@@ -78,7 +79,7 @@ class TrainingBatches:
     recipe: TrainingRecipe
     size: int
     seed: int
-    flip: bool
+    flip: bool | Literal["alternate"]
     shift: float
 
     @classmethod
@@ -116,12 +117,19 @@ class TrainingBatches:
         dy, dx = int(height * self.shift), int(width * self.shift)
         rng = np.random.default_rng([self.seed, epoch, step])
         if self.flip or dy or dx:
-            flip = rng.random(len(rows)) < 0.5 if self.flip else np.zeros(len(rows), bool)
+            flip = self._draw_flips(rows, epoch, rng)
             down = rng.integers(-dy, dy, len(rows), endpoint=True)
             right = rng.integers(-dx, dx, len(rows), endpoint=True)
             images = shift_images(images, flip, down, right)
         drawn = draw_augmentation(self.recipe, len(rows), (height, width), rng)
         return Batch(images, labels[rows], ones, drawn)
+
+    def _draw_flips(self, rows: Indices, epoch: int, rng: np.random.Generator) -> Any:
+        """Returns which images of a batch are mirrored, bool (N,)."""
+        if self.flip == "alternate":
+            in_odd_epochs = np.random.default_rng(self.seed).random(self.split.count) < 0.5
+            return in_odd_epochs[rows] ^ (epoch % 2 == 0)
+        return rng.random(len(rows)) < 0.5 if self.flip else np.zeros(len(rows), bool)
 
 
 def iterate_validation(split: Split, size: int) -> Iterator[Batch]:

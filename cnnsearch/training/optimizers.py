@@ -204,6 +204,8 @@ class FusedOptimizer:
         for variable, part in self._pairs(parts):
             value = ops.convert_to_tensor(variable)
             part = ops.reshape(part, variable.shape)
+            if self._recipe.norm_bias_rate != 1.0 and variable.name == "beta":
+                part = part * self._recipe.norm_bias_rate
             if self._recipe.weight_decay and has_weight_decay(variable):
                 part = part + rate * self._recipe.weight_decay * value
             variable.assign(value - part)

@@ -16,6 +16,7 @@ from cnnsearch.training.assembly import assemble, transfer_weights
 from cnnsearch.training.batches import TrainingBatches, iterate_validation
 from cnnsearch.training.finetuning import load_initial_weights, set_trainable
 from cnnsearch.training.history import Metrics, Progress
+from cnnsearch.training.initialization import initialize_weights
 from cnnsearch.training.keras_fit import choose_batch_norm_momentum
 from cnnsearch.training.messages import CandidateFailure, Measurement, TrialTask
 from cnnsearch.training.metrics import compute_validation_metrics
@@ -63,6 +64,8 @@ class Training:
         self.model = assemble(task, self._momentum, self._phases[0].scale)
         if task.pretrained is not None:
             load_initial_weights(task.pretrained, self.model)
+        else:
+            initialize_weights(self.model, task.recipe, task.dataset.train, task.seed)
         self._enter(self._phases[0])
         self._trainable = sum(int(np.prod(v.shape)) for v in self.model.trainable_variables)
         self._progress = self._restore()

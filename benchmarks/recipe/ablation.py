@@ -1,0 +1,160 @@
+"""Trains small networks with each lever of the recipe alone and with several together.
+
+    python benchmarks/recipe/ablation.py DATA --out benchmarks/recipe/results.jsonl
+
+DATA is a folder of class folders in ``train`` and ``val``: here 3,840 and 2,400 images of CIFAR-10
+at 32 x 32. One line is appended for each training, with its accuracy on ``val`` after each epoch;
+trainings that have their line are skipped, so the program may be killed and started again. It
+counts epochs, not seconds, in one thread: other programs on the machine change no number.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+SHORT, MEDIUM, LONG = 5, 10, 20
+"""Epochs: every lever's, what the levers together are to halve, and the ranks' reference."""
+
+
+class Network(NamedTuple):
+    """Three stages of a block, each of half the side and twice the width of the one before."""
+
+    block: dict[str, Any]
+    width: int = 16
+    stem: int = 16
+
+
+NETWORKS = {
+    "plain": Network({"type": "plain"}),
+    "basic": Network({"type": "basic"}, 12, 12),
+    "separable": Network({"type": "separable"}, 24, 24),
+    "inverted": Network({"type": "inverted_residual", "expansion": 3}),
+    "dense": Network({"type": "dense"}),
+    "inception": Network({"type": "inception"}, 32),
+    "preact": Network({"type": "preact_basic"}, 10, 16),
+    "ghost": Network({"type": "ghost"}),
+    "plain-wide-stem": Network({"type": "plain"}, 16, 32),
+    "fire": Network({"type": "fire"}, 32),
+    "darknet": Network({"type": "darknet"}),
+    "xception": Network({"type": "xception"}),
+    "fasternet": Network({"type": "fasternet"}),
+    "convmixer": Network({"type": "convmixer"}),
+    "inception-v2": Network({"type": "inception_v2"}, 32),
+    "mbconv": Network({"type": "mbconv", "expansion": 3}, 12),
+    "regnet": Network({"type": "regnet", "group_width": 8}),
+    "shuffle": Network({"type": "shuffle_v2"}, 24, 24),
+    "res2net": Network({"type": "res2net"}, 8),
+    "repvgg": Network({"type": "repvgg"}),
+}
+
+TOGETHER = {"whitening": True, "dirac": True, "flip": "alternate", "label_smoothing": 0.2}
+LEVERS: dict[str, dict[str, Any]] = {
+    "base": {},
+    "whitening": {"whitening": True},
+    "dirac": {"dirac": True},
+    "alternate": {"flip": "alternate"},
+    "norm-bias-4": {"norm_bias_rate": 4.0},
+    "smoothing-0.2": {"label_smoothing": 0.2},
+    "ema-0.99": {"ema": 0.99},
+    "together": TOGETHER,
+    "together+ema": {**TOGETHER, "ema": 0.99},
+}
+
+
+class Run(NamedTuple):
+    """One training."""
+
+    network: str
+    lever: str
+    epochs: int
+    seed: int
+
+
+def plan(networks: int, seeds: int) -> Iterator[Run]:
+    """Yields the trainings in order of interest: more seeds, then more networks, eight at a time.
+
+    Args:
+        networks: of :data:`NETWORKS`, from the first on.
+        seeds: of each training.
+    """
+    names = list(NETWORKS)[:networks]
+    for group in (names[:8], names[8:14], names[14:]):
+        for seed in range(seeds):
+            for name in group:
+                yield from (Run(name, lever, SHORT, seed) for lever in LEVERS)
+                yield Run(name, "base", MEDIUM, seed)
+            for name in group:
+                yield from (Run(name, lever, LONG, seed) for lever in ("base", "together"))
+
+
+def make_architecture(network: Network) -> Any:
+    """Returns the network for images of 32 x 32."""
+    from cnnsearch.architecture.architecture import Architecture
+
+    stages = [
+        {"block": network.block, "depth": 1, "width": network.width * 2**i, "stride": min(2, 1 + i)}
+        for i in range(3)
+    ]
+    stem = [{"type": "conv", "filters": network.stem}]
+    return Architecture.from_data(
+        {"input": [32, 32, 3], "classes": 10, "stem": stem, "stages": stages}
+    )
+
+
+def train(run: Run, data: Any) -> list[float]:
+    """Returns the accuracy on the validation images after each epoch."""
+    import keras
+
+    from cnnsearch.space.recipe import TrainingRecipe
+    from cnnsearch.training.messages import TrialTask
+    from cnnsearch.training.trainer import Epoch, Training
+
+    keras.utils.clear_session(free_memory=False)
+    recipe = TrainingRecipe(**LEVERS[run.lever])
+    network = make_architecture(NETWORKS[run.network])
+    with tempfile.TemporaryDirectory() as folder:
+        task = TrialTask("t", network, recipe, data, Path(folder), run.epochs, seed=run.seed)
+        epochs = [step for step in Training(task).run() if isinstance(step, Epoch)]
+    return [round(epoch.metrics["val_accuracy"], 5) for epoch in epochs]
+
+
+def read_done(file: Path) -> set[Run]:
+    """Returns the trainings that have their line."""
+    if not file.exists():
+        return set()
+    rows = [json.loads(line) for line in file.read_text().splitlines()]
+    return {Run(*(row[key] for key in Run._fields)) for row in rows}
+
+
+def main() -> None:
+    """Trains what has no line yet."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--networks", type=int, default=len(NETWORKS))
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--cache", type=Path, help="where decoded images are kept")
+    args = parser.parse_args()
+    os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+
+    from cnnsearch.utils.environment import configure_backend, import_frameworks
+
+    configure_backend()
+    import_frameworks()
+    from cnnsearch.data import load
+
+    data = load(str(args.data), image=(32, 32), channels=3, cache=args.cache)
+    done = read_done(args.out)
+    for run in plan(args.networks, args.seeds):
+        if run not in done:
+            line = json.dumps({**run._asdict(), "curve": train(run, data)})
+            with args.out.open("a") as file:
+                file.write(f"{line}\n")
+
+
+if __name__ == "__main__":
+    main()
