@@ -3,6 +3,7 @@
 import contextlib
 import fcntl
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ EXPERIMENT = "cnnsearch"
 _THREAD = "mlflow"
 _PAUSE = 1.0  # seconds before the first retry of a store that is down
 _LONGEST_PAUSE = 60.0
-_BATCH_SECONDS = 0.5  # events within this time are written together
+_SHARE = 0.01  # of the time, at most, is spent on writing while a search runs
+_SHORTEST_BATCH, _LONGEST_BATCH = 0.5, 10.0  # seconds: events within them are written together
 
 
 def get_default_uri(runs_root: Path) -> str:
@@ -92,11 +94,13 @@ class Tracker:
                     projection = projection or _open_projection(
                         self._run, self._uri, self._experiment, self._on_message
                     )
+                    since = time.thread_time()
                     while projection.step():
                         pause = _PAUSE
+                    used = time.thread_time() - since
                     if last:
                         projection.upload_reports()
-                self._closing.wait(_BATCH_SECONDS)
+                self._closing.wait(min(max(used / _SHARE, _SHORTEST_BATCH), _LONGEST_BATCH))
             except Exception as error:  # whatever MLflow raises, the search continues
                 projection = None
                 self._report(error)
