@@ -134,7 +134,7 @@ def test_adapted_changes_what_the_data_set_decides() -> None:
     assert (net.classes, net.input) == (7, (9, 10, 3))
 
 
-def test_auxiliary_heads_are_wired_only_when_asked_for() -> None:
+def test_auxiliary_heads_are_wired_only_on_request() -> None:
     data = small(
         stages=[{"block": "plain", "width": 4}],
         auxiliary=[{"after": 0, "head": {"layers": [{"type": "global_pool"}]}}],
@@ -173,7 +173,9 @@ def test_auxiliary_heads_are_wired_only_when_asked_for() -> None:
         ),
     ],
 )
-def test_a_wrong_architecture_is_told_in_one_line(changes: dict[str, object], message: str) -> None:
+def test_a_wrong_architecture_is_reported_in_one_line(
+    changes: dict[str, object], message: str
+) -> None:
     with pytest.raises(ArchitectureError) as caught:
         Architecture.from_data(small(**changes), "net.yaml")
     assert str(caught.value).startswith("net.yaml: ")
@@ -181,7 +183,7 @@ def test_a_wrong_architecture_is_told_in_one_line(changes: dict[str, object], me
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_not_json_is_told_in_one_line() -> None:
+def test_what_is_not_json_is_reported_in_one_line() -> None:
     with pytest.raises(ArchitectureError, match="not JSON"):
         Architecture.from_json("{")
 

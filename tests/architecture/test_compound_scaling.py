@@ -291,7 +291,7 @@ def test_classes_and_channels_of_the_data_are_kept_when_scaled() -> None:
         ),
     ],
 )
-def test_a_wrong_scaling_is_told_in_one_line(scaling: str, message: str) -> None:
+def test_a_wrong_scaling_is_reported_in_one_line(scaling: str, message: str) -> None:
     with pytest.raises(SpaceError) as caught:
         SearchSpace.from_text(f"{HEAD}scaling: {scaling}\n", "s.yaml")
     assert str(caught.value).startswith(message)

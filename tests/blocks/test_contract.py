@@ -166,7 +166,7 @@ def test_scales_in_width(data: dict[str, Any]) -> None:
 
 
 @every_block
-def test_an_unknown_key_is_told(name: str) -> None:
+def test_an_unknown_key_is_reported(name: str) -> None:
     with pytest.raises(ArchitectureError, match=r"^x\.yaml: stages\.0\.block\.kernal: unknown key"):
         data = {"type": name, **NEEDED.get(name, {}), "kernal": 3}
         Architecture.from_data(

@@ -281,7 +281,7 @@ def test_what_to_do_next_names_the_folder_of_the_runs(tmp_path: Path) -> None:
     assert "cnnsearch resume r\n" in here and "--runs" not in here
 
 
-def test_ctrl_c_is_told_on_stderr(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_is_reported_on_stderr(capsys: Capture, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(*arguments: object) -> None:
         raise KeyboardInterrupt
 

@@ -117,7 +117,7 @@ def test_files_are_not_replaced_unasked(tmp_path: Path) -> None:
         (("--out", __file__), "test_scale.py: cannot be written"),
     ],
 )
-def test_bad_input_is_told_in_one_line(arguments: tuple[str, ...], message: str) -> None:
+def test_bad_input_is_reported_in_one_line(arguments: tuple[str, ...], message: str) -> None:
     with pytest.raises(CnnsearchError) as caught:
         cnnsearch("scale", "efficientnet-b0", *arguments)
     assert message in str(caught.value) and "\n" not in str(caught.value)

@@ -72,7 +72,7 @@ def test_options_out_of_range(tmp_path: Path, options: dict[str, object], rule: 
     assert rule in refusal("digits", tmp_path, **options)
 
 
-def test_progress_is_told(tmp_path: Path) -> None:
+def test_progress_is_reported(tmp_path: Path) -> None:
     seen: list[tuple[int, int]] = []
     load(
         "digits",

@@ -57,7 +57,7 @@ def test_a_search_refuses_them_in_one_line(photographs: Path, tmp_path: Path) ->
     assert not list((tmp_path / "r").glob("[!.]*"))
 
 
-def test_a_search_leaves_them_out_when_told(photographs: Path, tmp_path: Path) -> None:
+def test_a_search_leaves_them_out_on_request(photographs: Path, tmp_path: Path) -> None:
     (tmp_path / "space.yaml").write_text(SPACE)
     found = cnnsearch.search(
         tmp_path / "space.yaml", str(photographs), trials=2, runs=tmp_path / "r",

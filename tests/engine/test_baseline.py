@@ -99,7 +99,7 @@ def test_some_searches_have_none(given: dict[str, Any]) -> None:
     assert find_baseline(settings, SearchSpace.from_text(SPACE)) is None
 
 
-def test_a_run_from_before_there_were_baselines_goes_on_without(tmp_path: Path) -> None:
+def test_a_run_older_than_baselines_resumes_without_one(tmp_path: Path) -> None:
     settings = Settings.create(SPACE, "s")
     old = {"source": "s", **settings.flatten()}
     del old["baseline"], old["split_version"]

@@ -36,7 +36,7 @@ def left(run: RunDirectory) -> set[str]:
     return {str(path.relative_to(run.path / "trials")) for path in run.path.glob("trials/*/*.npz")}
 
 
-def test_states_that_nothing_goes_on_with_are_removed(tmp_path: Path) -> None:
+def test_states_that_nothing_resumes_from_are_removed(tmp_path: Path) -> None:
     run = run_with(tmp_path, {"a": 0.5, "b": None}, running=("c",))
     DiskQuota(run, 10**9, promotes=False).tidy()
     assert left(run) == {"a/best.npz", "b/best.npz", "c/best.npz", "c/state.npz"}

@@ -186,7 +186,7 @@ def test_a_budget_that_nothing_meets_names_the_smallest_cost(tmp_path: Path) -> 
         Search(tmp_path, budget=Budget(max_params=10))(FakeExecutor())
 
 
-def test_a_candidates_failure_is_recorded_and_the_search_goes_on(tmp_path: Path) -> None:
+def test_a_candidates_failure_is_recorded_and_the_search_continues(tmp_path: Path) -> None:
     def answer(task: TrialTask) -> Outcome:
         nan = int(task.trial_id) % 3 == 0
         return Failed("nan", "loss is nan in epoch 1") if nan else by_size(task)
@@ -296,9 +296,7 @@ def test_three_deaths_of_one_cause_stop_the_search_in_one_line(tmp_path: Path) -
 
 
 @pytest.mark.parametrize("strategy", [s.name for s in STRATEGIES])
-def test_an_interrupted_search_goes_on_as_if_nothing_had_happened(
-    tmp_path: Path, strategy: str
-) -> None:
+def test_an_interrupted_search_resumes_to_the_same_result(tmp_path: Path, strategy: str) -> None:
     undisturbed = FakeExecutor()
     Search(tmp_path / "a", strategy=strategy)(undisturbed)
 
@@ -349,7 +347,7 @@ def test_two_slots_are_both_used(tmp_path: Path) -> None:
     assert most == 2 and len(executor.tasks) == 12
 
 
-def test_hyperband_goes_on_from_the_promoted_trials_folder(tmp_path: Path) -> None:
+def test_hyperband_continues_from_the_promoted_trials_folder(tmp_path: Path) -> None:
     executor = FakeExecutor()
     search = Search(tmp_path, strategy="hyperband", trials=40)
     search(executor)

@@ -52,7 +52,7 @@ def rare(file: Path) -> Dataset:
         return from_arrays(found["x"], found["y"], cache=file.parent / "cache")
 
 
-def test_unbalanced_classes_are_told_with_the_cure(file: Path) -> None:
+def test_unbalanced_classes_are_reported_with_the_remedy(file: Path) -> None:
     told = describe_imbalance(settings(), rare(file))
     assert "7.0 to 1" in told
     assert "--objective balanced_accuracy --class-weights balanced" in told

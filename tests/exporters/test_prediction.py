@@ -221,7 +221,7 @@ def test_folders_are_searched_for_images(folder: Path, tmp_path: Path) -> None:
         list_images([tmp_path / "empty"])
 
 
-def test_predict_goes_on_past_a_bad_file_and_ends_with_exit_code_1(
+def test_predict_continues_past_a_bad_file_and_ends_with_exit_code_1(
     exported: Path, folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert cnnsearch("predict", str(exported), str(folder), "--top-k", "1") == 1

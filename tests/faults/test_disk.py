@@ -80,7 +80,7 @@ def frozen(folder: Path) -> Iterator[None]:
         subprocess.run(["chattr", "-i", *names], capture_output=True, check=False)
 
 
-def test_a_run_that_becomes_read_only_ends_in_one_line_and_goes_on_later(tmp_path: Path) -> None:
+def test_a_run_that_becomes_read_only_ends_in_one_line_and_resumes_later(tmp_path: Path) -> None:
     if shutil.which("chattr") is None:
         pytest.skip("chattr is not installed")
     undisturbed, search = Search(PLAN, tmp_path / "undisturbed"), Search(PLAN, tmp_path / "frozen")

@@ -51,7 +51,7 @@ def test_every_strategy_is_killed_after_its_random_start() -> None:
     assert 2 * most <= kill_driver.TRIALS
 
 
-def test_a_killed_stand_in_goes_on_with_its_own_numbers(tmp_path: Path) -> None:
+def test_a_killed_stand_in_resumes_with_its_own_numbers(tmp_path: Path) -> None:
     """Two sessions of one trial, the first of which is killed, give what one gives."""
     program = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"

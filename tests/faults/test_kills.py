@@ -108,7 +108,7 @@ def test_a_search_whose_trial_and_driver_are_killed_ends_as_if_nothing_had_happe
 
 
 @pytest.mark.slow
-def test_a_search_that_is_interrupted_in_its_terminal_goes_on_as_if_nothing_had_happened(
+def test_a_search_interrupted_in_its_terminal_resumes_to_the_same_result(
     tmp_path: Path, undisturbed: Search
 ) -> None:
     search = Search(PLAN, tmp_path)

@@ -295,7 +295,7 @@ def test_what_is_no_image_file_is_not_read(
     assert words in loaded(folder_with(tmp_path, change), tmp_path)
 
 
-def test_a_path_with_a_zero_byte_is_told(tmp_path: Path) -> None:
+def test_a_path_with_a_zero_byte_is_reported(tmp_path: Path) -> None:
     import pyarrow
     import pyarrow.parquet
 
@@ -342,6 +342,6 @@ def test_class_names_that_are_no_list_are_read_as_one(tmp_path: Path) -> None:
     assert "one.npz" in loaded(source, tmp_path)
 
 
-def test_an_image_larger_than_memory_is_told(tmp_path: Path) -> None:
+def test_an_image_larger_than_memory_is_reported(tmp_path: Path) -> None:
     path = folder_with(tmp_path, lambda odd: odd.write_bytes(huge(random.Random(1))))
     assert "odd.png (" in loaded(path, tmp_path)

@@ -211,7 +211,7 @@ def test_failures_do_not_stop_the_search(strategy: str) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "drawn"), [(25, 50), (4, 14)])
-def test_a_search_goes_on_though_everything_fails_but_ends(
+def test_a_search_continues_when_everything_fails_and_ends(
     strategy: str, wanted: int, drawn: int
 ) -> None:
     assert len(fresh(drive(make(strategy, max_trials=wanted), failing=1.1))) == drawn
@@ -255,7 +255,7 @@ def test_each_call_is_one_transaction(strategy: str) -> None:
 
 
 @pytest.mark.parametrize("slots", [1, 3])
-def test_killed_at_any_instant_it_goes_on_as_if_undisturbed(strategy: str, slots: int) -> None:
+def test_killed_at_any_instant_it_resumes_as_if_undisturbed(strategy: str, slots: int) -> None:
     space, options = mixed_space(), {"check": budget(20_000), "max_trials": 24}
     undisturbed = drive(make(strategy, space, **options), slots=slots, failing=0.2)
     again = _drive_killed(strategy, space, options, slots)
@@ -312,7 +312,7 @@ def test_counts_of_draws_survive_a_restart(strategy: str) -> None:
     assert make(strategy, store=store, check=budget(6000), max_trials=12).draws == oracle.draws
 
 
-def test_more_trials_may_be_asked_for_later(strategy: str) -> None:
+def test_more_trials_may_be_requested_later(strategy: str) -> None:
     store = Store()
     drive(make(strategy, store=store, max_trials=10))
     more = drive(make(strategy, store=store, max_trials=16))

@@ -65,7 +65,7 @@ def _completed(failing: float, slots: int) -> Counter[int]:
     return lengths([p for p in proposals if p.trial_id in done])
 
 
-def test_a_promotion_goes_on_from_the_promoted_trial() -> None:
+def test_a_promotion_continues_from_the_promoted_trial() -> None:
     proposals = {p.trial_id: p for p in drive(make("hyperband", epochs=9, max_trials=None))}
     promoted = [p for p in proposals.values() if p.continues is not None]
     assert promoted

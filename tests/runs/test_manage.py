@@ -61,7 +61,7 @@ def test_one_that_is_not_running_is_left_alone(run: RunDirectory) -> None:
     assert manage.stop(run.path.parent, "a") is None
 
 
-def test_one_that_does_not_hear_is_told_and_left(run: RunDirectory) -> None:
+def test_a_process_that_does_not_stop_is_reported_and_left(run: RunDirectory) -> None:
     process = writer(run, "deaf")
     with pytest.raises(RunError, match=r"has not ended after 0 s.*--wait"):
         manage.stop(run.path.parent, "a", wait=0.3)

@@ -246,7 +246,7 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_wrong_file_is_told_in_one_line(text: str, message: str) -> None:
+def test_a_wrong_file_is_reported_in_one_line(text: str, message: str) -> None:
     with pytest.raises(SpaceError) as caught:
         SearchSpace.from_text(text, "bad.yaml")
     assert message in str(caught.value)

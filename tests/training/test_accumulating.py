@@ -83,9 +83,7 @@ def test_parts_of_a_batch_come_to_the_same_step_on_jax(tmp_path: Path) -> None:
     assert done.stdout.strip() == "same", done.stderr
 
 
-def test_a_training_in_parts_learns_and_can_be_resumed(
-    digits: Any, small: Any, tmp_path: Path
-) -> None:
+def test_accumulated_gradients_train_and_resume(digits: Any, small: Any, tmp_path: Path) -> None:
     recipe = TrainingRecipe(epochs=2)
     training = Training(TrialTask("t", small, recipe, digits, tmp_path, 2, seed=3, accumulate=2))
     assert len(list(training.run())) == 2
@@ -102,7 +100,7 @@ def test_what_frameworks_raise_without_memory_is_out_of_memory() -> None:
     assert as_candidate_failure(ValueError("shapes")) is None
 
 
-def test_kills_for_want_of_memory_are_counted() -> None:
+def test_out_of_memory_kills_are_counted() -> None:
     assert count_oom_kills() >= 0
     assert np.isscalar(count_oom_kills())
 

@@ -60,7 +60,7 @@ def test_a_batch_size_above_the_number_of_images_takes_them_all(digits: Dataset)
     assert [len(batch.labels) for batch in whole.iterate(1)] == [digits.train.count]
 
 
-def test_digits_are_shifted_but_not_mirrored_unless_told(digits: Dataset) -> None:
+def test_digits_are_shifted_but_not_mirrored_by_default(digits: Dataset) -> None:
     assert (batches(digits).flip, batches(digits).shift) == (False, 1 / 8)
     assert batches(digits, flip=True).flip
     assert batches(replace(digits, flip=True)).flip

@@ -108,6 +108,6 @@ def test_weights_of_another_architecture_are_refused(tmp_path: Path, small: Arch
         checkpoint.load_weights(build(wider), tmp_path)
 
 
-def test_no_weights_are_told(tmp_path: Path, small: Architecture) -> None:
+def test_missing_weights_are_reported(tmp_path: Path, small: Architecture) -> None:
     with pytest.raises(RunError, match="there are no weights"):
         checkpoint.load_weights(build(small), tmp_path)

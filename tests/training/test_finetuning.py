@@ -155,7 +155,9 @@ def validation(run: RunDirectory) -> Any:
 
 
 @pytest.mark.slow
-def test_the_run_goes_on_without_the_file(run: RunDirectory, saved: Path, tmp_path: Path) -> None:
+def test_a_run_continues_without_the_weight_file(
+    run: RunDirectory, saved: Path, tmp_path: Path
+) -> None:
     away = saved.rename(tmp_path / "moved.weights.h5")
     try:
         done = command("resume", "r", "--trials", 2, "--runs", run.path.parent, "--plain")
@@ -178,7 +180,7 @@ def test_the_run_keeps_to_its_weights(run: RunDirectory, saved: Path, tmp_path: 
         check_same_weights(run, asked.replace(weights=str(other)))
 
 
-def test_a_run_without_its_weights_is_told(run: RunDirectory) -> None:
+def test_a_run_without_its_weights_is_reported(run: RunDirectory) -> None:
     before = find_pretrained(run)
     assert before is not None
     assert before.freeze
@@ -269,7 +271,7 @@ def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [n.name for n in list_published() if n.keras_applications])
-def test_every_application_is_told_by_its_wiring(name: str) -> None:
+def test_every_application_is_recognised_by_its_wiring(name: str) -> None:
     space = SearchSpace.load(name)
     assert find_network_name(space) == name
     styled = prepare_space(space, Settings.create(space.text, name, weights="imagenet"))

@@ -28,7 +28,7 @@ def weights(folder: Path, file: str = checkpoint.BEST) -> dict[str, Any]:
     return dict(zip(saved.header["paths"], saved.arrays, strict=True))
 
 
-def test_all_move_in_one_phase_unless_told_otherwise() -> None:
+def test_all_weights_train_in_one_phase_by_default() -> None:
     assert plan_phases(recipe(), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
     assert plan_phases(recipe(), True, 10) == (Phase("head", 1.0, 1, 10, 10),)
     assert plan_phases(recipe(unfreeze_after=0.5), False, 10) == (Phase("all", 1.0, 1, 10, 10),)
@@ -113,7 +113,7 @@ def test_a_longer_training_keeps_moving_what_moves() -> None:
 
 
 @pytest.mark.slow
-def test_a_promotion_across_the_border_goes_on(
+def test_a_promotion_continues_across_phases(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:
     asked = recipe(trainable="head", unfreeze_after=0.5, batch_norm_momentum=0.5)
@@ -173,7 +173,7 @@ def test_a_training_whose_images_grow_is_gone_on_with_too(
     assert whole.val_accuracy > 0.5
 
 
-def test_a_network_of_one_size_of_images_alone_is_told(digits: Dataset) -> None:
+def test_a_network_with_a_fixed_image_size_is_reported(digits: Dataset) -> None:
     network = architecture(input=[16, 16, 1], head={"layers": [{"type": "flatten"}]})
     with pytest.raises(SpaceError, match=r"recipe\.resizing: layer head"):
         train(network, recipe(resizing=Resizing(until=0.5)), digits, epochs=2)

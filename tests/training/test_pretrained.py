@@ -194,19 +194,19 @@ def test_weights_of_another_network_are_refused(saved: tuple[Any, Path]) -> None
         convert_application(saved[0], "mobilenet-v1")
 
 
-def test_a_missing_file_is_told(tmp_path: Path) -> None:
+def test_a_missing_file_is_reported(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         load_application("mobilenet-v1-0.25", tmp_path / "none.weights.h5")
 
 
-def test_a_broken_file_is_told(tmp_path: Path) -> None:
+def test_a_broken_file_is_reported(tmp_path: Path) -> None:
     file = tmp_path / "broken.weights.h5"
     file.write_bytes(b"not HDF5")
     with pytest.raises(DataError, match=r"broken\.weights\.h5"):
         load_application("mobilenet-v1-0.25", file)
 
 
-def test_what_cannot_be_downloaded_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
     def offline(**_: object) -> None:

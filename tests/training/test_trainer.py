@@ -153,7 +153,7 @@ def test_a_finished_training_is_not_repeated(
     assert (tmp_path / checkpoint.STATE).stat().st_mtime_ns == before
 
 
-def test_a_promotion_goes_on_from_the_other_trial(
+def test_a_promotion_continues_the_earlier_trial(
     digits: Dataset, small: Architecture, tmp_path: Path
 ) -> None:
     def promoted(epochs: int, name: str, **changes: Any) -> Measurement:

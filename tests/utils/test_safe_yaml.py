@@ -21,7 +21,7 @@ def test_numbers_are_read_as_written() -> None:
     assert read == {"a": 1e-4, "b": 2e6, "c": 1500.0, "d": 3, "e": 0.5, "f": "v1e3"}
 
 
-def test_a_key_that_is_there_twice_is_told() -> None:
+def test_a_repeated_key_is_reported() -> None:
     with pytest.raises(SpaceError, match=r"f\.yaml, line 2, column 1: duplicate key 'a'"):
         read_yaml("a: 1\na: 2", "f.yaml")
 

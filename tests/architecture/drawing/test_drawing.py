@@ -148,7 +148,7 @@ def test_another_extension_is_refused(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unwritable_file_is_told_in_one_line(tmp_path: Path) -> None:
+def test_an_unwritable_file_is_reported_in_one_line(tmp_path: Path) -> None:
     with pytest.raises(CnnsearchError, match=r"--out .*net.svg: cannot be written: No such file"):
         draw(published("lenet-5"), tmp_path / "nowhere" / "net.svg")
 

@@ -64,7 +64,7 @@ def test_sizes_are_those_of_the_files(photographs: Path) -> None:
     assert report.bytes == sum(file.stat().st_size for file in files)
 
 
-def test_odd_images_are_told_apart_and_unreadable_ones_named(odd: Path) -> None:
+def test_odd_images_are_distinguished_and_unreadable_ones_named(odd: Path) -> None:
     report = describe(str(odd))
     assert report.formats == {"JPEG": 39, "PNG": 3, "GIF": 1}
     assert report.colours["CMYK"] == report.colours["16-bit grey"] == report.colours["RGBA"] == 1

@@ -134,7 +134,7 @@ def test_arrays_in_memory(tmp_path: Path) -> None:
     assert from_arrays(other, y, cache=tmp_path).fingerprint != data.fingerprint
 
 
-def test_grey_digits_in_arrays_are_not_flipped_unless_told(tmp_path: Path) -> None:
+def test_grey_digits_in_arrays_are_not_flipped_by_default(tmp_path: Path) -> None:
     x, y = colours(30)
     assert not from_arrays(x[..., 0], y, cache=tmp_path).flip
     assert from_arrays(x[..., 0], y, cache=tmp_path, flip=True).flip

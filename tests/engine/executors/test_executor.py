@@ -97,7 +97,7 @@ def test_processes_and_this_process_give_the_same_numbers(make_task: MakeTask) -
         assert same(one.metrics, other.metrics)
 
 
-def test_a_killed_trial_is_told_and_resumes_to_the_score_it_would_have_had(
+def test_a_killed_trial_is_reported_and_resumes_to_the_same_score(
     executor: ProcessExecutor, make_task: MakeTask
 ) -> None:
     task = make_task("killed", epochs=4)
@@ -120,7 +120,7 @@ def test_a_killed_trial_is_told_and_resumes_to_the_score_it_would_have_had(
         assert same(one.metrics, other.metrics)
 
 
-def test_ctrl_c_is_not_for_trials(executor: ProcessExecutor, make_task: MakeTask) -> None:
+def test_ctrl_c_does_not_reach_trials(executor: ProcessExecutor, make_task: MakeTask) -> None:
     executor.submit(make_task("stoic"))
     until(executor, lambda event: isinstance(event, EpochEnd))
     for process in children():
@@ -129,7 +129,7 @@ def test_ctrl_c_is_not_for_trials(executor: ProcessExecutor, make_task: MakeTask
     assert isinstance(end, TrialEnd) and isinstance(end.outcome, Completed)
 
 
-def test_what_fails_of_the_candidate_and_what_fails_of_ours(
+def test_failures_of_the_candidate_and_errors_of_the_program_are_distinguished(
     executor: ProcessExecutor, make_task: MakeTask, small: Architecture
 ) -> None:
     style = small.style.model_copy(update={"norm": "none", "activation": "linear"})
@@ -145,7 +145,7 @@ def test_what_fails_of_the_candidate_and_what_fails_of_ours(
     assert "not a checkpoint" in outcome.message
 
 
-def test_an_error_that_nobody_foresaw_is_told_in_a_line_and_its_traceback_logged(
+def test_an_unexpected_error_is_one_line_and_its_traceback_is_logged(
     executor: ProcessExecutor, make_task: MakeTask
 ) -> None:
     task = replace(make_task("odd"), dataset=Dataset)  # type: ignore[arg-type]
@@ -162,7 +162,7 @@ def test_a_trial_that_takes_too_long_is_killed(make_task: MakeTask) -> None:
     assert impatient.free == 1
 
 
-def test_a_cancelled_trial_is_not_heard_of(executor: ProcessExecutor, make_task: MakeTask) -> None:
+def test_a_cancelled_trial_reports_nothing(executor: ProcessExecutor, make_task: MakeTask) -> None:
     executor.submit(make_task("unwanted", epochs=1000))
     executor.submit(make_task("wanted", epochs=1))
     assert executor.free == 0
@@ -198,7 +198,7 @@ def test_a_killed_fork_server_is_made_anew(make_task: MakeTask) -> None:
     assert isinstance(outcome, Completed)
 
 
-def test_a_process_that_cannot_be_started_is_told_in_a_line(
+def test_a_process_that_cannot_be_started_is_reported_in_one_line(
     make_task: MakeTask, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(process: Any) -> None:

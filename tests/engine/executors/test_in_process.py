@@ -46,7 +46,9 @@ def raised_by(source: str, module: str) -> Exception:
     raise AssertionError(source)
 
 
-def test_a_bug_of_ours_stops_the_search_and_one_of_the_candidate_does_not(tmp_path: Path) -> None:
+def test_an_error_of_the_program_stops_the_search_and_one_of_the_candidate_does_not(
+    tmp_path: Path,
+) -> None:
     ours = classify_error(raised_by("{}['x']", "cnnsearch.training.batches"), tmp_path)
     assert isinstance(ours, Fault)
     assert "KeyError: 'x'" in ours.message and "\n" not in ours.message

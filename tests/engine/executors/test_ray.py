@@ -141,7 +141,7 @@ def the_trial(executor: RayExecutor) -> psutil.Process:
     ("whom", "words"),
     [("trial", "killed by signal 9 (SIGKILL)"), ("worker", "its Ray worker died")],
 )
-def test_what_is_killed_is_told_once_and_resumes_to_the_score_it_would_have_had(
+def test_a_killed_trial_is_reported_once_and_resumes_to_the_same_score(
     executor: RayExecutor,
     processes: ProcessExecutor,
     make_task: MakeTask,
@@ -181,7 +181,7 @@ def test_images_that_a_node_does_not_see_are_sent_once(
     assert len(executor._store._pieces) == 1
 
 
-def test_what_fails_of_the_candidate_and_what_fails_of_ours(
+def test_failures_of_the_candidate_and_errors_of_the_program_are_distinguished(
     executor: RayExecutor, make_task: MakeTask, small: Architecture
 ) -> None:
     style = small.style.model_copy(update={"norm": "none", "activation": "linear"})
@@ -209,7 +209,7 @@ def test_a_trial_that_takes_too_long_is_killed(
     assert executor.free == 2
 
 
-def test_a_cancelled_trial_is_not_heard_of(executor: RayExecutor, make_task: MakeTask) -> None:
+def test_a_cancelled_trial_reports_nothing(executor: RayExecutor, make_task: MakeTask) -> None:
     executor.submit(make_task("unwanted", epochs=1000))
     executor.submit(make_task("wanted", epochs=1))
     assert executor.free == 0
@@ -220,7 +220,7 @@ def test_a_cancelled_trial_is_not_heard_of(executor: RayExecutor, make_task: Mak
     assert {event.trial_id for event in until(executor, is_end)} == {"wanted"}
 
 
-def test_ctrl_c_is_not_for_trials(executor: RayExecutor, make_task: MakeTask) -> None:
+def test_ctrl_c_does_not_reach_trials(executor: RayExecutor, make_task: MakeTask) -> None:
     executor.submit(make_task("stoic", epochs=5))
     until(executor, new_epoch(1))
     trial = the_trial(executor)
@@ -274,7 +274,9 @@ def test_nothing_outlives_a_killed_driver(tmp_path: Path, make_task: MakeTask) -
     assert psutil.wait_procs(family, timeout=60)[1] == []
 
 
-def test_what_ray_kills_for_want_of_memory_is_told_so(tmp_path: Path, make_task: MakeTask) -> None:
+def test_a_trial_that_ray_kills_at_the_memory_limit_is_out_of_memory(
+    tmp_path: Path, make_task: MakeTask
+) -> None:
     driver = script(
         tmp_path,
         make_task(epochs=100_000),

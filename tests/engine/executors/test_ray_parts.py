@@ -47,7 +47,7 @@ GPUS = [{"CPU": 64.0, "GPU": 8.0}, {"CPU": 8.0, "GPU": 1.0}, {"CPU": 96.0}]
         (GPUS, 2, 1.0, Share(32, 1.0), 2),
     ],
 )
-def test_as_many_trials_fit_as_are_asked_for(
+def test_as_many_trials_fit_as_are_requested(
     nodes: Any, slots: int | None, gpus: float | None, share: Share, fit: int
 ) -> None:
     found = compute_share(nodes, slots, gpus)
@@ -90,7 +90,7 @@ def test_what_makes_no_sense_is_refused(
     assert "\n" not in str(refused.value)
 
 
-def test_nobody_at_the_address_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_a_server_is_reported_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     pretend(monkeypatch, installed=True)
     with socket.socket() as bound:  # taken, but nobody listens
         bound.bind(("127.0.0.1", 0))
@@ -101,7 +101,7 @@ def test_nobody_at_the_address_is_told_at_once(monkeypatch: pytest.MonkeyPatch) 
         assert time.monotonic() - since < 6
 
 
-def test_another_server_at_the_address_is_told_from_a_cluster(
+def test_another_server_at_the_address_is_distinguished_from_a_cluster(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pretend(monkeypatch, installed=True)

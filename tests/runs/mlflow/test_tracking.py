@@ -154,7 +154,7 @@ def test_what_failed_says_why(run):
     assert failed.data.tags["reason"] == "nan: the loss is not a number"
 
 
-def test_an_interrupted_search_is_shown_as_such_and_goes_on_after_a_resume(run):
+def test_an_interrupted_search_is_shown_as_such_and_continues_after_a_resume(run):
     sample_run.search(run, 2, ended=None)
     run.db.append("trial_started", sample_run.candidate(3, random.Random(9)), "003")
     run.db.append("epoch", sample_run.epoch(1, 8, 0.9), "003")
@@ -680,7 +680,7 @@ def test_a_browser_is_opened_where_the_user_is(here, opens, monkeypatch):
     assert asked == ["http://127.0.0.1:5000"] * opens
 
 
-def test_an_error_that_nobody_foresaw_is_one_line_and_the_search_goes_on(run, monkeypatch):
+def test_an_unexpected_error_is_one_line_and_the_search_continues(run, monkeypatch):
     def fail(*values):
         raise AttributeError("nobody\nforesaw this")
 

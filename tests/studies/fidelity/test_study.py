@@ -147,7 +147,7 @@ def test_a_lever_costs_only_short_trainings_and_the_sample_stays(study: Study) -
     assert make_table(report).row_count == 3
 
 
-def test_interrupted_it_tells_what_can_be_told_and_goes_on(study: Study) -> None:
+def test_interrupted_it_reports_what_it_has_and_resumes(study: Study) -> None:
     report, first = study(stop_after=5)
     assert (report.reason, report.comparisons, report.plot) == ("interrupted", (), None)
     report, second = study()
@@ -157,7 +157,7 @@ def test_interrupted_it_tells_what_can_be_told_and_goes_on(study: Study) -> None
     assert report.comparisons[0].pairs == 8
 
 
-def test_a_failed_candidate_is_left_out_and_told(study: Study) -> None:
+def test_a_failed_candidate_is_left_out_and_reported(study: Study) -> None:
     def answer(task: TrialTask) -> Outcome:
         return (
             Failed("nan", "the loss became nan") if "0003-long" in task.trial_id else by_size(task)
@@ -267,7 +267,7 @@ def started(folder: Path, *more: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.slow
-def test_killed_in_the_middle_it_goes_on_and_measures(tmp_path: Path) -> None:
+def test_killed_in_the_middle_it_resumes_and_measures(tmp_path: Path) -> None:
     victim = started(tmp_path)
     assert victim.stdout is not None
     lines = iter(victim.stdout)
