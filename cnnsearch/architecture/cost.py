@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 
 from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.costs import CostKind, list_bounds
 from cnnsearch.blocks.geometry import get_sides, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 from cnnsearch.errors import ArchitectureError
@@ -266,8 +268,15 @@ class Budget:
     max_params: int | None = None
     max_macs: int | None = None
 
-    def allows(self, cost: Cost) -> bool:
-        """Whether ``cost`` is within every bound."""
-        return (self.max_params is None or cost.params <= self.max_params) and (
-            self.max_macs is None or cost.macs <= self.max_macs
-        )
+    @cached_property
+    def bounds(self) -> Sequence[tuple[CostKind, float]]:
+        """The costs that are bounded, and their bounds."""
+        return list_bounds(vars(self))
+
+    def allows(self, counted: object) -> bool:
+        """Whether a count or a trial is within every bound; what is not known is."""
+        return all((kind.read(counted) or 0) <= bound for kind, bound in self.bounds)
+
+    def describe(self) -> str:
+        """Returns the bounds in words; without any, an empty text."""
+        return " and ".join(kind.describe(bound) for kind, bound in self.bounds)

@@ -19,7 +19,7 @@ from cnnsearch.cli.common import (
     make_console,
     print_json,
 )
-from cnnsearch.cli.options import add_settings
+from cnnsearch.cli.options import BUDGETS, add_settings
 
 if TYPE_CHECKING:
     from cnnsearch.studies.fidelity import FidelityReport
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     cls=DataCommand,
 )
 @add_settings(
-    ["data", "train_share", "image", "max_params", "max_macs", "seed", "workers",
+    ["data", "train_share", "image", *BUDGETS, "seed", "workers",
      "trial_timeout", "skip_bad_images", "data_dir", "mlflow_uri"],
     train_share="Share of the training split that short trainings learn from.",
     image="Image size of short trainings; default: the space's.",

@@ -3,13 +3,16 @@
 import inspect
 from collections.abc import Callable, Sequence
 from types import NoneType
-from typing import Annotated, Any, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import typer
 
+from cnnsearch.architecture.costs import BOUNDED
 from cnnsearch.cli.completion import SETTINGS as COMPLETIONS
 from cnnsearch.engine.settings import GROUPS, SETTINGS, Setting
 
+BUDGETS: Final = tuple(kind.budget for kind in BOUNDED)
+"""Keys of the settings that bound a cost."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 

@@ -214,6 +214,7 @@ def results(
 
     The front: candidates that no other one beats in both accuracy and MACs, or in all objectives.
     """
+    from cnnsearch.architecture.costs import choose_columns
     from cnnsearch.report.tables import build_results_table, draw_pareto_plot
     from cnnsearch.runs.lookup import find_recommended
     from cnnsearch.runs.pareto import measure_front
@@ -229,6 +230,7 @@ def results(
     trials = select_last_rungs(opened.db.get_trials())
     settings = opened.manifest["settings"]
     costs, measured = costs_of(settings), measure_front(settings, trials)
+    columns = choose_columns(settings, costs)
     recommended = find_recommended(opened)
     if json_:
         from cnnsearch.engine.display import describe_trial
@@ -245,7 +247,7 @@ def results(
     running = ", still running" if opened.state == "running" else ""
     title = f"Run {opened.name}{running}: {finished} finished candidates, best first"
     what = objective_of(settings).heading
-    terminal.print(build_results_table(trials, title, limit, what, costs))
+    terminal.print(build_results_table(trials, title, limit, what, costs, columns))
     if recommended:
         from cnnsearch.engine.display.text import describe_recommended
 

@@ -8,7 +8,7 @@ import typer
 
 from cnnsearch.cli.common import DataCommand, Json, command, make_console, print_json
 from cnnsearch.cli.data import show_progress
-from cnnsearch.cli.options import add_settings
+from cnnsearch.cli.options import BUDGETS, add_settings
 from cnnsearch.data.loading import DATA_FORMS
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     "cnnsearch init photos.zip --image 96 --out mine.yaml",
     cls=DataCommand,
 )
-@add_settings(["image", "max_time", "trials", "epochs", "max_params", "max_macs"], as_changes=True)
+@add_settings(["image", "max_time", "trials", "epochs", *BUDGETS], as_changes=True)
 def init(
     source: Annotated[str, typer.Argument(help=f"{DATA_FORMS}.")],
     out: Annotated[

@@ -20,7 +20,7 @@ from cnnsearch.cli.common import (
     print_json,
 )
 from cnnsearch.cli.completion import complete_space
-from cnnsearch.cli.options import add_settings
+from cnnsearch.cli.options import BUDGETS, add_settings
 
 
 @command(
@@ -30,7 +30,7 @@ from cnnsearch.cli.options import add_settings
     cls=DataCommand,
 )
 @add_settings(
-    ["data", "train_share", "image", "max_params", "max_macs", "epochs", "seed", "workers",
+    ["data", "train_share", "image", *BUDGETS, "epochs", "seed", "workers",
      "trial_timeout", "skip_bad_images", "data_dir", "mlflow_uri"],
     workers="Trainings in parallel; 0: in this process; default: 1.",
 )  # fmt: skip

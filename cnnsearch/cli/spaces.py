@@ -6,7 +6,7 @@ import typer
 
 from cnnsearch.cli.common import RUNS, Json, Runs, Space, command, make_console, print_json
 from cnnsearch.cli.completion import complete_space
-from cnnsearch.cli.options import add_settings
+from cnnsearch.cli.options import BUDGETS, add_settings
 
 
 @command("cnnsearch spaces", "cnnsearch spaces residual > my_space.yaml")
@@ -71,7 +71,7 @@ def published(
 
 
 @command("cnnsearch check residual", "cnnsearch check my_space.yaml --max-macs 50M")
-@add_settings(["max_params", "max_macs"])
+@add_settings(BUDGETS)
 def check(
     space: Space,
     samples: Annotated[int, typer.Option(help="Random candidates to count.", min=1)] = 100,
@@ -89,7 +89,7 @@ def check(
 
     limits = SearchOptions(**settings)
     loaded = find_space(space, runs)
-    report = check_space(loaded, samples, limits.max_params, limits.max_macs)
+    report = check_space(loaded, samples, limits.budget)
     if json_:
         print_json(report)
     else:

@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from cnnsearch.architecture.costs import BOUNDED, MACS, PARAMS, CostKind
 from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.engine.declaration import define as _define
@@ -53,7 +54,17 @@ def _read_time(value: Any, info: ValidationInfo) -> float:
     return parse_time(value, make_flag(str(info.field_name)))
 
 
+def _read_bound(value: Any, info: ValidationInfo) -> float:
+    (kind,) = [kind for kind in BOUNDED if kind.budget == info.field_name]
+    return kind.parse(value, make_flag(kind.budget))
+
+
+def _define_bound(kind: CostKind) -> Any:
+    return _define(None, kind.description, value=kind.value, panel="Budget")
+
+
 Amount = Annotated[int, BeforeValidator(_read_amount)]
+Bound = Annotated[int, BeforeValidator(_read_bound)]
 Seconds = Annotated[float, BeforeValidator(_read_time)]
 Text = Annotated[str, BeforeValidator(str)]
 
@@ -168,15 +179,8 @@ class SearchOptions(Options):
     max_failures: int = _define_free(
         MAX_FAILURES, "Stop after so many failures of one kind in a row; 0: never."
     )
-    max_params: Amount | None = _define(
-        None, "Largest number of parameters: 300K, 1M.", value="COUNT", panel="Budget"
-    )
-    max_macs: Amount | None = _define(
-        None,
-        "Largest number of multiply-accumulates per image: 50M, 1.5G.",
-        value="COUNT",
-        panel="Budget",
-    )
+    max_params: Bound | None = _define_bound(PARAMS)
+    max_macs: Bound | None = _define_bound(MACS)
     reduction_factor: int | None = _define(
         None, f"With {name_strategies('reduction_factor')}: one in so many is promoted; default: 3."
     )
@@ -207,7 +211,7 @@ class SearchOptions(Options):
         """The limits on a candidate's cost."""
         from cnnsearch.architecture.cost import Budget  # not before a search needs it
 
-        return Budget(self.max_params, self.max_macs)
+        return Budget(**{kind.budget: getattr(self, kind.budget) for kind in BOUNDED})
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnsearch.architecture.cost import Cost
+from cnnsearch.architecture.costs import BOUNDED
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils import environment
@@ -261,4 +262,4 @@ def _write_value(key: str, value: Any) -> str:
     if key == "max_time":
         unit, name = next((each for each in _TIMES if value % each[0] == 0), (1, "s"))
         return f"{value / unit:g}{name}"
-    return _shorten(value) if key in ("max_macs", "max_params") else str(value)
+    return _shorten(value) if key in (kind.budget for kind in BOUNDED) else str(value)

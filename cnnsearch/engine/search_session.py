@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from cnnsearch.architecture.costs import BOUNDED, choose_columns
 from cnnsearch.data import Dataset
 from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline, wants_baseline
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
@@ -29,16 +30,19 @@ from cnnsearch.runs.ranking import find_best, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.objectives import find_costs, find_objective, objective_of
+from cnnsearch.training.objectives import costs_of, find_costs, find_objective, objective_of
 from cnnsearch.utils.html_tables import render_table
-from cnnsearch.utils.units import format_amount, format_time, pluralize
+from cnnsearch.utils.units import format_time, pluralize
 
 if TYPE_CHECKING:
     import pandas
 
     from cnnsearch.oracles.search_oracle import SearchOracle
 
-COLUMNS = ("id", "status", "score", "family", "params", "macs", "epochs", "seconds", "reason")
+COLUMNS = (
+    "id", "status", "score", "family", *(kind.key for kind in BOUNDED),
+    "epochs", "seconds", "reason",
+)  # fmt: skip
 """Of a trial, in a table of pandas."""
 SHOWN = 20
 """Rows of the leaderboard in a notebook."""
@@ -74,15 +78,17 @@ class SearchResult:
 
     def _repr_html_(self) -> str:
         """Returns the leaderboard: what a notebook shows."""
-        measured = objective_of(self.run.manifest["settings"]).heading
+        settings = self.run.manifest["settings"]
+        measured = objective_of(settings).heading
+        columns = choose_columns(settings, costs_of(settings))
         ranked = rank_trials(self.trials)
         rows = [
             (rank, trial.id, trial.label, f"{trial.score or 0.0:.2%}",
-             format_amount(trial.params), format_amount(trial.macs))
+             *(kind.format(kind.read(trial)) for kind in columns))
             for rank, trial in enumerate(ranked[:SHOWN], start=1)
         ]  # fmt: skip
         title = f"Run {self.run.name}: {pluralize(len(ranked), 'finished candidate')}, best first"
-        head = ("rank", "trial", "family", measured, "parameters", "MACs")
+        head = ("rank", "trial", "family", measured, *(kind.heading for kind in columns))
         return render_table(title, head, rows)
 
 
@@ -242,8 +248,7 @@ def describe_imbalance(settings: Settings, data: Dataset) -> str:
 def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Overview:
     settings, trials = session.settings, session.run.db.get_trials()
     search, best = settings.search, find_best(trials)
-    bounds = (("parameters", search.max_params), ("MACs", search.max_macs))
-    budget = [f"{format_amount(bound)} {what}" for what, bound in bounds if bound is not None]
+    budget = [kind.describe(bound) for kind, bound in search.budget.bounds]
     if search.max_train_time is not None:
         budget.append(f"{format_time(search.max_train_time)} of training")
     return session.make_overview(

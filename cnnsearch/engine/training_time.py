@@ -1,7 +1,7 @@
 """Predicts how long a candidate trains, from those that have been trained on this machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from cnnsearch.architecture.architecture import Architecture
@@ -164,4 +164,4 @@ class TimeLimit:
         is_known = self._predictor.trained >= FEWEST_TO_REJECT and seconds is not None
         if not is_known or (seconds or 0.0) <= self._limit:
             return found
-        return Feasibility(False, "budget", found.identify, found.params, found.macs)
+        return replace(found, is_feasible=False, reason="budget")

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.costs import BOUNDED
 from cnnsearch.data import Dataset
 from cnnsearch.engine.retries import Attempt
 from cnnsearch.oracles.protocol import Proposal
@@ -114,9 +115,8 @@ class TrialPlan:
             "recipe": {**candidate.recipe.to_data(), "epochs": epochs},
             "fingerprint": candidate.fingerprint,
             "family": candidate.architecture.family,
-            "params": cost.params,
             "params_total": cost.params_total,
-            "macs": cost.macs,
+            **{kind.key: kind.read(cost) for kind in BOUNDED},
             "epochs": epochs,
             "initial_epoch": proposal.initial_epoch,
             "continues": proposal.continues,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+from cnnsearch.architecture.costs import read_costs
 from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import read_settings
@@ -126,8 +127,8 @@ def collect_facts(
         "recipe": dict(trial.recipe),
         "objective": objective_of(run.manifest.get("settings", {})).name,
         "metrics": {k: v for k, v in trial.metrics.items() if isinstance(v, int | float)},
-        **{name: getattr(trial, name) for name in ("score", "params", "params_total", "macs")},
-        "flops": None if trial.macs is None else 2 * trial.macs,
+        **{name: getattr(trial, name) for name in ("score", "params_total")},
+        **read_costs(trial),
         "mlflow_run_id": find_mlflow_run(run, trial),
         "versions": {name: found for name, found in versions.items() if found},
         "environment": environment.describe_environment(),

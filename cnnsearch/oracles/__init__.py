@@ -23,8 +23,8 @@ from cnnsearch.oracles.strategy import Strategy
 from cnnsearch.oracles.surrogate import Surrogate
 
 if TYPE_CHECKING:
+    from cnnsearch.architecture.costs import CostKind
     from cnnsearch.oracles.search_oracle import SearchOracle
-    from cnnsearch.training.objectives import CountedCost
 
 STRATEGIES: tuple[type[Strategy], ...] = (
     RegularizedEvolution,
@@ -92,7 +92,7 @@ def create_oracle(
     epochs: int,
     seed: int,
     options: Mapping[str, int] | None = None,
-    costs: "tuple[CountedCost, ...]" = (),
+    costs: "tuple[CostKind, ...]" = (),
 ) -> "SearchOracle":
     """Creates an oracle, or restores the one that the store holds.
 

@@ -1,9 +1,11 @@
 """Feasibility of a proposal, known before anything is built."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from cnnsearch.architecture.cost import Budget, count
+from cnnsearch.architecture.costs import BOUNDED
 from cnnsearch.errors import ArchitectureError, SpaceError
 from cnnsearch.oracles.protocol import Feasibility
 from cnnsearch.space.search_space import SearchSpace
@@ -19,6 +21,8 @@ class FeasibilityCheck:
 
     def __init__(self, space: SearchSpace, budget: Budget) -> None:
         self._space, self._budget = space, budget
+        bounded = {kind for kind, _ in budget.bounds}
+        self._kinds = [kind for kind in BOUNDED if kind.is_basic or kind in bounded]
 
     def __call__(self, values: Mapping[str, Any]) -> Feasibility:
         """Returns the feasibility of one candidate."""
@@ -36,6 +40,6 @@ class FeasibilityCheck:
             None if fits else "budget",
             # Decoded again: thousands of these are cached, and an architecture takes kilobytes.
             lambda: self._space.decode(values).fingerprint,
-            cost.params,
-            cost.macs,
+            cost,
+            sum(math.log(max(kind.read(cost) or 1, 1)) for kind in self._kinds),
         )

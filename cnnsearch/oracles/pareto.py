@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import ClassVar
 
+from cnnsearch.architecture.costs import MACS
 from cnnsearch.oracles.evolution import POPULATION, RegularizedEvolution
 from cnnsearch.oracles.protocol import Setup
 from cnnsearch.oracles.strategy import History, Trial
-from cnnsearch.training.objectives import COSTS
 from cnnsearch.training.objectives.front import Point, compute_crowding, peel_fronts
 
 
@@ -43,5 +43,5 @@ class ParetoEvolution(RegularizedEvolution):
 def _locate(trial: Trial, history: History) -> Point:
     """Returns a trial's score and its costs, negated."""
     feasibility = history.check(trial.values)
-    costs = (cost.read(feasibility) or 0 for cost in history.costs or COSTS[:1])
+    costs = (cost.read(feasibility.cost) or 0 for cost in history.costs or (MACS,))
     return (trial.score or 0.0, *(-float(cost) for cost in costs))

@@ -1,15 +1,19 @@
 """What an oracle and its caller exchange; free of Keras Tuner, so cheap to import."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cached_property
 from random import Random
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
+
+from cnnsearch.architecture.costs import BOUNDED, COSTS, read_costs
 
 if TYPE_CHECKING:
+    from cnnsearch.architecture.cost import Cost
+    from cnnsearch.architecture.costs import CostKind
     from cnnsearch.space.choices import Parameter
-    from cnnsearch.training.objectives import CountedCost
 
 
 @dataclass(frozen=True)
@@ -20,15 +24,21 @@ class Feasibility:
         is_feasible: Whether it can be wired and meets the budget.
         reason: Why it is infeasible: ``"budget"`` or ``"invalid"``; else None.
         identify: Returns the fingerprint, which takes longer than the rest.
-        params: Trainable parameters, or None where the candidate cannot be counted.
-        macs: Multiply-accumulates, or None where the candidate cannot be counted.
+        cost: What was counted; None where the candidate cannot be wired.
+        size: The sum of the logarithms of its costs: where nothing is feasible yet, the search goes
+            on from the smallest.
     """
 
     is_feasible: bool
     reason: str | None
     identify: Callable[[], str]
-    params: int | None = None
-    macs: int | None = None
+    cost: "Cost | None" = None
+    size: float = math.inf
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates, or None where the candidate cannot be wired."""
+        return None if self.cost is None else self.cost.macs
 
     @cached_property
     def fingerprint(self) -> str:
@@ -49,16 +59,34 @@ class Draws:
         over_budget: Draws that cost more than the budget.
         invalid: Draws that could not be wired.
         duplicates: Draws of a network that had already been proposed.
-        smallest_params: Fewest trainable parameters among all draws, or None before the first.
-        smallest_macs: Fewest multiply-accumulates among all draws, or None before the first.
+        smallest: The least of each cost among all draws, by its key; empty before the first.
     """
 
     drawn: int = 0
     over_budget: int = 0
     invalid: int = 0
     duplicates: int = 0
-    smallest_params: int | None = None
-    smallest_macs: int | None = None
+    smallest: dict[str, float] = field(default_factory=dict)
+
+    @classmethod
+    def from_data(cls, counts: Mapping[str, Any]) -> Self:
+        """Reads what ``asdict`` returned, also in 0.1, which had no table of smallest costs."""
+        old = {key.removeprefix("smallest_"): value for key, value in counts.items()}
+        smallest = {kind.key: old[kind.key] for kind in COSTS if old.get(kind.key) is not None}
+        names = ("drawn", "over_budget", "invalid", "duplicates")
+        found = {name: counts[name] for name in names}
+        return cls(**found, smallest=counts.get("smallest", smallest))
+
+    def add_costs(self, cost: "Cost | None") -> None:
+        """Takes the costs of one more draw into account."""
+        for key, found in read_costs(cost).items():
+            if found is not None:
+                self.smallest[key] = min(found, self.smallest.get(key, found))
+
+    def describe_smallest(self) -> str:
+        """Returns the least of each cost that can be bounded, in words."""
+        known = [kind for kind in BOUNDED if kind.key in self.smallest]
+        return ", ".join(kind.describe_exactly(self.smallest[kind.key]) for kind in known)
 
 
 @dataclass(frozen=True)
@@ -154,4 +182,4 @@ class Setup:
     epochs: int
     seed: int
     options: Mapping[str, int] = field(default_factory=dict)
-    costs: tuple["CountedCost", ...] = ()
+    costs: tuple["CostKind", ...] = ()

@@ -1,6 +1,5 @@
 """Draws candidates until one is new and feasible; counts what became of the others."""
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
@@ -134,12 +133,9 @@ class RejectionSampler:
             draws.over_budget += 1
         else:
             draws.invalid += 1
-        draws.smallest_params = _take_smaller(draws.smallest_params, feasibility.params)
-        draws.smallest_macs = _take_smaller(draws.smallest_macs, feasibility.macs)
-        if feasibility.params is not None and feasibility.macs is not None:
-            size = math.log(max(feasibility.params, 1)) + math.log(max(feasibility.macs, 1))
-            if self._cheapest is None or size < self._cheapest[0]:
-                self._cheapest = (size, values)
+        draws.add_costs(feasibility.cost)
+        if feasibility.cost and (self._cheapest is None or feasibility.size < self._cheapest[0]):
+            self._cheapest = (feasibility.size, values)
 
     def _explain_infeasible(self) -> BudgetError | SpaceError:
         """Returns the error for a space in which nothing can be proposed."""
@@ -150,9 +146,8 @@ class RejectionSampler:
             )
         return BudgetError(
             f"no candidate meets the budget: of {draws.drawn:,} drawn, {draws.over_budget:,} were"
-            f" over it and {draws.invalid:,} could not be wired; the smallest had"
-            f" {draws.smallest_params or 0:,} parameters,"
-            f" the cheapest {draws.smallest_macs or 0:,} MACs"
+            f" over it and {draws.invalid:,} could not be wired; the smallest of each cost:"
+            f" {draws.describe_smallest()}"
         )
 
     def get_counts(self) -> dict[str, Any]:
@@ -161,9 +156,5 @@ class RejectionSampler:
 
     def restore(self, counts: Mapping[str, Any], proposed: Iterable[str]) -> None:
         """Restores the counts and the fingerprints of an earlier process."""
-        self.draws = Draws(**counts)
+        self.draws = Draws.from_data(counts)
         self.proposed = set(proposed)
-
-
-def _take_smaller(best: int | None, value: int | None) -> int | None:
-    return best if value is None else value if best is None else min(best, value)

@@ -6,9 +6,9 @@ from itertools import repeat
 from random import Random
 from typing import ClassVar
 
+from cnnsearch.architecture.costs import CostKind
 from cnnsearch.oracles.points import Values
 from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space
-from cnnsearch.training.objectives import CountedCost
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class History:
     seed: int
     check: CheckFeasibility
     keep_feasible: Callable[[list[Values]], list[Values]]
-    costs: tuple[CountedCost, ...] = ()
+    costs: tuple[CostKind, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)
 
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
+from cnnsearch.architecture.costs import BOUNDED, CostKind, choose_columns
 from cnnsearch.engine.gain import Gain, measure_gain
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
@@ -19,8 +20,9 @@ from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import costs_of, objective_of
 
-FLAGS = ("trials", "epochs", "max_params", "max_macs", "seed", "weights", "image", "objective",
-         "class_weights", "train_share", "baseline", "max_train_time")  # fmt: skip
+FLAGS = ("trials", "epochs", *(kind.budget for kind in BOUNDED),
+         "seed", "weights", "image", "objective", "class_weights", "train_share",
+         "baseline", "max_train_time")  # fmt: skip
 """Settings that influence what is found; each is a flag of ``cnnsearch search``."""
 
 
@@ -99,6 +101,12 @@ class Facts:
     def best(self) -> TrialRecord | None:
         """The candidate at the top of the leaderboard."""
         return self.ranked[0] if self.ranked else None
+
+    @property
+    def columns(self) -> tuple[CostKind, ...]:
+        """The costs that tables show."""
+        chosen = choose_columns(self.settings, costs_of(self.settings))
+        return tuple(kind for kind in chosen if kind.has_budget)
 
     @property
     def training_seconds(self) -> float:

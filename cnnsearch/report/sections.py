@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cnnsearch.architecture.costs import describe_costs, list_bounds
 from cnnsearch.engine.gain import describe_gain
 from cnnsearch.oracles import find_strategy
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import MIN_CANDIDATES, Importances
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.utils.units import format_amount, format_count, format_time, pluralize
+from cnnsearch.utils.units import format_count, format_time, pluralize
 
 MAX_ROWS, MAX_FRONT_ROWS = 25, 15
 """Of the leaderboard and the front."""
@@ -64,11 +65,7 @@ def write_sections(facts: Facts, importances: Importances | None) -> list[Sectio
 
 def _write_task(facts: Facts) -> Section:
     data, settings, space = facts.manifest["dataset"], facts.settings, facts.space
-    bounds = {
-        "parameters": settings.get("max_params"),
-        "multiply-accumulates": settings["max_macs"],
-    }
-    within = [f"at most {format_amount(bound)} {what}" for what, bound in bounds.items() if bound]
+    within = [f"at most {kind.describe(bound)}" for kind, bound in list_bounds(settings)]
     budget = f" with {' and '.join(within)}" if within else ""
     images = ", ".join(f"{data[split]:,} {split}" for split in ("train", "validation", "test"))
     size = f"{data['image'][0]}x{data['image'][1]}"
@@ -117,8 +114,7 @@ def _write_result(facts: Facts) -> Section:
         (
             f"Trial {best.id}, family {best.label}: "
             f"{facts.measured} {best.score or 0:.2%}, "
-            f"{best.params or 0:,} parameters, {best.macs or 0:,} multiply-accumulates "
-            f"({2 * (best.macs or 0):,} FLOPs).{unfinished}",
+            f"{describe_costs(best)}.{unfinished}",
             *([describe_gain(facts.gain)] if facts.gain else []),
             _describe_bias(facts),
         ),
@@ -144,7 +140,9 @@ def _format_interval(low: float | None, high: float | None) -> str:
 def _write_front(facts: Facts) -> Section:
     if len([trial for trial in facts.ranked if trial.macs]) < 2:
         return Section("Accuracy against cost")
-    rows = tuple(_format_trial(trial)[:5] for trial in facts.front[-MAX_FRONT_ROWS:])
+    shown = facts.front[-MAX_FRONT_ROWS:]
+    rows = tuple((*_format_trial(trial), *_format_costs(facts, trial)) for trial in shown)
+    costs = [kind.heading for kind in facts.columns]
     cut = len(facts.front) > MAX_FRONT_ROWS
     rest = f" The table shows the {MAX_FRONT_ROWS} most accurate." if cut else ""
     count = pluralize(len(facts.front), "candidate")
@@ -154,7 +152,7 @@ def _write_front(facts: Facts) -> Section:
         (f"{facts.front_volume or both}.{rest}",),
         figure="front",
         table=Table(
-            ("trial", "family", facts.measured, "parameters", "MACs"), rows, frozenset({2, 3, 4})
+            ("trial", "family", facts.measured, *costs), rows, frozenset(range(2, 3 + len(costs)))
         ),
     )
 
@@ -164,11 +162,11 @@ def _format_trial(trial: TrialRecord) -> tuple[str, ...]:
         trial.id,
         trial.label,
         f"{trial.score or 0:.2%}",
-        format_amount(trial.params),
-        format_amount(trial.macs),
-        str(trial.epochs),
-        format_time(trial.seconds or 0.0),
     )
+
+
+def _format_costs(facts: Facts, trial: TrialRecord) -> tuple[str, ...]:
+    return tuple(kind.format(kind.read(trial)) for kind in facts.columns)
 
 
 def _write_progress(facts: Facts) -> Section:
@@ -247,18 +245,22 @@ def _write_leaderboard(facts: Facts) -> Section:
         return Section("Leaderboard")
     front = {trial.id for trial in facts.front}
     rows = tuple(
-        (str(rank), *_format_trial(trial), "●" if trial.id in front else "")
+        (
+            *(str(rank), *_format_trial(trial), *_format_costs(facts, trial)),
+            *(str(trial.epochs), format_time(trial.seconds or 0.0)),
+            "●" if trial.id in front else "",
+        )
         for rank, trial in enumerate(facts.ranked[:MAX_ROWS], start=1)
     )
     rest = len(facts.ranked) - MAX_ROWS
-    columns = ("parameters", "MACs", "epochs", "time", "front")
+    costs = [kind.heading for kind in facts.columns]
     return Section(
         "Leaderboard",
         (f"The best {MAX_ROWS}; {rest} more are in the run.",) if rest > 0 else (),
         table=Table(
-            ("rank", "trial", "family", facts.measured, *columns),
+            ("rank", "trial", "family", facts.measured, *costs, "epochs", "time", "front"),
             rows,
-            frozenset({0, 3, 4, 5, 6, 7}),
+            frozenset({0, *range(3, 6 + len(costs))}),
         ),
     )
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from cnnsearch.architecture.costs import COSTS, CostKind
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.training.objectives import CountedCost
 from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
@@ -17,9 +17,19 @@ def build_results_table(
     title: str,
     limit: int | None = None,
     measured: str = "val accuracy",
-    costs: Sequence[CountedCost] = (),
+    costs: Sequence[CostKind] = (),
+    columns: Sequence[CostKind] = COSTS,
 ) -> "Table":
-    """Returns the leaderboard as a table that marks the Pareto front of score and costs (MACs)."""
+    """Returns the leaderboard as a table that marks the Pareto front of score and costs (MACs).
+
+    Args:
+        trials: of a run.
+        title: of the table.
+        limit: of its rows.
+        measured: heading of the score.
+        costs: of the front.
+        columns: costs to show.
+    """
     from rich.markup import escape
     from rich.table import Table
 
@@ -28,24 +38,23 @@ def build_results_table(
     table.add_column("rank", justify="right")
     table.add_column("trial", justify="right")
     table.add_column("family")
-    for name in (escape(measured), "params", "MACs", "FLOPs", "epochs", "time"):
+    names = (escape(measured), *(kind.heading for kind in columns), "epochs", "time")
+    for name in names:
         table.add_column(name, justify="right")
     table.add_column("Pareto", justify="center")
     for rank, trial in enumerate(rank_trials(trials)[:limit], start=1):
         table.add_row(
-            str(rank), *map(escape, _format_cells(trial)), "●" if trial.id in front else ""
+            str(rank), *map(escape, _format_cells(trial, columns)), "●" if trial.id in front else ""
         )
     return table
 
 
-def _format_cells(trial: TrialRecord) -> list[str]:
+def _format_cells(trial: TrialRecord, columns: Sequence[CostKind]) -> list[str]:
     return [
         trial.id,
         trial.label,
         f"{trial.score or 0.0:.2%}",
-        format_amount(trial.params),
-        format_amount(trial.macs),
-        format_amount(None if trial.macs is None else 2 * trial.macs),
+        *(kind.format(kind.read(trial)) for kind in columns),
         str(trial.epochs),
         format_time(trial.seconds or 0.0),
     ]
@@ -55,7 +64,7 @@ def draw_pareto_plot(
     trials: Sequence[TrialRecord],
     width: int = 64,
     height: int = 14,
-    costs: Sequence[CountedCost] = (),
+    costs: Sequence[CostKind] = (),
 ) -> str:
     """Draws scores over MACs (log scale) in characters; the front stands out."""
     import math

@@ -4,12 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from cnnsearch.architecture.costs import CostKind
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.ranking import find_pareto_front
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.training.objectives import CountedCost, costs_of, objective_of
+from cnnsearch.training.objectives import costs_of, objective_of
 from cnnsearch.training.objectives.front import compute_hypervolume
-from cnnsearch.utils.units import format_amount, pluralize
+from cnnsearch.utils.units import pluralize
 
 
 @dataclass(frozen=True)
@@ -27,15 +28,15 @@ class Front:
 
     trials: tuple[TrialRecord, ...]
     measured: str
-    costs: tuple[CountedCost, ...]
-    reference: tuple[int, ...]
+    costs: tuple[CostKind, ...]
+    reference: tuple[float, ...]
     hypervolume: float
 
     def describe(self) -> str:
         """Returns the front in one line."""
         names = " and ".join([self.measured, *(cost.label for cost in self.costs)])
         limits = zip(self.reference, self.costs, strict=True)
-        point = ", ".join(f"{format_amount(limit)} {cost.label}" for limit, cost in limits)
+        point = ", ".join(cost.describe(limit) for limit, cost in limits)
         return (
             f"Pareto front of {names}: {pluralize(len(self.trials), 'candidate')}, hypervolume"
             f" {self.hypervolume:.4f} (reference point: {self.measured} 0, {point})"
@@ -77,7 +78,7 @@ def find_front(run: RunDirectory) -> Front | None:
 
 
 def _find_limit(
-    cost: CountedCost, settings: Mapping[str, Any], finished: Sequence[TrialRecord]
-) -> int:
-    budget = settings.get(f"max_{cost.name}")
-    return int(budget or max(cost.read(trial) or 0 for trial in finished) or 1)
+    cost: CostKind, settings: Mapping[str, Any], finished: Sequence[TrialRecord]
+) -> float:
+    budget: float | None = settings.get(cost.budget)
+    return budget or max(cost.read(trial) or 0 for trial in finished) or 1

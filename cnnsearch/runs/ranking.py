@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
+from cnnsearch.architecture.costs import MACS, CostKind
 from cnnsearch.runs.records import TrialRecord
-from cnnsearch.training.objectives import COSTS, CountedCost
 
 
 def select_last_rungs(trials: Sequence[TrialRecord]) -> list[TrialRecord]:
@@ -24,7 +24,7 @@ def find_best(trials: Sequence[TrialRecord]) -> TrialRecord | None:
 
 
 def find_pareto_front(
-    trials: Sequence[TrialRecord], costs: Sequence[CountedCost] = ()
+    trials: Sequence[TrialRecord], costs: Sequence[CostKind] = ()
 ) -> list[TrialRecord]:
     """Returns the candidates that no other one beats in score and all costs, cheapest first.
 
@@ -32,8 +32,8 @@ def find_pareto_front(
         trials: of a run.
         costs: that count beside the score; none: MACs.
     """
-    counted = costs or COSTS[:1]
-    front: list[tuple[list[int], TrialRecord]] = []
+    counted = costs or (MACS,)
+    front: list[tuple[list[float], TrialRecord]] = []
     priced = [([cost.read(trial) for cost in counted], trial) for trial in rank_trials(trials)]
     known = [([p for p in prices if p is not None], trial) for prices, trial in priced]
     complete = [each for each in known if len(each[0]) == len(counted)]

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BeforeValidator, Field, StrictFloat, StrictInt, StrictStr, TypeAdapter
 from pydantic import ValidationError as Invalid
 
+from cnnsearch.architecture.costs import BOUNDED
 from cnnsearch.errors import RunError, to_one_line
 from cnnsearch.utils.validation_errors import explain
 
@@ -88,8 +89,8 @@ def shorten_family(family: str) -> str:
 
 _validate_event = TypeAdapter(Event).validate_python
 _validate_trial = TypeAdapter(TrialRecord).validate_python
-_STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params", "params_total",
-            "macs", "epochs", "initial_epoch", "continues", "role",
+_STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params_total",
+            *(kind.key for kind in BOUNDED), "epochs", "initial_epoch", "continues", "role",
             "predicted_seconds")  # fmt: skip
 _ENDED = ("score", "reason", "metrics", "seconds")
 

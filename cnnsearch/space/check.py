@@ -5,28 +5,23 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from cnnsearch.architecture.cost import Budget, Cost
+from cnnsearch.architecture.costs import BOUNDED, list_bounds
 from cnnsearch.errors import SpaceError
 from cnnsearch.space.notebook import format_condition, format_values
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.utils.units import format_amount, format_count, pluralize
+from cnnsearch.utils.units import format_count, pluralize
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 
-_BOUNDS = (("max_params", "params", "parameters"), ("max_macs", "macs", "MACs"))
-
-
-def check_space(
-    space: SearchSpace, samples: int, max_params: int | None, max_macs: int | None
-) -> dict[str, Any]:
+def check_space(space: SearchSpace, samples: int, budget: Budget) -> dict[str, Any]:
     """Counts random candidates of a space.
 
     Args:
         space: a space that loaded, so that every option of it is sound.
         samples: how many candidates; fewer where they are huge.
-        max_params: the budget's bound, or None.
-        max_macs: the budget's bound, or None.
+        budget: what a candidate may cost.
 
     Returns:
         Plain data: size, hyperparameters, the spread of costs, how many could not be wired and how
@@ -43,7 +38,7 @@ def check_space(
             f"{space.source}: none of {pluralize(len(found), 'random candidate')} can be wired, "
             f"for one: {reasons.most_common(1)[0][0]}"
         )
-    within = [cost for cost in costs if Budget(max_params, max_macs).allows(cost)]
+    within = [cost for cost in costs if budget.allows(cost)]
     return {
         "space": space.name,
         "candidates": space.size,
@@ -52,14 +47,13 @@ def check_space(
         "samples": len(found),
         "unwirable": len(found) - len(costs),
         "within_budget": len(within),
-        "budget": {"max_params": max_params, "max_macs": max_macs},
-        "params": _summarize([cost.params for cost in costs]),
-        "macs": _summarize([cost.macs for cost in costs]),
+        "budget": {kind.budget: getattr(budget, kind.budget) for kind in BOUNDED},
+        **{kind.key: _summarize([kind.read(cost) or 0 for cost in costs]) for kind in BOUNDED},
         "first_reason": reasons.most_common(1)[0][0] if reasons else None,
     }
 
 
-def _summarize(numbers: list[int]) -> dict[str, int]:
+def _summarize(numbers: list[float]) -> dict[str, float]:
     return {"smallest": min(numbers), "median": int(median(numbers)), "largest": max(numbers)}
 
 
@@ -89,9 +83,11 @@ def _format_summary(space: SearchSpace, report: dict[str, Any]) -> str:
             f"{report['hyperparameters']} hyperparameters, at most "
             f"{format_count(report['candidates'])} different candidates{times}."
         )
-    for key, name in (("params", "Parameters"), ("macs", "MACs")):
-        low, mid, high = (format_amount(report[key][k]) for k in ("smallest", "median", "largest"))
+    for kind in BOUNDED:
+        spread = report[kind.key]
+        low, mid, high = (kind.format(spread[k]) for k in ("smallest", "median", "largest"))
         drawn = f"{low} to {high}, median {mid} of {report['samples']} random candidates"
+        name = kind.label[0].upper() + kind.label[1:]
         lines.append(f"{name}: {drawn if report['samples'] > 1 else mid}.")
     if report["unwirable"]:
         share = report["unwirable"] / report["samples"]
@@ -108,10 +104,8 @@ def _explain_budget(report: dict[str, Any]) -> str:
         return ""
     wired = report["samples"] - report["unwirable"]
     limits = [
-        f"{format_amount(report['budget'][bound])} {name} (the fewest found: "
-        f"{format_amount(report[key]['smallest'])})"
-        for bound, key, name in _BOUNDS
-        if report["budget"][bound] is not None
+        f"{kind.describe(bound)} (the fewest found: {kind.format(report[kind.key]['smallest'])})"
+        for kind, bound in list_bounds(report["budget"])
     ]
     who = "The candidate is not" if wired == 1 else f"None of {wired} random candidates is"
     return f"{who} within the budget of {' and '.join(limits)}."

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling
 from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.costs import BOUNDED
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import CnnsearchError
@@ -34,7 +35,7 @@ TARGET, TOLERANCE = 2.0, 0.05
 FAIR = 1.1
 """A candidate whose MACs exceed the target by more than this factor has an unfair advantage."""
 OWN = frozenset(
-    {"strategy", "trials", "max_time", "max_params", "max_macs"}  # the grid decides
+    {"strategy", "trials", "max_time", *(kind.budget for kind in BOUNDED)}  # the grid decides
     | {"image", "weights", "freeze"}  # the baseline decides; no published weights fit scaled layers
     | {"workers"}
     | {
@@ -68,7 +69,7 @@ class ScalingResult:
             "growth": self.growth,
             "fair": self.fair,
             "trial": trial.id,
-            "macs": trial.macs,
+            **{kind.key: kind.read(trial) for kind in BOUNDED},
             "score": trial.score,
             "val_accuracy": trial.metrics.get("val_accuracy"),
         }

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from cnnsearch.architecture.cost import Budget
 from cnnsearch.space.check import check_space, check_table
 from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.search_space import SearchSpace
@@ -76,7 +77,7 @@ def check(space: SearchSpace, samples: int) -> None:
     """What ``cnnsearch check`` does, as a table and as JSON."""
     from rich.console import Console
 
-    report = check_space(space, samples, None, None)
+    report = check_space(space, samples, Budget())
     check_table(space, report, Console(width=120, file=io.StringIO()))
     json.dumps(report)
     space.decode_first().fingerprint  # noqa: B018

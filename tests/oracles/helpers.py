@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from cnnsearch.architecture.cost import Cost
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.points import is_active
 from cnnsearch.oracles.protocol import DONE, WAIT, Feasibility, Proposal
@@ -84,9 +85,14 @@ def small_space() -> Space:
     )
 
 
+def counted(params: int, macs: int) -> tuple[Cost, float]:
+    """The last two fields of a feasibility."""
+    return Cost(params, params, macs, 0), math.log(max(params, 1)) + math.log(macs)
+
+
 def accept(values: Mapping[str, Any]) -> Feasibility:
     name = json.dumps(values, sort_keys=True)
-    return Feasibility(True, None, lambda: name, 10, 100)
+    return Feasibility(True, None, lambda: name, *counted(10, 100))
 
 
 def macs(values: Mapping[str, Any]) -> int:
@@ -98,7 +104,9 @@ def budget(limit: int) -> Callable[[Mapping[str, Any]], Feasibility]:
         cost = macs(values)
         fits = cost <= limit
         name = json.dumps(values, sort_keys=True)
-        return Feasibility(fits, None if fits else "budget", lambda: name, cost // 10, cost)
+        return Feasibility(
+            fits, None if fits else "budget", lambda: name, *counted(cost // 10, cost)
+        )
 
     return check
 

@@ -17,6 +17,7 @@ from .helpers import (
     Store,
     accept,
     budget,
+    counted,
     drive,
     finish,
     macs,
@@ -133,7 +134,7 @@ def test_proposals_meet_the_budget_and_draws_are_counted(strategy: str) -> None:
     # A grid begins with the smallest here.
     assert draws.over_budget > 0 or find_strategy(strategy).is_finite
     assert draws.drawn == 30 + draws.over_budget + draws.invalid + draws.duplicates
-    assert draws.smallest_macs is not None and draws.smallest_macs <= 6000
+    assert draws.smallest["macs"] <= 6000
 
 
 def test_over_budget_is_never_a_trial(strategy: str) -> None:
@@ -183,7 +184,9 @@ def test_a_small_space_is_exhausted_within_the_budget(strategy: str) -> None:
     def check(values: Any) -> Feasibility:
         feasibility = accept(values)
         fits = values.get("kernel") != 7
-        return Feasibility(fits, None if fits else "budget", feasibility.identify, 10, 100)
+        return Feasibility(
+            fits, None if fits else "budget", feasibility.identify, *counted(10, 100)
+        )
 
     oracle = make(strategy, small_space(), check=check, max_trials=1000)
     assert len(fresh(drive(oracle))) == 8
@@ -192,7 +195,7 @@ def test_a_small_space_is_exhausted_within_the_budget(strategy: str) -> None:
 
 def test_values_that_mean_the_same_candidate_are_duplicates(strategy: str) -> None:
     def check(values: Any) -> Feasibility:
-        return Feasibility(True, None, lambda: values["family"], 10, 100)
+        return Feasibility(True, None, lambda: values["family"], *counted(10, 100))
 
     oracle = make(strategy, small_space(), check=check, max_trials=1000)
     families = sorted(p.values["family"] for p in fresh(drive(oracle)))

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from cnnsearch.architecture.costs import MACS, PARAMS
 from cnnsearch.oracles.pareto import ParetoEvolution
 from cnnsearch.oracles.protocol import Feasibility
-from cnnsearch.training.objectives import COSTS, find_costs
+from cnnsearch.training.objectives import find_costs
 from cnnsearch.training.objectives.front import compute_hypervolume
 
-from .helpers import Space, choice, make
+from .helpers import Space, choice, counted, make
 
 SPACE = Space(tuple(choice(f"c{i}", *range(6)) for i in range(8)))
 
@@ -15,7 +16,7 @@ SPACE = Space(tuple(choice(f"c{i}", *range(6)) for i in range(8)))
 def check(values: Any) -> Feasibility:
     """The score rises with every value; MACs with the first four, parameters with the others."""
     macs, params = (1 + sum(list(values.values())[part]) for part in (slice(4), slice(4, 8)))
-    return Feasibility(True, None, lambda: str(values), params, macs)
+    return Feasibility(True, None, lambda: str(values), *counted(params, macs))
 
 
 def score(values: Any) -> float:
@@ -42,13 +43,16 @@ def test_parents_are_sorted_by_all_objectives() -> None:
     """None comes before one that is at least as good in score and parameters."""
     oracle = make("pareto", SPACE, check=check, max_trials=9, costs=find_costs("accuracy, params"))
     scores = [0.9, 0.5, 0.4]
-    params = []
+    params: list[float] = []
     for each in scores:
         proposal = oracle.propose("slot")
-        params.append(check(proposal.values).params or 0)
+        params.append(PARAMS.read(check(proposal.values).cost) or 0)
         oracle.complete(proposal.trial_id, each)
     order = [trial for _, trial in ParetoEvolution().find_population(oracle._make_history())]
-    best = {trial.id: (trial.score or 0.0, check(trial.values).params or 0) for trial in order}
+    best = {
+        trial.id: (trial.score or 0.0, PARAMS.read(check(trial.values).cost) or 0)
+        for trial in order
+    }
     for place, trial in enumerate(order):
         mine = best[trial.id]
         for other in order[place + 1 :]:
@@ -58,7 +62,7 @@ def test_parents_are_sorted_by_all_objectives() -> None:
 
 def test_without_costs_it_weighs_macs() -> None:
     plain, named = (
-        make("pareto", SPACE, check=check, max_trials=12, costs=costs) for costs in ((), COSTS[:1])
+        make("pareto", SPACE, check=check, max_trials=12, costs=costs) for costs in ((), (MACS,))
     )
     for _ in range(12):
         proposals = [oracle.propose("slot") for oracle in (plain, named)]

@@ -11,7 +11,18 @@ from cnnsearch.errors import BudgetError
 from cnnsearch.oracles import STRATEGIES
 from cnnsearch.oracles.protocol import Feasibility
 
-from .helpers import Space, Store, accept, choice, drive, finish, make, mixed_space, small_space
+from .helpers import (
+    Space,
+    Store,
+    accept,
+    choice,
+    counted,
+    drive,
+    finish,
+    make,
+    mixed_space,
+    small_space,
+)
 from .synthetic import best_of, synthetic_space
 
 SEEDS = range(3)
@@ -163,7 +174,7 @@ def test_grid_resumes_at_its_cursor() -> None:
 
 def test_grid_gives_up_on_an_endless_corner_over_the_budget() -> None:
     def check(values: dict[str, int]) -> Feasibility:
-        return Feasibility(values["c0"] > 0, "budget", lambda: str(values), 50, 70)
+        return Feasibility(values["c0"] > 0, "budget", lambda: str(values), *counted(50, 70))
 
     space = Space(tuple(choice(f"c{i}", *range(10)) for i in range(9)))
     with pytest.raises(BudgetError, match="of 50,000 drawn"):

@@ -294,12 +294,13 @@ def test_a_space_without_bounds_is_refused_at_once(text: str, words: str) -> Non
 
 
 def test_a_space_larger_than_any_float_is_counted() -> None:
+    from cnnsearch.architecture.cost import Budget
     from cnnsearch.space.check import check_space, check_table
     from cnnsearch.utils.units import format_count
 
     space = SearchSpace.from_text(HOSTILE_HEAD + STAGE.replace("100]", "3]") * 120, "large.yaml")
     assert space.size == 3000**120
-    report = check_space(space, 2, None, None)
+    report = check_space(space, 2, Budget())
     console = Console(width=100, record=True, file=io.StringIO())
     check_table(space, report, console)
     assert "at most 1.80e+417 different candidates" in console.export_text()

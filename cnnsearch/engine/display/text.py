@@ -5,11 +5,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from cnnsearch.architecture.costs import BOUNDED, describe_costs, read_costs
 from cnnsearch.engine.display.callback import Overview, Summary
 from cnnsearch.engine.gain import describe_gain
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import OBJECTIVES
-from cnnsearch.utils.units import format_amount, format_time, pluralize
+from cnnsearch.utils.units import format_time, pluralize
 
 WHY = {
     "trials": "all requested candidates are trained",
@@ -27,9 +28,7 @@ def describe_trial(trial: TrialRecord) -> dict[str, Any]:
         "status": trial.status,
         "family": trial.family,
         "role": trial.role,
-        "params": trial.params,
-        "macs": trial.macs,
-        "flops": 2 * trial.macs if trial.macs is not None else None,
+        **read_costs(trial),
         "epochs": trial.epochs,
         "continues": trial.continues,
         "val_accuracy": trial.metrics.get("val_accuracy"),
@@ -101,7 +100,8 @@ def write_trial_line(
         measured: heading of the score.
         multi_fidelity: whether trials have different numbers of epochs.
     """
-    cost = f"{format_amount(trial.params)} params  {format_amount(trial.macs)} MACs"
+    basic = [kind for kind in BOUNDED if kind.is_basic]
+    cost = "  ".join(f"{kind.format(kind.read(trial))} {kind.heading}" for kind in basic)
     start = f"{place:>6}  {name_trial(trial):<22}  {cost:<28}"
     if trial.score is None:
         return f"{start}  {trial.status}: {trial.reason}"
@@ -148,7 +148,7 @@ def write_closing(summary: Summary) -> str:
 
 def describe_best(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
     """Returns the best candidate in one line."""
-    cost = f"{best.params:,} parameters, {best.macs:,} MACs ({2 * (best.macs or 0):,} FLOPs)"
+    cost = describe_costs(best)
     return f"trial {best.id} ({best.label}), {measured} {best.score:.2%}, {cost}"
 
 

@@ -5,8 +5,10 @@ import json
 import math
 import re
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
+from cnnsearch.architecture.costs import read_costs
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import OBJECTIVES
 
@@ -42,9 +44,8 @@ def make_source_tags(commit: str | None) -> dict[str, str]:
 
 def get_costs(data: Mapping[str, Any]) -> dict[str, Any]:
     """Returns a candidate's cost as metrics: MLflow's table can be sorted by them."""
-    costs = {name: data.get(name) for name in ("params", "params_total", "macs", "epochs")}
-    macs = data.get("macs")
-    return {**costs, "flops": None if macs is None else 2 * macs}
+    others = {name: data.get(name) for name in ("params_total", "epochs")}
+    return {**read_costs(SimpleNamespace(**data)), **others}
 
 
 def get_outcome(data: Mapping[str, Any], history: list[dict[str, Any]]) -> dict[str, Any]:

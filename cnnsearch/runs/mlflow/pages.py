@@ -4,30 +4,35 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from cnnsearch.architecture.costs import (
+    BOUNDED,
+    COSTS,
+    CostKind,
+    choose_columns,
+    list_bounds,
+)
 from cnnsearch.runs.pareto import measure_front
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.training.objectives import OBJECTIVES, Objective, costs_of, objective_of
 
+_COSTS = tuple(f"metrics.`{kind.key}`" for kind in COSTS)
 _COLUMNS = (
     "metrics.`best_val_accuracy`",
     "metrics.`val_accuracy`",
-    "metrics.`params`",
-    "metrics.`macs`",
-    "metrics.`flops`",
+    *_COSTS,
     "tags.`family`",
     "tags.`pareto`",
     "tags.`status`",
 )
 _FIXED = {"0": 73, "attributes.`Run Name`": 200, "runDateAndNestInfo": 130}  # pixels
-_NARROW = {"metrics.`params`": 85, "metrics.`macs`": 85, "metrics.`flops`": 90, "tags.`family`": 90}
+_NARROW = {**dict.fromkeys(_COSTS, 90), "tags.`family`": 90}
 _NARROW_TAGS = {"tags.`pareto`": 75, "tags.`status`": 95}
 _TESTED = (
     "metrics.`test_accuracy`",
     "params.`role`",
     "params.`seed`",
-    "metrics.`params`",
-    "metrics.`macs`",
+    *(f"metrics.`{kind.key}`" for kind in BOUNDED if kind.is_basic),
     "tags.`status`",
 )
 _MODE = "workflowType=machine_learning"  # else MLflow shows its pages for language models
@@ -121,9 +126,11 @@ def write_note(
         lines += [f"cnnsearch export best --run {name} --out exports/{name}"]
         lines += [f"cnnsearch register {name} --run {name} --alias champion", "```", ""]
         what = objective_of(manifest.get("settings")).heading.replace("val ", "val. ")
-        lines += [f"| | candidate | {what} | params | multiply-adds | FLOPs |"]
-        lines += ["|--:|---|--:|--:|--:|--:|"]
-        lines += [_make_row(place, trial, runs) for place, trial in enumerate(ranked[:5], start=1)]
+        columns = choose_columns(manifest.get("settings"), costs_of(manifest.get("settings")))
+        lines += [f"| | candidate | {what} | {' | '.join(kind.heading for kind in columns)} |"]
+        lines += [f"|--:|---|--:|{'--:|' * len(columns)}"]
+        for place, trial in enumerate(ranked[:5], start=1):
+            lines.append(_make_row(place, trial, runs, columns))
         front = find_pareto_front(ranked, costs_of(manifest.get("settings")))
         measured = measure_front(manifest.get("settings", {}), trials)
         words = f"On the Pareto front of score and multiply-adds: {len(front)}"
@@ -150,7 +157,7 @@ def write_final_note(
     if tests:
         lines += ["```", f"cnnsearch results {name}"]
         lines += [f"cnnsearch export best --run {name} --out exports/{name}", "```", ""]
-    lines += ["| | network | seed | test accuracy | params | multiply-adds |"]
+    lines += ["| | network | seed | test accuracy | params | MACs |"]
     lines += ["|---|---|--:|--:|--:|--:|"]
     return "\n".join([*lines, *(_make_test_row(trial, runs, tests) for trial in trials)])
 
@@ -178,12 +185,7 @@ def _describe_search(manifest: Mapping[str, Any]) -> str:
 
 def _describe_limits(manifest: Mapping[str, Any]) -> list[str]:
     settings = {**(manifest.get("settings") or {}), **manifest}
-    limits = (("max_params", "params"), ("max_macs", "multiply-adds"))
-    found = [
-        f"{format_short(settings[k])} {what}"
-        for k, what in limits
-        if isinstance(settings.get(k), int)
-    ]
+    found = [f"{format_short(bound)} {kind.label}" for kind, bound in list_bounds(settings)]
     return [f"within {' and '.join(found)}"] if found else []
 
 
@@ -196,13 +198,14 @@ def _count_by_status(trials: Sequence[TrialRecord]) -> str:
 
 
 def _describe_best(trial: TrialRecord, runs: Mapping[str, str]) -> str:
-    costs = f"{format_short(trial.params)} params, {format_short(trial.macs)} multiply-adds"
+    costs = f"{format_short(trial.params)} parameters, {format_short(trial.macs)} MACs"
     return f"Best so far: {_make_link(trial, runs)}, **{_format_score(trial)}** with {costs}."
 
 
-def _make_row(place: int, trial: TrialRecord, runs: Mapping[str, str]) -> str:
-    flops = None if trial.macs is None else 2 * trial.macs
-    costs = (format_short(trial.params), format_short(trial.macs), format_short(flops))
+def _make_row(
+    place: int, trial: TrialRecord, runs: Mapping[str, str], columns: Sequence[CostKind]
+) -> str:
+    costs = [format_short(kind.read(trial)) for kind in columns]
     return f"| {' | '.join((str(place), _make_link(trial, runs), _format_score(trial), *costs))} |"
 
 

@@ -7,19 +7,17 @@ Importing this is cheap: NumPy and scikit-learn are imported when a metric is co
 from collections.abc import Mapping
 from typing import Any, Final
 
+from cnnsearch.architecture.costs import BOUNDED, CostKind
 from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.training.objectives.accuracy import Accuracy
 from cnnsearch.training.objectives.balanced_accuracy import BalancedAccuracy
 from cnnsearch.training.objectives.base import Objective
-from cnnsearch.training.objectives.costs import COSTS, CountedCost
 from cnnsearch.training.objectives.macro_f1 import MacroF1
 
 __all__ = [
-    "COSTS",
     "DEFAULT_OBJECTIVE",
     "NAMES",
     "OBJECTIVES",
-    "CountedCost",
     "Objective",
     "costs_of",
     "describe_objectives",
@@ -40,7 +38,7 @@ DEFAULT_OBJECTIVE: Final = NAMES[0]
 
 def describe_objectives() -> str:
     """Lists all names, for ``--help``."""
-    costs = " or ".join(cost.name for cost in COSTS)
+    costs = " or ".join(cost.name for cost in BOUNDED)
     return (
         f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; with {costs} after a comma, candidates are ranked"
         " by it but searched for the Pareto front"
@@ -56,7 +54,7 @@ def find_objective(text: str) -> Objective:
     return _parse(text)[0]
 
 
-def find_costs(text: str) -> tuple[CountedCost, ...]:
+def find_costs(text: str) -> tuple[CostKind, ...]:
     """Returns the costs that ``text`` names beside a metric, in their order; often none.
 
     Raises:
@@ -71,17 +69,17 @@ def normalize_objective(text: str) -> str:
     return ", ".join([metric.name, *(cost.name for cost in costs)])
 
 
-def _parse(text: str) -> tuple[Objective, tuple[CountedCost, ...]]:
+def _parse(text: str) -> tuple[Objective, tuple[CostKind, ...]]:
     names = [name.strip().removeprefix("val_") for name in text.split(",")]
-    known: dict[str, Objective | CountedCost] = {each.name: each for each in OBJECTIVES}
-    known |= {cost.name: cost for cost in COSTS}
+    known: dict[str, Objective | CostKind] = {each.name: each for each in OBJECTIVES}
+    known |= {cost.name: cost for cost in BOUNDED}
     for name in names:
         if name not in known:
             raise CnnsearchError(
                 f"--objective: expected {', '.join(known)}, got {name!r}{suggest(name, known)}"
             )
     metrics = [each for each in map(known.__getitem__, names) if isinstance(each, Objective)]
-    costs = [each for each in map(known.__getitem__, names) if isinstance(each, CountedCost)]
+    costs = [each for each in map(known.__getitem__, names) if isinstance(each, CostKind)]
     if len(metrics) != 1 or len(set(names)) < len(names):
         rule = f"one of {', '.join(NAMES)}, and different costs beside it if any"
         raise CnnsearchError(f"--objective: expected {rule}, got {text!r}")
@@ -93,6 +91,6 @@ def objective_of(settings: Mapping[str, Any] | None) -> Objective:
     return find_objective(str((settings or {}).get("objective", DEFAULT_OBJECTIVE)))
 
 
-def costs_of(settings: Mapping[str, Any] | None) -> tuple[CountedCost, ...]:
+def costs_of(settings: Mapping[str, Any] | None) -> tuple[CostKind, ...]:
     """Returns the costs that are objectives too in a run's recorded settings."""
     return find_costs(str((settings or {}).get("objective", DEFAULT_OBJECTIVE)))

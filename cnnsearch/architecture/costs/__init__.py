@@ -1,0 +1,66 @@
+"""What a network costs: one class for each cost, one line in ``COSTS``.
+
+Enters: a count (:class:`cnnsearch.architecture.cost.Cost`) or a trial. Leaves: its amounts.
+A new cost also needs its attribute in ``Cost`` or ``TrialRecord``, and its bound in ``Budget`` and
+``SearchOptions``.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from cnnsearch.architecture.costs.base import CostKind
+from cnnsearch.architecture.costs.macs import Flops, Macs
+from cnnsearch.architecture.costs.params import Params
+
+__all__ = [
+    "BOUNDED",
+    "COSTS",
+    "MACS",
+    "PARAMS",
+    "CostKind",
+    "choose_columns",
+    "describe_costs",
+    "list_bounds",
+    "read_costs",
+]
+
+PARAMS: Final = Params()
+MACS: Final = Macs()
+"""The cost of a Pareto front unless another one is named."""
+COSTS: Final[tuple[CostKind, ...]] = (
+    PARAMS,
+    MACS,
+    Flops(),
+)
+BOUNDED: Final = tuple(kind for kind in COSTS if kind.has_budget)
+"""Those that a budget can bound."""
+
+
+def read_costs(counted: object) -> dict[str, float | None]:
+    """Returns every cost of a count or a trial, by its key."""
+    return {kind.key: kind.read(counted) for kind in COSTS}
+
+
+def describe_costs(counted: object) -> str:
+    """Returns every known cost of a count or a trial, in words."""
+    known = [(kind, kind.read(counted)) for kind in COSTS]
+    return ", ".join(kind.describe_exactly(amount) for kind, amount in known if amount is not None)
+
+
+def list_bounds(settings: Mapping[str, Any] | None) -> list[tuple[CostKind, float]]:
+    """Returns the costs that a search's settings bound, and the bounds."""
+    found = ((kind, (settings or {}).get(kind.budget)) for kind in BOUNDED)
+    return [(kind, bound) for kind, bound in found if isinstance(bound, int | float)]
+
+
+def choose_columns(
+    settings: Mapping[str, Any] | None, objectives: Sequence[CostKind] = ()
+) -> tuple[CostKind, ...]:
+    """Returns the costs that tables of a search show: the basic ones, and what it limits.
+
+    Args:
+        settings: of the search.
+        objectives: costs that are objectives, or that are requested otherwise.
+    """
+    shown = {kind for kind, _ in list_bounds(settings)} | {*objectives}
+    return tuple(kind for kind in COSTS if kind.is_basic or kind in shown)

@@ -1,0 +1,71 @@
+"""The base class of costs."""
+
+from abc import ABC
+from typing import ClassVar
+
+from cnnsearch.utils.units import format_amount, parse_amount
+
+
+class CostKind(ABC):
+    """One cost of a network: what it is called, its unit, and where its amount is found.
+
+    Every cost is shown in JSON and MLflow under its ``key``. One that ``has_budget`` can also be
+    bounded (``--max-NAME``, see :class:`cnnsearch.architecture.cost.Budget`), be an objective
+    beside a metric, and span a Pareto front.
+
+    Attributes:
+        name: for ``--max-NAME``, ``--objective`` and ``--against``.
+        key: the attribute of a counted cost and of a trial that holds it; in JSON and MLflow too.
+        label: in a sentence, behind the amount: ``parameters``.
+        heading: of a column.
+        title: of an axis.
+        description: of the setting that bounds it.
+        value: what that setting expects, for ``--help``.
+        has_budget: whether it can be bounded.
+        is_basic: whether every table shows it; otherwise only tables of searches that bound it or
+            have it as an objective.
+    """
+
+    name: ClassVar[str]
+    key: ClassVar[str]
+    label: ClassVar[str]
+    heading: ClassVar[str]
+    title: ClassVar[str]
+    description: ClassVar[str] = ""
+    value: ClassVar[str] = "COUNT"
+    has_budget: ClassVar[bool] = True
+    is_basic: ClassVar[bool] = False
+
+    @property
+    def budget(self) -> str:
+        """The key of the setting that bounds it."""
+        return f"max_{self.name}"
+
+    def read(self, counted: object) -> float | None:
+        """Returns the cost of a count or a trial; None where it is not known."""
+        found: float | None = getattr(counted, self.key, None)
+        return found
+
+    def parse(self, text: str | float, flag: str) -> float:
+        """Parses an amount.
+
+        Args:
+            text: such as ``300K``.
+            flag: for messages.
+
+        Raises:
+            BudgetError: the text is no such amount, or not positive.
+        """
+        return parse_amount(text, flag)
+
+    def format(self, amount: float | None) -> str:
+        """Formats an amount for a table."""
+        return format_amount(None if amount is None else round(amount))
+
+    def describe(self, amount: float | None) -> str:
+        """Formats an amount for a sentence: ``82.1K parameters``."""
+        return f"{self.format(amount)} {self.label}"
+
+    def describe_exactly(self, amount: float) -> str:
+        """Formats every digit of an amount for a sentence: ``82,123 parameters``."""
+        return f"{round(amount):,} {self.label}"
