@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from cnnsearch.engine.search_session import SearchResult
     from cnnsearch.space.search_space import SearchSpace
 
+ENDS = ("trials", "max_time", "stop_when_enough", "max_failures")
+"""Settings of a search's end, which may change when it is resumed."""
 REPORT_SECONDS = 120.0
 """A report that takes longer is left out; ``cnnsearch report`` writes it."""
 
@@ -144,7 +146,7 @@ def _exit_if_interrupted(reason: str) -> None:
 @command(
     "cnnsearch resume first", "cnnsearch resume first --trials 60 --max-time 1h", cls=PlacedCommand
 )
-@add_settings(["trials", "max_time", "max_failures", *list_keys("placement")], as_changes=True)
+@add_settings([*ENDS, *list_keys("placement")], as_changes=True)
 def resume(
     run: RunName,
     runs: Runs = RUNS,
@@ -163,8 +165,9 @@ def resume(
         return
     from cnnsearch.cli.train import show_final
 
-    del changes["trials"], changes["max_failures"]
-    final = run_final(RunDirectory.open(runs, run), callback, changes.pop("max_time"), **changes)
+    limit = changes["max_time"]
+    changes = {key: value for key, value in changes.items() if key not in ENDS}
+    final = run_final(RunDirectory.open(runs, run), callback, limit, **changes)
     if not quiet:
         show_final(final.run, json_, final.reason)
     _exit_if_interrupted(final.reason)

@@ -176,6 +176,9 @@ class SearchOptions(Options):
     max_time: Seconds | None = _define_free(
         None, "Time limit of this session: 2h, 45m, 90s.", value="TIME", panel="Budget"
     )
+    stop_when_enough: bool = _define_free(
+        False, "End when a further candidate is unlikely to be better.", panel="Budget"
+    )
     max_failures: int = _define_free(
         MAX_FAILURES, "Stop after so many failures of one kind in a row; 0: never."
     )
@@ -226,7 +229,13 @@ class SearchOptions(Options):
             raise CnnsearchError(f"{make_flag(key)}: is an option of --strategy {takers}")
         if not 0 <= self.seed < 2**31:
             raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {self.seed}")
-        if strategy.needs_end_condition and self.trials is None and self.max_time is None:
+        if self.stop_when_enough and (strategy.multi_fidelity or strategy.multi_objective):
+            raise CnnsearchError(
+                "--stop-when-enough: compares candidates by one score after equal epochs, which"
+                f" --strategy {strategy.name} does not"
+            )
+        ends = (self.trials, self.max_time, self.stop_when_enough or None)
+        if strategy.needs_end_condition and ends == (None, None, None):
             raise CnnsearchError("--trials or --max-time: one of them has to end the search")
         return self
 

@@ -23,6 +23,7 @@ from cnnsearch.engine.training_time import TimeLimit, TimePredictor
 from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Oracle, Store
+from cnnsearch.oracles.stopping import StopWhenEnough
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import RECOMMENDED, find_recommended
 from cnnsearch.runs.pareto import find_front
@@ -109,7 +110,7 @@ def train_candidates(
     with open_session(run, settings, callback, executor, deadline) as session:
         oracle = make_oracle(settings, space, run.db, TimePredictor(run.db, dataset))
         baseline = find_baseline(settings, space)
-        first = _put_first(baseline, oracle, settings, space, run) if baseline else oracle
+        first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
         missing = [NO_BASELINE] if baseline is None and wants_baseline(settings) else []
         session.begin(overview, [*missing, *_list_warnings(settings, dataset)])
@@ -135,14 +136,19 @@ def _record_recommended(run: RunDirectory, oracle: "SearchOracle") -> None:
         run.db.append(RECOMMENDED, {"best": best.id}, chosen.id)
 
 
-def _put_first(
-    baseline: Candidate,
+def _wrap(
     oracle: "SearchOracle",
+    baseline: Candidate | None,
     settings: Settings,
     space: SearchSpace,
     run: RunDirectory,
 ) -> Oracle:
-    return BaselineFirst(oracle, baseline, count_epochs(settings, space), run.db.get_trials())
+    """Returns an oracle that proposes the baseline first, and ends as the settings say."""
+    first: Oracle = oracle
+    if baseline:
+        epochs = count_epochs(settings, space)
+        first = BaselineFirst(oracle, baseline, epochs, run.db.get_trials())
+    return StopWhenEnough(oracle, first) if settings.search.stop_when_enough else first
 
 
 def _add_forecast(

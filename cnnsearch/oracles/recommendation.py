@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from itertools import product
 from typing import TYPE_CHECKING
 
+from cnnsearch.oracles.points import Values
 from cnnsearch.oracles.strategy import History, Trial
 
 if TYPE_CHECKING:
-    from cnnsearch.oracles.similarity import Array, Points
+    from cnnsearch.oracles.similarity import Array, Encoder, Points
 
 FEWEST = 5  # trials from which on the process has a say
 FITTED = 150  # best trials that the process is fitted to
@@ -42,12 +43,10 @@ def _judge(history: History, trials: Sequence[Trial]) -> "Array":
     """Returns scores, in standard deviations, of which noise is taken away."""
     import numpy as np
 
-    from cnnsearch.oracles.similarity import Encoder
-
     scores = standardize([trial.score or 0.0 for trial in trials])
-    points = Encoder(history.space.parameters).encode([trial.values for trial in trials])
-    macs = np.log([float(history.check(trial.values).macs or 1) for trial in trials])
-    expected = _average(list(_fit_all(points, _scale(macs), scores)))
+    fits = list(fit_all(Design.make(history, trials), scores))
+    shares = np.exp([fit.likelihood - max(f.likelihood for f in fits) for fit in fits])
+    expected = shares @ np.array([fit.means for fit in fits]) / shares.sum()
     judged: Array = expected + OWN * (scores - expected)
     return judged
 
@@ -67,35 +66,97 @@ def _scale(values: "Array") -> "Array":
 
 
 @dataclass(frozen=True)
-class _Fit:
-    """The posterior means of a process, and its log marginal likelihood up to a constant."""
+class Design:
+    """Trials, and what candidates are encoded with to be compared with them.
 
+    Attributes:
+        encoder: Of the space.
+        trials: Their values.
+        points: The same, encoded.
+        logs: Their log MACs.
+        history: Knows the candidates' MACs.
+    """
+
+    encoder: "Encoder"
+    trials: list[Values]
+    points: "Points"
+    logs: "Array"
+    history: History
+
+    @classmethod
+    def make(cls, history: History, trials: Sequence[Trial]) -> "Design":
+        from cnnsearch.oracles.similarity import Encoder
+
+        encoder, values = Encoder(history.space.parameters), [trial.values for trial in trials]
+        return cls(encoder, values, encoder.encode(values), _count_logs(history, values), history)
+
+    def compare(self, points: Sequence[Values]) -> tuple["Array", "Array", "Array"]:
+        """Returns the (N, trials) linear part of the covariance, the distances, and variances.
+
+        The last are those of the linear part, one a candidate.
+        """
+        import numpy as np
+
+        from cnnsearch.oracles.similarity import compare
+
+        encoded = self.encoder.encode(points)
+        center, active = self.points.levels.mean(axis=0), self.points.active.sum(axis=1).mean()
+        weight = np.sqrt(ADDITIVE / (float(active) or 1.0))
+        spread = float(self.logs.std()) or 1.0
+        a, b = (
+            np.column_stack([weight * (p.levels - center), (logs - self.logs.mean()) / spread])
+            for p, logs in (
+                (encoded, _count_logs(self.history, points)),
+                (self.points, self.logs),
+            )
+        )
+        return a @ b.T, 1.0 - compare(encoded, self.points), (a**2).sum(axis=1)
+
+
+def _count_logs(history: History, points: Sequence[Values]) -> "Array":
+    import numpy as np
+
+    return np.log([float(history.check(values).macs or 1) for values in points])
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A process with one scale and noise.
+
+    Attributes:
+        scale: One of ``SCALES``.
+        noise: One of ``NOISES``.
+        root: Cholesky factor of the covariance of the scores.
+        weights: Coefficients of the scores' covariances in the posterior mean.
+        means: The posterior means of the trials.
+        likelihood: The log marginal likelihood, up to a constant.
+    """
+
+    scale: float | None
+    noise: float
+    root: "Array"
+    weights: "Array"
     means: "Array"
     likelihood: float
 
 
-def _fit_all(points: "Points", macs: "Array", scores: "Array") -> Iterator[_Fit]:
+def correlate(linear: "Array", distance: "Array", scale: float | None) -> "Array":
+    """Returns the covariance: the linear part, and one that falls with the distance."""
+    import numpy as np
+
+    total: Array = linear if scale is None else linear + np.exp(-distance / scale)
+    return total
+
+
+def fit_all(design: Design, scores: "Array", noises: Sequence[float] = NOISES) -> Iterator[Fit]:
     """Yields a process for each scale and noise."""
     import numpy as np
 
-    from cnnsearch.oracles.similarity import compare
-
-    levels = points.levels - points.levels.mean(axis=0)
-    active = float(points.active.sum(axis=1).mean()) or 1.0
-    linear = ADDITIVE * (levels @ levels.T) / active + np.outer(macs, macs)
-    distance = 1.0 - compare(points, points)
-    for scale, noise in product(SCALES, NOISES):
-        kernel = linear if scale is None else linear + np.exp(-distance / scale)
-        root = np.linalg.cholesky(kernel + noise * np.eye(len(scores)))
+    linear, distance, _ = design.compare(design.trials)
+    for scale, noise in product(SCALES, noises):
+        kernel = correlate(linear, distance, scale)
+        root: Array = np.asarray(np.linalg.cholesky(kernel + noise * np.eye(len(scores))))
         weights = np.linalg.solve(root.T, np.linalg.solve(root, scores))
         fitted = -0.5 * len(scores) * np.log(float(scores @ weights) / len(scores))
-        yield _Fit(kernel @ weights, fitted - float(np.log(np.diag(root)).sum()))
-
-
-def _average(fits: Sequence[_Fit]) -> "Array":
-    import numpy as np
-
-    best = max(fit.likelihood for fit in fits)
-    shares = np.exp([fit.likelihood - best for fit in fits])
-    means: Array = shares @ np.array([fit.means for fit in fits]) / shares.sum()
-    return means
+        likelihood = fitted - float(np.log(np.diag(root)).sum())
+        yield Fit(scale, noise, root, weights, kernel @ weights, likelihood)

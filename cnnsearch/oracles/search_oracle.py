@@ -82,7 +82,7 @@ class SearchOracle(Oracle):
 
     def recommend(self) -> Trial | None:
         """Returns the completed trial that the strategy would use; None: there is none yet."""
-        history = self._make_history()
+        history = self.make_history()
         return self._strategy.recommend(history) if history.completed else None
 
     def _make_proposal(self, trial_id: str) -> Proposal:
@@ -154,7 +154,7 @@ class SearchOracle(Oracle):
 
     def populate_space(self, trial_id: str) -> dict[str, Any]:
         """Asks the strategy for the next step, and draws the candidate of a fresh one."""
-        while (step := self._strategy.next_step(history := self._make_history())) is not None:
+        while (step := self._strategy.next_step(history := self.make_history())) is not None:
             values = self._values_of(step, trial_id, history)
             if values is not None:
                 return {"status": "RUNNING", "values": values}
@@ -196,7 +196,8 @@ class SearchOracle(Oracle):
         lost = len({self._fingerprints[trial_id] for trial_id in failed})
         return drawn >= max(2 * wanted, wanted + SPARE) or drawn - lost >= wanted
 
-    def _make_history(self) -> History:
+    def make_history(self) -> History:
+        """Returns what the strategy decides on."""
         trials = {trial_id: self._view_trial(trial) for trial_id, trial in self.trials.items()}
         ended = [trials[trial_id] for trial_id in self.end_order]
         return History(

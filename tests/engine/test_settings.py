@@ -8,7 +8,7 @@ import pytest
 
 import cnnsearch
 from cnnsearch.cli.options import list_keys
-from cnnsearch.engine.options import DataOptions, Placement, TrainingOptions
+from cnnsearch.engine.options import DataOptions, Placement, SearchOptions, TrainingOptions
 from cnnsearch.engine.settings import SETTINGS, Settings
 from cnnsearch.errors import CnnsearchError
 
@@ -75,3 +75,13 @@ def test_several_objectives_change_the_default_strategy_and_no_other() -> None:
         Settings.create("", "s.yaml", objective="accuracy, params", strategy="random")
     with pytest.raises(CnnsearchError, match="--strategy pareto: needs a cost too"):
         Settings.create("", "s.yaml", strategy="pareto")
+
+
+@pytest.mark.parametrize("strategy", ["hyperband", "asha", "pareto"])
+def test_only_scores_of_equal_epochs_can_end_a_search(strategy: str) -> None:
+    with pytest.raises(CnnsearchError, match="--stop-when-enough: compares candidates"):
+        SearchOptions(strategy=strategy, stop_when_enough=True)
+
+
+def test_a_search_that_ends_itself_needs_no_limit() -> None:
+    assert SearchOptions(trials=None, stop_when_enough=True).stop_when_enough

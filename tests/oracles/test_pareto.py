@@ -48,7 +48,7 @@ def test_parents_are_sorted_by_all_objectives() -> None:
         proposal = oracle.propose("slot")
         params.append(PARAMS.read(check(proposal.values).cost) or 0)
         oracle.complete(proposal.trial_id, each)
-    order = [trial for _, trial in ParetoEvolution().find_population(oracle._make_history())]
+    order = [trial for _, trial in ParetoEvolution().find_population(oracle.make_history())]
     best = {
         trial.id: (trial.score or 0.0, PARAMS.read(check(trial.values).cost) or 0)
         for trial in order

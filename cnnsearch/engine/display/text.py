@@ -16,6 +16,7 @@ WHY = {
     "trials": "all requested candidates are trained",
     "exhausted": "every candidate of the space within the budget has been trained",
     "schedule": "the strategy's schedule is complete",
+    "enough": "a further candidate is unlikely to be better by more than noise",
     "time": "the time is up",
     "interrupted": "interrupted",
 }
