@@ -38,7 +38,12 @@ class RegNet(Block):
         """Returns the nearest width whose groups all have ``group_width`` channels."""
         inner = max(1, round(width * self.ratio))
         size = min(self.group_width, inner)
-        return max(1, round(max(1, round(inner / size)) * size / self.ratio))
+        fitted = max(1, round(max(1, round(inner / size)) * size / self.ratio))
+        if self._has_whole_groups(fitted):
+            return fitted
+        # With ratios above 1, the width's own rounding can split a group.
+        nearby = filter(self._has_whole_groups, range(1, fitted + size + 1))
+        return min(nearby, key=lambda each: abs(each - fitted))
 
     def scale_width(self, width: int, scale: Rounding) -> int:
         """Returns the nearest scaled width whose groups all have ``group_width`` channels.
