@@ -10,7 +10,7 @@ COMPLETE := .venv/.complete
 # More for pytest: make test ARGS="-n 2 -k space"
 ARGS ?=
 
-.PHONY: search test test-networks test-slow faults fuzz lint format docs ui wheel smoke bench constraints clean help
+.PHONY: search test test-programs test-networks test-slow faults fuzz lint format docs ui wheel smoke bench constraints clean help
 .DEFAULT_GOAL := help
 
 .venv: $(COMPLETE)  ## make the virtual environment (about 2 minutes)
@@ -33,11 +33,15 @@ search: .venv  ## search for a network for handwritten digits and export the bes
 	$(BIN)/cnnsearch export best --run first --out exports/first --force
 
 test: .venv  ## run the tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow and not browser" -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -m "not slow and not programs and not browser" \
+		-n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+
+test-programs: .venv  ## apply CONTRIBUTING's recipes; resume, train and export a run of version 0.1
+	$(BIN)/python -m pytest -m programs -n 2 --dist loadfile $(ARGS)
 
 test-networks: .venv  ## build all published networks and compare them with keras.applications
 	$(BIN)/python -m pytest -m networks -n 2 tests/space/test_published.py \
-		tests/training/test_pretrained.py $(ARGS)
+		tests/training/test_pretrained.py tests/training/test_finetuning.py $(ARGS)
 
 test-slow: .venv  ## run the slow tests; installs Ray for them
 	@$(BIN)/python -c 'import ray' 2>/dev/null \

@@ -10,6 +10,20 @@ from cnnsearch.data import Dataset, load
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.messages import TrialTask
 
+LONGEST = (
+    "test_kills",
+    "test_finetuning",
+    "test_cli",
+    "test_executor",
+    "test_train",
+    "test_sources",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Starts the longest files first: none is left for one of two workers at the end."""
+    items.sort(key=lambda item: item.path.stem not in LONGEST)
+
 
 @pytest.fixture(scope="session")
 def digits(tmp_path_factory: pytest.TempPathFactory) -> Dataset:

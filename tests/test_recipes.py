@@ -5,7 +5,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.recipes import ROOT, apply_recipe
+
+pytestmark = pytest.mark.programs
 
 BLOCK = """
 from cnnsearch import Architecture, count

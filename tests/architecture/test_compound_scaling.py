@@ -190,7 +190,7 @@ def test_macs_of_wide_and_deep_networks_grow_as_predicted(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", list_spaces())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(seed=st.integers(0, 2**32), phi=st.floats(0.2, 3))
 def test_every_candidate_of_a_shipped_space_can_be_scaled(name: str, seed: int, phi: float) -> None:
     space = SearchSpace.load(name)

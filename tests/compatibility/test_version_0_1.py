@@ -14,6 +14,8 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.programs
+
 HERE = Path(__file__).parent / "version_0_1"
 REPOSITORY = Path(__file__).parents[2]
 

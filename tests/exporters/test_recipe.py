@@ -4,10 +4,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from PIL import Image
 
 from tests.exporters.made import made_run
 from tests.recipes import apply_recipe
+
+pytestmark = pytest.mark.programs
 
 PROGRAM = """
 from pathlib import Path

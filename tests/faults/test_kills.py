@@ -16,7 +16,7 @@ from tests.faults.processes import family, leave_time, reaped, trials_of
 from tests.faults.searches import NAME, Plan, Search, wait_until
 from tests.faults.stop_signals import in_terminal, once
 
-PLAN = Plan("random", trials=2, epochs=24)  # long enough to be killed before its end
+PLAN = Plan("random", trials=2, epochs=12)  # long enough to be killed before its end
 
 
 def count(search: Search, kind: str) -> int:

@@ -34,6 +34,7 @@ from cnnsearch.training import checkpoint
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 NETWORK = "mobilenet-v1-0.25"
+LARGE = (pytest.mark.slow, pytest.mark.networks)
 RECIPE = "recipe: {epochs: 1, batch_size: 8, learning_rate: {log: [1.0e-4, 1.0e-2]}}\n"
 
 
@@ -270,7 +271,14 @@ def test_dense_layers_of_another_size_are_new(tmp_path: Path) -> None:
     np.testing.assert_array_equal(values(other.get_layer("stem.0.conv").kernel), stem)
 
 
-@pytest.mark.parametrize("name", [n.name for n in list_published() if n.keras_applications])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(network.name, marks=LARGE if network.params > 3e7 else ())
+        for network in list_published()
+        if network.keras_applications
+    ],
+)
 def test_every_application_is_recognised_by_its_wiring(name: str) -> None:
     space = SearchSpace.load(name)
     assert find_network_name(space) == name
