@@ -75,20 +75,22 @@ class Run(NamedTuple):
 
 
 def plan(networks: int, seeds: int) -> Iterator[Run]:
-    """Yields the trainings in order of interest: more seeds, then more networks, eight at a time.
+    """Yields the trainings in order of interest: eight networks and a seed at a time.
 
     Args:
         networks: of :data:`NETWORKS`, from the first on.
         seeds: of each training.
     """
     names = list(NETWORKS)[:networks]
+    first = ("base", "whitening", "together")
     for group in (names[:8], names[8:14], names[14:]):
         for seed in range(seeds):
-            for name in group:
-                yield from (Run(name, lever, SHORT, seed) for lever in LEVERS)
-                yield Run(name, "base", MEDIUM, seed)
-            for name in group:
-                yield from (Run(name, lever, LONG, seed) for lever in ("base", "together"))
+            yield from (Run(name, lever, SHORT, seed) for name in group for lever in first)
+            others = [lever for lever in LEVERS if lever not in first]
+            yield from (Run(name, lever, SHORT, seed) for name in group for lever in others)
+            yield from (Run(name, "base", MEDIUM, seed) for name in group)
+            long = ("base", "together")
+            yield from (Run(name, lever, LONG, seed) for name in group for lever in long)
 
 
 def make_architecture(network: Network) -> Any:
