@@ -28,6 +28,7 @@ from cnnsearch.cli.options import add_settings, list_keys
 
 if TYPE_CHECKING:
     from cnnsearch.engine.search_session import SearchResult
+    from cnnsearch.runs.directory import RunDirectory
     from cnnsearch.space.search_space import SearchSpace
 
 ENDS = ("trials", "max_time", "stop_when_enough", "max_failures")
@@ -206,10 +207,11 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
     make_console().print(table)
 
 
-@command("cnnsearch results", "cnnsearch results first --limit 5")
+@command("cnnsearch results", "cnnsearch results first --limit 5", "cnnsearch results first --time")
 def results(
     run: LatestRun = None,
     limit: Annotated[int, typer.Option(help="Rows of the leaderboard.", min=1)] = 20,
+    time: Annotated[bool, typer.Option("--time", help="Show what the time was spent on.")] = False,
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:
@@ -225,6 +227,9 @@ def results(
     from cnnsearch.training.objectives import costs_of, objective_of
 
     opened = open_run(runs, run)
+    if time:
+        _show_time(opened, limit, json_)
+        return
     if opened.manifest.get("kind") == "final":
         from cnnsearch.cli.train import show_final
 
@@ -268,3 +273,18 @@ def results(
             terminal.print(
                 f"trial {trial.id} failed: {trial.reason}", highlight=False, markup=False
             )
+
+
+def _show_time(run: "RunDirectory", limit: int, json_: bool) -> None:
+    """Shows what the wall time of a run was spent on."""
+    from cnnsearch.report.tables import build_time_tables
+    from cnnsearch.report.time_ledger import read_ledger
+    from cnnsearch.utils.units import pluralize
+
+    ledger = read_ledger(run)
+    if json_:
+        print_json({"run": run.name, **vars(ledger)})
+        return
+    title = f"Run {run.name}: wall time of {pluralize(ledger.sessions, 'session')}"
+    for table in build_time_tables(ledger, title, limit):
+        make_console().print(table)

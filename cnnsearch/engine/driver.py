@@ -124,17 +124,21 @@ class Driver:
         while self._executor.free and not self._stop_reason:
             used = {trial.slot for trial in self._running.values()}
             slot = next(name for name in map("worker-{}".format, count()) if name not in used)
+            since = time.monotonic()
             proposal = self._oracle.propose(slot)
             if proposal is DONE:
                 return False
             if proposal is WAIT or not isinstance(proposal, Proposal):
                 return True
-            self._submit(proposal, slot)
+            self._submit(proposal, slot, since)
         return True
 
-    def _submit(self, proposal: Proposal, slot: str) -> None:
+    def _submit(self, proposal: Proposal, slot: str, since: float) -> None:
+        """Starts a trial, proposed from ``since`` on."""
         trial_id, candidate = proposal.trial_id, self._plan.find_candidate(proposal)
-        self._db.append("trial_started", self._plan.describe(proposal, candidate), trial_id)
+        data = self._plan.describe(proposal, candidate)
+        data["propose_seconds"] = time.monotonic() - since
+        self._db.append("trial_started", data, trial_id)
         task = self._plan.make_task(proposal, candidate, self._retries.find(trial_id), self._run)
         record = self._db.get_trial(trial_id)
         epochs = {each["epoch"] for each in self._db.get_history(trial_id)}
@@ -160,6 +164,7 @@ class Driver:
         is_new = event.epoch not in trial.epochs
         if is_new or not event.replayed:
             data = {"epoch": event.epoch, "metrics": event.metrics}
+            data["activities"] = dict(event.activities)
             self._db.append("epoch", data, event.trial_id)
         if is_new:
             trial.epochs.add(event.epoch)

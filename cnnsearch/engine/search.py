@@ -120,9 +120,9 @@ def run_search(
     callback: SearchCallback | None = None,
 ) -> SearchResult:
     """Runs one session of a search, in a new run or in one that is resumed."""
+    started, why = time.monotonic(), ""
     find_gpus(settings.placement.gpus)
     space = prepare_space(space, settings)
-    started, why = time.monotonic(), ""
     reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
     if reopened:
         settings = keep_earlier(reopened, settings)

@@ -113,7 +113,8 @@ def train_candidates(
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
         missing = [NO_BASELINE] if baseline is None and wants_baseline(settings) else []
-        session.begin(overview, [*missing, *_list_warnings(settings, dataset)])
+        notes = [*missing, *_list_warnings(settings, dataset)]
+        session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:
             _add_forecast(session, space, dataset, deadline, executor.free)
         reason = session.train(

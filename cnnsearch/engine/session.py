@@ -1,5 +1,6 @@
 """One session of a run: all that a search, a final training and a fidelity study share."""
 
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
@@ -20,7 +21,7 @@ from cnnsearch.engine.trial_plan import PlannedTrial, TrialPlan
 from cnnsearch.errors import RunError
 from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.protocol import Oracle
-from cnnsearch.runs.directory import INTERRUPTED, RunDirectory
+from cnnsearch.runs.directory import CLOSING_SECONDS, INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
@@ -57,17 +58,32 @@ class RunSession:
         )
         self._is_open = False
 
-    def begin(self, overview: Overview | None, notes: Iterable[str] = ()) -> None:
-        """Records the start, shows the overview and notes, and starts the tracker."""
+    def begin(
+        self, overview: Overview | None, notes: Iterable[str] = (), startup: float = 0.0
+    ) -> None:
+        """Records the start, shows the overview and notes, and starts the tracker.
+
+        Args:
+            overview: of the session; None: it is not shown.
+            notes: are shown below it.
+            startup: seconds that the session has taken so far.
+        """
         resumed = self.run.db.get_last_event("run_") is not None
-        facts = environment.describe_environment()
-        self.run.db.append("run_started", {"resumed": resumed, "environment": facts})
+        since, facts = time.monotonic(), environment.describe_environment()
+        data = {"resumed": resumed, "environment": facts, "workers": self._count_workers()}
+        data["startup_seconds"] = startup + time.monotonic() - since
+        self.run.db.append("run_started", data)
         self._is_open = True
         if overview is not None:
             self.callback.on_search_begin(overview)
         for text in notes:
             self.callback.on_message(text)
         self._tracker.start()
+
+    def _count_workers(self) -> int:
+        """Returns the trials that are trained in parallel; an executor is empty at first."""
+        placed = count_slots(self.settings.placement)
+        return placed if self._executor is None else self._executor.free
 
     def train(
         self,
@@ -143,9 +159,11 @@ class RunSession:
         finally:
             if self._is_open:
                 self._is_open = False
-                self.run.db.append("run_ended", {"reason": reason})
+                seq, since = self.run.db.append("run_ended", {"reason": reason}), time.monotonic()
                 self._tracker.notify()
                 self._tracker.close(HURRY if reason == INTERRUPTED else PATIENCE)
+                closing = self.run.db.open_mapping(CLOSING_SECONDS)
+                closing[str(seq)] = str(time.monotonic() - since)
 
     def make_overview(self, dataset: Dataset, **facts: Any) -> Overview:
         """Returns what the display shows at the start; ``facts`` are the other attributes."""

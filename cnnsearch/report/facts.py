@@ -12,6 +12,7 @@ from cnnsearch.architecture.costs import BOUNDED, CostKind, choose_columns
 from cnnsearch.engine.gain import Gain, measure_gain
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
+from cnnsearch.report.time_ledger import TimeLedger, read_events, read_ledger
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.pareto import measure_front
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
@@ -73,6 +74,7 @@ class Facts:
         evaluations: accuracies of exports and final trainings.
         gain: of the best candidate over the plain baseline; None: there is none to compare.
         fidelity: what a fidelity study of the same space found, in words; empty: there is none.
+        ledger: what the wall time was spent on; None: an earlier version did not measure it.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Facts:
     evaluations: tuple[Evaluation, ...]
     gain: Gain | None
     fidelity: str
+    ledger: TimeLedger | None
 
     @property
     def best(self) -> TrialRecord | None:
@@ -150,7 +153,7 @@ def collect_facts(run: RunDirectory, curves: int = 8) -> Facts:
 
 def _collect(run: RunDirectory, curves: int) -> Facts:
     settings = dict(run.manifest["settings"])
-    trials, events = run.db.get_trials(), _read_events(run)
+    trials, events = run.db.get_trials(), read_events(run)
     ranked = rank_trials(trials)
     seconds, moments, sessions = measure_activity(events)
     return Facts(
@@ -177,14 +180,15 @@ def _collect(run: RunDirectory, curves: int) -> Facts:
             trials, int(run.manifest["dataset"]["validation"]), objective_of(settings).name
         ),
         fidelity=_describe_fidelity(run),
+        ledger=_find_ledger(run, events),
     )
 
 
-def _read_events(run: RunDirectory) -> list[Event]:
-    events: list[Event] = []
-    while batch := run.db.get_events(after=events[-1].seq if events else 0):
-        events += batch
-    return events
+def _find_ledger(run: RunDirectory, events: Sequence[Event]) -> TimeLedger | None:
+    try:
+        return read_ledger(run, events)
+    except RunError:
+        return None
 
 
 def measure_activity(events: Sequence[Event]) -> tuple[float, dict[str, float], int]:

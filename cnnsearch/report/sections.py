@@ -1,6 +1,6 @@
 """Writes a report section by section, as data that HTML and Markdown are rendered from."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from cnnsearch.architecture.costs import describe_costs, list_bounds
@@ -12,6 +12,8 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_count, format_time, pluralize
 
 MAX_ROWS, MAX_FRONT_ROWS = 25, 15
+SMALLEST_SHARE = 0.0005
+"""Of the wall time, for an activity to be named."""
 """Of the leaderboard and the front."""
 
 
@@ -273,7 +275,15 @@ def _write_compute(facts: Facts) -> Section:
         f"{format_time(facts.training_seconds)} ({facts.training_seconds / 3600:.2f} hours), on "
         f"{device}. Energy was not measured."
     )
-    return Section("Compute", (text,))
+    return Section("Compute", (text, *_describe_activities(facts)))
+
+
+def _describe_activities(facts: Facts) -> Iterator[str]:
+    """Yields what the wall time was spent on, if that is known."""
+    if facts.ledger is not None and facts.ledger.wall:
+        shares = sorted(facts.ledger.list_shares(), key=lambda each: -each[1])
+        parts = [f"{name} {share:.1%}" for name, _, share in shares if share >= SMALLEST_SHARE]
+        yield f"Wall time: {', '.join(parts)}. cnnsearch results --time has each trial."
 
 
 def _write_reproduction(facts: Facts) -> Section:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from cnnsearch.architecture.costs import COSTS, CostKind
+from cnnsearch.report.time_ledger import ACTIVITIES, TimeLedger
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_amount, format_time
@@ -58,6 +59,29 @@ def _format_cells(trial: TrialRecord, columns: Sequence[CostKind]) -> list[str]:
         str(trial.epochs),
         format_time(trial.seconds or 0.0),
     ]
+
+
+def build_time_tables(ledger: TimeLedger, title: str, limit: int) -> tuple["Table", "Table"]:
+    """Returns the seconds of a run by activity, and those of its first trials."""
+    from rich.table import Table
+
+    run = Table(title=title, title_justify="left")
+    run.add_column("activity")
+    run.add_column("time", justify="right")
+    run.add_column("share", justify="right")
+    run.add_column("what it includes")
+    for name, seconds, share in ledger.list_shares():
+        run.add_row(name, f"{seconds:.1f} s", f"{share:.1%}", ACTIVITIES[name])
+    run.add_row("all", f"{ledger.wall:.1f} s", "100.0%", "")
+    trials = Table(title="Seconds of each trial", title_justify="left")
+    trials.add_column("trial", justify="right")
+    names = [name for name in ACTIVITIES if any(name in each for each in ledger.trials.values())]
+    for name in (*names, "all"):
+        trials.add_column(name, justify="right")
+    for trial_id, found in list(ledger.trials.items())[:limit]:
+        cells = [*(found.get(name, 0.0) for name in names), found.total]
+        trials.add_row(trial_id, *(f"{cell:.2f}" for cell in cells))
+    return run, trials
 
 
 def draw_pareto_plot(

@@ -26,6 +26,8 @@ from cnnsearch.utils.atomic_files import atomic_folder
 
 INTERRUPTED = "interrupted"
 """The ``reason`` of a ``run_ended`` event after which a run can be resumed."""
+CLOSING_SECONDS = "closing_seconds"
+"""The mapping with the time that MLflow took to catch up, by the ``seq`` of each ``run_ended``."""
 
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _RESERVED = ("mlartifacts", "mlflow.db")  # MLflow's files beside the runs

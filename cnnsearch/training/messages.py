@@ -142,12 +142,14 @@ class EpochEnd:
         epoch: counted from 1.
         metrics: loss, accuracy, those of the validation split, learning_rate, seconds.
         replayed: trained by an earlier session, which may have been killed before it reported it.
+        activities: seconds by activity since the epoch before; empty if replayed.
     """
 
     trial_id: str
     epoch: int
     metrics: dict[str, float] = field(default_factory=dict)
     replayed: bool = False
+    activities: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
@@ -13,7 +15,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.training import checkpoint
 from cnnsearch.training.assembly import assemble, transfer_weights
-from cnnsearch.training.batches import TrainingBatches, iterate_validation
+from cnnsearch.training.batches import Batch, TrainingBatches, iterate_validation
 from cnnsearch.training.finetuning import load_initial_weights, set_trainable
 from cnnsearch.training.history import Metrics, Progress
 from cnnsearch.training.initialization import initialize_weights
@@ -23,6 +25,7 @@ from cnnsearch.training.metrics import compute_validation_metrics
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.training.phases import Phase, plan_phases
 from cnnsearch.training.steps import TrainingLoss, compile_steps
+from cnnsearch.training.stopwatch import Activity, Stopwatch
 from cnnsearch.utils.hardware import get_peak_memory_mb
 
 CHECK_EVERY = 32
@@ -34,11 +37,19 @@ EVALUATION_BATCH = 4
 
 
 class Epoch(NamedTuple):
-    """A trained epoch: its number from 1, its metrics, whether an earlier session trained it."""
+    """A trained epoch.
+
+    Attributes:
+        number: from 1.
+        metrics: of training and validation.
+        replayed: whether an earlier session trained it.
+        activities: seconds by activity since the epoch before; empty if replayed.
+    """
 
     number: int
     metrics: Metrics
     replayed: bool
+    activities: Mapping[str, float] = MappingProxyType({})
 
 
 class Training:
@@ -52,7 +63,7 @@ class Training:
     _phase: Phase
 
     def __init__(self, task: TrialTask) -> None:
-        self._since = time.monotonic()
+        self._since, self._stopwatch = time.monotonic(), Stopwatch()
         checkpoint.sweep(task.directory)
         keras.utils.set_random_seed(task.seed)
         self._task = task
@@ -89,6 +100,7 @@ class Training:
         heads = _list_head_weights(task.architecture)
         loss = TrainingLoss(heads, recipe.label_smoothing, task.class_weights)
         self._steps = compile_steps(self.model, self._optimizer, loss, task.accumulate)
+        self._compiled: set[Activity] = set()
 
     def _find_phase(self, epoch: int) -> Phase:
         return next(phase for phase in self._phases if epoch <= phase.last)
@@ -107,10 +119,13 @@ class Training:
         while self._progress.epoch < self._task.epochs and not self._stops_early():
             number = self._progress.epoch + 1
             if self._find_phase(number) != self._phase:
+                self._stopwatch.start(Activity.BUILD)
                 self._enter(self._find_phase(number))
             metrics = self._run_epoch(number)
+            self._stopwatch.start(Activity.CHECKPOINT)
             yield from self._save_with_retries()
-            yield Epoch(number, metrics, False)
+            self._stopwatch.start(Activity.LOG)
+            yield Epoch(number, metrics, False, self._stopwatch.take())
 
     def get_measurement(self) -> Measurement:
         """Returns the measurement of the best epoch so far."""
@@ -133,6 +148,7 @@ class Training:
     def _run_epoch(self, epoch: int) -> Metrics:
         since = time.monotonic()
         loss, accuracy = self._train(epoch)
+        self._stopwatch.start(Activity.EVALUATE)
         with self._optimizer.averaged_weights():
             validation = self._evaluate(epoch)
         metrics = {
@@ -147,8 +163,10 @@ class Training:
 
     def _train(self, epoch: int) -> tuple[float, float]:
         reports: list[Any] = []
+        self._stopwatch.start(Activity.TRAIN)
         for batch in self._batches.iterate(epoch):
-            reports.append(self._steps.train(batch))
+            with self._measure_compilation(Activity.TRAIN):
+                reports.append(self._steps.train(batch))
             if len(reports) % CHECK_EVERY == 0:
                 _check_finite(float(np.asarray(reports[-1])[0]), "loss", epoch)
         self._steps.sync_variables()
@@ -160,11 +178,25 @@ class Training:
         if not split.count:
             return {}
         size = max(1, EVALUATION_BATCH * self._batches.size // self._task.accumulate)
-        batches = iterate_validation(split, size)
-        outputs = [np.asarray(self._steps.evaluate(batch)) for batch in batches]
+        outputs = [self._evaluate_batch(batch) for batch in iterate_validation(split, size)]
         metrics = compute_validation_metrics(np.concatenate(outputs, axis=1), split.labels())
         _check_finite(metrics["val_loss"], "validation loss", epoch)
         return metrics
+
+    def _evaluate_batch(self, batch: Batch) -> Any:
+        with self._measure_compilation(Activity.EVALUATE):
+            return np.asarray(self._steps.evaluate(batch))
+
+    @contextmanager
+    def _measure_compilation(self, activity: Activity) -> Iterator[None]:
+        """Attributes the first call of a compiled step, which traces it, to compilation."""
+        is_first = activity not in self._compiled
+        if is_first:
+            self._compiled.add(activity)
+            self._stopwatch.start(Activity.COMPILE)
+        yield
+        if is_first:
+            self._stopwatch.start(activity)
 
     def _stops_early(self) -> bool:
         """Whether the recipe's patience is exhausted."""

@@ -55,7 +55,7 @@ def run(tmp_path: Path, digits: Dataset) -> RunDirectory:
 
 @pytest.fixture
 def opened(run: RunDirectory, log: Log) -> Callable[[], Any]:
-    executor = cast(Executor, SimpleNamespace(close=lambda: log.events.append("executor")))
+    executor = cast(Executor, SimpleNamespace(free=1, close=lambda: log.events.append("executor")))
     settings = Settings.create(SPACE, "s")
     return lambda: open_session(run, settings, log, executor)
 
