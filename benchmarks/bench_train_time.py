@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.engine.training_time import TrainingTime
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.lookup import read_candidate
 from cnnsearch.utils.environment import describe_device
 
 FIRST = (2, 4, 6, 8, 12, 16)
@@ -30,9 +30,8 @@ def list_errors(run: RunDirectory, first: int) -> list[float]:
         return []
     errors = []
     for trial in trials[first:]:
-        architecture = Architecture.from_data(dict(trial.architecture))
-        batch, epochs = trial.recipe["batch_size"], trial.epochs - trial.initial_epoch
-        found = model.predict(architecture, epochs, batch, *images)
+        candidate, epochs = read_candidate(trial, trial.id), trial.epochs - trial.initial_epoch
+        found = model.predict(candidate, epochs, *images)
         errors.append(abs((found or 0.0) / (trial.seconds or 1.0) - 1))
     return errors
 

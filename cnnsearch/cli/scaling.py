@@ -105,7 +105,9 @@ def _write(
     from cnnsearch.runs.lookup import find_candidate
     from cnnsearch.space.scaled_family import write_family
 
-    for file in write_family(relatives, find_candidate(network, runs).recipe, folder, force):
+    for file in write_family(
+        relatives, find_candidate(network, runs).drop_backbone().recipe, folder, force
+    ):
         if not json_:
             print(f"Wrote {file}")
 
@@ -126,7 +128,7 @@ def _search_coefficients(
     )
     from cnnsearch.training.objectives import objective_of
 
-    baseline = replace(find_candidate(network, runs), architecture=found)
+    baseline = replace(find_candidate(network, runs).drop_backbone(), architecture=found)
     requested = {key: value for key, value in given.items() if value is not None}
     options = {**inherit_settings(network, runs), **requested}
     options.setdefault("name", f"{network.replace(':', '-').split('/')[-1]}-scaling")

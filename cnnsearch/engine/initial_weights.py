@@ -15,13 +15,13 @@ from typing import Any
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import DataError, RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.space.backbone import IMAGENET
 from cnnsearch.space.published import application_architecture, list_published, load_published
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Pretrained
 from cnnsearch.utils.safe_yaml import read_yaml
 from cnnsearch.utils.subprocesses import run_module
 
-IMAGENET = "imagenet"
 FILE = "pretrained.npz"
 
 
@@ -130,13 +130,32 @@ def fetch_weights(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".weights-", dir=folder) as temporary:
         path = Path(temporary) / FILE
-        pixels = run_module(  # a process of its own: a framework would stay in this one
-            *("cnnsearch.training.pretrained", network, weights, path),
-            fail=lambda why: DataError(f"--weights {weights}: {why.removeprefix(f'{weights}: ')}"),
-            environment={"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
-        )
+        pixels = convert_weights(network, weights, path, f"--weights {weights}")
         record = {"network": network, "weights": weights, **pixels}
         yield path, {**record, "sha256": compute_digest(weights)}
+
+
+def convert_weights(network: str, weights: str, path: Path, place: str) -> dict[str, Any]:
+    """Writes the weights of an application in cnnsearch's format.
+
+    Args:
+        network: the name of a published network.
+        weights: ``imagenet`` or a file.
+        path: to write.
+        place: where they are named, for messages.
+
+    Returns:
+        The preprocessing that they expect: ``mean`` and ``std``.
+
+    Raises:
+        DataError: they cannot be downloaded or read, or are another network's.
+    """
+    found: dict[str, Any] = run_module(  # a process of its own: a framework would stay in this one
+        *("cnnsearch.training.pretrained", network, weights, path),
+        fail=lambda why: DataError(f"{place}: {why.removeprefix(f'{weights}: ')}"),
+        environment={"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"},
+    )
+    return found
 
 
 def check_weights_file(settings: Settings) -> None:

@@ -27,7 +27,7 @@ def load_data(settings: Settings, space: SearchSpace, root: Path) -> Dataset:
     data = load(
         options.source,
         image=(height, width),
-        channels=3 if settings.training.weights else None,
+        channels=3 if settings.training.weights or space.list_backbones() else None,
         cache=root / ".cache",
         seed=seed,
         skip_bad_images=options.skip_bad_images,

@@ -1,20 +1,34 @@
 """What ``run.json`` holds: written when a run is created, checked when it is resumed."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from cnnsearch.data import Dataset
+from cnnsearch.engine.backbones import read_backbone_pixels
 from cnnsearch.engine.settings import SETTINGS, Settings, find_setting_flag
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.oracles import AUTO
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils import environment
 
 
 def create_manifest(
-    name: str, settings: Settings, dataset: Dataset, pretrained: Mapping[str, Any] | None = None
+    name: str,
+    settings: Settings,
+    dataset: Dataset,
+    pretrained: Mapping[str, Any] | None = None,
+    backbones: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Returns the content of ``run.json``; ``pretrained`` describes the initial weights."""
+    """Returns the content of ``run.json``.
+
+    Args:
+        name: of the space.
+        settings: of the search.
+        dataset: that it searches on.
+        pretrained: describes the initial weights of all candidates; None: they are random.
+        backbones: describes the weights of each of the space's backbones.
+    """
     return {
         "space": name,
         "data": settings.data.source,
@@ -39,6 +53,7 @@ def create_manifest(
         },
         "environment": environment.describe_environment(),
         **({"pretrained": dict(pretrained)} if pretrained else {}),
+        **({"backbones": [dict(each) for each in backbones]} if backbones else {}),
     }
 
 
@@ -82,11 +97,19 @@ def _read_earlier(run: RunDirectory) -> dict[str, Any]:
     return {**kept, "split_version": version}
 
 
-def read_pixel_statistics(run: RunDirectory) -> tuple[list[float], list[float]]:
+def read_pixel_statistics(
+    run: RunDirectory, trial: TrialRecord | None = None
+) -> tuple[list[float], list[float]]:
     """Returns the mean and std per channel that a run's models normalize pixels with.
 
     They are the training split's, or those that pretrained weights were trained with.
+
+    Args:
+        run: with its manifest.
+        trial: whose backbone may expect others; None: one without a backbone.
     """
+    if trial is not None and trial.backbone is not None:
+        return read_backbone_pixels(run, trial.backbone)
     source = run.manifest.get("pretrained") or run.manifest["dataset"]
     return list(source["mean"]), list(source["std"])
 

@@ -6,6 +6,12 @@ from pathlib import Path
 from typing import Any
 
 from cnnsearch.data import Dataset, save_source
+from cnnsearch.engine.backbones import (
+    check_backbones,
+    check_same_backbones,
+    fetch_backbones,
+    keep_backbones,
+)
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.initial_weights import (
@@ -128,9 +134,11 @@ def run_search(
         settings = keep_earlier(reopened, settings)
         check_same_settings(reopened, settings)
         check_same_weights(reopened, settings)
+        check_same_backbones(reopened, space)
     else:
         settings, why = _resolve_strategy(settings, space)
         check_weights_file(settings)
+        check_backbones(space, settings)
     environment.configure_backend()
     dataset = load_data(settings, space, root)
     if reopened:
@@ -163,10 +171,16 @@ def _create_run(
     callback: SearchCallback,
 ) -> RunDirectory:
     """Creates a run, after its initial weights are fetched: an error leaves nothing behind."""
-    with fetch_weights(space, settings, root, callback.on_message) as weights:
+    notify = callback.on_message
+    with (
+        fetch_weights(space, settings, root, notify) as weights,
+        fetch_backbones(space, root, notify) as backbones,
+    ):
         path, record = weights or (None, None)
-        manifest = create_manifest(space.name, settings, dataset, record)
+        records = [each for _, each in backbones]
+        manifest = create_manifest(space.name, settings, dataset, record, records)
         run = RunDirectory.create(root, name, manifest, settings.space)
+        keep_backbones(run, backbones)
         if path is not None:
             replace_file(path, run.path / FILE)
     return run

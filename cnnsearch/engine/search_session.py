@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnsearch.architecture.costs import BOUNDED, choose_columns
 from cnnsearch.data import Dataset
+from cnnsearch.engine.backbones import explain_features
 from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline, wants_baseline
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
@@ -113,7 +114,8 @@ def train_candidates(
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
         missing = [NO_BASELINE] if baseline is None and wants_baseline(settings) else []
-        notes = [*missing, *_list_warnings(settings, dataset)]
+        reasons = explain_features(space, settings.training.changes)
+        notes = [*missing, *_list_warnings(settings, dataset), *reasons]
         session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:
             _add_forecast(session, space, dataset, deadline, executor.free)

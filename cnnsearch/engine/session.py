@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from cnnsearch.data import Dataset
+from cnnsearch.engine.backbones import find_backbones
 from cnnsearch.engine.disk_quota import DiskQuota
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import Overview, SearchCallback
@@ -135,6 +136,7 @@ class RunSession:
             rungs=plan is None and find_strategy(settings.search.strategy).multi_fidelity,
             deadline=self._deadline,
             pretrained=find_pretrained(self.run),
+            backbones=find_backbones(self.run),
             objective=settings.training.objective,
             class_weights=compute_class_weights(settings, dataset),
             changes=settings.training.changes,

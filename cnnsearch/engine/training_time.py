@@ -4,15 +4,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.work import count_work
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.protocol import CheckFeasibility, Feasibility
 from cnnsearch.runs.database import RunDatabase
+from cnnsearch.runs.lookup import read_candidate
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.frozen import find_obstacle
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,30 +79,41 @@ class TrainingTime:
         return cls(tuple(float(x) for x in found * PRIOR * scale))
 
     def predict(
-        self, architecture: Architecture, epochs: int, batch: int, train: int, validation: int
+        self, candidate: Candidate, epochs: int, train: int, validation: int
     ) -> float | None:
         """Returns the seconds of a training; None: the architecture cannot be wired."""
         try:
-            terms = _list_terms(architecture, epochs, batch, train, validation)
+            terms = _list_terms(candidate, epochs, train, validation)
         except CnnsearchError:
             return None
         return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
 
 
 def _list_terms_of(trial: TrialRecord, train: int, validation: int) -> tuple[float, ...]:
-    architecture = Architecture.from_data(dict(trial.architecture), trial.id)
     epochs = trial.metrics.get("epochs", trial.epochs) - trial.initial_epoch
-    return _list_terms(architecture, epochs, trial.recipe["batch_size"], train, validation)
+    return _list_terms(read_candidate(trial, trial.id), int(epochs), train, validation)
 
 
 def _list_terms(
-    architecture: Architecture, epochs: int, batch: int, train: int, validation: int
+    candidate: Candidate, epochs: int, train: int, validation: int
 ) -> tuple[float, ...]:
     """Returns start, layers, and work of all epochs; in the order of ``PRIOR``."""
-    *work, layers = count_work(architecture)
-    images = epochs * (train + VALIDATED * validation)
-    steps = epochs * max(1, train // batch)
+    *work, layers = count_work(candidate.architecture)
+    images = _count_images(candidate, epochs, train, validation)
+    steps = epochs * max(1, train // candidate.recipe.batch_size)
     return 1.0, layers, *(images * each for each in work), layers * steps
+
+
+def _count_images(candidate: Candidate, epochs: int, train: int, validation: int) -> float:
+    """Returns the images of a training, in units of one that is trained on."""
+    whole, recipe = train + VALIDATED * validation, candidate.recipe
+    if candidate.backbone is None or recipe.trainable in ("all", "norms"):
+        return epochs * whole
+    frozen = epochs if recipe.unfreeze_after is None else round(recipe.unfreeze_after * epochs)
+    passes = frozen * (train + validation)
+    if not find_obstacle(recipe, recipe.trainable):  # once, the training images mirrored too
+        passes = 2 * train + validation
+    return (epochs - frozen) * whole + VALIDATED * passes
 
 
 class TimePredictor:
@@ -126,8 +138,7 @@ class TimePredictor:
             self._model = TrainingTime.fit(trials, *self._images)
         if self._model is None:
             return None
-        batch = candidate.recipe.batch_size
-        return self._model.predict(candidate.architecture, epochs, batch, *self._images)
+        return self._model.predict(candidate, epochs, *self._images)
 
 
 class TimeLimit:

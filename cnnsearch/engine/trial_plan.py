@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cnnsearch.architecture.cost import count
@@ -12,6 +12,7 @@ from cnnsearch.engine.retries import Attempt
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import BASELINE
+from cnnsearch.space.backbone import Backbone
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Pretrained, TrialTask
@@ -38,6 +39,7 @@ class TrialPlan:
         rungs: whether the oracle decides how many epochs a candidate trains (Hyperband).
         deadline: of the session, on the monotonic clock; None: none.
         pretrained: initial weights of every candidate; None: random.
+        backbones: weights of the candidates that have one.
         objective: that candidates are ranked by.
         class_weights: of each class in the loss; empty: equal.
         changes: to every candidate's recipe, ``key=value``.
@@ -53,6 +55,7 @@ class TrialPlan:
     rungs: bool
     deadline: float | None = None
     pretrained: Pretrained | None = None
+    backbones: Mapping[Backbone, Pretrained] = field(default_factory=dict)
     objective: str = DEFAULT_OBJECTIVE
     class_weights: tuple[float, ...] = ()
     changes: tuple[str, ...] = ()
@@ -97,12 +100,15 @@ class TrialPlan:
             dataset=self.dataset,
             directory=run.trial_dir(proposal.trial_id),
             continues=run.trial_dir(before) if before else None,
-            pretrained=self.pretrained,
+            pretrained=self._find_weights(candidate),
             objective=self.objective,
             class_weights=self.class_weights,
             accumulate=attempt.accumulate,
             attempt=attempt.number,
         )
+
+    def _find_weights(self, candidate: Candidate) -> Pretrained | None:
+        return self.backbones[candidate.backbone] if candidate.backbone else self.pretrained
 
     def describe(self, proposal: Proposal, candidate: Candidate) -> dict[str, Any]:
         """Returns the data of the journal's ``trial_started`` event."""
@@ -114,13 +120,14 @@ class TrialPlan:
             "architecture": candidate.architecture.to_data(),
             "recipe": {**candidate.recipe.to_data(), "epochs": epochs},
             "fingerprint": candidate.fingerprint,
-            "family": candidate.architecture.family,
+            "family": candidate.family,
             "params_total": cost.params_total,
             **{kind.key: kind.read(cost) for kind in BOUNDED},
             "epochs": epochs,
             "initial_epoch": proposal.initial_epoch,
             "continues": proposal.continues,
             "role": proposal.role,
+            **({"backbone": candidate.backbone.to_data()} if candidate.backbone else {}),
             "predicted_seconds": self.predict_seconds(candidate, epochs - proposal.initial_epoch),
         }
 

@@ -42,7 +42,7 @@ def build_job(
     folder: Path,
 ) -> ExportJob:
     """Returns the job; calibration images are read from ``folder``."""
-    mean, std = read_pixel_statistics(run)
+    mean, std = read_pixel_statistics(run, trial)
     return ExportJob(
         architecture=json.dumps(dict(trial.architecture)),
         mean=mean,

@@ -43,6 +43,8 @@ class SpaceHyperModel(HyperModel):
         std: Sequence[float] | None = None,
         name: str | None = None,
     ) -> None:
+        if space.list_backbones():
+            raise SpaceError(f"{space.source}: backbones: a HyperModel does not load their weights")
         self.space = space
         self.steps_per_epoch = steps_per_epoch
         self.epochs = epochs

@@ -157,6 +157,7 @@ def fit_all(design: Design, scores: "Array", noises: Sequence[float] = NOISES) -
         kernel = correlate(linear, distance, scale)
         root: Array = np.asarray(np.linalg.cholesky(kernel + noise * np.eye(len(scores))))
         weights = np.linalg.solve(root.T, np.linalg.solve(root, scores))
-        fitted = -0.5 * len(scores) * np.log(float(scores @ weights) / len(scores))
+        variance = max(float(scores @ weights) / len(scores), np.finfo(float).tiny)  # equal scores
+        fitted = -0.5 * len(scores) * np.log(variance)
         likelihood = fitted - float(np.log(np.diag(root)).sum())
         yield Fit(scale, noise, root, weights, kernel @ weights, likelihood)

@@ -10,6 +10,8 @@ from cnnsearch.errors import RunError, SpaceError, suggest
 from cnnsearch.runs.directory import RunDirectory, list_runs
 from cnnsearch.runs.ranking import find_best
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.backbone import Backbone
+from cnnsearch.space.backbone_choice import replace_body
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.files import list_published_files, list_spaces
 from cnnsearch.space.recipe import TrainingRecipe
@@ -39,9 +41,18 @@ def find_candidate(name: str, runs: Path) -> Candidate:
         raise SpaceError(f"there is no network or run named {name!r}{_hint(name, runs)}")
     with closing(RunDirectory.open(runs, run)) as opened:
         trial = find_trial(opened, which or "best")
-    architecture = Architecture.from_data(dict(trial.architecture), f"{run}:{trial.id}")
-    named = architecture.model_copy(update={"name": f"{run}-{trial.id}"})
-    return Candidate(named, TrainingRecipe.from_data(dict(trial.recipe), f"{run}:{trial.id}"))
+    found = read_candidate(trial, f"{run}:{trial.id}")
+    named = found.architecture.model_copy(update={"name": f"{run}-{trial.id}"})
+    return replace(found, architecture=named)
+
+
+def read_candidate(trial: TrialRecord, source: str) -> Candidate:
+    """Returns the candidate of a trial; ``source`` names it in messages."""
+    return Candidate(
+        Architecture.from_data(dict(trial.architecture), source),
+        TrainingRecipe.from_data(dict(trial.recipe), source),
+        Backbone(**trial.backbone) if trial.backbone else None,
+    )
 
 
 def find_space(name: str | Path, runs: Path) -> SearchSpace:
@@ -54,8 +65,11 @@ def find_space(name: str | Path, runs: Path) -> SearchSpace:
     if not colon or is_space(str(name)) or not RunDirectory.exists(runs, run):
         return SearchSpace.load(name)
     found = find_candidate(str(name), runs)
-    data = {**found.architecture.to_data(), "recipe": found.recipe.to_data()}
-    return SearchSpace.from_text(json.dumps(data), str(name))
+    data = found.architecture.to_data()
+    if found.backbone is not None:
+        data = replace_body(found.architecture, found.backbone)
+    text = json.dumps({**data, "recipe": found.recipe.to_data()})
+    return SearchSpace.from_text(text, str(name))
 
 
 def _only_candidate(name: str) -> Candidate:

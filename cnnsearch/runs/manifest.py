@@ -3,9 +3,9 @@
 import os
 import stat
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, StrictInt, StrictStr
+from pydantic import BaseModel, Field, StrictFloat, StrictInt, StrictStr
 
 from cnnsearch.errors import RunError
 from cnnsearch.runs.records import parse_object, validate
@@ -29,6 +29,15 @@ class _DataSet(BaseModel):
     split_version: StrictInt = 1
 
 
+class _Backbone(BaseModel):
+    network: StrictStr
+    weights: StrictStr
+    file: Annotated[StrictStr, Field(pattern=r"^[0-9]+\.npz$")]
+    mean: list[StrictFloat]
+    std: list[StrictFloat]
+    sha256: StrictStr | None
+
+
 class _Keys(BaseModel):
     """The types of a manifest's values; each kind of run has some of the keys."""
 
@@ -43,6 +52,7 @@ class _Keys(BaseModel):
     final: dict[str, Any] = {}
     fidelity: dict[str, Any] = {}
     pretrained: dict[str, Any] | None = None
+    backbones: list[_Backbone] = []
 
 
 class Manifest(dict[str, Any]):

@@ -49,6 +49,7 @@ class TrialRecord:
     Attributes:
         status: running, completed, failed or stopped.
         role: ``baseline`` for one that no strategy chose; else empty.
+        backbone: network and weights that it starts from; None: it has no backbone.
         predicted_seconds: of its training, before it began; None: not known.
     """
 
@@ -67,6 +68,7 @@ class TrialRecord:
     initial_epoch: _Count = 0
     continues: StrictStr | None = None
     role: StrictStr = ""
+    backbone: dict[StrictStr, StrictStr] | None = None
     predicted_seconds: _NotNegative | None = None
     score: Finite | None = None
     reason: _Line | None = None
@@ -91,7 +93,7 @@ _validate_event = TypeAdapter(Event).validate_python
 _validate_trial = TypeAdapter(TrialRecord).validate_python
 _STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params_total",
             *(kind.key for kind in BOUNDED), "epochs", "initial_epoch", "continues", "role",
-            "predicted_seconds")  # fmt: skip
+            "backbone", "predicted_seconds")  # fmt: skip
 _ENDED = ("score", "reason", "metrics", "seconds")
 
 

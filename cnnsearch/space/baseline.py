@@ -6,6 +6,7 @@ from typing import Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Budget, count
 from cnnsearch.errors import ArchitectureError
+from cnnsearch.space.backbone_choice import KEY, NONE
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.choices import Parameter, Value, list_active
 from cnnsearch.space.recipe import TrainingRecipe
@@ -35,7 +36,7 @@ def make_baseline(space: SearchSpace, budget: Budget) -> Candidate | None:
     Returns:
         The candidate; None: even the narrowest exceeds the budget, or images are too small.
     """
-    found = space.decode(_choose_values(space))
+    found = space.decode(_choose_values(space)).drop_backbone()
     classes, is_free = found.architecture.classes, budget == Budget()
     for width in (WIDTH,) if is_free else range(WIDEST, 0, -STEP):
         network = build_plain_network(space.input, classes, width)
@@ -83,6 +84,8 @@ def _choose_value(parameter: Parameter) -> Value:
     field = TrainingRecipe.model_fields.get(key) if group == "recipe" else None
     default: Any = field.default if field else None
     ends = parameter.list_edges()
+    if parameter.name == KEY and NONE in ends:
+        return NONE
     if parameter.holds(default):
         ends = (default,)
     if parameter.kind == "choice" or not isinstance(default, int | float):

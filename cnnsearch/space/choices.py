@@ -172,6 +172,14 @@ class Reference(Node):
         return max(1, round(product)) if isinstance(value, int) else product
 
 
+def add_key(mapping: Node, key: str, node: Node) -> Node:
+    """Returns a compiled mapping with one key more."""
+    if isinstance(mapping, Keys):
+        return Keys((*mapping.nodes, (key, node)))
+    plain = mapping.decode({}, {})
+    return Keys((*((name, Constant(value)) for name, value in plain.items()), (key, node)))
+
+
 def _multiply_points(nodes: Sequence[Node]) -> int:
     size = 1
     for node in nodes:

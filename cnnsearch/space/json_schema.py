@@ -5,6 +5,7 @@ from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import Scaling
+from cnnsearch.space.published import list_published
 from cnnsearch.space.recipe import TrainingRecipe
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -31,8 +32,43 @@ def space_schema() -> dict[str, Any]:
         "type": "object",
         "description": "Named values; $name or $name * 2 refers to them anywhere.",
     }
+    schema["required"].remove("input")
+    schema["properties"]["image"] = _vary(_describe_image())
+    schema["properties"]["backbone"] = _vary(_describe_backbone())
     title = {"$schema": DIALECT, "title": "cnnsearch search space"}
     return {**title, **schema, "$defs": {**definitions, **_define_ranges()}}
+
+
+def _describe_image() -> dict[str, Any]:
+    side = {"type": "integer", "minimum": 1}
+    sides = {"type": "array", "items": side, "minItems": 2, "maxItems": 2}
+    return {
+        "description": "In place of input: side of the images, or their height and width.",
+        "anyOf": [side, sides],
+    }
+
+
+def _describe_backbone() -> dict[str, Any]:
+    names = [each.name for each in list_published() if each.keras_applications]
+    weights = {"type": "string", "description": "imagenet, or a file of keras.applications."}
+    chosen = {
+        "type": "object",
+        "properties": {"weights": _vary(weights)},
+        "additionalProperties": False,
+    }
+    return {
+        "description": "A published network with trained weights; none: the space's own stages.",
+        "anyOf": [
+            {"enum": [*names, "none", None]},
+            {
+                "type": "object",
+                "properties": dict.fromkeys(names, chosen),
+                "minProperties": 1,
+                "maxProperties": 1,
+                "additionalProperties": False,
+            },
+        ],
+    }
 
 
 def _define_ranges() -> dict[str, Any]:

@@ -66,7 +66,7 @@ class TrainingRecipe(BaseModel):
         flip: mirror images left to right at random; ``alternate``: each image in every second
             epoch (Jordan, arXiv:2404.00498, section 3.6); None: at random where the data allows it.
         shift: shift images at random by up to this share of their side (a random crop after
-            padding with the edge's own pixels); None: an eighth.
+            padding with the edge's own pixels); None: an eighth; for a frozen ``backbone`` 0.
         randaugment: random operations on geometry and colours; None: none.
         erasing: share of images of which a rectangle is erased, Zhong et al. (arXiv:1708.04896).
         mixup: alpha of the beta distribution, Zhang et al. (arXiv:1710.09412); 0: none.
@@ -79,8 +79,9 @@ class TrainingRecipe(BaseModel):
         drop_path: rate of stochastic depth at the last block (arXiv:1603.09382), in place of the
             architecture's own; None: the architecture's.
         resizing: small images in the first epochs; None: the full size throughout.
-        trainable: which weights move: ``all``, the ``head``'s, or those of the normalization layers
-            and the head (``norms``), Frankle et al. (arXiv:2003.00152).
+        trainable: which weights move: ``all``, the ``head``'s, those of the normalization layers
+            and the head (``norms``), Frankle et al. (arXiv:2003.00152), or a number: those of so
+            many last stages and the head.
         unfreeze_after: share of the epochs after which all weights move; None: never.
         unfreeze_rate: factor of the learning rate from then on, of a schedule of its own.
         whitening: start the first convolution with filters that whiten the training images' patches
@@ -114,7 +115,7 @@ class TrainingRecipe(BaseModel):
     ema: Fraction | None = None
     drop_path: Fraction | None = None
     resizing: Resizing | None = None
-    trainable: Literal["all", "head", "norms"] = "all"
+    trainable: Literal["all", "head", "norms"] | Annotated[int, Field(ge=1)] = "all"
     unfreeze_after: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     unfreeze_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.1
     whitening: bool = False
@@ -147,6 +148,18 @@ class TrainingRecipe(BaseModel):
                 raise SpaceError(f"{flag}: expected key=value such as ema=0.99, got {change!r}")
             values |= read_yaml(f"{key}: {value}", flag)
         return self.from_data(values, flag)
+
+    def drop_unused(self) -> Self:
+        """Returns the recipe with the default for ``unfreeze_rate`` where nothing is unfrozen."""
+        default = type(self).model_fields["unfreeze_rate"].default
+        if self.unfreeze_after is not None or self.unfreeze_rate == default:
+            return self
+        return self.model_copy(update={"unfreeze_rate": default})
+
+    def train_all(self) -> Self:
+        """Returns the recipe with the defaults for what is trained: all weights from the start."""
+        keys = ("trainable", "unfreeze_after", "unfreeze_rate")
+        return self.model_copy(update={key: type(self).model_fields[key].default for key in keys})
 
     def to_data(self) -> dict[str, Any]:
         """Returns every value, defaults too: a recorded recipe must not change with a default."""

@@ -13,13 +13,15 @@ import yaml
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import Scaling
 from cnnsearch.architecture.cost import Cost, count, try_count
-from cnnsearch.errors import ArchitectureError, SpaceError, suggest
+from cnnsearch.errors import ArchitectureError, SpaceError
+from cnnsearch.space.backbone import Backbone
+from cnnsearch.space.backbone_choice import BackboneChoice, adapt_recipe
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.choices import Constant, Node, Parameter, Value, list_active, list_corners
-from cnnsearch.space.compiler import Compiler
 from cnnsearch.space.effects import check_effects
 from cnnsearch.space.files import find_space
 from cnnsearch.space.notebook import HtmlSpace
+from cnnsearch.space.parts import compile_parts
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.utils.safe_yaml import read_yaml
 
@@ -54,6 +56,7 @@ class SearchSpace(HtmlSpace):
     architecture_node: Node
     _recipe: Node
     _scaling: Node | None = None
+    _backbone: BackboneChoice | None = None
     _values: int = 1  # in the file
     _adapted: Mapping[str, Any] = field(default_factory=dict)
 
@@ -96,37 +99,19 @@ class SearchSpace(HtmlSpace):
 
     @classmethod
     def _compile(cls, data: dict[str, Any], text: str, source: str) -> Self:
-        compiler = Compiler(source)
-        own = ("variables", "recipe", "scaling")
-        known = [*Architecture.model_fields, *own]
-        for key in data:
-            if key not in known:
-                raise SpaceError(f"{source}: {key}: unknown key{suggest(str(key), known)}")
-        described = data.get("variables", {})
-        if not isinstance(described, dict):
-            raise SpaceError(f"{source}: variables: expected a mapping of names to values")
-        variables: list[tuple[str, Node]] = []
-        for name, value in described.items():
-            variables.append((name, compiler.compile(value, f"variables.{name}")))
-            compiler.variables.append(name)
-        body = {key: data[key] for key in data if key not in own}
-        architecture = compiler.compile(body, "")
-        recipe = compiler.compile(data.get("recipe", {}), "recipe")
-        scaling = compiler.compile(data["scaling"], "scaling") if "scaling" in data else None
-        for name in described:
-            if name not in compiler.used:
-                raise SpaceError(f"{source}: variables.{name}: this variable is never used")
+        parts = compile_parts(data, source)
         return cls(
             name=str(data.get("name") or Path(source).stem),
             text=text,
             description=str(data.get("description", "")).strip(),
-            parameters=tuple(compiler.parameters),
+            parameters=parts.parameters,
             source=source,
-            variable_nodes=tuple(variables),
-            architecture_node=architecture,
-            _recipe=recipe,
-            _scaling=scaling,
-            _values=compiler.nodes,
+            variable_nodes=parts.variables,
+            architecture_node=parts.architecture,
+            _recipe=parts.recipe,
+            _scaling=parts.scaling,
+            _backbone=parts.backbone,
+            _values=parts.values,
         )
 
     def _decode_options(self) -> Iterator[Architecture]:
@@ -211,7 +196,7 @@ class SearchSpace(HtmlSpace):
         Raises:
             SpaceError: a value is missing, or not one of the hyperparameter's, or breaks a rule.
         """
-        data, scaling, recipe = self._substitute(values)
+        data, backbone, scaling, recipe = self._substitute(values)
         try:
             architecture = Architecture.from_data(data, self.source).adapt(**self._adapted)
             if scaling is not None:
@@ -219,18 +204,24 @@ class SearchSpace(HtmlSpace):
                 architecture = wanted.apply(architecture, self.source)
         except ArchitectureError as error:
             raise SpaceError(str(error)) from None
-        return Candidate(architecture, TrainingRecipe.from_data(recipe, self.source))
+        made = TrainingRecipe.from_data(recipe, self.source)
+        if self._backbone is not None:
+            made = adapt_recipe(made, backbone)
+        return Candidate(architecture, made, backbone)
 
-    def _substitute(self, values: Mapping[str, Value]) -> tuple[Any, Any, Any]:
+    def _substitute(self, values: Mapping[str, Value]) -> tuple[Any, Backbone | None, Any, Any]:
         variables: dict[str, Any] = {}
         nodes = (self.architecture_node, self._scaling or Constant(None), self._recipe)
+        backbone = None
         try:
             for name, node in self.variable_nodes:
                 variables[name] = node.decode(values, variables)
             architecture, scaling, recipe = (node.decode(values, variables) for node in nodes)
+            if self._backbone is not None:
+                architecture, backbone = self._backbone.complete(architecture, values, variables)
         except SpaceError as error:
             raise SpaceError(f"{self.source}: {error}") from None
-        return architecture, scaling, recipe
+        return architecture, backbone, scaling, recipe
 
     def sample(self, rng: random.Random) -> dict[str, Value]:
         """Returns random values of the hyperparameters that are active under them."""
@@ -256,6 +247,11 @@ class SearchSpace(HtmlSpace):
         """
         return count(self.decode(values).architecture)
 
+    def list_backbones(self) -> list[Backbone]:
+        """Returns every backbone that a candidate can have."""
+        choice = self._backbone
+        return [] if choice is None else choice.list_all(self.parameters, self.complete)
+
     @property
     def input(self) -> tuple[int, int, int]:
         """Height, width and channels of the largest image that a candidate reads."""
@@ -266,7 +262,7 @@ class SearchSpace(HtmlSpace):
         start = max(self._list_scalings(), key=self._decode_input)
         sizes = [self._decode_input(start)]
         for parameter in self.parameters:
-            if parameter.name.startswith(("input", "variables.")):
+            if parameter.name.startswith(("image", "input", "variables.")):
                 fixed = {**start, **dict(parameter.when)}
                 sizes += [
                     self._decode_input({**fixed, parameter.name: v}) for v in parameter.list_edges()
@@ -283,6 +279,7 @@ class SearchSpace(HtmlSpace):
         Points that are wired equally (a stage of depth 0, whatever its width) count singly here.
         """
         size = self.architecture_node.count_points() * self._recipe.count_points()
+        size *= self._backbone.count_points() if self._backbone else 1
         for node in (*(node for _, node in self.variable_nodes), self._scaling):
             size *= node.count_points() if node else 1
         return size

@@ -1,5 +1,6 @@
 """Starts a model from pretrained weights, all but the classifier, and freezes layers."""
 
+import math
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,8 @@ from cnnsearch.errors import ArchitectureError, RunError
 from cnnsearch.training import checkpoint
 from cnnsearch.training.messages import Pretrained
 
-HEAD, AUXILIARY = "head", "auxiliary"
-"""Prefixes of the names of layers in a head."""
+HEAD, AUXILIARY, STAGES = "head", "auxiliary", "stages"
+"""Prefixes of the names of layers."""
 
 
 def load_initial_weights(pretrained: Pretrained, model: Any) -> None:
@@ -39,35 +40,47 @@ def load_initial_weights(pretrained: Pretrained, model: Any) -> None:
             variable.assign(saved[variable.path])
 
 
-def set_trainable(model: Any, what: str) -> None:
+def set_trainable(model: Any, what: str | int) -> None:
     """Makes some layers trainable and freezes the others.
+
+    Frozen batch normalization keeps its statistics.
 
     Args:
         model: of :func:`cnnsearch.training.model.build`.
-        what: ``all``, ``head``, or ``norms``: normalization layers and the head.
+        what: ``all``, ``head``, ``norms``: normalization layers and the head; or how many of the
+            last stages besides the head, all there are if there are fewer.
 
     Raises:
         ArchitectureError: the model has no such layers.
     """
-    if what == "head":
-        freeze_body(model)
-        return
-    for layer in model.layers:
-        layer.trainable = what == "all" or _is_norm(layer) or layer.name.startswith(HEAD)
+    if what == "head" and not any(_is_head(layer) and layer.weights for layer in model.layers):
+        raise ArchitectureError(f"model {model.name!r} has no head that could be trained alone")
     if what == "norms" and not any(_is_norm(layer) for layer in model.layers):
         raise ArchitectureError(f"model {model.name!r} has no normalization that could be trained")
-
-
-def freeze_body(model: Any) -> None:
-    """Freezes every layer but the head's; batch normalization then keeps its statistics.
-
-    Raises:
-        ArchitectureError: the model has no layers in a head.
-    """
-    if not any(layer.name.startswith(HEAD) and layer.weights for layer in model.layers):
-        raise ArchitectureError(f"model {model.name!r} has no head that could be trained alone")
+    first = _find_stage(model, what) if isinstance(what, int) else math.inf
     for layer in model.layers:
-        layer.trainable = layer.name.startswith(HEAD)
+        layer.trainable = (
+            what == "all"
+            or _is_head(layer)
+            or (what == "norms" and _is_norm(layer))
+            or _read_stage(layer) >= first
+        )
+
+
+def _find_stage(model: Any, count: int) -> float:
+    """Returns the index of the first of the last ``count`` stages, or of all there are."""
+    stages = sorted({_read_stage(layer) for layer in model.layers} - {-1})
+    return stages[-min(count, len(stages))] if stages else math.inf
+
+
+def _read_stage(layer: Any) -> int:
+    """Returns the number of a layer's stage, -1 outside of stages."""
+    group, _, place = layer.name.partition(".")
+    return int(place.partition(".")[0]) if group == STAGES else -1
+
+
+def _is_head(layer: Any) -> bool:
+    return bool(layer.name.startswith(HEAD))
 
 
 def _is_norm(layer: Any) -> bool:

@@ -80,19 +80,23 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Pretrained:
-    """Pretrained weights that every candidate of a search starts from.
+    """Pretrained weights that a candidate starts from.
 
     Attributes:
         weights: file of :func:`cnnsearch.training.checkpoint.save_weights`.
         mean: per channel, of pixels scaled to [0, 1], that the weights were trained with.
         std: per channel, likewise.
         freeze: whether only the head is trained.
+        digest: of the weights; features of a frozen body are cached under it.
+        cache: folder for such features; None: they are not cached.
     """
 
     weights: Path
     mean: tuple[float, ...]
     std: tuple[float, ...]
     freeze: bool
+    digest: str = ""
+    cache: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ class Phase:
     """Consecutive epochs with the same settings.
 
     Attributes:
-        trainable: ``all``, ``head`` or ``norms``.
+        trainable: ``all``, ``head``, ``norms`` or a number of last stages.
         rate: factor of the recipe's learning rate.
         first: epoch at which its schedule begins, counted from 1; may lie before the phase.
         last: last epoch of the phase.
@@ -18,7 +18,7 @@ class Phase:
         scale: of the network's input side.
     """
 
-    trainable: str
+    trainable: str | int
     rate: float
     first: int
     last: int

@@ -16,6 +16,7 @@ from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.training import checkpoint
 from cnnsearch.training.assembly import assemble, transfer_weights
 from cnnsearch.training.batches import Batch, TrainingBatches, iterate_validation
+from cnnsearch.training.features import cache_features
 from cnnsearch.training.finetuning import load_initial_weights, set_trainable
 from cnnsearch.training.history import Metrics, Progress
 from cnnsearch.training.initialization import initialize_weights
@@ -61,14 +62,15 @@ class Training:
 
     _optimizer: FusedOptimizer
     _phase: Phase
+    _batches: TrainingBatches
 
     def __init__(self, task: TrialTask) -> None:
         self._since, self._stopwatch = time.monotonic(), Stopwatch()
         checkpoint.sweep(task.directory)
         keras.utils.set_random_seed(task.seed)
         self._task = task
-        self._batches = TrainingBatches.create(task.dataset, task.recipe, task.seed)
-        steps = len(self._batches)
+        self._images = TrainingBatches.create(task.dataset, task.recipe, task.seed)
+        steps = len(self._images)
         self._momentum = choose_batch_norm_momentum(task.recipe, steps, task.epochs)
         freeze = task.pretrained is not None and task.pretrained.freeze
         self._phases = plan_phases(task.recipe, freeze, task.epochs, _read_unfrozen_epoch(task))
@@ -83,23 +85,30 @@ class Training:
         self._seconds_before = self._progress.seconds
 
     def _enter(self, phase: Phase) -> None:
-        """Starts a phase: sets trainable layers, learning rate schedule and image size."""
+        """Starts a phase: sets trainable layers, learning rate schedule and image size.
+
+        Where the body is frozen and its features are cached, only the head is stepped.
+        """
         task, before = self._task, getattr(self, "_phase", phase)
         self._phase = phase
         if before.scale != phase.scale:
             smaller, self.model = self.model, assemble(task, self._momentum, phase.scale)
             transfer_weights(smaller, self.model)
         set_trainable(self.model, phase.trainable)
+        frozen = cache_features(task, phase, self.model, self._images)
+        trained = frozen.head if frozen else self.model
+        self._batches = frozen.batches if frozen else self._images
+        self._validation = frozen.validation if frozen else task.dataset.validation
         rate = task.recipe.learning_rate * phase.rate
         recipe = task.recipe.model_copy(update={"learning_rate": rate})
         steps = phase.epochs * len(self._batches)
-        optimizer = FusedOptimizer(recipe, steps, self.model.trainable_variables)
+        optimizer = FusedOptimizer(recipe, steps, trained.trainable_variables)
         if before != phase and before.first == phase.first:
             optimizer.copy_state(self._optimizer)
         self._optimizer = optimizer
         heads = _list_head_weights(task.architecture)
         loss = TrainingLoss(heads, recipe.label_smoothing, task.class_weights)
-        self._steps = compile_steps(self.model, self._optimizer, loss, task.accumulate)
+        self._steps = compile_steps(trained, self._optimizer, loss, task.accumulate)
         self._compiled: set[Activity] = set()
 
     def _find_phase(self, epoch: int) -> Phase:
@@ -174,7 +183,7 @@ class Training:
         return _check_finite(float(loss), "loss", epoch), float(accuracy)
 
     def _evaluate(self, epoch: int) -> Metrics:
-        split = self._task.dataset.validation
+        split = self._validation
         if not split.count:
             return {}
         size = max(1, EVALUATION_BATCH * self._batches.size // self._task.accumulate)

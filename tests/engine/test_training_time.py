@@ -20,6 +20,10 @@ from cnnsearch.engine.training_time import (
 from cnnsearch.errors import ArchitectureError
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.lookup import read_candidate
+from cnnsearch.space.backbone import Backbone
+from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
 
 TRAIN, VALIDATION, EPOCHS, BATCH = 3840, 1280, 10, 64
@@ -73,6 +77,7 @@ def draw_trials(number: int, seed: int, rates: list[float]) -> list[Any]:
                 initial_epoch=0,
                 metrics={},
                 recipe={"batch_size": BATCH},
+                backbone=None,
                 architecture=architecture.to_data(),
             )
         )
@@ -87,10 +92,32 @@ def test_later_candidates_are_predicted_from_earlier_ones(trained: int, error: f
         assert model is not None
         errors = []
         for trial in trials[trained:]:
-            architecture = Architecture.from_data(trial.architecture)
-            found = model.predict(architecture, EPOCHS, BATCH, TRAIN, VALIDATION)
+            found = model.predict(read_candidate(trial, ""), EPOCHS, TRAIN, VALIDATION)
             errors.append(abs((found or 0.0) / trial.seconds - 1))
         assert sorted(errors)[len(errors) // 2] < error
+
+
+def test_a_frozen_backbone_takes_a_forward_pass_and_its_head() -> None:
+    model = TrainingTime((0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0))
+    body = network({"type": "basic", "kernel": 3})
+    whole = TRAIN + VALIDATION / 3
+
+    def predict(recipe: dict[str, Any], has_backbone: bool = True) -> float:
+        backbone = Backbone("x") if has_backbone else None
+        candidate = Candidate(body, TrainingRecipe.from_data(recipe), backbone)
+        found = model.predict(candidate, EPOCHS, TRAIN, VALIDATION)
+        assert found is not None
+        return found / count(body).macs
+
+    assert predict({}) == pytest.approx(EPOCHS * whole)
+    assert predict({"trainable": "head"}, has_backbone=False) == pytest.approx(EPOCHS * whole)
+    moved = {"trainable": "head"}
+    assert predict(moved) == pytest.approx(EPOCHS * (TRAIN + VALIDATION) / 3)
+    cached = {**moved, "shift": 0.0}
+    once = (2 * TRAIN + VALIDATION) / 3
+    assert predict(cached) == pytest.approx(once)
+    thawed = {**cached, "unfreeze_after": 0.7}
+    assert predict(thawed) == pytest.approx(once + 3 * whole)
 
 
 def test_one_candidate_is_too_few() -> None:

@@ -104,3 +104,13 @@ def test_a_suggestion_counts_few_candidates() -> None:
     counted.clear()
     oracle.propose("slot")
     assert len(counted) <= 20
+
+
+def test_equal_scores_are_no_reason_for_a_warning() -> None:
+    rng, trials = random.Random(0), {}
+    for number in range(6):
+        name = f"{number:04}"
+        trials[name] = Trial(name, CHOICES.sample(rng), "COMPLETED", 1.0)
+    done = list(trials.values())
+    history = History(CHOICES, trials, done, 1, 6, True, 0, accept, lambda pool: pool)
+    assert Surrogate().recommend(history) in done

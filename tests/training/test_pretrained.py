@@ -10,7 +10,7 @@ import pytest
 
 from cnnsearch.errors import ArchitectureError, DataError, SpaceError
 from cnnsearch.space.published import list_published
-from cnnsearch.training.finetuning import freeze_body
+from cnnsearch.training.finetuning import set_trainable
 from cnnsearch.training.pretrained import (
     application_architecture,
     convert_application,
@@ -179,7 +179,7 @@ def test_frozen_networks_train_their_head_only(saved: tuple[Any, Path]) -> None:
         classes=5,
         image=(64, 64),
     )
-    freeze_body(ours)
+    set_trainable(ours, "head")
     assert [tuple(w.shape) for w in ours.trainable_weights] == [(256, 5), (5,)]
     images = smooth_images("mobilenet-v1-0.25")
     before = values(ours(images, training=False))

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from cnnsearch.engine.trial_plan import PlannedTrial, derive_seed
@@ -58,7 +58,8 @@ class Variant:
         """
         changed = {**candidate.recipe.to_data(), **self.recipe, "epochs": self.epochs}
         recipe = type(candidate.recipe).from_data(changed, f"--lever {self.label}")
-        return Candidate(candidate.architecture.adapt(image=self.image), recipe)
+        architecture = candidate.architecture.adapt(image=self.image)
+        return replace(candidate, architecture=architecture, recipe=recipe)
 
 
 @dataclass(frozen=True)

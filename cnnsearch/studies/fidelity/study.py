@@ -16,6 +16,7 @@ from typing import Any
 
 from cnnsearch.data import Dataset, save_source
 from cnnsearch.data.views import take_share
+from cnnsearch.engine.backbones import refuse_backbones
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.initial_weights import resize_space
 from cnnsearch.engine.placement import find_gpus, make_executor
@@ -146,6 +147,7 @@ class Study:
     def check(self) -> None:
         """Refuses invalid options before anything takes time."""
         find_gpus(self.settings.placement.gpus)
+        refuse_backbones(self.space, "fidelity")
         wanted = self.settings.search.trials or 0
         if wanted < FEWEST:
             raise CnnsearchError(f"--candidates: expected at least {FEWEST}, got {wanted}")

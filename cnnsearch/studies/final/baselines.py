@@ -55,7 +55,7 @@ def find_search_baselines(
         CnnsearchError: a requested baseline is not possible.
         KeyboardInterrupt: the random search was interrupted.
     """
-    if search.manifest.get("pretrained"):
+    if search.manifest.get("pretrained") or winner.backbone is not None:
         return _refuse_pretrained(requested)
     found, notes = [], []
     if requested in (None, "all", "random"):
@@ -83,11 +83,13 @@ def find_file_baselines(
         )
     if requested == "none" or (requested is None and which in list_published_files()):
         return Baselines()
+    if winner.backbone is not None:
+        return _refuse_pretrained(requested)
     return Baselines((_find_published(winner, data),))
 
 
 def _refuse_pretrained(requested: str | None) -> Baselines:
-    why = "the search started from pretrained weights, which no baseline has"
+    why = "the winner started from pretrained weights, which no baseline has"
     if requested not in (None, "none"):
         raise CnnsearchError(f"--references {requested}: {why}; expected none")
     return Baselines(notes=(f"No baselines: {why}.",) if requested is None else ())

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.placement import find_gpus
@@ -14,11 +14,10 @@ from cnnsearch.engine.run_manifest import check_same_data, read_settings
 from cnnsearch.engine.settings import Settings
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.runs.lookup import find_candidate, find_trial
+from cnnsearch.runs.lookup import find_candidate, find_trial, read_candidate
 from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
-from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.baselines import Baselines, find_file_baselines, find_search_baselines
 from cnnsearch.studies.final.entrants import WINNER, Entrant, fit_candidate
@@ -54,12 +53,14 @@ def prepare_run(
         if options.data is None:
             check_same_data(search, load_data(before, space, root))
         epochs = options.epochs or LONGER * max(trial.epochs for trial in trials)
-        candidates = [_adapt(_read_candidate(trial), options, epochs, data) for trial in trials]
+        candidates = [
+            _adapt(read_candidate(trial, trial.id), options, epochs, data) for trial in trials
+        ]
         labels = [f"{search.name}:{trial.id}" for trial in trials]
         winners = [Entrant.create(WINNER, *each) for each in zip(labels, candidates, strict=True)]
         found = find_search_baselines(options.references, search, space, winners[0], data, callback)
         plan = _make_plan(options, epochs, winners, found)
-        return create_run(root, name, settings, data, plan, search)
+        return create_run(root, name, settings, data, plan, callback, search)
 
 
 def _prepare_network(
@@ -78,7 +79,7 @@ def _prepare_network(
     winner = Entrant.create(WINNER, title, _adapt(found, options, epochs, data))
     baselines = find_file_baselines(options.references, options.which, winner, data)
     plan = _make_plan(options, epochs, [winner], baselines)
-    return create_run(root, name, settings, data, plan)
+    return create_run(root, name, settings, data, plan, callback)
 
 
 def _make_plan(
@@ -141,12 +142,7 @@ def find_winners(search: RunDirectory, options: FinalOptions) -> list[TrialRecor
     return ranked[: options.top]
 
 
-def _read_candidate(trial: TrialRecord) -> Candidate:
-    architecture = Architecture.from_data(dict(trial.architecture), trial.id)
-    return Candidate(architecture, TrainingRecipe.from_data(dict(trial.recipe), trial.id))
-
-
 def _adapt(candidate: Candidate, options: FinalOptions, epochs: int, data: Dataset) -> Candidate:
     """Returns a candidate with the changed recipe, and the data's classes and channels."""
     recipe = candidate.recipe.change(options.changes).model_copy(update={"epochs": epochs})
-    return fit_candidate(Candidate(candidate.architecture, recipe), data)
+    return fit_candidate(replace(candidate, recipe=recipe), data)

@@ -1,6 +1,7 @@
 """The networks of a final training: winners of a search and the baselines beside them."""
 
 import math
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, ValidationInfo
@@ -9,6 +10,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.space.backbone import Backbone
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.files import list_published_files
 from cnnsearch.space.recipe import TrainingRecipe
@@ -40,6 +42,7 @@ class Entrant(BaseModel):
         label: the trial as ``RUN:TRIAL``, or the published network's name.
         architecture: with the data's classes and channels.
         recipe: that trains it.
+        backbone: whose weights it starts from.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -48,17 +51,17 @@ class Entrant(BaseModel):
     label: str
     architecture: Annotated[Architecture, _read(Architecture)]
     recipe: Annotated[TrainingRecipe, _read(TrainingRecipe)]
+    backbone: Backbone | None = None
 
     @classmethod
     def create(cls, role: Role, label: str, candidate: Candidate) -> "Entrant":
         """Returns a candidate as an entrant."""
-        architecture, recipe = candidate.architecture, candidate.recipe
-        return cls(role=role, label=label, architecture=architecture, recipe=recipe)
+        return cls(role=role, label=label, **vars(candidate))
 
     @property
     def candidate(self) -> Candidate:
-        """Architecture and recipe."""
-        return Candidate(self.architecture, self.recipe)
+        """Architecture, recipe and backbone."""
+        return Candidate(self.architecture, self.recipe, self.backbone)
 
     @property
     def title(self) -> str:
@@ -72,6 +75,7 @@ class Entrant(BaseModel):
             **data,
             "architecture": self.architecture.to_data(),
             "recipe": self.recipe.to_data(),
+            **({"backbone": self.backbone.to_data()} if self.backbone else {}),
         }
 
 
@@ -85,7 +89,7 @@ def fit_candidate(candidate: Candidate, data: Dataset) -> Candidate:
     size = (*old.input[:2], data.channels)
     new = old.model_copy(update={"classes": data.classes, "input": size})
     count(new)
-    return Candidate(new, candidate.recipe)
+    return replace(candidate, architecture=new)
 
 
 def find_nearest_published(winner: Architecture, data: Dataset) -> tuple[str, Architecture]:

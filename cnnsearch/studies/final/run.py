@@ -2,12 +2,15 @@
 
 import shutil
 import time
+from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cnnsearch.data import Dataset
+from cnnsearch.engine.backbones import FOLDER as BACKBONES
+from cnnsearch.engine.backbones import fetch_backbones, keep_backbones
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.initial_weights import FILE as WEIGHTS
 from cnnsearch.engine.placement import find_gpus
@@ -46,17 +49,40 @@ def create_run(
     settings: Settings,
     data: Dataset,
     plan: FinalPlan,
+    callback: SearchCallback,
     search: RunDirectory | None = None,
 ) -> RunDirectory:
     """Creates the run's folder; pretrained weights that ``search`` started from are copied."""
-    pretrained = search.manifest.get("pretrained") if search else None
-    record = create_manifest(plan.source, settings, data, pretrained)
-    record = {**record, "kind": KIND, "strategy": KIND, KIND: plan.to_data()}
-    run = RunDirectory.create(root, name, record, settings.space)
-    if search and pretrained:
-        with (search.path / WEIGHTS).open("rb") as source, atomic_file(run.path / WEIGHTS) as copy:
+    if search is None:
+        space = SearchSpace.from_text(settings.space, settings.source)
+        with fetch_backbones(space, root, callback.on_message) as fetched:
+            records = [record for _, record in fetched]
+            run = _create(root, name, settings, data, plan, {}, records)
+            keep_backbones(run, fetched)
+        return run
+    pretrained = search.manifest.get("pretrained")
+    backbones = search.manifest.get("backbones", [])
+    run = _create(root, name, settings, data, plan, pretrained, backbones)
+    files = [f"{BACKBONES}/{record['file']}" for record in backbones]
+    for file in [*files, *([WEIGHTS] if pretrained else [])]:
+        (run.path / file).parent.mkdir(exist_ok=True)
+        with (search.path / file).open("rb") as source, atomic_file(run.path / file) as copy:
             shutil.copyfileobj(source, copy)
     return run
+
+
+def _create(
+    root: Path,
+    name: str,
+    settings: Settings,
+    data: Dataset,
+    plan: FinalPlan,
+    pretrained: Mapping[str, Any] | None,
+    backbones: Sequence[Mapping[str, Any]],
+) -> RunDirectory:
+    record = create_manifest(plan.source, settings, data, pretrained, backbones)
+    record = {**record, "kind": KIND, "strategy": KIND, KIND: plan.to_data()}
+    return RunDirectory.create(root, name, record, settings.space)
 
 
 def run_final(

@@ -130,7 +130,7 @@ class FinalTraining:
             self._record_results()
 
     def _make_task(self, trial: TrialRecord) -> PredictionTask:
-        mean, std = read_pixel_statistics(self._run)
+        mean, std = read_pixel_statistics(self._run, trial)
         return PredictionTask(
             trial.id, self._run.trial_dir(trial.id), json.dumps(dict(trial.architecture)),
             tuple(mean), tuple(std), self._data.image, self._data.test,

@@ -187,7 +187,9 @@ class Worker:
         if task.pretrained is not None:
             content = {task.pretrained.weights.name: ray.get(bundle.weights)}
             place = _write_files(self._folder / "weights", content) / task.pretrained.weights.name
-            changes["pretrained"] = replace(task.pretrained, weights=place)
+            changes["pretrained"] = replace(
+                task.pretrained, weights=place, cache=self._scratch.path / "features"
+            )
         if not is_here(task.dataset):
             if bundle.pieces is None:
                 return None
