@@ -80,7 +80,7 @@ def _add_preprocessing(graph: Graph, job: ExportJob, architecture: Architecture)
 
 
 def _add_resize_matrix(graph: Graph, axis: int, to: int) -> str:
-    """Computes :func:`.serving_model.resize_matrix` for a size known at run time.
+    """Computes :func:`cnnsearch.training.litert.resize_matrix` for a size known at run time.
 
     ONNX Runtime's own antialiased Resize weighs the pixels at the edges differently from
     TensorFlow, JAX and Pillow.

@@ -15,7 +15,7 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.exporters.folding import fold_job
 from cnnsearch.exporters.formats import find_format
 from cnnsearch.exporters.formats.base import ExportJob
-from cnnsearch.exporters.serving_model import apply_to_pixels, build_network
+from cnnsearch.exporters.serving_model import build_network
 from cnnsearch.training.inference import BATCH, compile_inference, measure_latency, predict_batches
 from cnnsearch.utils import environment
 
@@ -29,6 +29,8 @@ def answer(job: ExportJob, images: str, out: str) -> None:
         out: the .npz file to write.
     """
     import keras
+
+    from cnnsearch.training.model import apply_to_pixels
 
     model = build_network(job, (job.image[0], job.image[1]))
 

@@ -78,5 +78,14 @@ def preprocess(
     return kl.Normalization(mean=list(mean), variance=variance, name="normalize")(x)
 
 
+def apply_to_pixels(model: keras.Model, pixels: Tensor) -> Tensor:
+    """Runs a network on float pixels, which its uint8 input would truncate.
+
+    Resizing then rounds nothing; of uint8 images, some of Keras's backends round the result.
+    """
+    first = model.layers[1]
+    return keras.Model(first.output, model.outputs[0])(first(pixels), training=False)
+
+
 def _flatten_logits(x: Tensor) -> Tensor:
     return kl.Flatten()(x) if len(x.shape) == 4 else x

@@ -89,6 +89,12 @@ def format_time(seconds: float) -> str:
     return f"{minutes // 60}:{minutes % 60:02} h"
 
 
+def format_milliseconds(milliseconds: float) -> str:
+    """Formats a latency with three digits: ``0.0231 ms``, ``2.31 ms``, ``231 ms``."""
+    digits = max(0, min(4, 2 - math.floor(math.log10(milliseconds)))) if milliseconds > 0 else 0
+    return f"{milliseconds:.{digits}f} ms"
+
+
 def parse_image(text: str, flag: str = "--image") -> tuple[int, int]:
     """Parses ``224`` or ``224x192`` (height first).
 

@@ -12,10 +12,10 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.exporters.formats import Target, find_format, parse_targets
 from cnnsearch.exporters.pipeline import export
 from cnnsearch.exporters.prediction import predict
-from cnnsearch.exporters.serving_model import resize_matrix
 from cnnsearch.exporters.source import choose_trial
 from cnnsearch.exporters.verify import compare
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.training.litert import resize_matrix
 
 from .made import made_run
 

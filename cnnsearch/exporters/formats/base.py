@@ -99,6 +99,7 @@ class ExportFormat(ABC):
         quantizations: how weights can be stored; with ``int8`` activations are quantized too.
         startup: typical seconds until the runtime has loaded a model; of an export in several
             formats, ``cnnsearch predict`` runs the one that starts fastest.
+        is_timed: whether ``cnnsearch latency`` measures it: one file that small devices run.
         caution: what to know before opening a file from somebody else, for the model card.
     """
 
@@ -111,6 +112,7 @@ class ExportFormat(ABC):
     backend: ClassVar[str] = ""
     quantizations: ClassVar[tuple[str, ...]] = ("float32",)
     startup: ClassVar[float] = 10.0
+    is_timed: ClassVar[bool] = False
     caution: ClassVar[str] = ""
 
     @abstractmethod

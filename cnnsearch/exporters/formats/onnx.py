@@ -34,6 +34,7 @@ class Onnx(ExportFormat):
     writers: ClassVar[tuple[Requirement, ...]] = (Requirement("onnx", _EXTRA),)
     quantizations: ClassVar[tuple[str, ...]] = ("float32", "float16", "dynamic", "int8")
     startup: ClassVar[float] = 0.2
+    is_timed: ClassVar[bool] = True
 
     def make(self, job: ExportJob, path: Path, quantize: str) -> None:
         import onnx
