@@ -53,9 +53,9 @@ def latency(
     runs: Runs = RUNS,
     json_: Json = False,
 ) -> None:
-    """Measure how long networks take for one image on this machine.
+    """Measure the latency of networks on this machine.
 
-    The median of as many calls as it takes until its 95 % interval is narrower than 5 %. Weights
+    Of one image: the median of as many calls as it takes until its 95 % interval is narrower than 5 %. Weights
     are random: they do not change the latency. Training branches are folded, as exports do.
     """
     from cnnsearch.exporters import latency as exporters
