@@ -55,8 +55,9 @@ def latency(
 ) -> None:
     """Measure the latency of networks on this machine.
 
-    Of one image: the median of as many calls as it takes until its 95 % interval is narrower than 5 %. Weights
-    are random: they do not change the latency. Training branches are folded, as exports do.
+    Of one image: the median of as many calls as it takes until its 95 % interval is narrower than
+    5 %. Weights are random: they do not change the latency. Training branches are folded, as
+    exports do.
     """
     from cnnsearch.exporters import latency as exporters
 
