@@ -38,6 +38,7 @@ from cnnsearch.oracles import AUTO, choose_strategy
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_space
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.objectives import find_objective
 from cnnsearch.utils import environment
 from cnnsearch.utils.atomic_files import replace_file
 
@@ -140,6 +141,7 @@ def run_search(
         check_weights_file(settings)
         check_backbones(space, settings)
     environment.configure_backend()
+    find_objective(settings.training.objective).check_installed()
     dataset = load_data(settings, space, root)
     if reopened:
         check_same_data(reopened, dataset)

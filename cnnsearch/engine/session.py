@@ -171,7 +171,7 @@ class RunSession:
         """Returns what the display shows at the start; ``facts`` are the other attributes."""
         objective = find_objective(self.settings.training.objective)
         defaults = {"budget": "", "best": None, "seconds": None}
-        defaults |= {"measured": objective.heading, "metric": objective.metric}
+        defaults |= {"measured": objective.heading, "metric": objective.per_epoch.metric}
         return Overview(
             run=self.run.name,
             data=self.settings.data.source,

@@ -17,12 +17,10 @@ from cnnsearch.exporters.formats import Target
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.training.calibration import choose_rows
 from cnnsearch.training.checkpoint import BEST
 from cnnsearch.utils import environment
 from cnnsearch.utils.subprocesses import run_module
-
-CALIBRATION_IMAGES = 256
-"""Training images that int8 measures the range of activations on."""
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,7 @@ def write_verification_images(split: Split, path: Path, size: Sequence[int]) -> 
 
 def write_calibration_images(split: Split, path: Path, size: Sequence[int]) -> None:
     """Writes up to 256 images from all over a split."""
-    count = len(split.labels())
-    rows = np.linspace(0, count - 1, min(CALIBRATION_IMAGES, count)).astype(int)
-    np.save(path, _resize(split.read(np.unique(rows)), size))
+    np.save(path, _resize(split.read(choose_rows(len(split.labels()))), size))
 
 
 def _resize(images: Any, size: Sequence[int]) -> Any:

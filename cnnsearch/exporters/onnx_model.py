@@ -9,12 +9,11 @@ import numpy as np
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.blocks.ops import Shape
-from cnnsearch.errors import RunError
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.exporters.onnx_graph import Array, Graph
 from cnnsearch.exporters.onnx_layers import Value
 from cnnsearch.exporters.onnx_ops import OnnxOps
-from cnnsearch.training import checkpoint
+from cnnsearch.training.checkpoint import read_weights
 
 IN_8_BITS = ("Conv", "MatMul", "Add", "Mul", "Sigmoid", "MaxPool", "GlobalAveragePool", "Concat")
 """Operators that int8 models compute in 8 bits; preprocessing stays float32."""
@@ -45,18 +44,6 @@ def build_onnx_model(job: ExportJob, quantize: str = "float32") -> Any:
         ),
         "".join(c if c.isalnum() else "_" for c in architecture.name) or "architecture",
     )
-
-
-def read_weights(path: Path) -> dict[str, Array]:
-    """Returns a checkpoint's arrays by the paths of Keras's variables.
-
-    Raises:
-        RunError: the file does not exist, or is not a checkpoint.
-    """
-    content = checkpoint.read(path)
-    if content is None:
-        raise RunError(f"{path}: there are no weights")
-    return dict(zip(content.header["paths"], content.arrays, strict=True))
 
 
 def _add_preprocessing(graph: Graph, job: ExportJob, architecture: Architecture) -> Value:

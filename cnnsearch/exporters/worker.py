@@ -6,16 +6,20 @@ wrote as JSON. The memory and the console output of the converters end with the 
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.exporters.folding import fold_job
 from cnnsearch.exporters.formats import find_format
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.exporters.serving_model import build_network
+from cnnsearch.training import checkpoint
+from cnnsearch.training.checkpoint import read_weights
+from cnnsearch.training.folding import fold_weights
 from cnnsearch.training.inference import BATCH, compile_inference, measure_latency, predict_batches
 from cnnsearch.utils import environment
 
@@ -51,6 +55,25 @@ def answer(job: ExportJob, images: str, out: str) -> None:
         probabilities=probabilities.astype("float32", copy=False),
         latency=measure_latency(predict, pixels[:1]),
     )
+
+
+def fold_job(job: ExportJob, folder: Path) -> ExportJob:
+    """Returns the job of the network as it is deployed; its weights are written to ``folder``.
+
+    The same job, if the network has no training branches.
+
+    Raises:
+        RunError: the checkpoint does not exist, or is not one.
+        ExportError: its weights belong to another architecture.
+    """
+    architecture = Architecture.from_json(job.architecture)
+    folded = architecture.fold()
+    if folded == architecture:
+        return job
+    weights = fold_weights(architecture, folded, read_weights(Path(job.weights)))
+    path = folder / "folded.npz"
+    checkpoint.write(path, {"paths": list(weights)}, list(weights.values()))
+    return replace(job, architecture=folded.to_json(), weights=str(path))
 
 
 def main(path: str) -> int:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.utils.atomic_files import TEMPORARY, atomic_file
 
+Array = npt.NDArray[Any]
+
 STATE = "state.npz"
 """All that resuming needs: weights, optimizer, random generators, history."""
 BEST = "best.npz"
@@ -99,6 +101,18 @@ def save_weights(model: Any, path: Path, header: Mapping[str, Any] | None = None
     """Writes a model's weights under their layers' names."""
     paths = [variable.path for variable in model.weights]
     write(path, {**(header or {}), "paths": paths}, get_values(model.weights))
+
+
+def read_weights(path: Path) -> dict[str, Array]:
+    """Returns a checkpoint's arrays by the paths of Keras's variables.
+
+    Raises:
+        RunError: the file does not exist, or is not a checkpoint.
+    """
+    content = read(path)
+    if content is None:
+        raise RunError(f"{path}: there are no weights")
+    return dict(zip(content.header["paths"], content.arrays, strict=True))
 
 
 def load_weights(model: Any, path: Path) -> None:

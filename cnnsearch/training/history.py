@@ -36,12 +36,12 @@ class Progress:
         """Adds the metrics of an epoch and updates the best one."""
         self.history[epoch], self.epoch = metrics, epoch
         best = self.history.get(self.best_epoch)
-        held_out = find_objective(self.objective).metric in metrics
+        held_out = find_objective(self.objective).per_epoch.metric in metrics
         if best is None or not held_out or self._rank(metrics) > self._rank(best):
             self.best_epoch = epoch
 
     def _rank(self, metrics: Metrics) -> tuple[float, float]:
-        objective = find_objective(self.objective)
+        objective = find_objective(self.objective).per_epoch
         return objective.score(metrics[objective.metric]), -metrics["val_loss"]
 
     def to_data(self) -> dict[str, Any]:

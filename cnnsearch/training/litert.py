@@ -41,6 +41,7 @@ def convert(
     )
     # Without an object that owns the function, the graph is frozen in memory; with one, it is
     # written as a SavedModel and read again, which takes five times as long.
+    tf.get_logger().setLevel("ERROR")  # it is called deprecated
     converter = tf.lite.TFLiteConverter.from_concrete_functions([function.get_concrete_function()])
     _quantize(converter, quantize, calibration)
     with warnings.catch_warnings():

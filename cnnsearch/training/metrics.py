@@ -25,14 +25,15 @@ WILSON_CONFIDENCE = 0.950004209703559
 def compute_class_metrics(
     labels: "npt.NDArray[Any]", predictions: "npt.NDArray[Any]", prefix: str
 ) -> dict[str, float]:
-    """Computes the metric of every objective.
+    """Computes the metric of every objective that is not of quantized predictions.
 
     Args:
         labels: true classes, int (N,), N at least 1.
         predictions: predicted classes, int (N,).
         prefix: of the metrics' keys, such as ``test_``.
     """
-    return {f"{prefix}{each.name}": each.compute(labels, predictions) for each in OBJECTIVES}
+    plain = [each for each in OBJECTIVES if not each.quantized]
+    return {f"{prefix}{each.name}": each.compute(labels, predictions) for each in plain}
 
 
 def compute_validation_metrics(

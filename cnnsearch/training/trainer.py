@@ -23,6 +23,7 @@ from cnnsearch.training.initialization import initialize_weights
 from cnnsearch.training.keras_fit import choose_batch_norm_momentum
 from cnnsearch.training.messages import CandidateFailure, Measurement, TrialTask
 from cnnsearch.training.metrics import compute_validation_metrics
+from cnnsearch.training.objectives import find_objective
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.training.phases import Phase, plan_phases
 from cnnsearch.training.steps import TrainingLoss, compile_steps
@@ -140,8 +141,9 @@ class Training:
         """Returns the measurement of the best epoch so far."""
         progress = self._progress
         best = progress.history[progress.best_epoch]
+        validation = {key: value for key, value in best.items() if key.startswith("val_")}
         return Measurement(
-            validation={key: value for key, value in best.items() if key.startswith("val_")},
+            validation={**validation, **self._quantize()},
             accuracy=best["accuracy"],
             loss=best["loss"],
             epochs=progress.epoch,
@@ -153,6 +155,15 @@ class Training:
             peak_memory_mb=get_peak_memory_mb(),
             params_trained=self._trainable,
         )
+
+    def _quantize(self) -> Metrics:
+        """Returns the objective's metric, if it is one of the best epoch in int8."""
+        objective, split = find_objective(self._task.objective), self._task.dataset.validation
+        if not objective.quantized or not split.count:
+            return {}
+        from cnnsearch.training.int8 import predict_in_int8  # most searches do without
+
+        return {objective.metric: objective.compute(split.labels(), predict_in_int8(self._task))}
 
     def _run_epoch(self, epoch: int) -> Metrics:
         since = time.monotonic()

@@ -56,6 +56,11 @@ def use_gpu(gpu: str) -> None:
     os.environ["XLA_PYTHON_CLIENT_PREALLOCATE"] = "false"
 
 
+def get_thread_limit() -> int:
+    """Returns the threads that :func:`limit_threads` left this process; else its cores."""
+    return int(os.environ.get("NPROC") or count_cores())
+
+
 def limit_threads(threads: int) -> None:
     """Limits the backend's threads; has no effect once it has computed something.
 

@@ -11,11 +11,12 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.architecture.cost_table import cost_data, cost_lines
 from cnnsearch.errors import ExportError
-from cnnsearch.exporters.folding import fold_job, fold_weights
 from cnnsearch.exporters.formats.base import ExportJob
 from cnnsearch.exporters.onnx_model import build_onnx_model
+from cnnsearch.exporters.worker import fold_job
 from cnnsearch.space.published import load_published
 from cnnsearch.training import checkpoint
+from cnnsearch.training.folding import fold_weights
 
 # Keras's own conversion of its variables, of which NumPy 2 warns.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -55,7 +55,8 @@ def get_outcome(data: Mapping[str, Any], history: list[dict[str, Any]]) -> dict[
     best = {}
     for objective in OBJECTIVES:
         name = objective.metric
-        if reached := [epoch[name] for epoch in history if _is_finite(epoch.get(name))]:
+        epochs = [found] if objective.quantized else history
+        if reached := [epoch[name] for epoch in epochs if _is_finite(epoch.get(name))]:
             best[f"best_{name}"] = float(f"{max(reached, key=objective.score):.6g}")
     return {**found, **best, "score": data.get("score"), "seconds": data.get("seconds")}
 

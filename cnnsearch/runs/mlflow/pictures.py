@@ -48,7 +48,7 @@ def draw_search(
     shown = {pages.name_record(t): curves[t.id] for t in best}
     return [
         _save(_draw_front(run.name, trials, front, objective.heading), folder / "pareto.png"),
-        _save(_draw_curves(run.name, shown, objective), folder / "curves.png"),
+        _save(_draw_curves(run.name, shown, objective.per_epoch), folder / "curves.png"),
     ]
 
 

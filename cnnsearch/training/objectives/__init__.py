@@ -12,6 +12,7 @@ from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.training.objectives.accuracy import Accuracy
 from cnnsearch.training.objectives.balanced_accuracy import BalancedAccuracy
 from cnnsearch.training.objectives.base import Objective
+from cnnsearch.training.objectives.int8_accuracy import Int8Accuracy
 from cnnsearch.training.objectives.macro_f1 import MacroF1
 
 __all__ = [
@@ -31,6 +32,7 @@ OBJECTIVES: Final[tuple[Objective, ...]] = (
     Accuracy(),
     BalancedAccuracy(),
     MacroF1(),
+    Int8Accuracy(),
 )
 NAMES: Final = tuple(objective.name for objective in OBJECTIVES)
 DEFAULT_OBJECTIVE: Final = NAMES[0]

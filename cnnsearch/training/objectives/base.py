@@ -15,12 +15,14 @@ class Objective(ABC):
         label: in words.
         direction: ``max`` if larger values are better, else ``min``.
         balanced: whether every class counts alike, however many images it has.
+        quantized: whether it is computed once, from predictions of the best epoch in int8.
     """
 
     name: ClassVar[str]
     label: ClassVar[str]
     direction: ClassVar[Literal["max", "min"]] = "max"
     balanced: ClassVar[bool] = False
+    quantized: ClassVar[bool] = False
 
     @abstractmethod
     def compute(self, labels: "npt.NDArray[Any]", predictions: "npt.NDArray[Any]") -> float:
@@ -48,6 +50,14 @@ class Objective(ABC):
     def heading(self) -> str:
         """Its name at the head of a column."""
         return f"val {self.label}"
+
+    @property
+    def per_epoch(self) -> "Objective":
+        """The objective that is computed after each epoch, and by which the best one is chosen."""
+        return self
+
+    def check_installed(self) -> None:  # noqa: B027  (most need nothing)
+        """Raises CnnsearchError with the pip command if something that it needs is missing."""
 
     def score(self, value: float) -> float:
         """Returns the score of a candidate, of which larger is always better."""

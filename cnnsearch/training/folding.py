@@ -8,9 +8,7 @@ and after, and computes in double precision.
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
-from pathlib import Path
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -19,10 +17,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.wiring import RecordingOps, Step
 from cnnsearch.blocks.ops import Ops, Shape
 from cnnsearch.errors import ExportError
-from cnnsearch.exporters.formats.base import ExportJob
-from cnnsearch.exporters.onnx_graph import Array
-from cnnsearch.exporters.onnx_model import read_weights
-from cnnsearch.training import checkpoint
+from cnnsearch.training.checkpoint import Array
 
 CONVOLUTIONS = ("conv", "depthwise_conv")
 
@@ -42,25 +37,6 @@ class _Linear(NamedTuple):
 
     kernel: Array
     bias: Array
-
-
-def fold_job(job: ExportJob, folder: Path) -> ExportJob:
-    """Returns the job of the network as it is deployed; its weights are written to ``folder``.
-
-    The same job, if the network has no training branches.
-
-    Raises:
-        RunError: the checkpoint does not exist, or is not one.
-        ExportError: its weights belong to another architecture.
-    """
-    architecture = Architecture.from_json(job.architecture)
-    folded = architecture.fold()
-    if folded == architecture:
-        return job
-    weights = fold_weights(architecture, folded, read_weights(Path(job.weights)))
-    path = folder / "folded.npz"
-    checkpoint.write(path, {"paths": list(weights)}, list(weights.values()))
-    return replace(job, architecture=folded.to_json(), weights=str(path))
 
 
 def fold_weights(
