@@ -255,7 +255,8 @@ def results(
     running = ", still running" if opened.state == "running" else ""
     title = f"Run {opened.name}{running}: {finished} finished candidates, best first"
     what = objective_of(settings).heading
-    terminal.print(build_results_table(trials, title, limit, what, costs, columns))
+    beside = (objective_of(settings).per_epoch,) if objective_of(settings).quantized else ()
+    terminal.print(build_results_table(trials, title, limit, what, costs, columns, beside))
     if recommended:
         from cnnsearch.engine.display.text import describe_recommended
 

@@ -7,6 +7,7 @@ from cnnsearch.architecture.costs import COSTS, CostKind
 from cnnsearch.report.time_ledger import ACTIVITIES, TimeLedger
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
+from cnnsearch.training.objectives import Objective
 from cnnsearch.utils.units import format_amount, format_time
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ def build_results_table(
     measured: str = "val accuracy",
     costs: Sequence[CostKind] = (),
     columns: Sequence[CostKind] = COSTS,
+    beside: Sequence[Objective] = (),
 ) -> "Table":
     """Returns the leaderboard as a table that marks the Pareto front of score and costs (MACs).
 
@@ -30,6 +32,7 @@ def build_results_table(
         measured: heading of the score.
         costs: of the front.
         columns: costs to show.
+        beside: other metrics to show.
     """
     from rich.markup import escape
     from rich.table import Table
@@ -39,22 +42,27 @@ def build_results_table(
     table.add_column("rank", justify="right")
     table.add_column("trial", justify="right")
     table.add_column("family")
-    names = (escape(measured), *(kind.heading for kind in columns), "epochs", "time")
+    others = (each.heading for each in beside)
+    names = (escape(measured), *others, *(kind.heading for kind in columns), "epochs", "time")
     for name in names:
         table.add_column(name, justify="right")
     table.add_column("Pareto", justify="center")
     for rank, trial in enumerate(rank_trials(trials)[:limit], start=1):
         table.add_row(
-            str(rank), *map(escape, _format_cells(trial, columns)), "●" if trial.id in front else ""
+            *(str(rank), *map(escape, _format_cells(trial, columns, beside))),
+            "●" if trial.id in front else "",
         )
     return table
 
 
-def _format_cells(trial: TrialRecord, columns: Sequence[CostKind]) -> list[str]:
+def _format_cells(
+    trial: TrialRecord, columns: Sequence[CostKind], beside: Sequence[Objective]
+) -> list[str]:
     return [
         trial.id,
         trial.label,
         f"{trial.score or 0.0:.2%}",
+        *(f"{trial.metrics.get(each.metric, 0.0):.2%}" for each in beside),
         *(kind.format(kind.read(trial)) for kind in columns),
         str(trial.epochs),
         format_time(trial.seconds or 0.0),

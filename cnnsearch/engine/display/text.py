@@ -33,12 +33,17 @@ def describe_trial(trial: TrialRecord) -> dict[str, Any]:
         "epochs": trial.epochs,
         "continues": trial.continues,
         "val_accuracy": trial.metrics.get("val_accuracy"),
+        **{key: trial.metrics[key] for key in _list_quantized() if key in trial.metrics},
         "score": trial.score,
         "seconds": trial.seconds,
         "predicted_seconds": trial.predicted_seconds,
         "reason": trial.reason,
         "values": dict(trial.values),
     }
+
+
+def _list_quantized() -> list[str]:
+    return [each.metric for each in OBJECTIVES if each.quantized]
 
 
 def write_headline(overview: Overview) -> str:
