@@ -2,15 +2,16 @@
 
 import random
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import mean
 from typing import Any, Final
 
 from cnnsearch.architecture.cost import Budget, try_count
-from cnnsearch.engine.display.callback import SearchCallback
+from cnnsearch.engine.display.callback import Pace, SearchCallback
+from cnnsearch.engine.display.lines import Quiet
 from cnnsearch.engine.training_time import FEWEST
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import BASELINE, TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.units import format_time, pluralize
@@ -18,6 +19,8 @@ from cnnsearch.utils.units import format_time, pluralize
 SAMPLES: Final = 40
 """Random candidates within the budget whose times are predicted."""
 MOST_DRAWN: Final = 400
+RANDOM_WEIGHT: Final = 3
+"""Of the mean of random candidates, in that of the candidates to come, in trained candidates."""
 Predict = Callable[[Candidate, int], float | None]
 
 
@@ -72,27 +75,68 @@ def describe_forecast(plan: Plan, predict: Predict, done: int, now: float) -> st
 
 def _predict_sample(plan: Plan, predict: Predict) -> Iterator[float]:
     """Yields the predicted seconds of random candidates within the budget."""
+    for candidate in _draw_sample(plan):
+        seconds = predict(candidate, plan.epochs)
+        if seconds is None:
+            return
+        yield seconds
+
+
+def _draw_sample(plan: Plan) -> Iterator[Candidate]:
+    """Yields random candidates within the budget."""
     rng, found = random.Random(0), 0
     for _ in range(MOST_DRAWN):
         candidate = plan.space.decode(plan.space.sample(rng))
         cost, _ = try_count(candidate.architecture)
         if isinstance(cost, Exception) or not plan.budget.allows(cost):
             continue
-        seconds = predict(candidate, plan.epochs)
-        if seconds is None:
-            return
-        yield seconds
+        yield candidate
         found += 1
         if found == SAMPLES:
             return
 
 
-class ForecastCallback:
-    """Passes a search's events on, with a forecast once as many trials as it needs have ended."""
+def expect_seconds(
+    plan: Plan, predict: Predict, candidates: Sequence[Candidate], trained: Sequence[float]
+) -> float | None:
+    """Returns the mean seconds of the candidates to come; None: nothing can be predicted.
 
-    def __init__(self, callback: SearchCallback, plan: Plan, predict: Predict, done: int) -> None:
+    Strategies do not draw at random: the more candidates they have chosen, the more theirs count.
+
+    Args:
+        plan: what is left.
+        predict: the seconds of a candidate and a number of epochs.
+        candidates: random ones, within the budget.
+        trained: seconds of the candidates that the strategy chose so far.
+    """
+    found = [predict(each, plan.epochs) for each in candidates]
+    known = [seconds for seconds in found if seconds is not None]
+    if not known or len(trained) < FEWEST - 1:
+        return None
+    return (RANDOM_WEIGHT * mean(known) + sum(trained)) / (RANDOM_WEIGHT + len(trained))
+
+
+class ForecastCallback:
+    """Passes a search's events on, with a forecast once as many trials as it needs have ended.
+
+    Args:
+        callback: receives the events.
+        plan: what is left of the search.
+        predict: the seconds of a candidate and a number of epochs.
+        trials: of the run so far.
+    """
+
+    def __init__(
+        self, callback: SearchCallback, plan: Plan, predict: Predict, trials: Sequence[TrialRecord]
+    ) -> None:
         self._callback, self._plan, self._predict = callback, plan, predict
-        self._done, self._completed, self._is_open = done, 0, True
+        self._done, self._completed, self._is_open = 0, 0, True
+        self._trained: list[float] = []
+        self._sample: list[Candidate] | None = None
+        for trial in trials:
+            if trial.ended is not None:
+                self._count(trial)
+        self._forecast()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._callback, name)
@@ -100,10 +144,31 @@ class ForecastCallback:
     def on_trial_end(self, trial: TrialRecord) -> None:
         """Passes it on; a forecast may follow."""
         self._callback.on_trial_end(trial)
+        self._count(trial)
+        self._forecast()
+
+    def _count(self, trial: TrialRecord) -> None:
         self._done += 1
         self._completed += trial.status == "completed"
-        if self._is_open and self._completed >= FEWEST:
-            self._is_open = False
-            text = describe_forecast(self._plan, self._predict, self._done, time.monotonic())
-            if text:
-                self._callback.on_message(text)
+        if trial.status == "completed" and trial.role != BASELINE:
+            self._trained.append(trial.seconds or 0.0)
+
+    def _forecast(self) -> None:
+        """Updates the display's pace, and says the forecast the first time that it is known."""
+        self._update_pace()
+        if not self._is_open or self._completed < FEWEST:
+            return
+        self._is_open = False
+        text = describe_forecast(self._plan, self._predict, self._done, time.monotonic())
+        if text:
+            self._callback.on_message(text)
+
+    def _update_pace(self) -> None:
+        if not isinstance(self._callback, Quiet):
+            return
+        seconds = None
+        if self._completed >= FEWEST:
+            if self._sample is None:
+                self._sample = list(_draw_sample(self._plan))
+            seconds = expect_seconds(self._plan, self._predict, self._sample, self._trained)
+        self._callback.on_pace(Pace(seconds, self._plan.deadline))

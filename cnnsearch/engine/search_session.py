@@ -172,8 +172,7 @@ def _add_forecast(
         workers,
     )
     predict = TimePredictor(session.run.db, dataset).predict
-    done = count_candidates(trials, "completed", "failed")
-    callback: Any = ForecastCallback(session.callback, plan, predict, done)
+    callback: Any = ForecastCallback(session.callback, plan, predict, trials)
     session.callback = callback
 
 

@@ -2,14 +2,16 @@
 
 import io
 import re
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from rich.console import Console
 
 from cnnsearch.engine.display import Plain, write_closing
-from cnnsearch.engine.display.callback import Overview, Summary
-from cnnsearch.engine.display.live import Live
+from cnnsearch.engine.display.callback import Overview, Pace, Summary
+from cnnsearch.engine.display.live import Live, _Row
 from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.oracles.protocol import Draws
 
@@ -19,7 +21,7 @@ def trial(number: int, **more: Any) -> Any:
         "id": f"{number:04}", "number": number, "values": {}, "family": "residual", "params": 1000,
         "macs": 10**6, "epochs": 2, "initial_epoch": 0, "continues": None, "started": 0.0,
         "status": "completed", "score": number / 10, "seconds": 1.0, "reason": None, "metrics": {},
-        "label": "residual", "predicted_seconds": None,
+        "label": "residual", "predicted_seconds": None, "role": "", "ended": 1.0,
     }  # fmt: skip
     return SimpleNamespace(**{**found, **more})
 
@@ -110,3 +112,29 @@ def test_the_live_table_of_a_final_training_fits_80_columns() -> None:
     assert "training" in shown and "network" in shown and "published, seed 0" in shown
     assert "3 of 4 done" in shown
     assert not any(word in shown for word in ("candidate", "family", "best", "…"))
+
+
+@pytest.mark.parametrize(
+    ("pace", "workers", "left"),
+    [
+        (Pace(None, None), 1, "time left unknown yet"),
+        (Pace(20.0, None), 1, "about 1:15 min left"),  # four of 20 s, of which 5 s have passed
+        (Pace(20.0, None), 2, "about 38 s left"),
+        (Pace(20.0, 130.0), 1, "about 25 s left"),
+        (Pace(None, 130.0), 1, "about 25 s left"),
+    ],
+)
+def test_the_time_left_counts_what_runs(
+    pace: Pace, workers: int, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [100.0]
+    monkeypatch.setattr("cnnsearch.engine.display.live.time.monotonic", lambda: clock[0])
+    live = Live(Console(file=io.StringIO(), width=100))
+    live.on_search_begin(replace(overview(), trials=4, workers=workers))
+    monkeypatch.setattr(live, "on_tick", lambda: None)
+    live.on_pace(pace)
+    running = trial(1, status="running", score=None)
+    live._rows["0001"] = _Row(running, 0, since=100.0)
+    clock[0] = 105.0
+    assert live._estimate_left() == f"5.0 s so far, {left}"
+    live.close()

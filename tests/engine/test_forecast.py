@@ -1,5 +1,6 @@
 """The forecast after the first candidates."""
 
+import random
 import re
 from statistics import mean
 from typing import Any
@@ -7,7 +8,10 @@ from typing import Any
 import pytest
 
 from cnnsearch.architecture.cost import Budget, count
+from cnnsearch.engine.display.callback import Pace
+from cnnsearch.engine.display.lines import Quiet
 from cnnsearch.engine.forecast import ForecastCallback, Plan, describe_forecast
+from cnnsearch.runs.records import BASELINE
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from tests.engine.test_display import trial
@@ -80,8 +84,52 @@ class Callback:
 
 def test_it_comes_once_after_the_second_completed_trial() -> None:
     inner: Any = Callback()
-    passing = ForecastCallback(inner, plan(), Predictor(), 0)
+    passing = ForecastCallback(inner, plan(), Predictor(), ())
     for number, status in enumerate(("completed", "failed", "completed", "completed"), start=1):
         passing.on_trial_end(trial(number, status=status))
     passing.on_tick()
     assert inner.events == ["0001", "0002", "0003", "Forecast:", "0004", "tick"]
+
+
+class Display(Quiet):
+    """Keeps the pace and the messages that it receives."""
+
+    def __init__(self) -> None:
+        self.pace, self.texts = Pace(None, None), list[str]()
+
+    def on_pace(self, pace: Pace) -> None:
+        self.pace = pace
+
+    def on_message(self, text: str) -> None:
+        self.texts.append(text)
+
+
+def test_a_resumed_search_has_its_forecast_at_once() -> None:
+    before = [trial(0, role=BASELINE, seconds=90.0), trial(1, seconds=10.0), trial(2, seconds=14.0)]
+    inner, predict = Display(), Predictor()
+    ForecastCallback(inner, plan(trials=10, deadline=50.0), predict, before)
+    (text,) = inner.texts
+    assert text.startswith("Forecast:")
+    expected = (3 * mean(predict.seen[:40]) + 10 + 14) / 5
+    assert inner.pace == Pace(pytest.approx(expected), 50.0)  # type: ignore[arg-type]
+    assert Display().pace.seconds is None
+    ForecastCallback(inner, plan(), predict, [*before[:1], trial(1, ended=None)])
+    assert inner.pace.seconds is None, "the baseline alone says nothing of the space"
+
+
+def test_the_time_left_is_right_within_a_quarter_after_two_candidates() -> None:
+    """Times of a machine that the predictor does not know, candidates in random order."""
+    errors = []
+    for seed in range(40):
+        rng, chosen = random.Random(seed), list[float]()
+        predict, drawn = Predictor(), plan()
+        while len(chosen) < 20:
+            candidate = SPACE.decode(SPACE.sample(rng))
+            if count(candidate.architecture).macs <= LIMIT:
+                chosen.append(predict(candidate, 10) * rng.uniform(0.9, 1.1))
+        inner = Display()
+        done = [trial(n, seconds=chosen[n]) for n in range(2)]
+        ForecastCallback(inner, drawn, predict, done)
+        assert inner.pace.seconds is not None
+        errors.append(abs(18 * inner.pace.seconds / sum(chosen[2:]) - 1))
+    assert sorted(errors)[len(errors) // 2] < 0.25

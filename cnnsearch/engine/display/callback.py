@@ -59,6 +59,19 @@ class Overview:
 
 
 @dataclass(frozen=True)
+class Pace:
+    """What is known of the time that the rest of a search takes.
+
+    Attributes:
+        seconds: that a candidate to come trains, on average; None: not known yet.
+        deadline: on the monotonic clock; None: there is none.
+    """
+
+    seconds: float | None
+    deadline: float | None
+
+
+@dataclass(frozen=True)
 class Summary:
     """How a search ended.
 

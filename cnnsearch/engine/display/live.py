@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from cnnsearch.engine.display.callback import Overview, Summary
+from cnnsearch.engine.display.callback import Overview, Pace, Summary
 from cnnsearch.engine.display.lines import Plain
 from cnnsearch.engine.display.text import name_trial
 from cnnsearch.runs.records import TrialRecord
@@ -36,6 +36,7 @@ class Live(Plain):
         self._rows: OrderedDict[str, _Row] = OrderedDict()
         self._live = self._make_live()
         self._since = time.monotonic()
+        self._pace = Pace(None, None)
 
     def _make_live(self) -> "RichLive":
         from rich.live import Live as RichLive
@@ -47,8 +48,12 @@ class Live(Plain):
         super().on_search_begin(overview)
         self._since = time.monotonic()
         self._rows.clear()
+        self._pace = Pace(None, None)
         self._live = self._make_live()
         self._live.start()
+
+    def on_pace(self, pace: Pace) -> None:
+        self._pace = pace
 
     def on_trial_begin(self, trial: TrialRecord) -> None:
         self._find_row(trial)
@@ -140,13 +145,25 @@ class Live(Plain):
         return " · ".join(shown)
 
     def _estimate_left(self) -> str:
-        passed, overview = time.monotonic() - self._since, self._overview
+        now, overview = time.monotonic(), self._overview
+        passed = now - self._since
         limits = [max(0.0, overview.seconds - passed)] if overview and overview.seconds else []
-        done = self._ended - (overview.finished if overview else 0)
-        if overview and overview.trials and done and not overview.multi_fidelity:
-            limits.append(max(0, overview.trials - self._ended) * passed / done)
+        if self._pace.deadline is not None:  # it counts the start of the search too
+            limits = [max(0.0, self._pace.deadline - now)]
+        if overview and overview.trials and not overview.multi_fidelity:
+            limits += self._estimate_training(overview, overview.trials, now)
         left = f"about {format_time(min(limits))} left" if limits else "time left unknown yet"
         return f"{format_time(passed)} so far, {left}"
+
+    def _estimate_training(self, overview: Overview, trials: int, now: float) -> list[float]:
+        """Returns the seconds until all candidates are trained; empty: not known yet."""
+        left, done = max(0, trials - self._ended), self._ended - overview.finished
+        each = self._pace.seconds
+        if each is None:
+            return [left * (now - self._since) / done] if done else []
+        running = (row for row in self._rows.values() if row.trial.status == "running")
+        begun = sum(min(each, now - row.since) for row in running)
+        return [max(0.0, left * each - begun) / max(1, overview.workers)]
 
 
 def _describe_time(trial: TrialRecord, seconds: float) -> str:
