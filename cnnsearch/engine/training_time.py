@@ -175,4 +175,4 @@ class TimeLimit:
         is_known = self._predictor.trained >= FEWEST_TO_REJECT and seconds is not None
         if not is_known or (seconds or 0.0) <= self._limit:
             return found
-        return replace(found, is_feasible=False, reason="budget")
+        return replace(found, is_feasible=False, reason="time")

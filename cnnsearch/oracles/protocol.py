@@ -22,7 +22,7 @@ class Feasibility:
 
     Attributes:
         is_feasible: Whether it can be wired and meets the budget.
-        reason: Why it is infeasible: ``"budget"`` or ``"invalid"``; else None.
+        reason: Why it is infeasible: ``"budget"``, ``"time"`` or ``"invalid"``; else None.
         identify: Returns the fingerprint, which takes longer than the rest.
         cost: What was counted; None where the candidate cannot be wired.
         size: The sum of the logarithms of its costs: where nothing is feasible yet, the search goes
@@ -55,10 +55,11 @@ class Draws:
     """Counts of drawn candidates, by what became of them.
 
     Attributes:
-        drawn: All draws: those proposed and the three below.
+        drawn: All draws: those proposed and the four below.
         over_budget: Draws that cost more than the budget.
         invalid: Draws that could not be wired.
         duplicates: Draws of a network that had already been proposed.
+        too_slow: Draws that were predicted to train for too long.
         smallest: The least of each cost among all draws, by its key; empty before the first.
     """
 
@@ -66,6 +67,7 @@ class Draws:
     over_budget: int = 0
     invalid: int = 0
     duplicates: int = 0
+    too_slow: int = 0
     smallest: dict[str, float] = field(default_factory=dict)
 
     @classmethod
@@ -75,6 +77,7 @@ class Draws:
         smallest = {kind.key: old[kind.key] for kind in COSTS if old.get(kind.key) is not None}
         names = ("drawn", "over_budget", "invalid", "duplicates")
         found = {name: counts[name] for name in names}
+        found["too_slow"] = counts.get("too_slow", 0)
         return cls(**found, smallest=counts.get("smallest", smallest))
 
     def add_costs(self, cost: "Cost | None") -> None:

@@ -14,6 +14,7 @@ from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Feasibility, Spa
 SMALL_SPACE = 4096  # a finite space of up to this many points is enumerated instead of sampled
 CACHED = 50_000  # checks kept in memory
 PATIENCE = 2000  # random draws in a row without a new candidate, after which the space is exhausted
+MOSTLY = 0.9  # share of draws that train for too long, at which the search is given up sooner
 LONGEST_WALK = 50_000  # points of a finite strategy in a row without a new candidate
 
 
@@ -23,10 +24,15 @@ class RejectionSampler:
     Args:
         space: The search space.
         check: Returns a candidate's feasibility, cost and fingerprint.
+
+    Attributes:
+        draws: All draws so far.
+        is_too_slow: Whether the last search ended because what it drew trains for too long.
     """
 
     def __init__(self, space: Space, check: CheckFeasibility) -> None:
         self.draws = Draws()
+        self.is_too_slow = False
         self.proposed: set[str] = set()
         self._space = space
         self._check = check
@@ -50,7 +56,9 @@ class RejectionSampler:
             BudgetError: No candidate ever met the budget.
             SpaceError: No candidate could even be wired.
         """
+        slow = self.draws.too_slow
         found = self._find_new(self._extend(draws, feasible, rng))
+        self.is_too_slow = found is None and self.draws.too_slow > slow
         if found is None and not self.proposed:
             raise self._explain_infeasible()
         return found
@@ -62,9 +70,10 @@ class RejectionSampler:
             BudgetError: Very many in a row, or all of them, are over the budget.
             SpaceError: None of them could be wired.
         """
-        before = self.draws.drawn
+        before, slow = self.draws.drawn, self.draws.too_slow
         found = self._find_new(islice(draws, LONGEST_WALK))
-        gave_up = self.draws.drawn - before == LONGEST_WALK
+        self.is_too_slow = found is None and self.draws.too_slow > slow
+        gave_up = self.draws.drawn - before == LONGEST_WALK and not self.is_too_slow
         if found is None and (gave_up or not self.proposed):
             raise self._explain_infeasible()
         return found
@@ -83,9 +92,14 @@ class RejectionSampler:
     ) -> Iterator[Values]:
         """Yields draws of the strategy, then all points of a small space, or neighbours."""
         few, many = PATIENCE // 20, PATIENCE // 2
+        drawn, slow = self.draws.drawn, self.draws.too_slow
         yield from islice(draws, few)
         if self._all_points is not None:
             yield from rng.sample(self._all_points, len(self._all_points))
+            return
+        if self.draws.too_slow - slow >= MOSTLY * (self.draws.drawn - drawn):
+            for _ in range(few):  # a prediction takes longer than a count: only the smallest ones
+                yield self._draw_near([], rng)
             return
         yield from islice(draws, many)
         for _ in range(PATIENCE - many - few):
@@ -131,6 +145,8 @@ class RejectionSampler:
             draws.duplicates += feasibility.fingerprint in self.proposed
         elif feasibility.reason == "budget":
             draws.over_budget += 1
+        elif feasibility.reason == "time":
+            draws.too_slow += 1
         else:
             draws.invalid += 1
         draws.add_costs(feasibility.cost)

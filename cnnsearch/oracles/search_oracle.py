@@ -34,7 +34,8 @@ class SearchOracle(Oracle):
     whole state and no generator needs saving. One thread at a time may use it.
 
     Attributes:
-        reason: Why no more are drawn: ``"trials"``, ``"exhausted"``, ``"schedule"``; else None.
+        reason: Why no more are drawn: ``"trials"``, ``"exhausted"``, ``"slow"`` (what is left
+            trains for too long), ``"schedule"``; else None.
     """
 
     def __init__(self, strategy: Strategy, setup: Setup) -> None:
@@ -158,7 +159,8 @@ class SearchOracle(Oracle):
             values = self._values_of(step, trial_id, history)
             if values is not None:
                 return {"status": "RUNNING", "values": values}
-            self.reason = "exhausted"  # final; but trials may be left to promote
+            # Final; but trials may be left to promote.
+            self.reason = "slow" if self._sampler.is_too_slow else "exhausted"
         if self.ongoing_trials:  # any of them may be promoted, or fail and be replaced
             return {"status": "IDLE"}
         self.reason = self.reason or ("trials" if self._has_enough else "schedule")

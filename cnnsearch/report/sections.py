@@ -93,8 +93,9 @@ def _describe_draws(facts: Facts) -> str:
     draws = facts.draws
     if not draws:
         return f"{pluralize(len(facts.trials), 'trial')}."
+    slow = f"{draws['too_slow']:,} would train too long, " if draws.get("too_slow") else ""
     return (
-        f"{draws['drawn']:,} drawn, of which {draws['over_budget']:,} exceeded the budget, "
+        f"{draws['drawn']:,} drawn, of which {draws['over_budget']:,} exceeded the budget, {slow}"
         f"{draws['invalid']:,} could not be built and {draws['duplicates']:,} were duplicates; "
         "these were redrawn."
     )

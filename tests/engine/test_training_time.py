@@ -151,6 +151,6 @@ def test_a_candidate_that_clearly_takes_too_long_is_rejected(tmp_path: Path) -> 
         seconds = predictor.predict(space.decode(point), EPOCHS) or 0.0
         found = limited(point)
         assert found.is_feasible == (seconds <= CLEARLY * limit)
-        assert found.reason == (None if found.is_feasible else "budget")
+        assert found.reason == (None if found.is_feasible else "time")
     assert 0 < sum(limited(point).is_feasible for point in points) < len(points)
     run.close()

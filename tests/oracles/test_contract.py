@@ -1,6 +1,7 @@
 """What every strategy promises. A new one in ``STRATEGIES`` is tested here without a line more."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -404,3 +405,20 @@ def test_a_keras_tuner_tuner_takes_the_oracle(strategy: str, tmp_path: Path) -> 
     assert tuner.seen == [p.trial_id for p in drive(make(strategy, max_trials=6))]
     best = tuner.oracle.get_best_trials(1)[0]
     assert best.score == max(trial.score for trial in tuner.oracle.trials.values())
+
+
+def test_a_search_ends_soon_when_all_that_is_left_trains_too_long(strategy: str) -> None:
+    if find_strategy(strategy).is_finite:
+        pytest.skip("it meets its points in order")
+    trained: list[str] = []
+
+    def check(values: Any) -> Feasibility:
+        fits = len(trained) < 4
+        return replace(accept(values), is_feasible=fits, reason=None if fits else "time")
+
+    oracle = make(strategy, check=check, max_trials=20)
+    while isinstance(proposal := oracle.propose("slot"), Proposal):
+        trained.append(proposal.trial_id)
+        oracle.complete(proposal.trial_id, 0.5)
+    assert proposal is DONE and oracle.reason == "slow"
+    assert oracle.draws.too_slow < 2000

@@ -15,6 +15,7 @@ from cnnsearch.utils.units import format_time, pluralize
 WHY = {
     "trials": "all requested candidates are trained",
     "exhausted": "every candidate of the space within the budget has been trained",
+    "slow": "no other candidate was found that is predicted to train within --max-train-time",
     "schedule": "the strategy's schedule is complete",
     "enough": "a further candidate is unlikely to be better by more than noise",
     "time": "the time is up",
@@ -124,6 +125,7 @@ def write_closing(summary: Summary) -> str:
     counts += [pluralize(summary.promotions, "promotion")] if summary.promotions else []
     counts += [f"{summary.failed} failed"] if summary.failed else []
     refused = [f"{draws.over_budget:,} over the budget"]
+    refused += [f"{draws.too_slow:,} predicted to train too long"] if draws.too_slow else []
     refused += [f"{draws.invalid:,} could not be wired"] if draws.invalid else []
     refused += [f"{draws.duplicates:,} seen before"] if draws.duplicates else []
     lines = [
