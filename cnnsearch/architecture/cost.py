@@ -40,6 +40,17 @@ class Cost:
         return 2 * self.macs
 
 
+@dataclass(frozen=True)
+class PredictedCost(Cost):
+    """A count with what a model predicts from it.
+
+    Attributes:
+        latency_ms: milliseconds for one image on the device of the search.
+    """
+
+    latency_ms: float
+
+
 class CountingOps:
     """Interprets the verbs of an architecture's ``style`` on shapes, and adds up cost."""
 
@@ -263,10 +274,12 @@ class Budget:
     Attributes:
         max_params: trainable parameters.
         max_macs: multiply-accumulates for one image.
+        max_latency: milliseconds for one image.
     """
 
     max_params: int | None = None
     max_macs: int | None = None
+    max_latency: float | None = None
 
     @cached_property
     def bounds(self) -> Sequence[tuple[CostKind, float]]:

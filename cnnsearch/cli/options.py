@@ -7,11 +7,11 @@ from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 import typer
 
-from cnnsearch.architecture.costs import BOUNDED
+from cnnsearch.architecture.costs import COUNTED
 from cnnsearch.cli.completion import SETTINGS as COMPLETIONS
 from cnnsearch.engine.settings import GROUPS, SETTINGS, Setting
 
-BUDGETS: Final = tuple(kind.budget for kind in BOUNDED)
+BUDGETS: Final = tuple(kind.budget for kind in COUNTED)
 """Keys of the settings that bound a cost."""
 Command = TypeVar("Command", bound=Callable[..., Any])
 

@@ -209,6 +209,8 @@ class Driver:
         score = result.score(self._plan.objective)
         data = {"status": "completed", "score": score, "reason": None}
         data |= {"metrics": result.metrics, "seconds": result.seconds}
+        if result.latency_ms is not None:
+            data["latency_ms"] = result.latency_ms
         with self._db.transaction():
             self._oracle.complete(trial.record.id, score)
             self._db.append("trial_ended", data, trial.record.id)

@@ -28,6 +28,8 @@ class FailureMonitor:
 
     def record(self, failed: "Failed | None") -> str:
         """Records how a trial ended; None: completed. Returns why to stop, or an empty text."""
+        if failed is not None and not failed.is_suspicious:
+            return ""
         self._ended += 1
         if failed is None or (self._row and self._row[-1].kind != failed.kind):
             self._row.clear()

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from cnnsearch.architecture.costs import BOUNDED, MACS, PARAMS, CostKind
+from cnnsearch.architecture.costs import BOUNDED, LATENCY, MACS, PARAMS, CostKind
 from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.engine.declaration import define as _define
@@ -32,6 +32,7 @@ from cnnsearch.oracles import (
     find_strategy,
     name_strategies,
 )
+from cnnsearch.training.latency import PRECISIONS
 from cnnsearch.training.objectives import (
     DEFAULT_OBJECTIVE,
     describe_objectives,
@@ -66,6 +67,7 @@ def _define_bound(kind: CostKind) -> Any:
 Amount = Annotated[int, BeforeValidator(_read_amount)]
 Bound = Annotated[int, BeforeValidator(_read_bound)]
 Seconds = Annotated[float, BeforeValidator(_read_time)]
+Milliseconds = Annotated[float, BeforeValidator(_read_bound)]
 Text = Annotated[str, BeforeValidator(str)]
 
 
@@ -184,6 +186,16 @@ class SearchOptions(Options):
     )
     max_params: Bound | None = _define_bound(PARAMS)
     max_macs: Bound | None = _define_bound(MACS)
+    max_latency: Milliseconds | None = _define_bound(LATENCY)
+    latency_precision: str = _define(
+        "float32", "Latency is that of float32 or int8 weights and activations.", panel="Budget"
+    )
+    latency_table: Text | None = _define(
+        None,
+        "Latencies on another device, from cnnsearch latency --export.",
+        panel="Budget",
+        value="FILE",
+    )
     reduction_factor: int | None = _define(
         None, f"With {name_strategies('reduction_factor')}: one in so many is promoted; default: 3."
     )
@@ -220,6 +232,7 @@ class SearchOptions(Options):
     def _check(self) -> Self:
         _check_from("--trials", self.trials)
         _check_from("--max-failures", self.max_failures, 0)
+        _check_choice("--latency-precision", self.latency_precision, PRECISIONS)
         _check_choice("--baseline", self.baseline, ("plain", "none"))
         _check_from("--reduction-factor", self.reduction_factor, 2)
         _check_from("--min-epochs", self.min_epochs)

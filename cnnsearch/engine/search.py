@@ -21,6 +21,7 @@ from cnnsearch.engine.initial_weights import (
     fetch_weights,
     prepare_space,
 )
+from cnnsearch.engine.latency import find_measured, record
 from cnnsearch.engine.options import Options
 from cnnsearch.engine.placement import find_gpus, make_executor
 from cnnsearch.engine.run_data import load_data
@@ -128,6 +129,7 @@ def run_search(
 ) -> SearchResult:
     """Runs one session of a search, in a new run or in one that is resumed."""
     started, why = time.monotonic(), ""
+    callback = callback or Quiet()
     find_gpus(settings.placement.gpus)
     space = prepare_space(space, settings)
     reopened = RunDirectory.open(root, name) if RunDirectory.exists(root, name) else None
@@ -147,12 +149,17 @@ def run_search(
         check_same_data(reopened, dataset)
     executor = make_executor(settings.placement)
     warm_up(executor)
+    measured = find_measured(settings, space, dataset, reopened, callback.on_message)
+    latency_model = measured.fit() if measured else None
     if reopened is None:
-        check_first_proposal(settings, space, dataset)
-    run = reopened or _create_run(root, name, settings, space, dataset, callback or Quiet())
-    if why and callback is not None:
+        check_first_proposal(settings, space, dataset, latency_model)
+    run = reopened or _create_run(root, name, settings, space, dataset, callback)
+    record(run, measured)
+    if why:
         callback.on_message(why)
-    return train_candidates(run, settings, space, dataset, callback, executor, started)
+    return train_candidates(
+        run, settings, space, dataset, callback, executor, started, latency_model
+    )
 
 
 def _resolve_strategy(settings: Settings, space: SearchSpace) -> tuple[Settings, str]:

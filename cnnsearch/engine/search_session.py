@@ -17,6 +17,7 @@ from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.forecast import ForecastCallback, Plan
 from cnnsearch.engine.gain import measure_gain
+from cnnsearch.engine.latency_model import LatencyCheck, LatencyModel
 from cnnsearch.engine.proposal import IMBALANCED
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
@@ -102,6 +103,7 @@ def train_candidates(
     callback: SearchCallback | None,
     executor: Executor,
     started: float,
+    latency_model: LatencyModel | None = None,
 ) -> SearchResult:
     """Runs one session of a search until something ends it."""
     space = fit_space(space, dataset)
@@ -109,7 +111,8 @@ def train_candidates(
     deadline = None if limit is None else started + limit
     promotes = find_strategy(settings.search.strategy).multi_fidelity
     with open_session(run, settings, callback, executor, deadline) as session:
-        oracle = make_oracle(settings, space, run.db, TimePredictor(run.db, dataset))
+        predictor = TimePredictor(run.db, dataset)
+        oracle = make_oracle(settings, space, run.db, predictor, latency_model)
         baseline = find_baseline(settings, space)
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
@@ -120,8 +123,9 @@ def train_candidates(
         if not promotes:
             _add_forecast(session, space, dataset, deadline, executor.free)
         reason = session.train(
-            first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline
-        )
+            first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline,
+            latency_model,
+        )  # fmt: skip
         _record_recommended(run, oracle)
         session.close(reason)  # MLflow is up to date before the summary names it
         seconds = time.monotonic() - started
@@ -181,12 +185,16 @@ def make_oracle(
     space: SearchSpace,
     store: Store,
     predictor: TimePredictor | None = None,
+    latency_model: LatencyModel | None = None,
 ) -> "SearchOracle":
     """Returns the oracle of the settings' strategy, on a space that fits the data.
 
-    Without a ``predictor`` no candidate is rejected for the time that it would train.
+    Without a ``predictor`` no candidate is rejected for the time that it would train, without a
+    ``latency_model`` none for its latency.
     """
     check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget)
+    if latency_model is not None:
+        check = LatencyCheck(check, space, latency_model, settings.search.max_latency)
     limit = settings.search.max_train_time
     if predictor is not None and limit is not None:
         check = TimeLimit(check, space, predictor, limit, count_epochs(settings, space))
@@ -219,14 +227,21 @@ class NullStore:
     ) -> None: ...
 
 
-def check_first_proposal(settings: Settings, space: SearchSpace, dataset: Dataset) -> None:
+def check_first_proposal(
+    settings: Settings,
+    space: SearchSpace,
+    dataset: Dataset,
+    latency_model: LatencyModel | None = None,
+) -> None:
     """Draws the search's first candidate before anything of the run is written.
 
     Raises:
         BudgetError: no candidate of the space meets the budget.
         SpaceError: no candidate of the space can be wired.
     """
-    make_oracle(settings, fit_space(space, dataset), NullStore()).propose("rehearsal")
+    fitted = fit_space(space, dataset)
+    oracle = make_oracle(settings, fitted, NullStore(), latency_model=latency_model)
+    oracle.propose("rehearsal")
 
 
 def _list_warnings(settings: Settings, dataset: Dataset) -> Iterator[str]:

@@ -14,6 +14,8 @@ from cnnsearch.engine.display.callback import Overview, SearchCallback
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import find_pretrained
+from cnnsearch.engine.latency import make_task
+from cnnsearch.engine.latency_model import LatencyModel
 from cnnsearch.engine.placement import count_slots, make_executor
 from cnnsearch.engine.run_data import compute_class_weights
 from cnnsearch.engine.settings import Settings
@@ -94,6 +96,7 @@ class RunSession:
         plan: Mapping[str, PlannedTrial] | None = None,
         quota: DiskQuota | None = None,
         baseline: Candidate | None = None,
+        latency_model: LatencyModel | None = None,
     ) -> str:
         """Trains the oracle's proposals until there are no more, time is up or someone interrupts.
 
@@ -104,6 +107,7 @@ class RunSession:
             plan: candidates and seeds by trial id, in place of what the space decodes.
             quota: limits the disk space of checkpoints; None: there is no limit.
             baseline: what the oracle means by a proposal with this role.
+            latency_model: of a search that knows the latency of its candidates.
 
         Returns:
             Why it ended: the oracle's reason, ``time`` or ``interrupted``.
@@ -115,7 +119,12 @@ class RunSession:
             self.run,
             oracle,
             self._executor,
-            replace(self._plan_trials(space, dataset, plan), baseline=baseline),
+            replace(
+                self._plan_trials(space, dataset, plan),
+                baseline=baseline,
+                latency=make_task(self.settings) if latency_model else None,
+                latency_model=latency_model,
+            ),
             self.callback,
             self._tracker,
             quota,

@@ -5,9 +5,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.cost import PredictedCost, count
 from cnnsearch.architecture.costs import BOUNDED
 from cnnsearch.data import Dataset
+from cnnsearch.engine.latency_model import LatencyModel
 from cnnsearch.engine.retries import Attempt
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import RunDirectory
@@ -15,6 +16,7 @@ from cnnsearch.runs.records import BASELINE
 from cnnsearch.space.backbone import Backbone
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.training.latency import LatencyTask
 from cnnsearch.training.messages import Pretrained, TrialTask
 from cnnsearch.training.objectives import DEFAULT_OBJECTIVE
 
@@ -45,6 +47,8 @@ class TrialPlan:
         changes: to every candidate's recipe, ``key=value``.
         plan: candidates and seeds by trial id, where a study decides on them.
         baseline: the candidate that proposals with this role mean.
+        latency: what each trial measures before it trains; None: nothing.
+        latency_model: predicts it; None: there is none.
         predict_seconds: of a candidate and a number of epochs; None where it is not known.
     """
 
@@ -61,6 +65,8 @@ class TrialPlan:
     changes: tuple[str, ...] = ()
     plan: Mapping[str, PlannedTrial] | None = None
     baseline: Candidate | None = None
+    latency: LatencyTask | None = None
+    latency_model: LatencyModel | None = None
     predict_seconds: Callable[[Candidate, int], float | None] = lambda candidate, epochs: None
 
     def find_candidate(self, proposal: Proposal) -> Candidate:
@@ -105,6 +111,7 @@ class TrialPlan:
             class_weights=self.class_weights,
             accumulate=attempt.accumulate,
             attempt=attempt.number,
+            latency=self.latency,
         )
 
     def _find_weights(self, candidate: Candidate) -> Pretrained | None:
@@ -114,6 +121,9 @@ class TrialPlan:
         """Returns the data of the journal's ``trial_started`` event."""
         epochs = self.count_epochs(proposal, candidate)
         cost = count(candidate.architecture)
+        if self.latency_model is not None:
+            latency = self.latency_model.predict(candidate.architecture)
+            cost = PredictedCost(**vars(cost), latency_ms=latency)
         return {
             "number": proposal.number,
             "values": proposal.values,

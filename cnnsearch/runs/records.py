@@ -48,6 +48,7 @@ class TrialRecord:
 
     Attributes:
         status: running, completed, failed or stopped.
+        latency_ms: measured, or else predicted; None: neither.
         role: ``baseline`` for one that no strategy chose; else empty.
         backbone: network and weights that it starts from; None: it has no backbone.
         predicted_seconds: of its training, before it began; None: not known.
@@ -64,6 +65,7 @@ class TrialRecord:
     params: _Count | None = None
     params_total: _Count | None = None
     macs: _Count | None = None
+    latency_ms: _NotNegative | None = None
     epochs: StrictInt
     initial_epoch: _Count = 0
     continues: StrictStr | None = None
@@ -94,7 +96,8 @@ _validate_trial = TypeAdapter(TrialRecord).validate_python
 _STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params_total",
             *(kind.key for kind in BOUNDED), "epochs", "initial_epoch", "continues", "role",
             "backbone", "predicted_seconds")  # fmt: skip
-_ENDED = ("score", "reason", "metrics", "seconds")
+_ENDED = ("score", "reason", "metrics", "seconds",
+          *(kind.key for kind in BOUNDED if kind.is_measured))  # fmt: skip
 
 
 def validate(model: Callable[[Any], Record], data: object, where: str) -> Record:

@@ -5,7 +5,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from cnnsearch.architecture.cost import Budget, Cost
-from cnnsearch.architecture.costs import BOUNDED, list_bounds
+from cnnsearch.architecture.costs import COUNTED, list_bounds
 from cnnsearch.errors import SpaceError
 from cnnsearch.space.notebook import format_condition, format_values
 from cnnsearch.space.search_space import SearchSpace
@@ -47,8 +47,8 @@ def check_space(space: SearchSpace, samples: int, budget: Budget) -> dict[str, A
         "samples": len(found),
         "unwirable": len(found) - len(costs),
         "within_budget": len(within),
-        "budget": {kind.budget: getattr(budget, kind.budget) for kind in BOUNDED},
-        **{kind.key: _summarize([kind.read(cost) or 0 for cost in costs]) for kind in BOUNDED},
+        "budget": {kind.budget: getattr(budget, kind.budget) for kind in COUNTED},
+        **{kind.key: _summarize([kind.read(cost) or 0 for cost in costs]) for kind in COUNTED},
         "first_reason": reasons.most_common(1)[0][0] if reasons else None,
     }
 
@@ -83,7 +83,7 @@ def _format_summary(space: SearchSpace, report: dict[str, Any]) -> str:
             f"{report['hyperparameters']} hyperparameters, at most "
             f"{format_count(report['candidates'])} different candidates{times}."
         )
-    for kind in BOUNDED:
+    for kind in COUNTED:
         spread = report[kind.key]
         low, mid, high = (kind.format(spread[k]) for k in ("smallest", "median", "largest"))
         drawn = f"{low} to {high}, median {mid} of {report['samples']} random candidates"

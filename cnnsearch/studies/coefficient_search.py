@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling
 from cnnsearch.architecture.cost import count
-from cnnsearch.architecture.costs import BOUNDED
+from cnnsearch.architecture.costs import BOUNDED, COUNTED
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import CnnsearchError
@@ -69,7 +69,7 @@ class ScalingResult:
             "growth": self.growth,
             "fair": self.fair,
             "trial": trial.id,
-            **{kind.key: kind.read(trial) for kind in BOUNDED},
+            **{kind.key: kind.read(trial) for kind in COUNTED},
             "score": trial.score,
             "val_accuracy": trial.metrics.get("val_accuracy"),
         }

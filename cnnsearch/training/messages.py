@@ -8,9 +8,10 @@ from typing import Literal
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data.dataset import Dataset
 from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.latency import LatencyTask
 from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, find_objective
 
-FailureKind = Literal["nan", "out_of_memory", "crash", "timeout"]
+FailureKind = Literal["nan", "out_of_memory", "crash", "timeout", "over_budget"]
 
 
 class CandidateFailure(Exception):
@@ -46,6 +47,7 @@ class Measurement:
         seconds: building, tracing, training and evaluating, in all sessions.
         peak_memory_mb: largest resident memory of the process, in MiB.
         params_trained: weights that were trainable in the first epoch.
+        latency_ms: measured before the training; None: it was not.
     """
 
     validation: Mapping[str, float]
@@ -59,6 +61,7 @@ class Measurement:
     seconds: float
     peak_memory_mb: float
     params_trained: int | None = None
+    latency_ms: float | None = None
 
     @property
     def metrics(self) -> dict[str, float]:
@@ -119,6 +122,7 @@ class TrialTask:
         accumulate: micro-batches per step, whose gradients are averaged; more than 1 after the
             whole batch ran out of memory.
         attempt: counted from 1; retries after a failure increase it.
+        latency: what is measured before the training; None: nothing.
     """
 
     trial_id: str
@@ -135,6 +139,7 @@ class TrialTask:
     class_weights: tuple[float, ...] = ()
     accumulate: int = 1
     attempt: int = 1
+    latency: LatencyTask | None = None
 
 
 @dataclass(frozen=True)
@@ -182,6 +187,11 @@ class Failed:
 
     kind: FailureKind
     reason: str
+
+    @property
+    def is_suspicious(self) -> bool:
+        """Whether many of them in a row mean that something is wrong with the search."""
+        return self.kind != "over_budget"
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import traceback
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from cnnsearch.errors import CnnsearchError
@@ -38,8 +39,10 @@ def run_trial(task: TrialTask) -> Iterator[Event]:
 def _train(task: TrialTask) -> Iterator[Event]:
     import keras
 
+    from cnnsearch.training.latency import measure_candidate
     from cnnsearch.training.trainer import Training
 
+    latency_ms = None if task.latency is None else measure_candidate(task, task.latency)
     keras.utils.clear_session(free_memory=False)
     training = Training(task)
     for step in training.run():
@@ -47,7 +50,8 @@ def _train(task: TrialTask) -> Iterator[Event]:
             yield Waiting(task.trial_id, step)
         else:
             yield EpochEnd(task.trial_id, *step)
-    yield TrialEnd(task.trial_id, Completed(training.get_measurement()))
+    measurement = replace(training.get_measurement(), latency_ms=latency_ms)
+    yield TrialEnd(task.trial_id, Completed(measurement))
 
 
 def classify_error(error: Exception, folder: Path) -> Failed | Fault:

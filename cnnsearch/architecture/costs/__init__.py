@@ -9,12 +9,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cnnsearch.architecture.costs.base import CostKind
+from cnnsearch.architecture.costs.latency import Latency
 from cnnsearch.architecture.costs.macs import Flops, Macs
 from cnnsearch.architecture.costs.params import Params
 
 __all__ = [
     "BOUNDED",
     "COSTS",
+    "COUNTED",
+    "LATENCY",
     "MACS",
     "PARAMS",
     "CostKind",
@@ -27,13 +30,17 @@ __all__ = [
 PARAMS: Final = Params()
 MACS: Final = Macs()
 """The cost of a Pareto front unless another one is named."""
+LATENCY: Final = Latency()
 COSTS: Final[tuple[CostKind, ...]] = (
     PARAMS,
     MACS,
     Flops(),
+    LATENCY,
 )
 BOUNDED: Final = tuple(kind for kind in COSTS if kind.has_budget)
 """Those that a budget can bound."""
+COUNTED: Final = tuple(kind for kind in BOUNDED if not kind.is_measured)
+"""Those of them that are known of any network at once."""
 
 
 def read_costs(counted: object) -> dict[str, float | None]:

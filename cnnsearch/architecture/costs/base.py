@@ -24,6 +24,7 @@ class CostKind(ABC):
         has_budget: whether it can be bounded.
         is_basic: whether every table shows it; otherwise only tables of searches that bound it or
             have it as an objective.
+        is_measured: whether it cannot be counted: predicted at best before a candidate is built.
     """
 
     name: ClassVar[str]
@@ -35,6 +36,7 @@ class CostKind(ABC):
     value: ClassVar[str] = "COUNT"
     has_budget: ClassVar[bool] = True
     is_basic: ClassVar[bool] = False
+    is_measured: ClassVar[bool] = False
 
     @property
     def budget(self) -> str:

@@ -16,7 +16,7 @@ from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord, shorten_family
 from cnnsearch.training.objectives import OBJECTIVES, Objective, costs_of, objective_of
 
-_COSTS = tuple(f"metrics.`{kind.key}`" for kind in COSTS)
+_COSTS = tuple(f"metrics.`{kind.key}`" for kind in COSTS if not kind.is_measured)
 _COLUMNS = (
     "metrics.`best_val_accuracy`",
     "metrics.`val_accuracy`",
