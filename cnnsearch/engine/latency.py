@@ -30,6 +30,8 @@ EVENT = "latencies"
 """In the journal: networks, and their latencies in milliseconds."""
 SAMPLES = 30
 """Random candidates that are measured before a search."""
+MOST_DEATHS = 10
+"""Processes that may die of a candidate before measuring is given up."""
 DRAWN = 20 * SAMPLES
 """Random candidates among which those within the counted budget are looked for."""
 
@@ -162,20 +164,43 @@ def _measure(
     fitted = space.adapt(classes=dataset.classes, channels=dataset.channels)
     networks = list(islice(_sample(settings, fitted), SAMPLES))
     announce(f"Measuring the latency of {len(networks)} random candidates, to predict others'.")
-    task = {
-        "networks": [each.to_data() for each in networks],
-        "image": list(dataset.image),
-        "precision": settings.search.latency_precision,
-    }
-    lines = stream_module(
+    found = _measure_all(networks, dataset.image, settings.search.latency_precision)
+    rows = [{"architecture": each.to_data(), "latency_ms": ms} for each, ms in found if ms]
+    return MeasuredNetworks.from_data(rows, "random candidates of the space")
+
+
+def _measure_all(
+    networks: Sequence[Architecture], image: Sequence[int], precision: str
+) -> Iterator[tuple[Architecture, float | None]]:
+    """Yields networks with their latency; None: it cannot be converted.
+
+    A network of which LiteRT dies is left out: its int8 kernels abort on some (seen in 2.1 on
+    squeeze-and-excitation with very few channels).
+    """
+    left, deaths = list(networks), 0
+    while left:
+        done = 0
+        try:
+            for line in _stream(left, image, precision):
+                yield left[done], json.loads(line)
+                done += 1
+        except CnnsearchError:
+            deaths += 1
+            if deaths > MOST_DEATHS:
+                raise
+        left = left[done + 1 :]
+
+
+def _stream(
+    networks: Sequence[Architecture], image: Sequence[int], precision: str
+) -> Iterator[str]:
+    task = {"networks": [each.to_data() for each in networks], "image": list(image)}
+    return stream_module(
         "cnnsearch.training.latency",
         fail=lambda why: CnnsearchError(f"the latency cannot be measured: {why}"),
         environment={"TF_CPP_MIN_LOG_LEVEL": "3"},
-        stdin=json.dumps(task).encode(),
+        stdin=json.dumps({**task, "precision": precision}).encode(),
     )
-    found = zip(networks, map(json.loads, lines), strict=False)
-    rows = [{"architecture": each.to_data(), "latency_ms": ms} for each, ms in found if ms]
-    return MeasuredNetworks.from_data(rows, "random candidates of the space")
 
 
 def _sample(settings: Settings, space: SearchSpace) -> Iterator[Architecture]:

@@ -96,7 +96,8 @@ def explain_export(folder: Path) -> str:
     """Returns what to do with an exported folder."""
     return (
         f"Wrote {folder}. Copy it to the device and measure there:\n"
-        f"  python {folder.name}/{SCRIPT} {folder.name} > latencies.json"
+        f"  python {folder.name}/{SCRIPT} {folder.name} > latencies.json\n"
+        "Then search with --latency-table latencies.json."
     )
 
 

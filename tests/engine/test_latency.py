@@ -181,6 +181,24 @@ def test_a_bad_table(text: str, message: str, tmp_path: Path) -> None:
         read_table(tmp_path / "missing.json", "float32")
 
 
+def test_a_candidate_of_which_litert_dies_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    networks = list(sample_architectures(SearchSpace.from_text(SPACE), 5))
+
+    def stream(left: Any, *_: Any) -> Any:
+        for each in left:
+            if each in deadly:
+                raise CnnsearchError("its process was ended by SIGABRT")
+            yield "1.5"
+
+    monkeypatch.setattr(latency, "_stream", stream)
+    deadly = [networks[0], networks[3]]
+    found = [each for each, _ in latency._measure_all(networks, (8, 8), "int8")]
+    assert found == [networks[1], networks[2], networks[4]]
+    deadly, many = networks, networks * 5
+    with pytest.raises(CnnsearchError, match="SIGABRT"):
+        list(latency._measure_all(many, (8, 8), "int8"))
+
+
 def test_measured_networks_survive_the_journal() -> None:
     networks = tuple(sample_architectures(SearchSpace.from_text(SPACE), 9))
     measured = MeasuredNetworks(networks, tuple(map(pretend, networks)))

@@ -13,7 +13,8 @@ from cnnsearch.engine.settings import SETTINGS, Settings
 from cnnsearch.errors import CnnsearchError
 
 # what older runs lack
-SINCE = ("drop_copies", "baseline", "max_train_time", "reduction_factor", "min_epochs")
+SINCE = ("drop_copies", "baseline", "max_train_time", "reduction_factor", "min_epochs",
+         "max_latency", "latency_precision", "latency_table")  # fmt: skip
 BEFORE = Path(__file__).parents[1] / "compatibility" / "version_0_1"
 
 
