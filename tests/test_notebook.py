@@ -1,6 +1,7 @@
 """The notebook of the documentation, and what objects show in notebooks."""
 
 import contextlib
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -9,6 +10,7 @@ from typing import Any
 import pytest
 
 from cnnsearch.engine.search_session import COLUMNS, SearchResult
+from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.published import load_published
 from cnnsearch.space.search_space import SearchSpace
 from tests.notebooks import read_cells, run_cell
@@ -60,7 +62,8 @@ def result(tmp_path: Path) -> SearchResult:
 def test_a_result_shows_its_leaderboard(result: SearchResult) -> None:
     shown = show(result)
     best = max(result.trials, key=lambda trial: trial.score or 0.0)
-    assert shown.rows[0] == ["rank", "trial", "family", "val accuracy", "parameters", "MACs"]
+    first = ["rank", "trial", "family", "val accuracy", "params", "MACs"]
+    assert shown.rows[0][: len(first)] == first
     assert shown.rows[1][1] == best.id and shown.rows[1][3] == f"{best.score:.2%}"
     assert len(shown.rows) == 21 and "script" not in shown.tags
 
@@ -87,3 +90,70 @@ def test_a_network_shows_its_drawing() -> None:
     shown = load_published("lenet-5")._repr_html_()
     assert shown.startswith("<svg style=") and shown.rstrip().endswith("</svg>")
     assert shown != load_published("alexnet")._repr_html_()
+
+
+class Shown:
+    """IPython as a notebook has it: keeps what is displayed."""
+
+    def __init__(self, kernel: str) -> None:
+        self.pages: list[str] = []
+        self.shell = type(kernel, (), {})()
+        self.display = SimpleNamespace(HTML=str, display=self._display)
+
+    def get_ipython(self) -> Any:
+        return self.shell
+
+    def _display(self, page: str, display_id: bool) -> Any:
+        assert display_id
+        return SimpleNamespace(update=self.pages.append)
+
+
+def test_a_search_in_a_notebook_shows_its_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnsearch.engine.display.notebook import NotebookDisplay, choose_display
+    from tests.engine.test_display import overview, trial
+
+    shown = Shown("ZMQInteractiveShell")
+    monkeypatch.setitem(sys.modules, "IPython", shown)
+    found = choose_display()
+    assert isinstance(found, NotebookDisplay)
+    found.on_search_begin(overview())
+    for number in range(1, 5):
+        found.on_trial_begin(trial(number, status="running", score=None))
+        found.on_trial_end(trial(number, label="<b>residual</b>"))
+    assert len(shown.pages) == 1, "not more than one drawing a second"
+    found.close()
+    assert len(shown.pages) == 2
+    page = Rows(shown.pages[-1])
+    assert "b" not in page.tags
+    text = shown.pages[-1]
+    assert "&lt;b&gt;residual" in text and "40.00%" in text and "4 of 2 done" in text
+
+
+@pytest.mark.parametrize("kernel", ["TerminalInteractiveShell", "NoneType"])
+def test_a_search_elsewhere_shows_nothing(kernel: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from cnnsearch.engine.display.lines import Quiet
+    from cnnsearch.engine.display.notebook import choose_display
+
+    monkeypatch.setitem(sys.modules, "IPython", Shown(kernel))
+    assert type(choose_display()) is Quiet
+    monkeypatch.delitem(sys.modules, "IPython")
+    assert type(choose_display()) is Quiet
+
+
+def test_a_report_shows_its_page(tmp_path: Path) -> None:
+    from cnnsearch.report.report import write_report
+
+    found = write_report(write_run(tmp_path, trials=4), tmp_path / "r.html")
+    assert found == [tmp_path / "r.html"]
+    frame = HTMLParser()
+    pages: list[str] = []
+    frame.handle_starttag = lambda tag, attrs: pages.append(dict(attrs)["srcdoc"] or "")  # type: ignore[method-assign]
+    frame.feed(found._repr_html_())
+    assert pages == [(tmp_path / "r.html").read_text("utf-8")]
+    markdown = write_report(RunDirectory.open(*find_run(tmp_path)), tmp_path / "m", "md")
+    assert "m.md" in markdown._repr_html_()
+
+
+def find_run(folder: Path) -> tuple[Path, str]:
+    manifest = next(folder.rglob("run.json"))
+    return manifest.parents[1], manifest.parent.name

@@ -14,6 +14,7 @@ from cnnsearch.engine.backbones import (
 )
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import SearchCallback
+from cnnsearch.engine.display.notebook import choose_display
 from cnnsearch.engine.initial_weights import (
     FILE,
     check_same_weights,
@@ -67,7 +68,7 @@ def search(
             ``tf.data.Dataset``, a ``keras.utils.PyDataset``, or a dict of splits; or `DataOptions`.
         name: of the run, a folder in ``runs``; None: the space's name and a number.
         runs: the folder that holds all runs.
-        callback: is called on the search's events.
+        callback: is called on the search's events; None: a table in notebooks, else nothing.
         **settings: each setting of `SearchOptions`, `TrainingOptions`, `DataOptions` and
             `Placement` by its name, with the defaults and meanings documented there. Most used:
             strategy, trials, max_time, max_params, max_macs, epochs, seed, objective, image,
@@ -84,7 +85,7 @@ def search(
     images = data if isinstance(data, Options) else save_source(data, root / ".cache")
     made = Settings.create(loaded.text, loaded.source, data=images, **settings)
     chosen = free_name(root, loaded.name) if name is None else name
-    return run_search(made, loaded, root, chosen, callback)
+    return run_search(made, loaded, root, chosen, callback or choose_display())
 
 
 def resume(
@@ -95,7 +96,7 @@ def resume(
     Args:
         name: of the run.
         runs: the folder that holds all runs.
-        callback: is called on the search's events.
+        callback: is called on the search's events; None: a table in notebooks, else nothing.
         **changes: settings that do not affect what is found: trials, max_time, and those of
             `Placement`. ``gpus="none"`` lets every candidate see all GPUs again, ``ray="none"``
             trains on this machine.
@@ -109,7 +110,7 @@ def resume(
         space = SearchSpace.from_text(run.space_text, began.source)
     time_limit = changes.pop("max_time", None)  # the former session's is over
     settings = began.move(**changes).replace(max_time=time_limit)
-    return run_search(settings, space, root, name, callback)
+    return run_search(settings, space, root, name, callback or choose_display())
 
 
 def free_name(root: Path, base: str) -> str:

@@ -111,7 +111,8 @@ def choose_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]
     if len(ticks) >= 3:
         return ticks[:: math.ceil(len(ticks) / most)]
     step = 10.0 ** math.floor(math.log10(high - low))
-    step = next(s for s in (step / 5, step / 2, step, step * 2) if (high - low) / s <= most - 1)
+    sizes = (step * factor for factor in (0.2, 0.5, 1, 2, 5, 10))
+    step = next(size for size in sizes if (high - low) / size <= most - 1)
     return [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
+from html import escape
 from pathlib import Path
 
 from cnnsearch.architecture.architecture import Architecture
@@ -23,9 +24,21 @@ FORMATS = ("html", "md", "both")
 FILE = "report"
 
 
+class ReportFiles(list[Path]):
+    """The files of a report."""
+
+    def _repr_html_(self) -> str:
+        """Returns the page in a frame of its own, so that its style stays in it."""
+        pages = [path for path in self if path.suffix == ".html" and path.is_file()]
+        if not pages:
+            return f"<pre>{escape(repr(list(self)))}</pre>"
+        page = escape(pages[0].read_text("utf-8"))
+        return f'<iframe srcdoc="{page}" style="width: 100%; height: 600px; border: 0"></iframe>'
+
+
 def write_report(
     run: RunDirectory, out: str | Path | None = None, form: str = "html", *, force: bool = False
-) -> list[Path]:
+) -> "ReportFiles":
     """Writes the task, the result, the course and the cost of a search to self-contained files.
 
     Args:
@@ -36,7 +49,7 @@ def write_report(
         force: overwrite ``out``.
 
     Returns:
-        The files.
+        The files; a notebook shows the page.
 
     Raises:
         CnnsearchError: the format is unknown, a file exists or cannot be written, or the run is not
@@ -61,7 +74,7 @@ def write_report(
         except OSError as error:
             why = error.strerror or error
             raise RunError(f"{path}: cannot be written: {why}") from None
-    return paths
+    return ReportFiles(paths)
 
 
 def _render(facts: Facts, importances: Importances | None, *, html: bool) -> str:
