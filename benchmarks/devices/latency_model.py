@@ -4,9 +4,9 @@
     python benchmarks/devices/latency_model.py report
 
 ``measure`` appends the LiteRT latency (one image, one thread, float32 and int8) of random
-candidates of each space at 32x32 to ``latencies.jsonl``. ``report`` leaves out each candidate in
-turn, fits the model of ``cnnsearch search --max-latency`` to the others of its space, and predicts
-it.
+candidates of each space at 32x32 to ``latencies.jsonl``, in processor time of the thread, as
+searches measure it. ``report`` leaves out each candidate in turn, fits the model of ``cnnsearch
+search --max-latency`` to the others of its space, and predicts it.
 """
 
 import argparse

@@ -1,10 +1,14 @@
 """Latency of a candidate before it is trained: LiteRT on this machine, one image, one thread.
 
+It is the processor time of that thread, which LiteRT computes in: on an idle machine that is the
+time that passes, and on a busy one other programs do not make a candidate look slow.
+
 ``python -m cnnsearch.training.latency`` measures many networks for a search's latency model.
 """
 
 import json
 import sys
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -60,7 +64,7 @@ def measure_untrained(
     shape = (1, *image, channels)
     pixels = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
     content = convert(model, (height, width), shape, precision, lambda: [[pixels]])
-    return measure(_open(content, pixels), seconds)
+    return measure(_open(content, pixels), seconds, time.thread_time)
 
 
 def measure_candidate(task: "TrialTask", wanted: LatencyTask) -> float:

@@ -58,21 +58,31 @@ class Latency:
         return self.high - self.low < WIDTH * self.median
 
 
-def measure(call: Callable[[], Any], seconds: float = SECONDS) -> Latency:
-    """Times a function until the median is known to 5 %, or the time is up."""
-    since = time.perf_counter()
+def measure(
+    call: Callable[[], Any],
+    seconds: float = SECONDS,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Latency:
+    """Times a function until the median is known to 5 %, or the time is up.
+
+    Args:
+        call: the function.
+        seconds: after which no further call is timed.
+        clock: of both.
+    """
+    since = clock()
     calls = 0
-    while calls < WARM_UP or time.perf_counter() - since < WARM_UP_SECONDS:
+    while calls < WARM_UP or clock() - since < WARM_UP_SECONDS:
         call()
         calls += 1
     timed: list[float] = []
     found = None
-    since = time.perf_counter()
-    while found is None or not (found.is_precise or time.perf_counter() - since > seconds):
+    since = clock()
+    while found is None or not (found.is_precise or clock() - since > seconds):
         for _ in range(max(FEWEST, len(timed) // 2)):  # looking at the interval takes time, too
-            began = time.perf_counter()
+            began = clock()
             call()
-            timed.append(time.perf_counter() - began)
+            timed.append(clock() - began)
             if began - since > seconds:
                 break
         found = summarize(timed)

@@ -61,3 +61,15 @@ def test_the_script_needs_nothing_but_numpy_and_a_runtime() -> None:
     }
     roots = {str(name).partition(".")[0] for name in names}
     assert roots - RUNTIMES <= set(sys.stdlib_module_names)
+
+
+def test_the_time_is_that_of_the_clock() -> None:
+    now = [0.0]
+
+    def call() -> None:
+        now[0] += 0.002
+        time.sleep(0.001)  # does not count
+
+    found = measure(call, clock=lambda: now[0])
+    assert found.median == pytest.approx(2.0)
+    assert found.calls == FEWEST
