@@ -68,7 +68,7 @@ def search(
         _resume(name, runs, callback, given, is_shown)
         return
     chosen = space or _choose_space(given, settings, is_shown)
-    settings["changes"] = settings["changes"] or ()
+    settings |= {key: settings[key] or () for key in ("changes", "learn_from")}
     result = run_search(
         chosen, settings.pop("data"), name=name, runs=runs, callback=callback, **settings
     )

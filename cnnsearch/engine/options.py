@@ -30,6 +30,7 @@ from cnnsearch.oracles import (
     DEFAULT_STRATEGY,
     describe_strategies,
     find_strategy,
+    name_learners,
     name_strategies,
 )
 from cnnsearch.training.latency import PRECISIONS
@@ -208,6 +209,11 @@ class SearchOptions(Options):
         value="TIME",
         panel="Budget",
     )
+    learn_from: tuple[str, ...] = _define(
+        (),
+        f"Earlier run whose results guide this search; with {name_learners()}.",
+        value="RUN",
+    )
     seed: int = _define(0, "The same seed gives the same candidates in the same order.")
     baseline: str = _define(
         "plain",
@@ -242,6 +248,8 @@ class SearchOptions(Options):
             raise CnnsearchError(f"{make_flag(key)}: is an option of --strategy {takers}")
         if not 0 <= self.seed < 2**31:
             raise CnnsearchError(f"--seed: expected a number from 0 to 2147483647, got {self.seed}")
+        if self.learn_from and not strategy.learns:
+            raise CnnsearchError(f"--learn-from: is an option of --strategy {name_learners()}")
         if self.stop_when_enough and (strategy.multi_fidelity or strategy.multi_objective):
             raise CnnsearchError(
                 "--stop-when-enough: compares candidates by one score after equal epochs, which"

@@ -15,6 +15,7 @@ from cnnsearch.engine.backbones import (
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.display.callback import SearchCallback
 from cnnsearch.engine.display.notebook import choose_display
+from cnnsearch.engine.earlier_runs import read_earlier_runs, record_earlier_runs
 from cnnsearch.engine.initial_weights import (
     FILE,
     check_same_weights,
@@ -143,6 +144,7 @@ def run_search(
         settings, why = _resolve_strategy(settings, space)
         check_weights_file(settings)
         check_backbones(space, settings)
+        read_earlier_runs(settings.search.learn_from, root, space)
     environment.configure_backend()
     find_objective(settings.training.objective).check_installed()
     dataset = load_data(settings, space, root)
@@ -156,6 +158,7 @@ def run_search(
         check_first_proposal(settings, space, dataset, latency_model)
     run = reopened or _create_run(root, name, settings, space, dataset, callback)
     record(run, measured)
+    record_earlier_runs(run, settings.search.learn_from, root, space)
     if why:
         callback.on_message(why)
     return train_candidates(

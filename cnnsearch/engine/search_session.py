@@ -14,6 +14,7 @@ from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline,
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
+from cnnsearch.engine.earlier_runs import restore_earlier
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.forecast import ForecastCallback, Plan
 from cnnsearch.engine.gain import measure_gain
@@ -24,7 +25,7 @@ from cnnsearch.engine.settings import Settings
 from cnnsearch.engine.training_time import TimeLimit, TimePredictor
 from cnnsearch.oracles import create_oracle, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
-from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Oracle, Store
+from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Earlier, Oracle, Store
 from cnnsearch.oracles.stopping import StopWhenEnough
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import RECOMMENDED, find_recommended
@@ -111,8 +112,8 @@ def train_candidates(
     deadline = None if limit is None else started + limit
     promotes = find_strategy(settings.search.strategy).multi_fidelity
     with open_session(run, settings, callback, executor, deadline) as session:
-        predictor = TimePredictor(run.db, dataset)
-        oracle = make_oracle(settings, space, run.db, predictor, latency_model)
+        predictor, earlier = TimePredictor(run.db, dataset), restore_earlier(run)
+        oracle = make_oracle(settings, space, run.db, predictor, latency_model, earlier)
         baseline = find_baseline(settings, space)
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
@@ -186,6 +187,7 @@ def make_oracle(
     store: Store,
     predictor: TimePredictor | None = None,
     latency_model: LatencyModel | None = None,
+    earlier: Earlier = (),
 ) -> "SearchOracle":
     """Returns the oracle of the settings' strategy, on a space that fits the data.
 
@@ -208,6 +210,7 @@ def make_oracle(
         seed=settings.search.seed,
         options=settings.search.options,
         costs=find_costs(settings.training.objective),
+        earlier=earlier,
     )
 
 

@@ -143,14 +143,16 @@ class Settings(Options):
 
     def identity(self) -> dict[str, Any]:
         """Returns what must be the same for a run to be resumed."""
-        flat = {key: value for key, value in self.flatten().items() if key in IDENTITY}
+        flat = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in self.flatten().items()
+            if key in IDENTITY
+        }
         digest = hashlib.sha256(self.space.encode()).hexdigest()[:16]
         size = self.data.size
-        changes = list(self.training.changes)
         return {
             "space_sha256": digest,
             **flat,
-            "changes": changes,
             "image": None if size is None else list(size),
         }
 

@@ -17,7 +17,7 @@ from cnnsearch.oracles.grid import GridSearch
 from cnnsearch.oracles.hyperband import Hyperband
 from cnnsearch.oracles.pareto import ParetoEvolution
 from cnnsearch.oracles.pasha import Pasha
-from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space, Store
+from cnnsearch.oracles.protocol import CheckFeasibility, Earlier, Setup, Space, Store
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.oracles.strategy import Strategy
 from cnnsearch.oracles.surrogate import Surrogate
@@ -48,6 +48,7 @@ __all__ = [
     "create_oracle",
     "describe_strategies",
     "find_strategy",
+    "name_learners",
     "name_strategies",
 ]
 
@@ -63,6 +64,11 @@ def describe_strategies() -> str:
 def name_strategies(option: str) -> str:
     """Returns the names of the strategies that take an option, for its help and errors."""
     return ", ".join(s.name for s in STRATEGIES if option in s.options)
+
+
+def name_learners() -> str:
+    """Returns the names of the strategies that learn from earlier runs."""
+    return ", ".join(s.name for s in STRATEGIES if s.learns)
 
 
 def find_strategy(name: str, label: str = "strategy") -> type[Strategy]:
@@ -93,6 +99,7 @@ def create_oracle(
     seed: int,
     options: Mapping[str, int] | None = None,
     costs: "tuple[CostKind, ...]" = (),
+    earlier: Earlier = (),
 ) -> "SearchOracle":
     """Creates an oracle, or restores the one that the store holds.
 
@@ -108,6 +115,7 @@ def create_oracle(
         seed: The same seed gives the same candidates in the same order.
         options: Of the strategy's own, see :attr:`Strategy.options`.
         costs: Objectives beside the score, for a multi-objective strategy; none: MACs.
+        earlier: Results of other searches, for a strategy that learns from them.
 
     Raises:
         CnnsearchError: A strategy of another name, or a number below one.
@@ -119,5 +127,5 @@ def create_oracle(
             raise CnnsearchError(f"{name} must be at least 1, got {number}")
     from cnnsearch.oracles.search_oracle import SearchOracle  # imports Keras Tuner
 
-    setup = Setup(space, check, store, max_trials, epochs, seed, options or {}, costs)
+    setup = Setup(space, check, store, max_trials, epochs, seed, options or {}, costs, earlier)
     return SearchOracle(chosen(), setup)

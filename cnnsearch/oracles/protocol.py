@@ -175,6 +175,19 @@ class Store(Protocol):
 
 
 @dataclass(frozen=True)
+class EarlierResult:
+    """A finished candidate of another search: its values, score and multiply-accumulates."""
+
+    values: Mapping[str, Any]
+    score: float
+    macs: int | None
+
+
+Earlier = tuple[tuple[EarlierResult, ...], ...]
+"""The results of earlier searches, one tuple a search."""
+
+
+@dataclass(frozen=True)
 class Setup:
     """What every strategy is made from; see ``create_oracle``."""
 
@@ -186,3 +199,4 @@ class Setup:
     seed: int
     options: Mapping[str, int] = field(default_factory=dict)
     costs: tuple["CostKind", ...] = ()
+    earlier: Earlier = ()

@@ -214,6 +214,7 @@ class SearchOracle(Oracle):
             keep_feasible=self._sampler.keep_feasible,
             costs=self._setup.costs,
             parameters=self._parameters,
+            earlier=self._setup.earlier,
         )
 
     def _view_trial(self, trial: KerasTunerTrial) -> Trial:

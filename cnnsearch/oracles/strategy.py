@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from cnnsearch.architecture.costs import CostKind
 from cnnsearch.oracles.points import Values
-from cnnsearch.oracles.protocol import CheckFeasibility, Setup, Space
+from cnnsearch.oracles.protocol import CheckFeasibility, Earlier, Setup, Space
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ class History:
         keep_feasible: Removes from a pool what cannot be proposed, and counts that as drawn.
         costs: Objectives beside the score, of which less is better.
         parameters: Of the strategy, as :meth:`Strategy.choose_parameters` set them.
+        earlier: Results of other searches, for a strategy that learns from them.
     """
 
     space: Space
@@ -61,6 +62,7 @@ class History:
     keep_feasible: Callable[[list[Values]], list[Values]]
     costs: tuple[CostKind, ...] = ()
     parameters: Mapping[str, int] = field(default_factory=dict)
+    earlier: Earlier = ()
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ class Strategy:
         is_randomized: Whether candidates depend on the seed.
         is_finite: Whether ``suggest`` enumerates all there are, instead of drawing without end.
         needs_end_condition: Whether a search has to be ended by ``--trials`` or ``--max-time``.
+        learns: Whether it takes results of earlier searches into account.
         options: Settings that only some strategies take, by their keys.
         earlier_parameters: Those of searches that were begun before parameters were stored.
     """
@@ -107,6 +110,7 @@ class Strategy:
     is_randomized: ClassVar[bool] = True
     is_finite: ClassVar[bool] = False
     needs_end_condition: ClassVar[bool] = True
+    learns: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ()
     earlier_parameters: ClassVar[Mapping[str, int]] = {}
 

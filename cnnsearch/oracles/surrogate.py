@@ -1,10 +1,19 @@
 """A Gaussian process on ranks that knows what each candidate costs before it is trained."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING, Any
 
+from cnnsearch.oracles.experience import (
+    NOISE,
+    SLOPE,
+    Experience,
+    correlate,
+    count_logs,
+    list_best,
+    rank_scores,
+)
 from cnnsearch.oracles.points import Values, make_stream, mutate
 from cnnsearch.oracles.recommendation import recommend
 from cnnsearch.oracles.strategy import History, Strategy, Trial
@@ -15,9 +24,6 @@ if TYPE_CHECKING:
 FIRST_DRAWS = 50  # random candidates, of which the first trials are the most expensive
 SAMPLED, MUTATED, PARENTS = 33, 67, 8  # a pool: random candidates, and children of the best
 COUNTED = 16  # candidates of a pool whose MACs are counted; those of the others are predicted
-SCALE = 0.6  # share of differing values over which the correlation falls to 1/e
-NOISE = 0.6  # variance of a rank's noise; that of the ranks is 1
-SLOPE = 0.5  # prior gain in rank, in standard deviations, of one in log MACs
 RECENT, BEST = 100, 100  # trials that the process is fitted to
 
 
@@ -32,6 +38,7 @@ class Surrogate(Strategy):
     """
 
     name = "surrogate"
+    learns = True
     summary = "a Gaussian process over the choices and each candidate's MACs"
     paper = "1910.11858"
 
@@ -42,6 +49,7 @@ class Surrogate(Strategy):
         """Yields the most expensive of random draws, then pools ranked by expected improvement."""
         start = self._start = self._start or _Start.make(history)
         if not history.completed or not start.first:
+            yield from list_best(history.earlier)
             yield from start.first
             yield from super().suggest(history, rng)
         with start.limit_threads():
@@ -50,7 +58,7 @@ class Surrogate(Strategy):
             pool = _draw_pool(history, model.parents, rng)
             with start.limit_threads():
                 chosen = history.keep_feasible([pool[i] for i in model.rank(pool)[:COUNTED]])
-                ranked = model.rank(chosen, start.scale(_count_logs(history, chosen)))
+                ranked = model.rank(chosen, start.scale(count_logs(history, chosen)))
             yield from (chosen[i] for i in ranked)
             if not chosen:
                 yield history.space.sample(rng)
@@ -69,12 +77,14 @@ class _Start:
         first: Random candidates within the budget, the most expensive first.
         logs: Their log MACs.
         controller: Of the threads of linear algebra.
+        experiences: What was learned from earlier searches.
     """
 
     encoder: "Encoder"
     first: list[Values]
     logs: "Array"
     controller: Any
+    experiences: "list[Experience]"
 
     @classmethod
     def make(cls, history: History) -> "_Start":
@@ -87,7 +97,9 @@ class _Start:
         feasible = [values for values in drawn if history.check(values).is_feasible]
         first = sorted(feasible, key=lambda values: -(history.check(values).macs or 0))
         encoder = Encoder(history.space.parameters)
-        return cls(encoder, first, _count_logs(history, first), ThreadpoolController())
+        learned = [Experience.learn(encoder, results) for results in history.earlier]
+        logs = count_logs(history, first)
+        return cls(encoder, first, logs, ThreadpoolController(), learned)
 
     def limit_threads(self) -> Any:
         """Returns a context with one thread: matrices this small take longer with more."""
@@ -97,6 +109,13 @@ class _Start:
         """Returns log MACs in standard deviations of the first draws."""
         scaled: Array = (logs - self.logs.mean()) / (float(self.logs.std()) or 1.0)
         return scaled
+
+    def list_features(self, points: "Points", macs: "Array") -> "Array":
+        """Returns the (N, F) features with a linear effect: log MACs, and what was learned."""
+        import numpy as np
+
+        learned = [each.predict(points, macs) for each in self.experiences]
+        return np.column_stack([macs, *learned])
 
 
 def _draw_pool(history: History, parents: list[Values], rng: Random) -> list[Values]:
@@ -108,12 +127,6 @@ def _draw_pool(history: History, parents: list[Values], rng: Random) -> list[Val
     return drawn
 
 
-def _count_logs(history: History, points: Sequence[Values]) -> "Array":
-    import numpy as np
-
-    return np.log([float(history.check(values).macs or 1) for values in points])
-
-
 @dataclass(frozen=True)
 class _Model:
     """A fitted process.
@@ -121,7 +134,7 @@ class _Model:
     Attributes:
         start: Of the search.
         observed: The trials that it is fitted to.
-        macs: Their log MACs, scaled.
+        features: Theirs with a linear effect, (N, F).
         root: Cholesky factor of their covariance.
         weights: Their coefficients in the posterior mean.
         slopes: Of log MACs in the levels of a point, with a last one for the constant.
@@ -131,7 +144,7 @@ class _Model:
 
     start: _Start
     observed: "Points"
-    macs: "Array"
+    features: "Array"
     root: "Array"
     weights: "Array"
     slopes: "Array"
@@ -145,17 +158,19 @@ class _Model:
         from scipy.linalg import cho_solve
 
         points, ranks = _observe(history)
-        macs = start.scale(_count_logs(history, points))
+        macs = start.scale(count_logs(history, points))
         observed = start.encoder.encode(points)
-        kernel = _correlate(observed, macs, observed, macs)
+        features = start.list_features(observed, macs)
+        kernel = correlate(observed, features, observed, features)
         root: Array = np.asarray(np.linalg.cholesky(kernel + NOISE * np.eye(len(ranks))))
-        weights = cho_solve((root, True), ranks - SLOPE * macs)
-        posterior = SLOPE * macs + kernel @ weights
+        expected = SLOPE * features.sum(axis=1)
+        weights = cho_solve((root, True), ranks - expected)
+        posterior = expected + kernel @ weights
         best = np.argsort(-(posterior + ranks), kind="stable")[:PARENTS]
         known = np.concatenate([observed.levels, start.encoder.encode(start.first).levels])
         slopes = _regress(known, np.concatenate([macs, start.scale(start.logs)]))
-        parents = [points[i] for i in best]
-        return cls(start, observed, macs, root, weights, slopes, float(posterior.max()), parents)
+        parents, incumbent = [points[i] for i in best], float(posterior.max())
+        return cls(start, observed, features, root, weights, slopes, incumbent, parents)
 
     def rank(self, pool: list[Values], macs: "Array | None" = None) -> list[int]:
         """Returns the places of a pool's candidates by expected improvement, the best first.
@@ -173,10 +188,11 @@ class _Model:
         asked = self.start.encoder.encode(pool)
         if macs is None:
             macs = asked.levels @ self.slopes[:-1] + self.slopes[-1]
-        cross = _correlate(asked, macs, self.observed, self.macs)
-        mean = SLOPE * macs + cross @ self.weights
+        features = self.start.list_features(asked, macs)
+        cross = correlate(asked, features, self.observed, self.features)
+        mean = SLOPE * features.sum(axis=1) + cross @ self.weights
         explained = (solve_triangular(self.root, cross.T, lower=True) ** 2).sum(axis=0)
-        deviation = np.sqrt(np.maximum(1.0 + macs**2 - explained, 1e-9))
+        deviation = np.sqrt(np.maximum(1.0 + (features**2).sum(axis=1) - explained, 1e-9))
         gain = (mean - self.incumbent) / deviation
         density = np.exp(-(gain**2) / 2) / np.sqrt(2 * np.pi)
         improvement = deviation * (gain * ndtr(gain) + density)
@@ -208,17 +224,7 @@ def _observe(history: History) -> tuple[list[Values], "Array"]:
     by_score = sorted(scores, key=lambda trial_id: -scores[trial_id])
     kept = {*list(scores)[-RECENT:], *by_score[:BEST]}
     known = [trial_id for trial_id in scores if trial_id in kept]
-    places = np.argsort(np.argsort([scores[trial_id] for trial_id in known], kind="stable"))
+    ranks = rank_scores([scores[trial_id] for trial_id in known])
     running = [trial.id for trial in history.trials.values() if trial.status == "RUNNING"]
-    ranks = np.concatenate([(places / len(known) - 0.5) / 0.29, np.zeros(len(running))])
-    return [history.trials[trial_id].values for trial_id in [*known, *running]], ranks
-
-
-def _correlate(a: "Points", a_macs: "Array", b: "Points", b_macs: "Array") -> "Array":
-    """Returns the (N, M) prior covariance of two sets of candidates."""
-    import numpy as np
-
-    from cnnsearch.oracles.similarity import compare
-
-    covariance: Array = np.exp((compare(a, b) - 1.0) / SCALE)
-    return covariance + np.outer(a_macs, b_macs)
+    points = [history.trials[trial_id].values for trial_id in [*known, *running]]
+    return points, np.concatenate([ranks, np.zeros(len(running))])

@@ -125,7 +125,9 @@ class Facts:
             value = self.settings.get(key)
             if value is not None and value != SETTINGS[key].field.default:
                 words += [f"--{key.replace('_', '-')}", str(value)]
-        words += [part for change in self.settings.get("changes", ()) for part in ("--set", change)]
+        for key in ("changes", "learn_from"):
+            flag = SETTINGS[key].flag
+            words += [part for value in self.settings.get(key, ()) for part in (flag, value)]
         words += [f"--{key.replace('_', '-')}" for key in ("freeze", "skip_bad_images")
                   if self.settings.get(key)]  # fmt: skip
         return shlex.join(words)
