@@ -79,8 +79,9 @@ def show_choices(proposal: "Proposal") -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False, show_header=False)
-    for style in ("", "bold", "", "dim"):
+    for style in ("", "bold", ""):
         table.add_column(style=style)
     for each in proposal.choices:
-        table.add_row(*map(escape, (each.what, each.value, each.reason, each.flag)))
+        reason = f"{escape(each.reason)} [dim]({escape(each.flag)})[/]"
+        table.add_row(escape(each.what), escape(each.value), reason)
     make_console().print(table, highlight=False)
