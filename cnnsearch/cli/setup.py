@@ -36,6 +36,7 @@ def init(
     Image size, space, epochs and budget, chosen for the images, this machine and the time. Each
     choice is shown with its reason and the flag that changes it. cnnsearch search takes the file.
     """
+    from cnnsearch.data.sources import describe_shadowed
     from cnnsearch.errors import CnnsearchError
     from cnnsearch.utils.atomic_files import write_text
 
@@ -52,6 +53,8 @@ def init(
         choices = [vars(each) for each in proposal.choices]
         print_json({"file": str(file), "command": line, "choices": choices})
         return
+    if shadowed := describe_shadowed(source):
+        print(shadowed)
     show_choices(proposal)
     print(f"Wrote {file}. Search with:\n  {line}")
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from cnnsearch.architecture.costs import BOUNDED, choose_columns
 from cnnsearch.data import Dataset
+from cnnsearch.data.sources import describe_shadowed
 from cnnsearch.engine.backbones import explain_features
 from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline, wants_baseline
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
@@ -248,6 +249,8 @@ def check_first_proposal(
 
 
 def _list_warnings(settings: Settings, dataset: Dataset) -> Iterator[str]:
+    if shadowed := describe_shadowed(settings.data.source):
+        yield shadowed
     imbalance = describe_imbalance(settings, dataset)
     if imbalance:
         yield imbalance

@@ -130,3 +130,15 @@ def test_what_is_no_data_leaves_no_run(space: Path) -> None:
     with pytest.raises(DataError, match="data: expected a source's name"):
         found(space, 7)
     assert not list((space.parent / "runs").glob("[!.]*"))
+
+
+def test_a_folder_with_the_name_of_a_data_set_is_mentioned(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from cnnsearch.data.sources import describe_shadowed
+
+    monkeypatch.chdir(tmp_path)
+    assert describe_shadowed("digits") == ""
+    (tmp_path / "digits").mkdir()
+    assert describe_shadowed("digits").endswith(f"the folder is {tmp_path / 'digits'}.")
+    assert describe_shadowed("./digits") == ""

@@ -138,3 +138,20 @@ def test_the_time_left_counts_what_runs(
     clock[0] = 105.0
     assert live._estimate_left() == f"5.0 s so far, {left}"
     live.close()
+
+
+@pytest.mark.parametrize(("width", "name"), [(80, "plain baseline"), (120, "of 1:01 min")])
+def test_names_are_legible_in_a_narrow_terminal(
+    width: int, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    text = io.StringIO()
+    console = Console(file=text, width=width)
+    live = Live(console)
+    monkeypatch.setattr(live, "on_tick", lambda: None)
+    one = trial(1, label="plain baseline", status="running", score=0.9944, predicted_seconds=61.0)
+    live.on_search_begin(overview())
+    live.on_trial_begin(one)
+    console.print(live._make_table())
+    live.close()
+    assert name in text.getvalue()
+    assert "candidate" in text.getvalue()

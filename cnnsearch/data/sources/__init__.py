@@ -61,6 +61,14 @@ def reopen(plan: Mapping[str, Any], folder: Path) -> Examples:
     return {kind.kind: kind for kind in SOURCES}[plan["kind"]].reopen(plan, folder)
 
 
+def describe_shadowed(text: str) -> str:
+    """Returns a warning if a folder has the name of a data set, which is read in its place."""
+    names = [name for kind in SOURCES for name in kind.suggestions]
+    if text not in names or not Path(text).is_dir():
+        return ""
+    return f"{text} is the data set of that name; the folder is {Path('.', text).absolute()}."
+
+
 def describe_forms() -> str:
     """Returns how each kind of source is written: ``digits, ... or tfds:NAME``."""
     *forms, last = (kind.form for kind in SOURCES if kind.form)

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.live import Live as RichLive
 
+WIDE = 96
+"""Columns of a terminal from which on a running candidate's predicted time is shown."""
 ROWS = 12
 """Candidates that the live table shows."""
 
@@ -131,8 +133,13 @@ class Live(Plain):
             format_amount(trial.macs),
             f"{row.epoch}/{trial.epochs}" if running else str(row.epoch),
             shown,
-            _describe_time(trial, seconds),
+            _describe_time(trial, seconds) if self._is_wide else format_time(seconds),
         ]
+
+    @property
+    def _is_wide(self) -> bool:
+        """Whether there is room for predicted times beside legible names."""
+        return bool(self._console.width >= WIDE)
 
     def _make_caption(self) -> str:
         wanted = self._overview.trials if self._overview else None
