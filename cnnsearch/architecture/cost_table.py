@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Cost, count, count_deployed
+from cnnsearch.architecture.costs import FLASH, RAM
 from cnnsearch.architecture.labels import describe_place
 from cnnsearch.architecture.memory import count_peaks
 from cnnsearch.architecture.wiring import Step, trace
@@ -94,13 +95,13 @@ def cost_data(architecture: Architecture, by: Part) -> dict[str, Any]:
         "classes": architecture.classes,
         **to_totals(cost),
         **({} if deployed is None else {"deployed": to_totals(deployed)}),
-        "peak_activation_bytes": count_peaks(architecture),
+        "peaks": count_peaks(architecture),
         "by": by,
         "rows": [describe_row(row) for row in cost_rows(architecture, by)],
     }
 
 
-def to_totals(cost: Cost) -> dict[str, int]:
+def to_totals(cost: Cost) -> dict[str, Any]:
     """Returns a cost as plain data, FLOPs too."""
     return {**vars(cost), "flops": cost.flops}
 
@@ -141,8 +142,11 @@ def cost_lines(architecture: Architecture) -> str:
         f"FLOPs         {cost.flops:>16,}  ({format_amount(cost.flops)}: 2 x MACs)",
         f"acts          {cost.acts:>16,}  ({format_amount(cost.acts)} outputs of convolution and "
         "dense layers)",
-        f"peak memory   {peaks['plain']:>16,}  ({format_amount(peaks['plain'])} bytes of feature "
-        "maps in int8)",
+        f"RAM           {cost.peak_activation_bytes or 0:>16,}  "
+        f"({RAM.format(cost.peak_activation_bytes)} bytes of feature maps of the int8 export; "
+        f"{RAM.format(peaks['plain'])} if activations cost nothing)",
+        f"flash         {cost.flash_bytes or 0:>16,}  "
+        f"({FLASH.format(cost.flash_bytes)} bytes, about the size of that file)",
     ]
     deployed = count_deployed(architecture)
     if deployed is not None:

@@ -134,12 +134,12 @@ def diff_lines(left: Architecture, right: Architecture) -> str:
     a, b = count(left), count(right)
     names = (left.name or "left", right.name or "right")
     width = max(16, *(len(name) for name in names))
-    lines = [f"{'':15} {names[0]:>{width}} {names[1]:>{width}}   ratio"]
+    lines = [f"{'':22} {names[0]:>{width}} {names[1]:>{width}}   ratio"]
     inputs = [f"{Shape(*net.input)}" for net in (left, right)]
-    lines.append(f"{'input':15} {inputs[0]:>{width}} {inputs[1]:>{width}}")
+    lines.append(f"{'input':22} {inputs[0]:>{width}} {inputs[1]:>{width}}")
     for key, value in to_totals(a).items():
         other = to_totals(b)[key]
         ratio = f"{other / value:7.3f}" if value else ""
         name = {"macs": "MACs", "flops": "FLOPs = 2 MACs"}.get(key, key)
-        lines.append(f"{name:15} {value:>{width},} {other:>{width},} {ratio}")
+        lines.append(f"{name:22} {value:>{width},} {other:>{width},} {ratio}")
     return "\n".join(lines)

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import Any, Final, cast
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import CountingOps
+from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.blocks.geometry import get_sides, resolve_padding
 from cnnsearch.blocks.ops import Ops, Shape, Style
 

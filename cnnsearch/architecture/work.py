@@ -3,7 +3,7 @@
 from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import CountingOps
+from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.blocks.geometry import get_sides
 from cnnsearch.blocks.ops import Kernel, Shape, Style
 

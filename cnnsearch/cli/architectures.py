@@ -2,12 +2,13 @@
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cnnsearch.cli.common import RUNS, Json, Runs, command, make_console, print_json
 from cnnsearch.cli.completion import complete_network_or_run
+from cnnsearch.cli.options import BUDGETS, add_settings
 
 if TYPE_CHECKING:
     from cnnsearch.architecture.architecture import Architecture
@@ -42,27 +43,43 @@ class Coarse(str, Enum):  # noqa: UP042
     stage = "stage"
 
 
-@command("cnnsearch cost resnet-50", "cnnsearch cost first:007 --by layer")
+@command(
+    "cnnsearch cost resnet-50",
+    "cnnsearch cost first:007 --by layer",
+    "cnnsearch cost first:best --max-ram 256K --max-flash 1M",
+)
+@add_settings(BUDGETS)
 def cost(
     network: Network,
     by: Annotated[By, typer.Option("--by", help="What a row stands for.")] = By.block,
     image: Image = None,
     runs: Runs = RUNS,
     json_: Json = False,
+    **settings: Any,
 ) -> None:
     """Show what a network costs, part by part.
 
-    Parameters, multiply-accumulates and output shapes; FLOPs are 2 x MACs.
+    Parameters, multiply-accumulates and output shapes; FLOPs are 2 x MACs. Exits with 1 if the
+    network exceeds a budget.
     """
+    from cnnsearch.architecture.cost import count
     from cnnsearch.architecture.cost_table import cost_data, cost_lines, cost_table
+    from cnnsearch.engine.options import SearchOptions
 
+    budget = SearchOptions(**settings).budget
     found = find_network(network, runs, image)
+    fits = budget.allows(count(found))
     if json_:
-        print_json(cost_data(found, by.value))
-        return
-    terminal = make_console()
-    terminal.print(cost_table(found, by.value))
-    terminal.print(cost_lines(found), highlight=False)
+        print_json({**cost_data(found, by.value), "within_budget": fits})
+    else:
+        terminal = make_console()
+        terminal.print(cost_table(found, by.value))
+        terminal.print(cost_lines(found), highlight=False)
+        if budget.bounds:
+            verdict = "Within" if fits else "Over"
+            terminal.print(f"{verdict} the budget of {budget.describe()}.", highlight=False)
+    if not fits:
+        raise typer.Exit(1)
 
 
 @command("cnnsearch diff resnet-50 resnet-101", "cnnsearch diff first:003 first:007 --by block")

@@ -87,7 +87,7 @@ def _draw_sample(plan: Plan) -> Iterator[Candidate]:
     rng, found = random.Random(0), 0
     for _ in range(MOST_DRAWN):
         candidate = plan.space.decode(plan.space.sample(rng))
-        cost, _ = try_count(candidate.architecture)
+        cost, _ = try_count(candidate.architecture, plan.budget.needs_device)
         if isinstance(cost, Exception) or not plan.budget.allows(cost):
             continue
         yield candidate

@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from cnnsearch.architecture.costs import BOUNDED, LATENCY, MACS, PARAMS, CostKind
+from cnnsearch.architecture.costs import BOUNDED, FLASH, LATENCY, MACS, PARAMS, RAM, CostKind
 from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.engine.declaration import define as _define
@@ -197,6 +197,8 @@ class SearchOptions(Options):
         panel="Budget",
         value="FILE",
     )
+    max_ram: Bound | None = _define_bound(RAM)
+    max_flash: Bound | None = _define_bound(FLASH)
     reduction_factor: int | None = _define(
         None, f"With {name_strategies('reduction_factor')}: one in so many is promoted; default: 3."
     )

@@ -195,7 +195,8 @@ def make_oracle(
     Without a ``predictor`` no candidate is rejected for the time that it would train, without a
     ``latency_model`` none for its latency.
     """
-    check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget)
+    costs = find_costs(settings.training.objective)
+    check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget, costs)
     if latency_model is not None:
         check = LatencyCheck(check, space, latency_model, settings.search.max_latency)
     limit = settings.search.max_train_time
@@ -210,7 +211,7 @@ def make_oracle(
         epochs=count_epochs(settings, space),
         seed=settings.search.seed,
         options=settings.search.options,
-        costs=find_costs(settings.training.objective),
+        costs=costs,
         earlier=earlier,
     )
 

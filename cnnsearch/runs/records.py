@@ -66,6 +66,8 @@ class TrialRecord:
     params_total: _Count | None = None
     macs: _Count | None = None
     latency_ms: _NotNegative | None = None
+    peak_activation_bytes: _Count | None = None
+    flash_bytes: _Count | None = None
     epochs: StrictInt
     initial_epoch: _Count = 0
     continues: StrictStr | None = None

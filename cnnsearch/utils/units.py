@@ -6,6 +6,7 @@ import re
 from cnnsearch.errors import BudgetError, CnnsearchError
 
 _AMOUNT = re.compile(r"\s*(\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)\s*([kKmMgGbB]?)\s*")
+_BINARY = re.compile(r"\s*(\d+(?:\.\d*)?)\s*([kKmMgG])i[bB]?\s*")
 _UNITS = {"": 1, "k": 10**3, "m": 10**6, "g": 10**9, "b": 10**9}
 _TIME = re.compile(
     r"\s*(?:(\d+(?:\.\d+)?)\s*h)?\s*(?:(\d+(?:\.\d+)?)\s*m(?:in)?)?\s*(?:(\d+(?:\.\d+)?)\s*s)?\s*"
@@ -31,6 +32,19 @@ def parse_amount(text: str | int | float, what: str) -> int:
             f"{what}: expected a positive number such as 300K, 2M or 1.5G, got {text!r}"
         )
     return round(amount)
+
+
+def parse_size(text: str | int | float, what: str) -> int:
+    """Parses a number of bytes: as :func:`parse_amount` (K is 1,000), or ``320KiB`` or ``1MiB``.
+
+    Raises:
+        BudgetError: not such a size, or not positive.
+    """
+    match = _BINARY.fullmatch(str(text))
+    if match is None:
+        return parse_amount(re.sub(r"(?<=[\d.kKmMgG])[bB]$", "", str(text).strip()), what)
+    power: int = 1 + "kmg".index(match[2].lower())
+    return int(float(match[1]) * 1024**power)
 
 
 def parse_time(text: str | int | float, what: str) -> float:

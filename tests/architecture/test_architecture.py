@@ -6,7 +6,8 @@ import re
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import CountingOps, count
+from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.architecture.stages import Stage
 from cnnsearch.architecture.wiring import trace
 from cnnsearch.blocks.ops import Shape, Style

@@ -7,7 +7,7 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import scale_by
-from cnnsearch.architecture.cost import CountingOps
+from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.architecture.memory import count_peaks
 from cnnsearch.blocks.ops import Shape
 from cnnsearch.space.published import load_published

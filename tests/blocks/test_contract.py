@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import Cost, CountingOps, count
+from cnnsearch.architecture.cost import Cost, count
+from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.architecture.wiring import trace
 from cnnsearch.blocks import FAMILIES, LAYERS, Block, Rounding, Shape, Style
 from cnnsearch.errors import ArchitectureError

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import Budget, CountingOps
+from cnnsearch.architecture.cost import Budget
+from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.blocks.geometry import get_sides
 from cnnsearch.blocks.ops import Ops, Shape
 from cnnsearch.errors import ArchitectureError

@@ -10,16 +10,20 @@ from typing import Any, Final
 
 from cnnsearch.architecture.costs.base import CostKind
 from cnnsearch.architecture.costs.latency import Latency
+from cnnsearch.architecture.costs.flash import Flash
 from cnnsearch.architecture.costs.macs import Flops, Macs
 from cnnsearch.architecture.costs.params import Params
+from cnnsearch.architecture.costs.ram import Ram
 
 __all__ = [
     "BOUNDED",
     "COSTS",
     "COUNTED",
     "LATENCY",
+    "FLASH",
     "MACS",
     "PARAMS",
+    "RAM",
     "CostKind",
     "choose_columns",
     "describe_costs",
@@ -31,11 +35,15 @@ PARAMS: Final = Params()
 MACS: Final = Macs()
 """The cost of a Pareto front unless another one is named."""
 LATENCY: Final = Latency()
+RAM: Final = Ram()
+FLASH: Final = Flash()
 COSTS: Final[tuple[CostKind, ...]] = (
     PARAMS,
     MACS,
     Flops(),
     LATENCY,
+    RAM,
+    FLASH,
 )
 BOUNDED: Final = tuple(kind for kind in COSTS if kind.has_budget)
 """Those that a budget can bound."""

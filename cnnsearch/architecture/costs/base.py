@@ -3,7 +3,7 @@
 from abc import ABC
 from typing import ClassVar
 
-from cnnsearch.utils.units import format_amount, parse_amount
+from cnnsearch.utils.units import format_amount, parse_amount, parse_size
 
 
 class CostKind(ABC):
@@ -25,6 +25,7 @@ class CostKind(ABC):
         is_basic: whether every table shows it; otherwise only tables of searches that bound it or
             have it as an objective.
         is_measured: whether it cannot be counted: predicted at best before a candidate is built.
+        of_device: whether it is counted on the operators of the export, which takes longer.
     """
 
     name: ClassVar[str]
@@ -37,6 +38,7 @@ class CostKind(ABC):
     has_budget: ClassVar[bool] = True
     is_basic: ClassVar[bool] = False
     is_measured: ClassVar[bool] = False
+    of_device: ClassVar[bool] = False
 
     @property
     def budget(self) -> str:
@@ -71,3 +73,13 @@ class CostKind(ABC):
     def describe_exactly(self, amount: float) -> str:
         """Formats every digit of an amount for a sentence: ``82,123 parameters``."""
         return f"{round(amount):,} {self.label}"
+
+
+class MemoryKind(CostKind):
+    """A cost in bytes, which may be given in binary units too."""
+
+    value: ClassVar[str] = "SIZE"
+    of_device: ClassVar[bool] = True
+
+    def parse(self, text: str | float, flag: str) -> float:
+        return parse_size(text, flag)

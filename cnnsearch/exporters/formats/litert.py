@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cnnsearch.exporters.formats.base import ExportFormat, ExportJob, LoadedModel, Requirement
+from cnnsearch.exporters.litert_metadata import add_metadata, remove_names
 
 
 class LiteRT(ExportFormat):
@@ -31,7 +32,7 @@ class LiteRT(ExportFormat):
         model = build_network(job, (height, width))
         shape = (job.batch or 1, *job.fixed_size, channels)
         content = convert(model, (height, width), shape, quantize, lambda: _read_batches(job))
-        path.write_bytes(content)
+        path.write_bytes(remove_names(content) if quantize == "int8" else content)
 
     def load(self, path: Path) -> LoadedModel:
         from ai_edge_litert.interpreter import Interpreter
@@ -48,8 +49,6 @@ class LiteRT(ExportFormat):
         return LoadedModel(predict, int(image["shape"][0]))
 
     def embed(self, path: Path, facts: Mapping[str, Any]) -> None:
-        from cnnsearch.exporters.litert_metadata import add_metadata
-
         add_metadata(path, facts)
         super().embed(path, facts)
 
