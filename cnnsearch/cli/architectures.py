@@ -48,7 +48,7 @@ class Coarse(str, Enum):  # noqa: UP042
     "cnnsearch cost first:007 --by layer",
     "cnnsearch cost first:best --max-ram 256K --max-flash 1M",
 )
-@add_settings(BUDGETS)
+@add_settings(["device", *BUDGETS])
 def cost(
     network: Network,
     by: Annotated[By, typer.Option("--by", help="What a row stands for.")] = By.block,

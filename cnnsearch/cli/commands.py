@@ -47,6 +47,7 @@ GROUPS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "published": Entry("spaces", "List the published networks."),
             "check": Entry("spaces", "Check a space and show size and costs."),
             "cost": Entry("architectures", "Show what a network costs, part by part."),
+            "devices": Entry("spaces", "List devices and their memory, for --device."),
             "latency": Entry("latency", "Measure the latency of networks on this machine."),
             "diff": Entry("architectures", "Compare two networks side by side."),
             "draw": Entry("architectures", "Draw a network: blocks, branches, shapes."),

@@ -71,7 +71,7 @@ def published(
 
 
 @command("cnnsearch check residual", "cnnsearch check my_space.yaml --max-macs 50M")
-@add_settings(BUDGETS)
+@add_settings(["device", *BUDGETS])
 def check(
     space: Space,
     samples: Annotated[int, typer.Option(help="Random candidates to count.", min=1)] = 100,
@@ -96,6 +96,28 @@ def check(
         check_table(loaded, report, make_console())
     if not report["within_budget"]:
         raise typer.Exit(1)
+
+
+@command("cnnsearch devices")
+def devices(json_: Json = False) -> None:
+    """List devices and their memory, for --device.
+
+    All of it is a network's limit: deduct what the program itself needs with --max-ram.
+    """
+    from rich.table import Table
+
+    from cnnsearch.architecture.devices import DEVICES
+
+    if json_:
+        print_json([vars(device) for device in DEVICES])
+        return
+    table = Table(box=None, pad_edge=False)
+    for name in ("device", "RAM, bytes", "flash, bytes", "source"):
+        table.add_column(name, justify="right" if "bytes" in name else "left")
+    for device in DEVICES:
+        sizes = ("-" if size is None else f"{size:,}" for size in (device.ram, device.flash))
+        table.add_row(device.name, *sizes, device.source)
+    make_console().print(table)
 
 
 @command("cnnsearch schema > space.schema.json")

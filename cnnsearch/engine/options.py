@@ -199,6 +199,13 @@ class SearchOptions(Options):
     )
     max_ram: Bound | None = _define_bound(RAM)
     max_flash: Bound | None = _define_bound(FLASH)
+    device: Text | None = _define_free(
+        None,
+        "Set --max-ram and --max-flash to those of a device: a name that cnnsearch devices lists, "
+        "or a .yaml file.",
+        value="NAME",
+        panel="Budget",
+    )
     reduction_factor: int | None = _define(
         None, f"With {name_strategies('reduction_factor')}: one in so many is promoted; default: 3."
     )
@@ -235,6 +242,19 @@ class SearchOptions(Options):
         from cnnsearch.architecture.cost import Budget  # not before a search needs it
 
         return Budget(**{kind.budget: getattr(self, kind.budget) for kind in BOUNDED})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _take_device(cls, data: Any) -> Any:
+        """Fills in the bounds of the device; those that are given, or recorded, stay."""
+        if not isinstance(data, dict) or data.get("device") is None:
+            return data
+        if all(data.get(kind.budget) is not None for kind in (RAM, FLASH)):
+            return data
+        from cnnsearch.architecture.devices import find_device
+
+        given = {key: value for key, value in data.items() if value is not None}
+        return {**data, **find_device(str(data["device"])).bounds, **given}
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from cnnsearch.exporters.formats.base import ExportFormat, ExportJob, LoadedModel, Requirement
-from cnnsearch.exporters.litert_metadata import add_metadata, remove_names
 
 
 class LiteRT(ExportFormat):
@@ -25,6 +24,7 @@ class LiteRT(ExportFormat):
 
     def make(self, job: ExportJob, path: Path, quantize: str) -> None:
         from cnnsearch.architecture.architecture import Architecture
+        from cnnsearch.exporters.litert_metadata import remove_names
         from cnnsearch.exporters.serving_model import build_network
         from cnnsearch.training.litert import convert
 
@@ -49,6 +49,8 @@ class LiteRT(ExportFormat):
         return LoadedModel(predict, int(image["shape"][0]))
 
     def embed(self, path: Path, facts: Mapping[str, Any]) -> None:
+        from cnnsearch.exporters.litert_metadata import add_metadata
+
         add_metadata(path, facts)
         super().embed(path, facts)
 
