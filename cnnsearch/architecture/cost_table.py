@@ -135,6 +135,8 @@ def cost_lines(architecture: Architecture) -> str:
     extra = "; auxiliary heads included" if architecture.auxiliary else ""
     fixed = sorted({_FIXED[s.verb] for s in trace(architecture) if s.params_total > s.params})
     total = f"with {' and '.join(fixed)}" if fixed else "all of them trainable"
+    is_same = peaks["plain"] == cost.peak_activation_bytes
+    published = "" if is_same else f"; as papers count: {RAM.format(peaks['plain'])}"
     lines = [
         f"params        {cost.params:>16,}  ({format_amount(cost.params)}, trainable{extra})",
         f"params_total  {cost.params_total:>16,}  ({total})",
@@ -143,8 +145,8 @@ def cost_lines(architecture: Architecture) -> str:
         f"acts          {cost.acts:>16,}  ({format_amount(cost.acts)} outputs of convolution and "
         "dense layers)",
         f"RAM           {cost.peak_activation_bytes or 0:>16,}  "
-        f"({RAM.format(cost.peak_activation_bytes)} bytes of feature maps of the int8 export; "
-        f"{RAM.format(peaks['plain'])} if activations cost nothing)",
+        f"({RAM.format(cost.peak_activation_bytes)} bytes of feature maps in the int8 export"
+        f"{published})",
         f"flash         {cost.flash_bytes or 0:>16,}  "
         f"({FLASH.format(cost.flash_bytes)} bytes, about the size of that file)",
     ]

@@ -46,7 +46,7 @@ class Coarse(str, Enum):  # noqa: UP042
 @command(
     "cnnsearch cost resnet-50",
     "cnnsearch cost first:007 --by layer",
-    "cnnsearch cost first:best --max-ram 256K --max-flash 1M",
+    "cnnsearch cost first --max-ram 256K --max-flash 1M",
 )
 @add_settings(["device", *BUDGETS])
 def cost(

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cnnsearch.architecture.costs.base import CostKind
-from cnnsearch.architecture.costs.latency import Latency
 from cnnsearch.architecture.costs.flash import Flash
+from cnnsearch.architecture.costs.latency import Latency
 from cnnsearch.architecture.costs.macs import Flops, Macs
 from cnnsearch.architecture.costs.params import Params
 from cnnsearch.architecture.costs.ram import Ram
@@ -19,8 +19,8 @@ __all__ = [
     "BOUNDED",
     "COSTS",
     "COUNTED",
-    "LATENCY",
     "FLASH",
+    "LATENCY",
     "MACS",
     "PARAMS",
     "RAM",
