@@ -117,6 +117,9 @@ def predict(
     export: Annotated[Path, typer.Argument(help="The folder of an export, or a file in it.")],
     images: Annotated[list[Path], typer.Argument(help="Image files, and folders of them.")],
     top_k: Annotated[int, typer.Option("--top-k", help="Classes to print per image.")] = 5,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Average over each image and its mirror image.")
+    ] = False,
     csv: Annotated[Path | None, typer.Option(help="Write a CSV file instead of printing.")] = None,
     json_: Json = False,
 ) -> None:
@@ -128,7 +131,7 @@ def predict(
     from cnnsearch.exporters.prediction import list_images, predict, to_data, write_csv
 
     files, others = list_images(images)
-    found = predict(export, files, top_k)
+    found = predict(export, files, top_k, mirror)
     if csv is not None:
         predictions = write_csv(found, csv, top_k)
         print(f"Wrote {csv}")

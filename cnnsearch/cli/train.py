@@ -68,6 +68,9 @@ def train(
             help="Baselines: all, random (costs the search again), published or none; default: all."
         ),
     ] = None,
+    mirror: Annotated[
+        bool, typer.Option("--mirror", help="Test on averages over mirrored images too.")
+    ] = False,
     name: Name = None,
     runs: Runs = RUNS,
     json_: Json = False,
@@ -92,6 +95,7 @@ def train(
         hold_out=hold_out,
         drop_copies=drop_copies,
         references=references,
+        mirror=mirror,
         name=name,
         runs=runs,
         callback=make_display(json_, quiet, plain),

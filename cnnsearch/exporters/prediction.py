@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, ValidationError
 from cnnsearch.errors import DataError, ExportError
 from cnnsearch.exporters.formats import FORMATS, Target, find_format, recognize
 from cnnsearch.exporters.formats.base import ExportFormat, LoadedModel
-from cnnsearch.training.inference import BATCH
+from cnnsearch.training.inference import BATCH, mirror_images
 from cnnsearch.utils.atomic_files import write_text
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ class Prediction:
 
 
 def predict(
-    export: str | Path, images: Sequence[str | Path], top_k: int = 5
+    export: str | Path, images: Sequence[str | Path], top_k: int = 5, mirror: bool = False
 ) -> Iterator[Prediction]:
     """Classifies image files, in order.
 
@@ -65,6 +65,7 @@ def predict(
         export: a folder that ``cnnsearch export`` wrote, or one file in it.
         images: files.
         top_k: classes per image.
+        mirror: average the probabilities of each image and its mirror image.
 
     Yields:
         A prediction for each file; a file that cannot be read has an ``error``.
@@ -82,7 +83,7 @@ def predict(
         names = images[start : start + BATCH]
         pixels = [_read_pixels(Path(name), facts) for name in names]
         good = [each for each in pixels if not isinstance(each, str)]
-        rows = iter(_run(model, path, facts, good)) if good else iter(())
+        rows = iter(_run(model, path, facts, good, mirror) if good else ())
         for name, each in zip(names, pixels, strict=True):
             if isinstance(each, str):
                 yield Prediction(str(name), (), each)
@@ -235,13 +236,17 @@ def _load(path: Path, format_: ExportFormat) -> LoadedModel:
 
 
 def _run(
-    model: LoadedModel, path: Path, facts: ExportFacts, pixels: Sequence[Any]
+    model: LoadedModel, path: Path, facts: ExportFacts, pixels: Sequence[Any], mirror: bool
 ) -> "npt.NDArray[np.float32]":
     import numpy as np
 
+    images = np.stack(pixels)
     with _silence_stderr():
         try:
-            found = model.predict_all(np.stack(pixels))
+            found = model.predict_all(images)
+            if mirror:
+                both = [found, model.predict_all(mirror_images(images))]
+                found = np.mean(both, axis=0, dtype=np.float32)
         except Exception as error:  # likewise
             raise ExportError(f"{path}: cannot be run: {_first_line(error)}") from None
     shape = (len(pixels), len(facts.class_names))

@@ -60,6 +60,13 @@ def predict_batches(
     return np.concatenate([np.asarray(model(read(rows)))[:valid] for rows, valid in batches])
 
 
+def mirror_images(images: Any) -> Any:
+    """Returns images (N, H, W, C) mirrored left to right, as a contiguous array."""
+    import numpy as np
+
+    return np.ascontiguousarray(images[:, :, ::-1])
+
+
 def measure_latency(model: Callable[[Any], Any], images: Any) -> float:
     """Returns the median time of a call in milliseconds, after a warm-up.
 

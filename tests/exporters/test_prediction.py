@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.exporters.prediction import list_images, predict
@@ -79,6 +79,19 @@ def probabilities_of(model: Path, photo: Path) -> Any:
     (found,) = predict(model, [photo], len(CLASSES))
     assert found.error == ""
     return np.array([dict(found.classes)[name] for name in CLASSES])
+
+
+def test_probabilities_are_averaged_over_the_mirror_image_on_request(
+    exported: Path, tmp_path: Path
+) -> None:
+    model, photo, mirrored = exported / "model.onnx", exported / "photo.jpg", tmp_path / "m.png"
+    with Image.open(photo) as picture:
+        ImageOps.mirror(ImageOps.exif_transpose(picture)).save(mirrored)
+    (found,) = predict(model, [photo], len(CLASSES), mirror=True)
+    one, other = probabilities_of(model, photo), probabilities_of(model, mirrored)
+    assert np.abs(one - other).max() > 1e-3
+    expected = dict(zip(CLASSES, (one + other) / 2, strict=True))
+    assert dict(found.classes) == pytest.approx(expected, abs=1e-3)
 
 
 def run_snippet(code: str, folder: Path) -> Any:

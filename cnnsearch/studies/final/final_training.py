@@ -30,6 +30,7 @@ def train_final(
     drop_copies: bool = False,
     changes: Sequence[str] = (),
     references: str | None = None,
+    mirror: bool = False,
     name: str | None = None,
     runs: str | Path = RUNS,
     max_time: str | float | None = None,
@@ -57,6 +58,7 @@ def train_final(
             which costs the search again), ``published`` (a published network of similar MACs) or
             ``none``. None: all that are possible: random ones need a search that was not itself
             random, and after pretrained weights there are none.
+        mirror: evaluate predictions averaged over each image and its mirror image too.
         name: of the run; None: the search's or the network's with ``-final-`` and a number.
         runs: the folder that holds all runs.
         max_time: time limit of this session; what is finished by then is evaluated.
@@ -84,6 +86,7 @@ def train_final(
         drop_copies=drop_copies,
         changes=tuple(changes),
         references=references,
+        mirror=mirror,
     )
     chosen = name or free_name(root, f"{search or Path(which).stem}-final")
     if RunDirectory.exists(root, chosen):

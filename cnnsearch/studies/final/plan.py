@@ -38,6 +38,7 @@ class FinalOptions(Options):
             search may have left them out anyway.
         changes: of the recipe, ``key=value``.
         references: the requested baselines; None: all that are possible.
+        mirror: whether predictions averaged over mirrored images are evaluated too.
     """
 
     model_config = ConfigDict(populate_by_name=True)
@@ -52,6 +53,7 @@ class FinalOptions(Options):
     drop_copies: bool = Field(default=False, alias="drop-copies")
     changes: tuple[str, ...] = ()
     references: str | None = None
+    mirror: bool = False
 
     @property
     def which(self) -> str:

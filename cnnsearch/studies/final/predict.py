@@ -16,7 +16,12 @@ from typing import Any
 
 from cnnsearch.data.dataset import Split
 from cnnsearch.errors import RunError
-from cnnsearch.training.inference import compile_inference, measure_latency, predict_batches
+from cnnsearch.training.inference import (
+    compile_inference,
+    measure_latency,
+    mirror_images,
+    predict_batches,
+)
 from cnnsearch.utils.atomic_files import atomic_file
 from cnnsearch.utils.subprocesses import stream_module
 
@@ -34,6 +39,7 @@ class PredictionTask:
     std: tuple[float, ...]
     image: tuple[int, int]
     split: Split
+    mirror: bool = False
 
 
 @dataclass(frozen=True)
@@ -44,11 +50,13 @@ class Predictions:
         probabilities: of classes, float32 (N, classes).
         labels: the true classes, int32 (N,).
         latency: median of many calls in milliseconds, by batch size.
+        mirrored: means of each image's probabilities and its mirror image's; None: not computed.
     """
 
     probabilities: Any
     labels: Any
     latency: dict[str, float]
+    mirrored: Any = None
 
     @property
     def correct(self) -> Any:
@@ -66,7 +74,8 @@ def load_predictions(folder: Path) -> Predictions | None:
     try:
         with np.load(path, allow_pickle=False) as file:
             latency = json.loads(str(file["latency"]))
-            return Predictions(file["probabilities"], file["labels"], latency)
+            mirrored = file.get("mirrored")
+            return Predictions(file["probabilities"], file["labels"], latency, mirrored)
     except KeyError:  # written by a version that kept probabilities alone
         return None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -104,11 +113,15 @@ def _predict(task: PredictionTask) -> None:
     probabilities = predict_batches(call, task.split.read, len(labels))
     images = {size: task.split.read(np.arange(size) % len(labels)) for size in (1, 32)}
     latency = {f"latency_ms_batch_{n}": measure_latency(call, x) for n, x in images.items()}
+    arrays = {"probabilities": probabilities, "labels": labels}
+    if task.mirror:
+        flipped = predict_batches(
+            call, lambda rows: mirror_images(task.split.read(rows)), len(labels)
+        )
+        arrays["mirrored"] = (probabilities + flipped) / 2
+    arrays["latency"] = np.array(json.dumps(latency))
     with atomic_file(task.folder / FILE) as file:
-        np.savez_compressed(
-            file, allow_pickle=False, probabilities=probabilities, labels=labels,
-            latency=np.array(json.dumps(latency)),
-        )  # fmt: skip
+        np.savez_compressed(file, allow_pickle=False, **arrays)
 
 
 def main() -> None:

@@ -133,7 +133,7 @@ class FinalTraining:
         mean, std = read_pixel_statistics(self._run, trial)
         return PredictionTask(
             trial.id, self._run.trial_dir(trial.id), json.dumps(dict(trial.architecture)),
-            tuple(mean), tuple(std), self._data.image, self._data.test,
+            tuple(mean), tuple(std), self._data.image, self._data.test, self._plan.mirror,
         )  # fmt: skip
 
     def _record_metrics(self, trial_id: str) -> None:
@@ -142,6 +142,9 @@ class FinalTraining:
         if found is None:
             raise RunError(f"{folder}: the model's predictions are gone")
         metrics = {**compute_test_metrics(found.probabilities, found.labels), **found.latency}
+        if found.mirrored is not None:
+            hits = found.mirrored.argmax(axis=1) == found.labels
+            metrics["test_accuracy_mirrored"] = float(hits.mean())
         self._run.db.append("evaluated", {**metrics, "test_images": len(found.labels)}, trial_id)
 
     def _record_results(self) -> None:

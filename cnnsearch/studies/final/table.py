@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 METRICS = {
+    "test_accuracy_mirrored": ("accuracy, averaged over mirrored images", "{:.2%}"),
     "test_top_5_accuracy": ("top-5 accuracy", "{:.2%}"),
     "test_balanced_accuracy": ("balanced accuracy", "{:.2%}"),
     "test_macro_precision": ("macro precision", "{:.2%}"),

@@ -10,15 +10,22 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.engine.run_manifest import read_pixel_statistics
 from cnnsearch.engine.search import search
 from cnnsearch.errors import CnnsearchError
+from cnnsearch.exporters.source import open_dataset
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import BASELINE
 from cnnsearch.studies.final.final_training import train_final as train
+from cnnsearch.studies.final.predict import load_predictions
 from cnnsearch.studies.final.results import explain_results, read_test_metrics
+from cnnsearch.training.checkpoint import BEST, load_weights
+from cnnsearch.training.model import build
 
 SPACE = """
 input: [8, 8, 1]
@@ -34,7 +41,17 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     space = root.parent / "space.yaml"
     space.write_text(SPACE)
     search(space, trials=2, name="s", runs=root, seed=1, workers=0)
-    train("best", "s", seeds=2, epochs=2, references="random", name="f", runs=root, workers=0)
+    train(
+        "best",
+        "s",
+        seeds=2,
+        epochs=2,
+        references="random",
+        mirror=True,
+        name="f",
+        runs=root,
+        workers=0,
+    )
     return root
 
 
@@ -43,7 +60,9 @@ def opened(runs: Path, name: str) -> RunDirectory:
 
 
 def test_winner_and_reference_are_trained_and_judged(runs: Path) -> None:
-    result = train("best", "s", seeds=2, epochs=2, references="random", name="f", runs=runs)
+    result = train(
+        "best", "s", seeds=2, epochs=2, references="random", mirror=True, name="f", runs=runs
+    )
     assert [row.role for row in result.rows] == ["winner", "random"]
     assert all(len(row.accuracy.values) == 2 for row in result.rows)
     assert all(0.1 < row.accuracy.mean <= 1 for row in result.rows)
@@ -64,10 +83,27 @@ def test_train_and_validation_are_learnt_from_and_test_is_not(runs: Path) -> Non
 def test_the_test_split_is_asked_once(runs: Path) -> None:
     with closing(opened(runs, "f")) as run:
         before = read_test_metrics(run)
-        train("best", "s", seeds=2, epochs=2, references="random", name="f", runs=runs)
+        train("best", "s", seeds=2, epochs=2, references="random", mirror=True, name="f", runs=runs)
         assert read_test_metrics(run) == before
         kinds = [event.kind for event in run.db.get_events(limit=10_000)]
         assert kinds.count("evaluated") == len(run.db.get_trials()) == 4
+
+
+def test_predictions_averaged_over_mirrored_images_are_the_models_own(runs: Path) -> None:
+    with closing(opened(runs, "f")) as run:
+        trial, metrics = run.db.get_trials()[0], read_test_metrics(run)
+        found = load_predictions(run.trial_dir(trial.id))
+        mean, std = read_pixel_statistics(run)
+        network = Architecture.from_data(dict(trial.architecture))
+        model = build(network, mean=mean, std=std)
+        load_weights(model, run.trial_dir(trial.id) / BEST)
+        images = np.asarray(open_dataset(run).test.images())
+    expected = [keras.ops.softmax(model(x)) for x in (images, images[:, :, ::-1])]
+    assert found is not None
+    np.testing.assert_allclose(found.mirrored, np.mean(expected, axis=0), atol=1e-5)
+    accuracy = (found.mirrored.argmax(axis=1) == found.labels).mean()
+    assert metrics[trial.id]["test_accuracy_mirrored"] == pytest.approx(accuracy)
+    assert metrics[trial.id]["test_accuracy_mirrored"] != metrics[trial.id]["test_accuracy"]
 
 
 def test_files_say_the_same_as_the_table(runs: Path) -> None:
@@ -85,7 +121,7 @@ def test_files_say_the_same_as_the_table(runs: Path) -> None:
 
 def test_another_request_under_the_same_name_is_refused(runs: Path) -> None:
     with pytest.raises(CnnsearchError, match="another value of --seeds: 2, now 3"):
-        train("best", "s", seeds=3, epochs=2, references="random", name="f", runs=runs)
+        train("best", "s", seeds=3, epochs=2, references="random", mirror=True, name="f", runs=runs)
     with pytest.raises(CnnsearchError, match="is no final training"):
         train("best", "s", name="s", runs=runs)
 
@@ -127,7 +163,9 @@ def test_the_random_reference_has_the_very_splits_of_the_search(runs: Path) -> N
 
 
 def test_the_latest_search_is_meant_and_no_reference_of_one(runs: Path) -> None:
-    located = train("best", seeds=2, epochs=2, references="random", name="f", runs=runs)
+    located = train(
+        "best", seeds=2, epochs=2, references="random", mirror=True, name="f", runs=runs
+    )
     assert located.run.manifest["final"]["run"] == "s"
 
 
