@@ -13,6 +13,8 @@ RESERVE = 4 * 2**20
 """Bytes that must be free for the journal."""
 MAX_DISK = 20 * 10**9
 """Default limit on the bytes of a run's checkpoints."""
+SHARE = 50
+"""Checkpoints are looked through whenever there are a 50th more trials than the last time."""
 
 
 class DiskQuota:
@@ -34,6 +36,7 @@ class DiskQuota:
     ) -> None:
         self._run, self._limit, self._promotes = run, limit, promotes
         self._folder = run.path / "trials"
+        self._calls, self._next = 0, 1
 
     def explain_full(self) -> str:
         """Returns a message if the disk has no room for the journal, else an empty text."""
@@ -46,8 +49,16 @@ class DiskQuota:
         return ""
 
     def tidy(self) -> None:
-        """Deletes the states that are not needed, and what is over the limit."""
+        """Deletes the states that are not needed, and what is over the limit.
+
+        Called after every trial, it does so after each of the first hundred, then less often: the
+        time it takes grows with their number.
+        """
+        self._calls += 1
+        if self._calls < self._next:
+            return
         ended = [t for t in self._run.db.get_trials() if t.status in ("completed", "failed")]
+        self._next = self._calls + max(1, len(ended) // SHARE)
         for trial in ended:
             sweep(self._folder / trial.id)
         ended.sort(key=lambda trial: (trial.score is not None, trial.score or 0.0))

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     Array = npt.NDArray[np.float64]
 
+Terms = tuple[float, ...]
 FEWEST = 2
 """Trained candidates that a prediction needs."""
 FEWEST_TO_REJECT = 4
@@ -61,14 +62,21 @@ class TrainingTime:
             train: images in the training split.
             validation: images in the validation split.
         """
+        known = [t for t in trials if t.status == "completed" and t.seconds]
+        return cls.fit_terms(
+            [(_list_terms_of(t, train, validation), t.seconds or 0.0) for t in known]
+        )
+
+    @classmethod
+    def fit_terms(cls, known: Sequence[tuple[Terms, float]]) -> "TrainingTime | None":
+        """Returns the model of trainings, each given by its terms and seconds."""
         import numpy as np
         from scipy.optimize import nnls
 
-        known = [t for t in trials if t.status == "completed" and t.seconds]
         if len(known) < FEWEST:
             return None
-        rows = np.array([_list_terms_of(trial, train, validation) for trial in known])
-        seconds = np.array([trial.seconds for trial in known])
+        rows = np.array([terms for terms, _ in known])
+        seconds = np.array([each for _, each in known])
         shares = rows * PRIOR / seconds[:, None]
         scale = float(np.median(1 / shares.sum(axis=1)))
         held = TRUST * np.eye(len(PRIOR))
@@ -89,14 +97,12 @@ class TrainingTime:
         return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
 
 
-def _list_terms_of(trial: TrialRecord, train: int, validation: int) -> tuple[float, ...]:
+def _list_terms_of(trial: TrialRecord, train: int, validation: int) -> Terms:
     epochs = trial.metrics.get("epochs", trial.epochs) - trial.initial_epoch
     return _list_terms(read_candidate(trial, trial.id), int(epochs), train, validation)
 
 
-def _list_terms(
-    candidate: Candidate, epochs: int, train: int, validation: int
-) -> tuple[float, ...]:
+def _list_terms(candidate: Candidate, epochs: int, train: int, validation: int) -> Terms:
     """Returns start, layers, and work of all epochs; in the order of ``PRIOR``."""
     *work, layers = count_work(candidate.architecture)
     images = _count_images(candidate, epochs, train, validation)
@@ -126,19 +132,36 @@ class TimePredictor:
 
     def __init__(self, db: RunDatabase, data: Dataset) -> None:
         self._db, self._images = db, (data.train.count, data.validation.count)
-        self._seen, self.trained = -1, 0
+        self._seen = 0
+        self._known: dict[int, tuple[Terms, float]] = {}
         self._model: TrainingTime | None = None
+
+    @property
+    def trained(self) -> int:
+        """Trials that it has learnt from."""
+        return len(self._known)
 
     def predict(self, candidate: Candidate, epochs: int) -> float | None:
         """Returns seconds; None: too few candidates have been trained."""
         ended = self._db.get_last_event("trial_ended")
-        if ended is not None and ended.seq != self._seen:
-            trials = self._db.get_trials()
-            self._seen, self.trained = ended.seq, sum(t.status == "completed" for t in trials)
-            self._model = TrainingTime.fit(trials, *self._images)
+        if ended is not None and ended.seq > self._seen:
+            self._learn()
         if self._model is None:
             return None
         return self._model.predict(candidate, epochs, *self._images)
+
+    def _learn(self) -> None:
+        """Reads what has ended since the last call alone: a search may have thousands of trials."""
+        while events := self._db.get_events(after=self._seen):
+            self._seen = events[-1].seq
+            for event in events:
+                if event.kind == "trial_ended" and event.trial_id:
+                    self._read(self._db.get_trial(event.trial_id))
+        self._model = TrainingTime.fit_terms([self._known[n] for n in sorted(self._known)])
+
+    def _read(self, trial: TrialRecord) -> None:
+        if trial.status == "completed" and trial.seconds:
+            self._known[trial.number] = _list_terms_of(trial, *self._images), trial.seconds
 
 
 class TimeLimit:

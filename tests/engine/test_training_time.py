@@ -10,6 +10,7 @@ import pytest
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Budget, count
 from cnnsearch.architecture.work import WORK, count_work
+from cnnsearch.engine import training_time
 from cnnsearch.engine.training_time import (
     CLEARLY,
     FEWEST_TO_REJECT,
@@ -126,6 +127,39 @@ def test_one_candidate_is_too_few() -> None:
     assert TrainingTime.fit([trial, failed], TRAIN, VALIDATION) is None  # type: ignore[list-item]
 
 
+def test_each_trial_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = RunDirectory.create(tmp_path, "r", {}, "")
+    data: Any = SimpleNamespace(
+        train=SimpleNamespace(count=TRAIN), validation=SimpleNamespace(count=VALIDATION)
+    )
+    predictor, counted = TimePredictor(run.db, data), list[Any]()
+    candidate = SearchSpace.load("mixed").decode_first()
+    count = training_time.count_work
+    monkeypatch.setattr(
+        training_time, "count_work", lambda network: (counted.append(network), count(network))[1]
+    )
+    trials = draw_trials(6, 1, [1e-10] * 4)
+    for number, trial in enumerate(trials, start=1):
+        record_trial(run, number, trial)
+        predictor.predict(candidate, EPOCHS)
+    assert predictor.trained == 6
+    others = [network for network in counted if network != candidate.architecture]
+    assert len(others) == len(trials)
+    again = TimePredictor(run.db, data)
+    assert again.predict(candidate, EPOCHS) == predictor.predict(candidate, EPOCHS)
+    run.close()
+
+
+def record_trial(run: RunDirectory, number: int, trial: Any) -> None:
+    start = {
+        "number": number, "values": {}, "architecture": trial.architecture, "epochs": EPOCHS,
+        "recipe": trial.recipe, "fingerprint": "", "family": "x",
+    }  # fmt: skip
+    run.db.append("trial_started", start, trial.id)
+    end = {"status": "completed", "score": 0.5, "metrics": {}, "seconds": trial.seconds}
+    run.db.append("trial_ended", end, trial.id)
+
+
 def test_a_candidate_that_clearly_takes_too_long_is_rejected(tmp_path: Path) -> None:
     space, rng = SearchSpace.load("mixed"), random.Random(5)
     run = RunDirectory.create(tmp_path, "r", {}, space.text)
@@ -140,13 +174,7 @@ def test_a_candidate_that_clearly_takes_too_long_is_rejected(tmp_path: Path) -> 
     limited = TimeLimit(check, space, predictor, limit, EPOCHS)
     for number, trial in enumerate(trials, start=1):
         assert all(limited(point).is_feasible for point in points), "too early"
-        start = {
-            "number": number, "values": {}, "architecture": trial.architecture, "epochs": EPOCHS,
-            "recipe": trial.recipe, "fingerprint": "", "family": "x",
-        }  # fmt: skip
-        run.db.append("trial_started", start, trial.id)
-        end = {"status": "completed", "score": 0.5, "metrics": {}, "seconds": trial.seconds}
-        run.db.append("trial_ended", end, trial.id)
+        record_trial(run, number, trial)
     for point in points:
         seconds = predictor.predict(space.decode(point), EPOCHS) or 0.0
         found = limited(point)

@@ -11,14 +11,17 @@ import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.exporters.prediction import list_images, predict
+from cnnsearch.exporters import prediction
+from cnnsearch.exporters.formats.base import LoadedModel
+from cnnsearch.exporters.prediction import ExportFacts, list_images, predict
 from tests.cli.test_cli import run as cnnsearch
 from tests.exporters.made import made_run
 
@@ -81,17 +84,26 @@ def probabilities_of(model: Path, photo: Path) -> Any:
     return np.array([dict(found.classes)[name] for name in CLASSES])
 
 
+def weigh_halves(images: Any) -> Any:
+    """A model whose classes are the halves of an image: its probabilities, their brightness."""
+    halves = np.stack([images[:, :, :4].sum((1, 2, 3)), images[:, :, 4:].sum((1, 2, 3))], axis=1)
+    return (halves / halves.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
 def test_probabilities_are_averaged_over_the_mirror_image_on_request(
-    exported: Path, tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model, photo, mirrored = exported / "model.onnx", exported / "photo.jpg", tmp_path / "m.png"
-    with Image.open(photo) as picture:
-        ImageOps.mirror(ImageOps.exif_transpose(picture)).save(mirrored)
-    (found,) = predict(model, [photo], len(CLASSES), mirror=True)
-    one, other = probabilities_of(model, photo), probabilities_of(model, mirrored)
-    assert np.abs(one - other).max() > 1e-3
-    expected = dict(zip(CLASSES, (one + other) / 2, strict=True))
-    assert dict(found.classes) == pytest.approx(expected, abs=1e-3)
+    facts = ExportFacts(class_names=["left", "right"], input=(8, 8, 1))
+    form: Any = SimpleNamespace(check_installed=list)
+    monkeypatch.setattr(prediction, "find_model", lambda path: (path, form))
+    monkeypatch.setattr(prediction, "read_facts", lambda path, form: facts)
+    monkeypatch.setattr(prediction, "_load", lambda path, form: LoadedModel(weigh_halves, None))
+    pixels = np.full((8, 8), 50, np.uint8)
+    pixels[:, :4] = 150
+    Image.fromarray(pixels).save(tmp_path / "left.png")
+    for mirror, expected in ((False, 0.75), (True, 0.5)):
+        (found,) = predict("x", [tmp_path / "left.png"], 2, mirror)
+        assert dict(found.classes) == pytest.approx({"left": expected, "right": 1 - expected})
 
 
 def run_snippet(code: str, folder: Path) -> Any:
