@@ -162,10 +162,10 @@ def command_line() -> str:
 
 
 def blocks() -> dict[str, str | bytes]:
-    """Returns the reference of blocks, layers and recipe keys, and a picture of each block."""
+    """Returns the reference of blocks, layers and sections, and a picture of each block."""
     files: dict[str, str | bytes] = {}
     parts = [
-        "# Blocks, layers and the recipe",
+        "# Blocks, layers and sections",
         "Made from the program itself; `cnnsearch blocks NAME` prints the same. A picture shows a"
         " network of one block with its defaults, of 64 channels behind a map of 32x32x32.",
     ]
@@ -173,11 +173,12 @@ def blocks() -> dict[str, str | bytes]:
     for entry in list_entries():
         anchor = f"{entry.kind}-{entry.name}"
         parts += [f"## {entry.name} ({entry.kind}) {{ #{anchor} }}", cell(entry.summary)]
+        parts += [cell(entry.details)] if entry.details else []
         rows = [
             (f"`{o.name}`", cell(o.values), f"`{o.default}`", cell(o.text)) for o in entry.options
         ]
         parts += [table(("option", "values", "default", ""), rows)] if rows else ["No options."]
-        network = None if entry.kind in ("layer", "recipe") else find_example(models[entry.name])
+        network = find_example(models[entry.name]) if entry.name in models else None
         if network is not None:
             parts.append(f"![A network of one {entry.name} block](blocks/{entry.name}.svg)")
             files[f"reference/blocks/{entry.name}.svg"] = picture(network)

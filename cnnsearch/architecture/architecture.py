@@ -17,12 +17,12 @@ from pydantic import (
 )
 
 from cnnsearch.architecture.linear_widths import LinearStages
+from cnnsearch.architecture.mistakes import explain_mistake
 from cnnsearch.architecture.stages import CONFIG, AuxiliaryHead, Head, Stage
 from cnnsearch.blocks import AnyLayer, Layer, Ops, Style
 from cnnsearch.blocks.layers import Positive, Rate
 from cnnsearch.blocks.ops import T
 from cnnsearch.errors import ArchitectureError
-from cnnsearch.utils.validation_errors import explain
 
 Side = Annotated[int, Field(ge=1, le=4096)]
 MOST_BLOCKS = 1000
@@ -60,7 +60,7 @@ else:
 
 
 class Architecture(BaseModel):
-    """A convolutional network as data.
+    """A convolutional network as data; its fields are the keys of a file.
 
     Attributes:
         name: for display; not part of its identity.
@@ -69,8 +69,8 @@ class Architecture(BaseModel):
         classes: number of classes.
         style: default activation, normalization and biases of its layers.
         stem: the layers before the first stage.
-        stages: stages of blocks, and single layers (such as pooling) between them. Stages may be
-            given by :class:`~cnnsearch.architecture.linear_widths.LinearStages`.
+        stages: stages of blocks (see ``stage``, ``linear_stages``), and single layers (such as
+            pooling or branches) between them.
         head: layers after the last stage.
         auxiliary: further heads, for training only.
         drop_path: rate of stochastic depth at the last block, growing linearly from the first
@@ -102,7 +102,7 @@ class Architecture(BaseModel):
         try:
             return cls.model_validate_json(json.dumps(data))
         except ValidationError as error:
-            raise ArchitectureError(f"{source}: {explain(error, data, cls)}") from None
+            raise ArchitectureError(f"{source}: {explain_mistake(error, data, cls)}") from None
 
     @classmethod
     def from_json(cls, text: str, source: str = "architecture") -> Self:

@@ -1,7 +1,7 @@
 """The cost of a network by layer, by block or by stage."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
@@ -31,7 +31,11 @@ Part = Literal["layer", "block", "stage"]
 
 @dataclass(frozen=True)
 class Row:
-    """One part of a network: where it stands, what it is, its output, its cost."""
+    """One part of a network: where it stands, what it is, its output, its cost.
+
+    Attributes:
+        then: what follows a single convolution or dense layer: bias, normalization, activation.
+    """
 
     place: str
     kind: str
@@ -40,6 +44,7 @@ class Row:
     params_total: int
     macs: int
     acts: int
+    then: str = ""
 
 
 def cost_rows(architecture: Architecture, by: Part) -> list[Row]:
@@ -51,7 +56,11 @@ def cost_rows(architecture: Architecture, by: Part) -> list[Row]:
     if by == "layer":
         steps = trace(architecture)[1:]
         return [
-            _make_row(step.place, f"{step.kind} {step.detail}".strip(), [step]) for step in steps
+            replace(
+                _make_row(step.place, f"{step.kind} {step.detail}".strip(), [step]),
+                then=step.finish,
+            )
+            for step in steps
         ]
     return group_rows(architecture, (lambda place: place) if by == "block" else _find_stage)
 
@@ -125,7 +134,8 @@ def cost_table(architecture: Architecture, by: Part) -> "Table":
     for row in cost_rows(architecture, by):
         share = f"{row.macs / whole:.1%}" if row.macs else ""
         costs = (f"{n:,}" if n else "" for n in (row.params, row.macs))
-        table.add_row(row.place, row.kind, str(row.output), *costs, share)
+        kind = ", ".join(filter(None, (row.kind, row.then)))
+        table.add_row(row.place, kind, str(row.output), *costs, share)
     return table
 
 

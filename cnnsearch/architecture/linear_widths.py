@@ -82,7 +82,8 @@ class LinearStages(BaseModel):
     Attributes:
         block: what is repeated.
         depth: how often, in all stages together.
-        widths: how its width grows.
+        widths: how its width grows: ``initial`` is that of the first block before rounding,
+            ``slope`` what each block adds, ``multiplier`` the ratio of neighbouring stages' widths.
         stride: the factor by which each of the stages shrinks height and width.
     """
 

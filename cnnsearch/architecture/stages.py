@@ -16,6 +16,9 @@ CONFIG = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 class Stage(BaseModel):
     """The same block ``depth`` times, the first (or last) of them striding.
 
+    A block without options may be given by its name alone: ``block: basic``. Single layers stand
+    between stages by themselves: ``{type: max_pool}``.
+
     Attributes:
         block: what is repeated.
         depth: how often; 0 removes the stage.
@@ -25,7 +28,7 @@ class Stage(BaseModel):
         downsample: how it shrinks: the block's own stride, or pooling, blur-pooling
             (arXiv:1904.11486) or space-to-depth (arXiv:2208.03641) in front of it.
         activation: of its blocks; None: the style's.
-        norm: likewise.
+        norm: of its blocks; None: the style's.
     """
 
     model_config = CONFIG

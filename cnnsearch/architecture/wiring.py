@@ -90,6 +90,18 @@ class Step:
         formats = {"normalize": "{kind}", "space_to_depth": "/{block}", "dropout": "{rate:g}"}
         return formats.get(self.verb, "").format(**options)
 
+    @property
+    def finish(self) -> str:
+        """What follows a convolution or dense layer: ``bias, batch norm, relu``."""
+        options, style = self.options, self.style
+        if self.verb not in ("conv", "depthwise_conv", "dense"):
+            return ""
+        norm = style.norm if options.get("norm") else "none"
+        bias = style.conv_bias if options["bias"] is None else options["bias"]
+        activation = _resolve_activation(options["activation"], style)
+        words = ["bias"] * bias + [f"{norm} norm"] * (norm != "none")
+        return ", ".join([*words, *[activation] * (activation != "linear")])
+
 
 def _describe_window(options: Mapping[str, Any]) -> str:
     height, width = get_sides(options.get("kernel") or options["size"])

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Union
 
 from pydantic import Field
 
-from cnnsearch.blocks.node import Layer, Positive, round_width
+from cnnsearch.blocks.node import Layer, Positive, round_down, round_width
 from cnnsearch.blocks.ops import Activation, Ops, T
 
 Place = Literal["middle", "end"]
@@ -17,7 +17,8 @@ class SqueezeExcite(Layer):
     Attributes:
         ratio: channels between the two convolutions over those of the map.
         divisor: the number of channels in between is the nearest multiple of it, and never more
-            than a tenth too low (MobileNetV3, arXiv:1905.02244: 8); None: rounded down.
+            than a tenth too low (MobileNetV3, arXiv:1905.02244: 8); None: rounded down (what is
+            less than 0.001 below a whole number becomes that number), at least 1.
         activation: between the two; None: the style's.
         gate: function of the gate; MobileNetV3's is ``hard_sigmoid``.
     """
@@ -34,7 +35,7 @@ class SqueezeExcite(Layer):
     def wire_gate(self, op: Ops[T], x: T, width: int) -> T:
         """Wires the gate; ``ratio`` is of ``width`` channels."""
         exact = width * self.ratio
-        reduced = round_width(exact, self.divisor) if self.divisor else max(1, int(exact))
+        reduced = round_width(exact, self.divisor) if self.divisor else round_down(exact)
         return wire_squeeze_excite(op, x, reduced, self.activation or True, self.gate)
 
 
@@ -64,8 +65,8 @@ class EfficientChannelAttention(Layer):
     """Channel gate of one filter over neighbouring channels (Wang et al., arXiv:1910.03151).
 
     Attributes:
-        kernel: taps of the filter, odd; None: from the number of channels C, the odd number
-            nearest to (log2(C) + 1) / 2 from above (eq. 12).
+        kernel: taps of the filter, odd; None: (log2(C) + 1) / 2 for C channels, rounded down, and
+            one more where that is even (eq. 12).
         gate: function of the gate.
     """
 

@@ -5,7 +5,7 @@ from typing import ClassVar, Self
 from pydantic import field_validator
 
 from cnnsearch.blocks.attention import AnyAttention, Place, wire_squeeze_excite
-from cnnsearch.blocks.node import Layer, Node, Rounding, round_width
+from cnnsearch.blocks.node import Layer, Node, Rounding, round_down, round_width
 from cnnsearch.blocks.ops import Ops, T
 from cnnsearch.errors import ArchitectureError
 
@@ -46,6 +46,11 @@ class Block(Node):
         gated = self.attention is not None and self.attention_places
         return ("squeeze_ratio",) if gated and "squeeze_ratio" in type(self).model_fields else ()
 
+    def explain_unused(self, name: str) -> str:
+        """Returns what of the block takes the effect from a field of :meth:`find_unused`."""
+        is_replaced = name == "squeeze_ratio" and self.attention is not None
+        return "whose attention takes its place" if is_replaced else "as given here"
+
     def attend(self, op: Ops[T], y: T, place: Place, x: T, squeeze: float = 0.0) -> T:
         """Wires the gate, if its place is this one.
 
@@ -57,7 +62,7 @@ class Block(Node):
             squeeze: channels inside the gate that stands here if ``attention`` is None; 0: none.
         """
         if self.attention is None:
-            return wire_squeeze_excite(op, y, max(1, int(squeeze))) if squeeze else y
+            return wire_squeeze_excite(op, y, round_down(squeeze)) if squeeze else y
         if place != (self.attention.position or self.attention_places[0]):
             return y
         return self.attention.wire_in_block(op, y, op.shape(x).c)

@@ -2,7 +2,7 @@
 
 from typing import Literal, NamedTuple
 
-from cnnsearch.blocks.layers import wire_separable_conv
+from cnnsearch.blocks.convolutions import wire_separable_conv
 from cnnsearch.blocks.ops import Kernel, Ops, PoolKind, T
 
 Operation = Literal[

@@ -14,7 +14,9 @@ class Dense(Block):
     """BN-ReLU-conv layer whose output joins its input (Huang et al., 2016, arXiv:1608.06993).
 
     A stage's first block, where it strides, is led by a transition: BN-ReLU-1x1 convolution that
-    keeps ``compression`` of the channels, and average pooling.
+    keeps ``compression`` of the channels, and average pooling. Behind the last block stand a
+    normalization and an activation that no line of the file names, unless the next stage begins
+    with its own (as ``dense`` and the ``preact_`` blocks do); do not write them a second time.
 
     Attributes:
         growth: channels that each layer adds; None: a quarter of the stage's width.

@@ -12,11 +12,12 @@ from cnnsearch.blocks.ops import Ops, T
 class FusedMBConv(Block):
     """Full convolution that expands, then a linear 1x1 (EfficientNetV2, arXiv:2104.00298, fig. 2).
 
-    The input joins the output where the block changes neither size nor number of channels. Where
-    nothing expands it is a single activated convolution.
+    The input joins the output where the block changes neither size nor number of channels. With
+    ``expansion: 1`` it is a single activated convolution, without the 1x1.
 
     Attributes:
-        expansion: channels between the two convolutions over those of the input.
+        expansion: channels between the two convolutions over those of the input; 1: one
+            convolution only.
         divisor: that number of channels is the nearest multiple of it.
         kernel: side of the first convolution's filters.
     """

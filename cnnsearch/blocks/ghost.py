@@ -16,7 +16,8 @@ class Ghost(Block):
     those. Between the two modules stands a depthwise convolution where the block strides.
 
     Attributes:
-        expansion: channels between the two modules over those of the input.
+        expansion: channels between the two modules over those of the input; with 1 the first
+            module stays.
         divisor: that number of channels is the nearest multiple of it.
         kernel: side of the depthwise filters that stride, the shortcut's too.
         cheap_kernel: side of the depthwise filters inside the modules.

@@ -33,7 +33,8 @@ class _Inverted(Block):
 class InvertedResidual(_Inverted):
     """1x1 expansion, depthwise, linear 1x1 projection (Sandler et al., arXiv:1801.04381, fig. 4).
 
-    The input joins the output where the block changes neither size nor number of channels.
+    The input joins the output where the block changes neither size nor number of channels. With
+    ``expansion: 1`` there is no expanding convolution: depthwise, then 1x1.
 
     Attributes:
         expansion: channels of the depthwise convolution over those of the input; 1: no expansion.
@@ -49,11 +50,14 @@ class InvertedResidual(_Inverted):
 class MBConv(_Inverted):
     """Inverted residual with squeeze-and-excitation: MnasNet, EfficientNet (arXiv:1905.11946).
 
+    A gate given by ``attention`` (``eca``, say) replaces the squeeze-and-excitation.
+
     Attributes:
-        expansion: as in :class:`InvertedResidual`.
-        divisor: likewise.
+        expansion: channels of the depthwise convolution over those of the input; 1: no expansion.
+        divisor: the depthwise convolution's number of channels is the nearest multiple of it.
         kernel: side of the depthwise filter.
-        squeeze_ratio: as in :class:`InvertedResidual`; a quarter in the paper.
+        squeeze_ratio: width of the squeeze-and-excitation gate over the number of *input* channels,
+            rounded down, at least 1; a quarter in the paper; 0: none.
     """
 
     type: Literal["mbconv"] = "mbconv"

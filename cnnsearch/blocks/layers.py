@@ -5,94 +5,28 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Union
 from pydantic import Field
 
 from cnnsearch.blocks.attention import EfficientChannelAttention, SqueezeExcite
+from cnnsearch.blocks.convolutions import Conv, DepthwiseConv, SeparableConv
 from cnnsearch.blocks.lenet import Subsample, TableConv
 from cnnsearch.blocks.node import KernelSize as KernelSize
 from cnnsearch.blocks.node import Layer
 from cnnsearch.blocks.node import Positive as Positive
 from cnnsearch.blocks.node import Rate as Rate
-from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Ops, Padding, PoolKind, T
+from cnnsearch.blocks.ops import Activation, NormKind, Ops, Padding, PoolKind, T
 from cnnsearch.blocks.regroup import ChannelShuffle, ChannelSplit
 
 
-class Conv(Layer):
-    """Convolution, normalization, activation; what is left open follows the style."""
-
-    width_fields: ClassVar[tuple[str, ...]] = ("filters",)
-    type: Literal["conv"] = "conv"
-    filters: Positive
-    kernel: KernelSize = 3
-    stride: Positive = 1
-    padding: Padding = "same"
-    groups: Positive = 1
-    dilation: Positive = 1
-    bias: bool | None = None
-    norm: bool = True
-    activation: bool | Activation = True
-
-    def wire(self, op: Ops[T], x: T) -> T:
-        return op.conv(
-            x, self.filters, self.kernel, self.stride, padding=self.padding, groups=self.groups,
-            dilation=self.dilation, bias=self.bias, norm=self.norm, activation=self.activation,
-        )  # fmt: skip
-
-
-class DepthwiseConv(Layer):
-    """One filter a channel (``multiplier`` filters), normalization, activation."""
-
-    type: Literal["depthwise_conv"] = "depthwise_conv"
-    kernel: KernelSize = 3
-    stride: Positive = 1
-    multiplier: Positive = 1
-    padding: Padding = "same"
-    dilation: Positive = 1
-    bias: bool | None = None
-    norm: bool = True
-    activation: bool | Activation = True
-
-    def wire(self, op: Ops[T], x: T) -> T:
-        return op.depthwise_conv(
-            x, self.kernel, self.stride, multiplier=self.multiplier, padding=self.padding,
-            dilation=self.dilation, bias=self.bias, norm=self.norm, activation=self.activation,
-        )  # fmt: skip
-
-
-class SeparableConv(Layer):
-    """Depthwise, then 1x1 convolution, nothing in between (Chollet, arXiv:1610.02357)."""
-
-    width_fields: ClassVar[tuple[str, ...]] = ("filters",)
-    type: Literal["separable_conv"] = "separable_conv"
-    filters: Positive
-    kernel: KernelSize = 3
-    stride: Positive = 1
-    multiplier: Positive = 1
-    norm: bool = True
-    activation: bool | Activation = True
-
-    def wire(self, op: Ops[T], x: T) -> T:
-        return wire_separable_conv(
-            op, x, self.filters, self.kernel, self.stride, self.multiplier, self.norm,
-            self.activation,
-        )  # fmt: skip
-
-
-def wire_separable_conv(
-    op: Ops[T],
-    x: T,
-    filters: int,
-    kernel: Kernel = 3,
-    stride: int = 1,
-    multiplier: int = 1,
-    norm: bool = True,
-    activation: bool | Activation = True,
-) -> T:
-    """Wires a depthwise and a 1x1 convolution with one normalization and activation at the end."""
-    y = op.depthwise_conv(
-        x, kernel, stride, multiplier=multiplier, bias=False, norm=False, activation=False
-    )
-    return op.conv(y, filters, 1, norm=norm, activation=activation)
-
-
 class _Pool(Layer):
+    """Pooling over windows.
+
+    Attributes:
+        size: side of the window.
+        stride: the factor by which height and width shrink.
+        padding: ``same`` (the size is divided by the stride, rounded up; padding is no value),
+            ``valid`` (none), ``ceil`` (none, but the last, partial windows count, as in Caffe),
+            ``zeros`` (as ``same``, with zeros that count as values), or the number of zeros at
+            every edge, which count too (PyTorch's ``padding`` of max pooling behind a ReLU).
+    """
+
     kind: ClassVar[PoolKind]
 
     size: Positive = 2
@@ -111,7 +45,7 @@ class MaxPool(_Pool):
 
 
 class AvgPool(_Pool):
-    """Mean over windows; padding does not count into the mean."""
+    """Mean over windows; the padding ``same`` does not count into the mean."""
 
     kind = "avg"
     type: Literal["avg_pool"] = "avg_pool"
@@ -141,7 +75,11 @@ def wire_blur_pool(op: Ops[T], x: T, stride: int, size: int = 3) -> T:
 
 
 class SpaceToDepth(Layer):
-    """Each block x block square of positions becomes channels (SPD-Conv, arXiv:2208.03641)."""
+    """Each block x block square of positions becomes channels (SPD-Conv, arXiv:2208.03641).
+
+    Attributes:
+        block: side of the square.
+    """
 
     type: Literal["space_to_depth"] = "space_to_depth"
     block: Positive = 2
@@ -151,7 +89,11 @@ class SpaceToDepth(Layer):
 
 
 class Norm(Layer):
-    """Normalization of the style's kind unless named."""
+    """Normalization of the style's kind unless named.
+
+    Attributes:
+        kind: None: the style's.
+    """
 
     type: Literal["norm"] = "norm"
     kind: NormKind | None = None
@@ -170,7 +112,11 @@ class LocalResponseNorm(Layer):
 
 
 class Activate(Layer):
-    """A nonlinearity, of the style's kind unless named."""
+    """A nonlinearity, of the style's kind unless named.
+
+    Attributes:
+        function: its name; None: the style's.
+    """
 
     type: Literal["activation"] = "activation"
     function: Activation | None = None
@@ -180,7 +126,11 @@ class Activate(Layer):
 
 
 class Dropout(Layer):
-    """Dropout of single values in training (Srivastava et al., 2014)."""
+    """Dropout of single values in training (Srivastava et al., 2014).
+
+    Attributes:
+        rate: share of the values that are dropped.
+    """
 
     type: Literal["dropout"] = "dropout"
     rate: Rate = 0.5
@@ -211,7 +161,12 @@ class Flatten(Layer):
 
 
 class Dense(Layer):
-    """A fully connected layer."""
+    """A fully connected layer.
+
+    Attributes:
+        units: channels of the output.
+        activation: what follows.
+    """
 
     width_fields: ClassVar[tuple[str, ...]] = ("units",)
     type: Literal["dense_layer"] = "dense_layer"
@@ -223,7 +178,11 @@ class Dense(Layer):
 
 
 class GlobalPool(Layer):
-    """Mean or maximum over all positions (Lin et al., arXiv:1312.4400)."""
+    """Mean or maximum over all positions (Lin et al., arXiv:1312.4400).
+
+    Attributes:
+        kind: mean or maximum.
+    """
 
     type: Literal["global_pool"] = "global_pool"
     kind: Literal["avg", "max"] = "avg"

@@ -80,6 +80,15 @@ def round_width(exact: float, divisor: int = 1) -> int:
     return rounded + divisor if rounded < 0.9 * exact else rounded
 
 
+def round_down(exact: float) -> int:
+    """Returns the whole number below ``exact``, at least 1.
+
+    What is less than 0.001 below a whole number becomes that number: a ratio of 1/12 is written
+    with so many digits and no more.
+    """
+    return max(1, int(exact + 1e-3))
+
+
 class Layer(Node):
     """One step of a stem or head, with its own widths and strides."""
 

@@ -43,11 +43,14 @@ class Style(BaseModel):
             (arXiv:1606.08415, section 2), by tanh and by x * sigmoid(1.702 x).
         norm: the normalization between a convolution and its nonlinearity: ``batch``, ``layer``,
             ``group`` (arXiv:1803.08494), ``global_response`` (arXiv:2301.00808) or ``none``.
-        norm_groups: groups of channels of group normalization.
+        norm_groups: groups of channels of ``norm: group``; has to divide the channels of every map
+            that is normalized.
         bias: whether convolutions have a bias; None: exactly where ``norm`` is ``none``.
         norm_epsilon: added to the variance.
         torch_padding: whether strided convolutions of padding ``same`` are padded alike on all
-            sides, as in PyTorch; Keras pads a map of even size at its far edges only.
+            sides, as in PyTorch; Keras pads a map of even size at its far edges only. It does not
+            change pooling: PyTorch's max pooling of 3, stride 2 is ``{type: max_pool, size: 3,
+            stride: 2, padding: 1}``.
         norm_scale: whether normalization learns gamma (keras.applications' Inception-v3 does not).
     """
 

@@ -22,7 +22,8 @@ class RegNet(Block):
         group_width: channels of a group of the 3x3 convolution, all of them if there are fewer.
         ratio: channels of the 3x3 convolution over those of the block (1 / b in the paper).
         kernel: side of the grouped filter.
-        shortcut: what joins where the shape changes; see ``bottleneck``.
+        shortcut: what joins where the shape changes: a projection, zero channels (pad), or a
+            projection behind average pooling (pool).
     """
 
     family: ClassVar[str] = "regnet"

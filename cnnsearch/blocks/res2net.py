@@ -13,15 +13,19 @@ from cnnsearch.blocks.parts import ShortcutKind, wire_shortcut
 class Res2Net(Block):
     """Bottleneck whose 3x3 convolution is a hierarchy (Gao et al., arXiv:1904.01169, fig. 2).
 
-    Where size or number of channels change, the groups do not read each other, and the last is
+    Where size or number of channels change, the parts do not read each other, and the last is
     average-pooled.
 
     Attributes:
-        scales: groups of channels; the last passes through.
-        base_width: channels of one group where the stage's width is 64 (26w in the paper).
-        groups: groups of the 3x3 convolutions.
+        scales: equal parts of the channels that are convolved one after the other (the paper's s);
+            the last passes through.
+        base_width: channels of one part where the stage's width is 64 (26w in the paper), before
+            they are multiplied by ``groups``.
+        groups: groups of each 3x3 convolution (Res2NeXt's cardinality); a part has
+            width * base_width / 64 * groups channels.
         expansion: output channels over the stage's width.
-        shortcut: what joins where the shape changes; see :class:`Bottleneck`.
+        shortcut: what joins where the shape changes: a projection, zero channels (pad), or a
+            projection behind average pooling (pool).
     """
 
     family: ClassVar[str] = "res2net"

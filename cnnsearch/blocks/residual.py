@@ -127,7 +127,7 @@ class PreactBasic(Block):
 class PreactBottleneck(Block):
     """Bottleneck unit that normalizes and activates first (He et al., 2016, arXiv:1603.05027).
 
-    The stage's width is that of the 3x3 convolution, as in :class:`Bottleneck`.
+    The stage's width is that of the 3x3 convolution, as in ``bottleneck``.
 
     Attributes:
         expansion: output channels over the stage's width.

@@ -19,7 +19,8 @@ class UniversalInverted(Block):
     Attributes:
         start_kernel: side of the linear depthwise filter in front of the expansion; null: none.
         kernel: side of the depthwise filter between expansion and projection; null: none.
-        expansion: channels of the expansion over those of the input.
+        expansion: channels of the expansion over those of the input; with 1 its 1x1 convolution
+            stays, unlike that of ``inverted_residual``.
         divisor: the expansion's number of channels is the nearest multiple of it.
     """
 

@@ -5,7 +5,8 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from cnnsearch.blocks.base import Block, require_width
-from cnnsearch.blocks.layers import KernelSize, Positive, wire_separable_conv
+from cnnsearch.blocks.convolutions import wire_separable_conv
+from cnnsearch.blocks.layers import KernelSize, Positive
 from cnnsearch.blocks.ops import Ops, T
 from cnnsearch.blocks.parts import wire_shortcut
 

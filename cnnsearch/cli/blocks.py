@@ -16,18 +16,19 @@ MOST_SHOWN = 12
 """Differences that are printed."""
 
 
-@command("cnnsearch blocks", "cnnsearch blocks bottleneck", "cnnsearch blocks recipe")
+@command("cnnsearch blocks", "cnnsearch blocks bottleneck", "cnnsearch blocks stage")
 def blocks(
     name: Annotated[
         str | None,
         typer.Argument(
-            help="A block, a layer, or recipe; default: the list of all.",
+            help="A block, a layer, or a section: network, style, stage, head, attention, recipe"
+            " and others; default: the list of all.",
             autocompletion=complete_block,
         ),
     ] = None,
     json_: Json = False,
 ) -> None:
-    """Explain the blocks and layers of space files.
+    """Explain the blocks, layers and sections of space files.
 
     What each is, from which paper, and its options with values and defaults.
     """
@@ -49,7 +50,7 @@ def _list_entries(entries: "tuple[Entry, ...]") -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    table = Table("block", "family", "what it is", box=None, pad_edge=False)
+    table = Table("name", "kind", "what it is", box=None, pad_edge=False)
     for entry in entries:
         table.add_row(entry.name, entry.kind, escape(entry.summary))
     make_console().print(table, highlight=False)
@@ -61,6 +62,8 @@ def _show_entry(entry: "Entry") -> None:
 
     console = make_console()
     console.print(f"{entry.name} ({entry.kind}): {entry.summary}", highlight=False, markup=False)
+    if entry.details:
+        console.print(entry.details, highlight=False, markup=False)
     table = Table("option", "values", "default", "", box=None, pad_edge=False)
     for option in entry.options:
         cells = (option.name, option.values, option.default, option.text)

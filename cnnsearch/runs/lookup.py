@@ -13,7 +13,7 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.backbone import Backbone
 from cnnsearch.space.backbone_choice import replace_body
 from cnnsearch.space.candidate import Candidate
-from cnnsearch.space.files import list_published_files, list_spaces
+from cnnsearch.space.files import FILE_HINT, is_file_name, list_published_files, list_spaces
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
 
@@ -87,13 +87,13 @@ def _only_candidate(name: str) -> Candidate:
 
 def is_space(name: str) -> bool:
     """Returns whether ``name`` is a file, a published network or a shipped space."""
-    is_file = name.endswith((".yaml", ".yml", ".json")) or "/" in name
-    return is_file or name in list_published_files() or name in list_spaces()
+    return is_file_name(name) or name in list_published_files() or name in list_spaces()
 
 
 def _hint(name: str, runs: Path) -> str:
     known = [*list_published_files(), *list_spaces(), *(run.name for run in list_runs(runs))]
-    return suggest(name, known) or " (cnnsearch published lists the networks, runs the runs)"
+    lists = f"cnnsearch published lists the networks, runs the runs; {FILE_HINT}"
+    return suggest(name, known) or f" ({lists})"
 
 
 def find_best_trial(run: RunDirectory) -> TrialRecord | None:

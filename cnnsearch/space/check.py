@@ -5,6 +5,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from cnnsearch.architecture.cost import Budget, Cost
+from cnnsearch.architecture.cost_table import cost_lines
 from cnnsearch.architecture.costs import COUNTED, list_bounds
 from cnnsearch.errors import SpaceError
 from cnnsearch.space.notebook import format_condition, format_values
@@ -62,7 +63,8 @@ def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") 
     from rich.markup import escape
     from rich.table import Table
 
-    title = f"{space.name}: {space.description or 'a search space'}"
+    what = "a search space" if space.parameters else "a network"
+    title = f"{space.name}: {space.description or what}"
     console.print(title, highlight=False, markup=False)
     if space.parameters:
         table = Table(box=None, pad_edge=False)
@@ -72,17 +74,17 @@ def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") 
             cells = (parameter.name, format_values(parameter), format_condition(parameter))
             table.add_row(*map(escape, cells))
         console.print(table)
-    console.print(_format_summary(space, report), highlight=False, markup=False)
+    summary = _format_summary(space, report) if space.parameters else _format_network(space, report)
+    console.print(summary, highlight=False, markup=False)
 
 
 def _format_summary(space: SearchSpace, report: dict[str, Any]) -> str:
     lines = [_explain_budget(report) or "Sound: every option reads, and candidates can be wired."]
-    if space.parameters:
-        times = f", times {report['continuous']} continuous" if report["continuous"] else ""
-        lines.append(
-            f"{report['hyperparameters']} hyperparameters, at most "
-            f"{format_count(report['candidates'])} different candidates{times}."
-        )
+    times = f", times {report['continuous']} continuous" if report["continuous"] else ""
+    lines.append(
+        f"{report['hyperparameters']} hyperparameters, at most "
+        f"{format_count(report['candidates'])} different candidates{times}."
+    )
     for kind in COUNTED:
         spread = report[kind.key]
         low, mid, high = (kind.format(spread[k]) for k in ("smallest", "median", "largest"))
@@ -95,6 +97,15 @@ def _format_summary(space: SearchSpace, report: dict[str, Any]) -> str:
     if report["within_budget"] and any(report["budget"].values()):
         share = report["within_budget"] / report["samples"]
         lines.append(f"{share:.0%} are within the budget.")
+    return "\n".join(lines)
+
+
+def _format_network(space: SearchSpace, report: dict[str, Any]) -> str:
+    """Returns the exact costs of a file without choices, in words."""
+    sound = "Sound: every option reads, and the network can be wired. It has no choices."
+    lines = [_explain_budget(report) or sound, cost_lines(space.decode_first().architecture)]
+    if report["within_budget"] and any(report["budget"].values()):
+        lines.append("It is within the budget.")
     return "\n".join(lines)
 
 

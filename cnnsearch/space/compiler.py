@@ -191,10 +191,16 @@ class Compiler:
         if match is None:
             raise self.make_error(path, "expected $name or $name * number", text)
         if match[1] not in self.variables:
-            hint = suggest(match[1], self.variables) or " (variables see those above them)"
-            raise SpaceError(f"{self.source}: {path}: variable ${match[1]} is not defined{hint}")
+            raise SpaceError(f"{self.source}: {path}: {self._explain_undefined(match[1])}")
         self.used.add(match[1])
         return Reference(path, match[1], float(match[2]) if match[2] else None)
+
+    def _explain_undefined(self, name: str) -> str:
+        known = suggest(name, self.variables)
+        if not known and self.variables:
+            known = f" (defined above it: {', '.join(self.variables)})"
+        where = f"; text that starts with $ is the name of an entry of variables: {{{name}: ...}}"
+        return f"variable ${name} is not defined{known or where}"
 
 
 def _varies(nodes: Sequence[Node]) -> bool:

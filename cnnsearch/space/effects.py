@@ -41,10 +41,8 @@ def _list_effects(stage: Stage | Layer) -> Iterator[tuple[str, str]]:
     given += [(f"block.{name}", name) for name in block.model_fields_set - {"type"}]
     for key, name in given:
         value = shorten(stage.width if name == "width" else getattr(block, name))
-        yield (
-            key,
-            f"on a {block.type!r} block as given here, got {value}" if name in ignored else "",
-        )
+        reason = f"on a {block.type!r} block {block.explain_unused(name)}, got {value}"
+        yield key, reason if name in ignored else ""
     # Two entries each below, as what a key needs may be different options.
     if stage.stride_on != "first":
         value = f"got {stage.stride_on!r}"

@@ -4,6 +4,14 @@ from pathlib import Path
 
 from cnnsearch.errors import SpaceError, suggest
 
+ENDINGS = (".yaml", ".yml", ".json")
+FILE_HINT = "a file needs its ending, such as .yaml"
+
+
+def is_file_name(name: str) -> bool:
+    """Whether ``name`` is that of a file, rather than of a space or network that ships."""
+    return name.endswith(ENDINGS) or "/" in name
+
 
 def list_folders() -> list[Path]:
     """Returns the folders of shipped spaces: inside the installed package, or in the checkout."""
@@ -29,11 +37,11 @@ def find_space(space: str) -> Path:
     Raises:
         SpaceError: there is none; suggests similar names.
     """
-    if space.endswith((".yaml", ".yml", ".json")) or "/" in space:
+    if is_file_name(space):
         if not Path(space).is_file():
             raise SpaceError(f"{space}: there is no such space file")
         return Path(space)
     if space in (named := {**list_published_files(), **list_spaces()}):
         return named[space]
-    hint = suggest(space, named) or f" (there are {', '.join(list_spaces())})"
+    hint = suggest(space, named) or f" (there are {', '.join(list_spaces())}; {FILE_HINT})"
     raise SpaceError(f"there is no space named {space!r}{hint}")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.errors import SpaceError, suggest
+from cnnsearch.errors import SpaceError, suggest_or_list
 from cnnsearch.space.backbone_choice import KEY, BackboneChoice, compile_backbone
 from cnnsearch.space.choices import Node, Parameter, Value, add_key
 from cnnsearch.space.compiler import Compiler
@@ -75,7 +75,7 @@ def compile_parts(data: Mapping[Any, Any], source: str) -> Parts:
     known = [*Architecture.model_fields, IMAGE, KEY, *OTHERS]
     for key in data:
         if key not in known:
-            raise SpaceError(f"{source}: {key}: unknown key{suggest(str(key), known)}")
+            raise SpaceError(f"{source}: {key}: unknown key{suggest_or_list(str(key), known)}")
     variables = _compile_variables(data.get("variables", {}), compiler)
     image = _compile_image(data, compiler)
     body = {key: value for key, value in data.items() if key not in (*OTHERS, IMAGE)}

@@ -1,27 +1,45 @@
-"""Describes every block, layer and recipe key from the code: what it is, its options, defaults."""
+"""Describes every block, layer and section of a space file from the code: options, defaults."""
 
 import inspect
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Final
 
 from pydantic import BaseModel
 
 from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.compound_scaling import Scaling
 from cnnsearch.architecture.cost import count
-from cnnsearch.blocks import FAMILIES, LAYERS, Block
+from cnnsearch.architecture.linear_widths import LinearStages
+from cnnsearch.architecture.stages import AuxiliaryHead, Head, Stage
+from cnnsearch.blocks import FAMILIES, LAYERS, Block, Style
+from cnnsearch.blocks.attention import OPTIONS
 from cnnsearch.errors import CnnsearchError, SpaceError, suggest
 from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.space.reference_values import describe_values, write_value
 
+_IN_YAML: Final = MappingProxyType({"None": "null", "True": "true", "False": "false"})
 _REQUIRED = "required"
-_LARGE = 10**6
-"""Bounds from here on only keep out what no machine can hold."""
+_SECTIONS: Final[Mapping[str, type[BaseModel]]] = MappingProxyType(
+    {
+        "network": Architecture,
+        "style": Style,
+        "stage": Stage,
+        "linear_stages": LinearStages,
+        "head": Head,
+        "auxiliary": AuxiliaryHead,
+        "scaling": Scaling,
+    }
+)
+"""Sections of a space file, in the order of the reference."""
 
 
 @dataclass(frozen=True)
 class Option:
-    """One key of a block, a layer or a recipe.
+    """One key of a block, a layer or a section.
 
     Attributes:
         name: the key.
@@ -41,23 +59,36 @@ class Entry:
     """A page of the reference.
 
     Attributes:
-        name: the ``type`` in a space file, or ``recipe``.
-        kind: the block's family, ``layer`` or ``recipe``.
+        name: the ``type`` in a space file, or the section.
+        kind: the block's family, ``layer``, ``section`` or ``recipe``.
         summary: the first line of its documentation, with the paper.
         options: its keys.
+        details: the rest of its documentation.
     """
 
     name: str
     kind: str
     summary: str
     options: tuple[Option, ...]
+    details: str = ""
+
+
+_SPACE_KEYS = (
+    Option("image", "a side, or [height, width]", "null",
+           "size of the images, in place of input; may be a choice"),
+    Option("backbone", "a published network, or none", "null",
+           "trained weights to start from, in place of the stages"),
+    Option("variables", "a mapping", "{}",
+           "named values, whole blocks too; $name or $name * 2 stands for one anywhere below"),
+    Option("recipe", "a mapping", "{}", "how candidates are trained; see recipe"),
+    Option("scaling", "a mapping", "null", "compound scaling; see scaling"),
+)  # fmt: skip
+"""Keys of a space file that an architecture does not have."""
 
 
 def list_entries() -> tuple[Entry, ...]:
-    """Returns all blocks by family, then all layers, then the recipe."""
-    blocks = [_describe(block, family) for family, each in FAMILIES.items() for block in each]
-    layers = [_describe(layer, "layer") for layer in LAYERS]
-    return (*blocks, *layers, _describe(TrainingRecipe, "recipe", "recipe"))
+    """Returns all blocks by family, all layers, attention, the sections, then the recipe."""
+    return tuple(describe() for describe in _list_names().values())
 
 
 def find_entry(name: str) -> Entry:
@@ -66,11 +97,24 @@ def find_entry(name: str) -> Entry:
     Raises:
         SpaceError: there is none.
     """
-    entries = {entry.name: entry for entry in list_entries()}
-    if name not in entries:
-        hint = suggest(name, entries) or " (cnnsearch blocks lists them)"
-        raise SpaceError(f"there is no block or layer named {name!r}{hint}")
-    return entries[name]
+    names = _list_names()
+    if name not in names:
+        hint = suggest(name, names) or " (cnnsearch blocks lists them)"
+        raise SpaceError(f"there is no block, layer or section named {name!r}{hint}")
+    return names[name]()
+
+
+def _list_names() -> dict[str, Callable[[], Entry]]:
+    """Returns what makes each entry, by name; only the schemas of those wanted are made."""
+    models: list[tuple[type[BaseModel], str]]
+    models = [(block, family) for family, each in FAMILIES.items() for block in each]
+    models += [(layer, "layer") for layer in LAYERS]
+    return {
+        **{str(m.model_fields["type"].default): partial(_describe, m, kind) for m, kind in models},
+        "attention": _describe_attention,
+        **{name: partial(_describe, m, "section", name) for name, m in _SECTIONS.items()},
+        "recipe": partial(_describe, TrainingRecipe, "recipe", "recipe"),
+    }
 
 
 def find_example(block: type[Block]) -> Architecture | None:
@@ -88,95 +132,86 @@ def find_example(block: type[Block]) -> Architecture | None:
 
 
 def _describe(model: type[BaseModel], kind: str, name: str = "") -> Entry:
-    documentation = inspect.getdoc(model) or ""
-    texts = _read_attributes(documentation)
+    introduction = (inspect.getdoc(model) or "").partition("Attributes:\n")[0].split("\n\n")
+    summary, *details = (_clean(paragraph) for paragraph in introduction)
+    options = _list_options(model)
+    if model is Architecture:
+        options += _SPACE_KEYS
+    return Entry(
+        name or str(model.model_fields["type"].default), kind, summary, options,
+        " ".join(filter(None, details)),
+    )  # fmt: skip
+
+
+def _list_options(model: type[BaseModel]) -> tuple[Option, ...]:
+    texts: dict[str, str] = {}
+    for base in reversed(model.__mro__):
+        texts |= _read_attributes(inspect.cleandoc(base.__dict__.get("__doc__") or ""))
+    if issubclass(model, Block):
+        texts["attention"] = _describe_places(model)
     schema = model.model_json_schema(mode="validation")
     definitions = schema.get("$defs", {})
     if "$ref" in schema:  # a model that may contain itself
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     required = schema.get("required", ())
-    options = tuple(
+    return tuple(
         Option(
             key,
             describe_values(value, definitions),
-            _REQUIRED if key in required else _write(value.get("default")),
+            _REQUIRED if key in required else write_value(value.get("default")),
             texts.get(key, ""),
         )
         for key, value in schema.get("properties", {}).items()
         if key != "type"
     )
-    return Entry(name or str(model.model_fields["type"].default), kind,
-                 documentation.splitlines()[0].replace('``', ''), options)  # fmt: skip
+
+
+def _describe_places(block: type[Block]) -> str:
+    """Returns where a block can be gated, and what gate that replaces."""
+    first, *others = block.attention_places or ("",)
+    words = " or ".join([f"{first} (its default)", *others])
+    text = f"a gate over its channels; position: {words}" if first else "a gate behind the block"
+    if first and "squeeze_ratio" in block.model_fields:
+        text += "; replaces the gate of squeeze_ratio"
+    return f"{text}; see attention"
+
+
+def _describe_attention() -> Entry:
+    """Returns the options of all gates as one entry; an option of one gate only names it."""
+    gates = {gate.model_fields["type"].default: _list_options(gate) for gate in OPTIONS}
+    found = {option.name: option for options in gates.values() for option in options}
+    for name, options in gates.items():
+        others = {o.name for gate, each in gates.items() if gate != name for o in each}
+        for option in options:
+            if option.name not in others:
+                found[option.name] = replace(option, text=f"{name}: {option.text}")
+    kinds = Option("type", ", ".join(gates), _REQUIRED, "the gate; both are layers too")
+    summary = "A gate over a block's channels: attention: {type: squeeze_excite, ratio: 0.25}."
+    return Entry("attention", "section", summary, (kinds, *found.values()), _list_places())
+
+
+def _list_places() -> str:
+    """Returns which blocks have which positions."""
+    blocks = [block for family in FAMILIES.values() for block in family]
+    names: dict[tuple[str, ...], list[str]] = {}
+    for block in blocks:
+        names.setdefault(block.attention_places, []).append(block.model_fields["type"].default)
+    parts = [
+        f"{' or '.join([f'{places[0]} (the default)', *places[1:]])}: {', '.join(each)}."
+        for places, each in names.items()
+        if places
+    ]
+    return f"Positions: {' '.join(parts)} Any other block is gated behind its output."
 
 
 def _read_attributes(documentation: str) -> dict[str, str]:
     """Returns the texts of the section ``Attributes`` of a docstring."""
     _, _, section = documentation.partition("Attributes:\n")
     found = re.findall(r"^ {4}(\w+): (.*(?:\n {8,}.*)*)", section, flags=re.MULTILINE)
-    return {name: " ".join(text.replace("``", "").split()) for name, text in found}
+    return {name: _clean(text) for name, text in found}
 
 
-def describe_values(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    """Returns what a JSON Schema allows, in words."""
-    if "$ref" in schema:
-        name = schema["$ref"].rpartition("/")[2]
-        found = definitions.get(name, {})
-        return describe_values(found, definitions) if "enum" in found else _describe_mapping(found)
-    if "anyOf" in schema or "oneOf" in schema:
-        several = schema.get("anyOf") or schema["oneOf"]
-        words = dict.fromkeys(describe_values(each, definitions) for each in several)
-        text = " or ".join(words) if len(words) <= 4 else "one of several, see the schema"
-        return text.replace(f"a list of 2, {next(iter(words))}", "two of them")
-    if "enum" in schema:
-        return ", ".join(map(_write, schema["enum"]))
-    if "const" in schema:
-        return _write(schema["const"])
-    return _describe_type(schema, definitions)
-
-
-def _describe_mapping(schema: Mapping[str, Any]) -> str:
-    """Returns the keys of a mapping, its fixed ``type`` with the value."""
-    keys = schema.get("properties", {})
-    names = [f"{key}: {_write(v['const'])}" if "const" in v else key for key, v in keys.items()]
-    return f"{{{', '.join(sorted(names, key=lambda n: not n.startswith('type:')))}}}"
-
-
-def _describe_type(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> str:
-    kind = schema.get("type")
-    if kind in ("integer", "number"):
-        return _describe_range("a whole number" if kind == "integer" else "a number", schema)
-    if kind == "array":
-        inside = schema.get("prefixItems") or [schema.get("items") or {}]
-        words = " and ".join(dict.fromkeys(describe_values(each, definitions) for each in inside))
-        return f"a list, each {words}" if len(inside) == 1 else f"a list of {len(inside)}, {words}"
-    names = {"boolean": "true, false", "null": "null", "string": "text", "object": "a mapping"}
-    return names.get(str(kind), "any value")
-
-
-def _describe_range(word: str, schema: Mapping[str, Any]) -> str:
-    low, high = schema.get("minimum"), schema.get("maximum")
-    above, below = schema.get("exclusiveMinimum"), schema.get("exclusiveMaximum")
-    bounds = []
-    if low is not None:
-        bounds.append(f"from {low:g}")
-    elif above is not None:
-        bounds.append("from 1" if above == 0 and "whole" in word else f"above {above:g}")
-    if high is not None and high < _LARGE:
-        bounds.append(f"to {high:g}")
-    elif below is not None:
-        bounds.append(f"below {below:g}")
-    return " ".join([word, *bounds])
-
-
-def _write(value: Any) -> str:
-    """Returns a value as YAML has it."""
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, float):
-        return f"{value:g}" if value == 0 or abs(value) >= 0.001 else f"{value:.0e}"
-    if isinstance(value, dict):
-        inside = ", ".join(f"{key}: {_write(item)}" for key, item in value.items())
-        return f"{{{inside}}}"
-    if isinstance(value, list):
-        return f"[{', '.join(map(_write, value))}]"
-    return str(value)
+def _clean(text: str) -> str:
+    """Returns a docstring's paragraph as one line, values as YAML writes them."""
+    line = " ".join(text.replace("``", "").split())
+    return re.sub(r"\b(None|True|False)(?=[:;.]|$| ties)", lambda m: _IN_YAML[m[0]], line)

@@ -160,7 +160,8 @@ class SearchSpace(HtmlSpace):
             if isinstance(cost, Cost):
                 return
             first = first or cost
-        raise SpaceError(f"{self.source}: no candidate can be wired: {first}")
+        who = "no candidate can" if self.parameters else "it cannot"
+        raise SpaceError(f"{self.source}: {who} be wired: {first}")
 
     def sample_costs(self, samples: int) -> Iterator[Cost | ArchitectureError]:
         """Yields costs of random candidates, the same at every call; an error for one that fails.

@@ -5,7 +5,7 @@ from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
-from cnnsearch.errors import suggest
+from cnnsearch.errors import suggest, suggest_or_list
 
 
 def explain(error: ValidationError, data: object, model: type[BaseModel] | None = None) -> str:
@@ -16,14 +16,12 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
         data: the data that was validated, plain lists and dicts.
         model: the model that ``data`` was validated against, for suggestions of known keys.
     """
-    problems = error.errors(include_url=False)
-    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
-    first = (unknown or problems)[0]
-    place, parent = _place(first["loc"], data)
+    first = choose_problem(error)
+    place, parent = find_place(first["loc"], data)
     key = place.rsplit(".", 1)[-1]
     if first["type"] == "extra_forbidden":
         known = sorted(_known_keys(model, first["loc"], parent))
-        return f"{place}: unknown key{suggest(key, known)}"
+        return f"{place}: unknown key{suggest_or_list(key, known)}"
     if first["type"] == "missing" and isinstance(first["loc"][-1], int):
         return f"{place}: too few values, got {first['loc'][-1]}"
     if first["type"] == "missing":
@@ -35,6 +33,13 @@ def explain(error: ValidationError, data: object, model: type[BaseModel] | None 
     rule = str(first["msg"]).removeprefix("Value error, ")
     hint = _suggest_literal(first) if first["type"] == "literal_error" else ""
     return f"{place}: {rule[:1].lower()}{rule[1:]}, got {shorten(first['input'])}{hint}"
+
+
+def choose_problem(error: ValidationError) -> Any:
+    """Returns the problem that is explained: an unknown key, else the first."""
+    problems = error.errors(include_url=False)
+    unknown = [problem for problem in problems if problem["type"] == "extra_forbidden"]
+    return (unknown or problems)[0]
 
 
 def _suggest_literal(problem: Any) -> str:
@@ -51,8 +56,8 @@ def shorten(value: object, limit: int = 60) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _place(loc: Sequence[int | str], data: object) -> tuple[str, object]:
-    """Names the key as in the file, without pydantic's own steps (union tags)."""
+def find_place(loc: Sequence[int | str], data: object) -> tuple[str, object]:
+    """Returns the key as in the file, without pydantic's own steps (union tags), and its parent."""
     steps: list[str] = []
     parent: object = data
     for position, step in enumerate(loc):
@@ -102,5 +107,4 @@ def _tag_rule(first: Any) -> str:
     context = first.get("ctx", {})
     expected = [tag.strip(" '") for tag in str(context.get("expected_tags", "")).split(",")]
     tag = context.get("tag")
-    known = f" (known: {', '.join(expected)})"
-    return f"unknown type {tag!r}{suggest(str(tag), expected) or known}"
+    return f"unknown type {tag!r}{suggest_or_list(str(tag), expected)}"

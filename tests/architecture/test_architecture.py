@@ -164,6 +164,28 @@ def test_auxiliary_heads_are_wired_only_on_request() -> None:
         ),
         ({"inpt": 3}, "inpt: unknown key, did you mean 'input'?"),
         ({"head": {"droput": 1}}, "head.droput: unknown key, did you mean 'dropout'?"),
+        (
+            {"style": {"zzz": 1}},
+            "style.zzz: unknown key (known: activation, bias, norm, norm_epsilon, norm_groups,",
+        ),
+        ({"head": {"foo": 1}}, "head.foo: unknown key (known: classifier, dropout, layers)"),
+        (
+            {"stages": [{"block": {"type": "fused_mbconv", "shortcut": "pad"}}]},
+            "stages.0.block.shortcut: unknown key (known: attention, divisor, expansion, kernel,",
+        ),
+        ({"style": {"norm": "instance"}}, "'global_response' or 'none', got 'instance'"),
+        (
+            {"stages": [{"type": "branches", "paths": [[{"type": "darknet"}]]}]},
+            "stages.0.paths.0.0: 'darknet' is a block, and only layers stand here and in paths; a",
+        ),
+        (
+            {"stages": [{"block": "max_pool"}]},
+            "stages.0.block: 'max_pool' is a layer, and only a block stands here",
+        ),
+        (
+            {"stages": [{"type": "branches", "paths": [[]], "depth": 3}]},
+            "stages.0.depth: a layer does not repeat; a block of its layers does: {block: {type: p",
+        ),
         ({"stages": [{"block": {"kernel": 3}}]}, "stages.0.block: missing type"),
         ({"stages": 3}, "stages: input should be a valid array, got 3"),
         ({"stem": [{"type": "conv", "filters": "8"}]}, "stem.0.filters: input should be a valid"),

@@ -10,6 +10,7 @@ from cnnsearch.architecture.cost import Cost, count
 from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.architecture.wiring import trace
 from cnnsearch.blocks import FAMILIES, LAYERS, Block, Rounding, Shape, Style
+from cnnsearch.blocks.node import round_down
 from cnnsearch.errors import ArchitectureError
 from tests.measuring import measure
 
@@ -237,6 +238,14 @@ def test_unused_fields_do_not_change_the_wiring(
     stage: Any = other.stages[0]
     assert set(change) <= set(stage.block.find_unused())
     assert one.fingerprint == other.fingerprint
+
+
+def test_a_ratio_just_below_a_whole_number_of_channels_gives_that_number() -> None:
+    ratios = (0.0833333, 1 / 12, 0.083, 0.001)
+    assert [round_down(144 * ratio) for ratio in ratios] == [12, 12, 11, 1]
+    block = {"type": "mbconv", "squeeze_ratio": 0.0833333}
+    narrow, exact = (network({**block, **more}) for more in ({}, {"squeeze_ratio": 1 / 12}))
+    assert count(narrow).params == count(exact).params
 
 
 GATES = [{"type": "squeeze_excite", "ratio": 0.5}, {"type": "eca", "kernel": 3}]

@@ -58,6 +58,20 @@ def test_the_rows_add_up_to_the_totals(by: str) -> None:
     assert len(data["rows"]) == {"layer": 84, "block": 19, "stage": 13}[by]
 
 
+def test_a_layer_names_its_bias_normalization_and_activation(tmp_path: Path) -> None:
+    text = """
+    input: [8, 8, 3]
+    classes: 2
+    stem: [{type: conv, filters: 4, norm: false}, {type: conv, filters: 4, activation: false}]
+    stages: [{block: inverted_residual, width: 4, norm: none, activation: swish}]
+    """
+    (tmp_path / "net.yaml").write_text(text)
+    data = json.loads(cnnsearch("cost", str(tmp_path / "net.yaml"), "--by", "layer", "--json"))
+    stem, stage = ["relu", "batch norm"], ["bias, swish", "bias, swish", "bias", ""]
+    assert [row["then"] for row in data["rows"]] == [*stem, *stage, "", "bias"]
+    assert "conv 3x3, batch norm" in cnnsearch("cost", str(tmp_path / "net.yaml"), "--by", "layer")
+
+
 def test_the_table_names_places_kinds_and_shapes() -> None:
     output = cnnsearch("cost", "resnet-50", "--by", "stage")
     assert "resnet-50: 224x224x3, 1000 classes" in output
@@ -129,6 +143,11 @@ def test_a_file_without_choices_and_one_with(tmp_path: Path) -> None:
     [
         ("goglenet", "there is no network or run named 'goglenet', did you mean 'googlenet'"),
         ("mime", "there is no network or run named 'mime', did you mean 'mine'"),
+        (
+            "fbnetc_100",
+            "there is no network or run named 'fbnetc_100' (cnnsearch published lists the "
+            "networks, runs the runs; a file needs its ending, such as .yaml)",
+        ),
         ("mine:77", "run 'mine' has no trial '77' (it has 3)"),
         ("other:1", "there is no network or run named 'other:1'"),
         ("residual", "residual is a space with"),

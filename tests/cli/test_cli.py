@@ -91,6 +91,14 @@ def test_check_of_a_space_that_no_budget_fits_is_not_sound(capsys: Capture) -> N
     assert json.loads(capsys.readouterr().out)["within_budget"] == 0
 
 
+def test_check_of_a_file_without_choices_prints_the_exact_costs(capsys: Capture) -> None:
+    assert run("check", "squeezenet-1.1", "--max-macs", "1G") == 0
+    text = capsys.readouterr().out
+    assert "the network can be wired. It has no choices." in text
+    assert "params               1,235,496  " in text and "median" not in text
+    assert text.endswith("It is within the budget.\n")
+
+
 def test_check_gives_an_upper_bound_of_the_candidates(capsys: Capture) -> None:
     assert run("check", "tiny") == 0
     assert "at most 224 different candidates" in capsys.readouterr().out

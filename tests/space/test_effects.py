@@ -19,6 +19,10 @@ IGNORED = [
     ("{block: {type: parallel, paths: [[]]}, width: 7}", "stages.0.width: has no effect"),
     ("{block: {type: xception, widths: [4], layers: 2}}", "stages.0.block.layers: has no effect"),
     (
+        "{block: {type: bottleneck, squeeze_ratio: 0.25, attention: {type: eca}}, width: 8}",
+        "stages.0.block.squeeze_ratio: has no effect on a 'bottleneck' block whose attention takes",
+    ),
+    (
         "{block: {type: inception, branches: [8, 4, 8, 4, 8, 8], reduction: 0.5}}",
         "stages.0.block.reduction: has no effect on a 'inception' block as given here, got 0.5",
     ),

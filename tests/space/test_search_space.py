@@ -236,7 +236,21 @@ def test_a_file_is_found_by_its_path(tmp_path: Path) -> None:
         (HEAD + "stem: [{type: conv, filters: -4}]", "stem.0.filters: input should be greater"),
         (
             HEAD + "stages: [{block: plain, width: 8, stride: 16}, {type: max_pool}]",
+            "bad.yaml: it cannot be wired: stages.1: stride 2 on a 1x1 map shrinks it below 1x1",
+        ),
+        (
+            HEAD
+            + "stages: [{block: plain, width: {choice: [8, 9]}, stride: 16}, {type: max_pool}]",
             "no candidate can be wired: stages.1: stride 2 on a 1x1 map shrinks it below 1x1",
+        ),
+        (HEAD + "upsample: 2", "upsample: unknown key (known: name, description, input, classes,"),
+        (
+            HEAD + "variables: {rate: 0.1}\nhead: {dropout: $rate}\ndrop_path: $nope",
+            "variable $nope is not defined (defined above it: rate)",
+        ),
+        (
+            HEAD + "drop_path: $nope",
+            "text that starts with $ is the name of an entry of variables: {nope: ...}",
         ),
         ("a: " + "[" * 5000 + "]" * 5000, "bad.yaml, line 1: nested too deeply"),
         (HEAD + "stem: " + "[" * 60 + "]" * 60, "more than 40 levels deep"),
