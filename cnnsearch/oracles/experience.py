@@ -11,7 +11,7 @@ from cnnsearch.oracles.strategy import History
 if TYPE_CHECKING:
     from cnnsearch.oracles.similarity import Array, Encoder, Points
 
-SCALE = 0.6  # share of differing values over which the correlation falls to 1/e
+SCALE = 1.2  # share of differing values over which the correlation falls to 1/e
 NOISE = 0.6  # variance of a rank's noise; that of the ranks is 1
 SLOPE = 0.5  # prior gain in rank, in standard deviations, of one in a feature such as log MACs
 LEARNED = 200  # best results of an earlier search that are learned from

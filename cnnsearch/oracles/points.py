@@ -28,9 +28,10 @@ def make_stream(seed: int, number: int, label: str = "") -> Random:
 
 def is_active(parameter: "Parameter", values: Mapping[str, Any]) -> bool:
     """Whether all conditions of ``parameter`` hold in ``values``."""
-    return not parameter.when or all(
-        name in values and values[name] == value for name, value in parameter.when
-    )
+    for name, value in parameter.when:  # noqa: SIM110 (all() takes twice as long)
+        if name not in values or values[name] != value:
+            return False
+    return True
 
 
 def complete(
