@@ -13,7 +13,7 @@ from cnnsearch.space.files import list_spaces
 FILES = [
     json.loads(line) for line in Path(__file__).with_name("exported.jsonl").read_text().splitlines()
 ]
-"""Written by benchmarks/devices/count_exports.py from files that were converted."""
+"""Peak and size of converted files; benchmarks/devices/count_exports.py measures more of them."""
 
 
 @pytest.mark.parametrize("file", FILES, ids=[file["name"] for file in FILES])
