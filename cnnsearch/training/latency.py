@@ -82,7 +82,7 @@ def measure_candidate(task: "TrialTask", wanted: LatencyTask) -> float:
     if wanted.limit is not None and found.median > wanted.limit:
         from cnnsearch.training.messages import CandidateFailure
 
-        shown = f"{found.median:.3g} ms, the limit is {wanted.limit:g} ms"
+        shown = f"{found.median:.4g} ms, the limit is {wanted.limit:g} ms"
         raise CandidateFailure("over_budget", f"measured latency {shown}: not trained")
     write_text(task.directory / FILE, json.dumps(found.median))
     return found.median
