@@ -13,7 +13,7 @@ from cnnsearch.space.search_space import SearchSpace
 
 FEWEST = 8
 """Measured networks that a model needs."""
-LANES = 8
+LANES = 16
 """Channels are computed in groups of about so many; the last group may be partly empty."""
 
 
