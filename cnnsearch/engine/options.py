@@ -4,28 +4,28 @@ The command line's options, the keywords of :func:`cnnsearch.search` and the key
 are made from these models, by way of ``engine.settings``.
 """
 
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, get_args
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    ModelWrapValidatorHandler,
-    ValidationError,
-    ValidationInfo,
-    field_validator,
-    model_validator,
-)
+from pydantic import field_validator, model_validator
 
 from cnnsearch.architecture.costs import BOUNDED, FLASH, LATENCY, MACS, PARAMS, RAM, CostKind
 from cnnsearch.data.dataset import SPLIT_VERSION
 from cnnsearch.data.loading import DATA_FORMS
 from cnnsearch.engine.declaration import define as _define
 from cnnsearch.engine.declaration import define_free as _define_free
-from cnnsearch.engine.declaration import make_flag, read_option
+from cnnsearch.engine.declaration import make_flag
 from cnnsearch.engine.failures import MAX_FAILURES
-from cnnsearch.errors import CnnsearchError, suggest
+from cnnsearch.engine.option_group import (
+    Amount,
+    Bound,
+    Milliseconds,
+    Options,
+    Seconds,
+    Text,
+    check_choice,
+    check_least,
+)
+from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles import (
     DEFAULT_STRATEGY,
     describe_strategies,
@@ -39,8 +39,7 @@ from cnnsearch.training.objectives import (
     describe_objectives,
     normalize_objective,
 )
-from cnnsearch.utils.units import parse_amount, parse_image, parse_time
-from cnnsearch.utils.validation_errors import explain
+from cnnsearch.utils.units import parse_image
 
 if TYPE_CHECKING:
     from cnnsearch.architecture.cost import Budget
@@ -48,52 +47,8 @@ if TYPE_CHECKING:
 StartMethod = Literal["auto", "forkserver", "spawn"]
 
 
-def _read_amount(value: Any, info: ValidationInfo) -> int:
-    return parse_amount(value, make_flag(str(info.field_name)))
-
-
-def _read_time(value: Any, info: ValidationInfo) -> float:
-    return parse_time(value, make_flag(str(info.field_name)))
-
-
-def _read_bound(value: Any, info: ValidationInfo) -> float:
-    (kind,) = [kind for kind in BOUNDED if kind.budget == info.field_name]
-    return kind.parse(value, make_flag(kind.budget))
-
-
 def _define_bound(kind: CostKind) -> Any:
     return _define(None, kind.description, value=kind.value, panel="Budget")
-
-
-Amount = Annotated[int, BeforeValidator(_read_amount)]
-Bound = Annotated[int, BeforeValidator(_read_bound)]
-Seconds = Annotated[float, BeforeValidator(_read_time)]
-Milliseconds = Annotated[float, BeforeValidator(_read_bound)]
-Text = Annotated[str, BeforeValidator(str)]
-
-
-class Options(BaseModel):
-    """A group of settings; a mistake in one is a one-line error that names its flag."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    panel: ClassVar[str] = ""
-    """The title above its settings in the command line's help."""
-
-    @model_validator(mode="wrap")
-    @classmethod
-    def _name_flag(cls, data: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
-        try:
-            return handler(data)
-        except ValidationError as error:
-            key, colon, rule = explain(error, data, cls).partition(": ")
-            place = find_flag(cls, key) if key in cls.model_fields else key
-            raise CnnsearchError(f"{place}{colon}{rule}") from None
-
-
-def find_flag(model: type[Options], name: str) -> str:
-    """Returns the command line's flag of a model's field."""
-    option = read_option(model.model_fields[name])
-    return option.flag or make_flag(option.key or name)
 
 
 class DataOptions(Options):
@@ -157,10 +112,10 @@ class TrainingOptions(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_from("--epochs", self.epochs)
+        check_least("--epochs", self.epochs)
         if self.freeze and self.weights is None:
             raise CnnsearchError("--freeze: needs --weights; without it every weight is random")
-        _check_choice("--class-weights", self.class_weights, ("none", "balanced"))
+        check_choice("--class-weights", self.class_weights, ("none", "balanced"))
         if self.changes:
             from cnnsearch.space.recipe import TrainingRecipe
 
@@ -258,12 +213,12 @@ class SearchOptions(Options):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_from("--trials", self.trials)
-        _check_from("--max-failures", self.max_failures, 0)
-        _check_choice("--latency-precision", self.latency_precision, PRECISIONS)
-        _check_choice("--baseline", self.baseline, ("plain", "none"))
-        _check_from("--reduction-factor", self.reduction_factor, 2)
-        _check_from("--min-epochs", self.min_epochs)
+        check_least("--trials", self.trials)
+        check_least("--max-failures", self.max_failures, 0)
+        check_choice("--latency-precision", self.latency_precision, PRECISIONS)
+        check_choice("--baseline", self.baseline, ("plain", "none"))
+        check_least("--reduction-factor", self.reduction_factor, 2)
+        check_least("--min-epochs", self.min_epochs)
         strategy = find_strategy(self.strategy, "--strategy")
         for key in self.options.keys() - {*strategy.options}:
             takers = name_strategies(key)
@@ -319,13 +274,13 @@ class Placement(Options):
     @field_validator("start_method", mode="before")
     @classmethod
     def _check_start_method(cls, value: Any) -> Any:
-        _check_choice("--start-method", str(value), get_args(StartMethod))
+        check_choice("--start-method", str(value), get_args(StartMethod))
         return value
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        _check_from("--workers", self.workers, 0)
-        _check_from("--workers-per-gpu", self.workers_per_gpu)
+        check_least("--workers", self.workers, 0)
+        check_least("--workers-per-gpu", self.workers_per_gpu)
         if self.ray is not None:
             self._check_ray()
         elif self.gpus_per_trial is not None:
@@ -342,15 +297,3 @@ class Placement(Options):
         if self.gpus or self.workers_per_gpu != 1:
             flag = "--gpus" if self.gpus else "--workers-per-gpu"
             raise CnnsearchError(f"{flag}: with --ray, Ray assigns GPUs; see --gpus-per-trial")
-
-
-def _check_from(flag: str, number: int | None, least: int = 1) -> None:
-    if number is not None and number < least:
-        rule = f"at least {least}" if least else "0 or more"
-        raise CnnsearchError(f"{flag}: expected {rule}, got {number}")
-
-
-def _check_choice(flag: str, name: str, known: Collection[str]) -> None:
-    if name not in known:
-        rule = " or ".join(known) if len(known) == 2 else ", ".join(known)
-        raise CnnsearchError(f"{flag}: expected {rule}, got {name!r}{suggest(name, known)}")

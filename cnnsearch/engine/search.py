@@ -24,7 +24,7 @@ from cnnsearch.engine.initial_weights import (
     prepare_space,
 )
 from cnnsearch.engine.latency import find_measured, record
-from cnnsearch.engine.options import Options
+from cnnsearch.engine.option_group import Options
 from cnnsearch.engine.placement import find_gpus, make_executor
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import (
@@ -34,7 +34,8 @@ from cnnsearch.engine.run_manifest import (
     keep_earlier,
     read_settings,
 )
-from cnnsearch.engine.search_session import SearchResult, check_first_proposal, train_candidates
+from cnnsearch.engine.search_oracle import check_first_proposal
+from cnnsearch.engine.search_session import SearchResult, train_candidates
 from cnnsearch.engine.session import warm_up
 from cnnsearch.engine.settings import Settings, document_settings
 from cnnsearch.oracles import AUTO, choose_strategy

@@ -1,7 +1,7 @@
 """The session of a search: from its oracle to its best candidate."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +19,14 @@ from cnnsearch.engine.earlier_runs import restore_earlier
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.forecast import ForecastCallback, Plan
 from cnnsearch.engine.gain import measure_gain
-from cnnsearch.engine.latency_model import LatencyCheck, LatencyModel
+from cnnsearch.engine.latency_model import LatencyModel
 from cnnsearch.engine.proposal import IMBALANCED
+from cnnsearch.engine.search_oracle import count_epochs, make_oracle
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
-from cnnsearch.engine.training_time import TimeLimit, TimePredictor
-from cnnsearch.oracles import create_oracle, find_strategy
-from cnnsearch.oracles.feasibility import FeasibilityCheck
-from cnnsearch.oracles.protocol import CheckFeasibility, Draws, Earlier, Oracle, Store
+from cnnsearch.engine.training_time import TimePredictor
+from cnnsearch.oracles import find_strategy
+from cnnsearch.oracles.protocol import Draws, Oracle
 from cnnsearch.oracles.stopping import StopWhenEnough
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import RECOMMENDED, find_recommended
@@ -35,7 +35,7 @@ from cnnsearch.runs.ranking import find_best, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.objectives import costs_of, find_costs, find_objective, objective_of
+from cnnsearch.training.objectives import costs_of, find_objective, objective_of
 from cnnsearch.utils.html_tables import render_table
 from cnnsearch.utils.units import format_time, pluralize
 
@@ -180,73 +180,6 @@ def _add_forecast(
     predict = TimePredictor(session.run.db, dataset).predict
     callback: Any = ForecastCallback(session.callback, plan, predict, trials)
     session.callback = callback
-
-
-def make_oracle(
-    settings: Settings,
-    space: SearchSpace,
-    store: Store,
-    predictor: TimePredictor | None = None,
-    latency_model: LatencyModel | None = None,
-    earlier: Earlier = (),
-) -> "SearchOracle":
-    """Returns the oracle of the settings' strategy, on a space that fits the data.
-
-    Without a ``predictor`` no candidate is rejected for the time that it would train, without a
-    ``latency_model`` none for its latency.
-    """
-    costs = find_costs(settings.training.objective)
-    check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget, costs)
-    if latency_model is not None:
-        check = LatencyCheck(check, space, latency_model, settings.search.max_latency)
-    limit = settings.search.max_train_time
-    if predictor is not None and limit is not None:
-        check = TimeLimit(check, space, predictor, limit, count_epochs(settings, space))
-    return create_oracle(
-        settings.search.strategy,
-        space,
-        check=check,
-        store=store,
-        max_trials=settings.search.trials,
-        epochs=count_epochs(settings, space),
-        seed=settings.search.seed,
-        options=settings.search.options,
-        costs=costs,
-        earlier=earlier,
-    )
-
-
-def count_epochs(settings: Settings, space: SearchSpace) -> int:
-    """Returns the epochs of a candidate, the largest number of a multi-fidelity strategy."""
-    return settings.training.epochs or space.decode_first().recipe.epochs
-
-
-class NullStore:
-    """Stores nothing: for an oracle whose proposals are not trained."""
-
-    def load_oracle(self) -> tuple[str | None, list[str]]:
-        return None, []
-
-    def save_oracle(
-        self, state: str, trials: Mapping[str, str], order: Mapping[str, int]
-    ) -> None: ...
-
-
-def check_first_proposal(
-    settings: Settings,
-    space: SearchSpace,
-    dataset: Dataset,
-    latency_model: LatencyModel | None = None,
-) -> None:
-    """Draws the search's first candidate before anything of the run is written.
-
-    Raises:
-        BudgetError: no candidate of the space meets the budget.
-        SpaceError: no candidate of the space can be wired.
-    """
-    fitted = fit_space(space, dataset)
-    oracle = make_oracle(settings, fitted, NullStore(), latency_model=latency_model)
-    oracle.propose("rehearsal")
 
 
 def _list_warnings(settings: Settings, dataset: Dataset) -> Iterator[str]:

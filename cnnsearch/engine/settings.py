@@ -10,14 +10,8 @@ from typing import Any, Final, ParamSpec, TypeVar
 from pydantic.fields import FieldInfo
 
 from cnnsearch.engine.declaration import Option, make_flag, read_option
-from cnnsearch.engine.options import (
-    DataOptions,
-    Options,
-    Placement,
-    SearchOptions,
-    TrainingOptions,
-    find_flag,
-)
+from cnnsearch.engine.option_group import Options, find_flag
+from cnnsearch.engine.options import DataOptions, Placement, SearchOptions, TrainingOptions
 from cnnsearch.errors import CnnsearchError, suggest
 from cnnsearch.oracles import DEFAULT_STRATEGY, STRATEGIES
 from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, find_costs

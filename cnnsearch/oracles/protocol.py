@@ -75,9 +75,8 @@ class Draws:
         """Reads what ``asdict`` returned, also in 0.1, which had no table of smallest costs."""
         old = {key.removeprefix("smallest_"): value for key, value in counts.items()}
         smallest = {kind.key: old[kind.key] for kind in COSTS if old.get(kind.key) is not None}
-        names = ("drawn", "over_budget", "invalid", "duplicates")
-        found = {name: counts[name] for name in names}
-        found["too_slow"] = counts.get("too_slow", 0)
+        names = ("drawn", "over_budget", "invalid", "duplicates", "too_slow")
+        found = {name: counts.get(name, 0) for name in names}
         return cls(**found, smallest=counts.get("smallest", smallest))
 
     def add_costs(self, cost: "Cost | None") -> None:

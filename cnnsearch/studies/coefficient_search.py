@@ -38,12 +38,9 @@ OWN = frozenset(
     {"strategy", "trials", "max_time", *(kind.budget for kind in BOUNDED)}  # the grid decides
     | {"image", "weights", "freeze"}  # the baseline decides; no published weights fit scaled layers
     | {"workers"}
-    | {
-        "baseline",
-        "max_train_time",
-        "reduction_factor",
-        "min_epochs",
-    }  # every proportion is trained
+    | {"device", "latency_precision", "latency_table"}  # of budgets
+    | {"baseline", "learn_from", "max_train_time", "min_epochs", "reduction_factor"}
+    | {"stop_when_enough"}  # every proportion is trained
 )
 """Settings that a coefficient search does not take over from the baseline's run."""
 

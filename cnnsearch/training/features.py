@@ -107,7 +107,7 @@ def cache_features(
         return None
     try:
         folder = _ensure(start.cache / _make_key(task, place), size, body, splits)
-        arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in splits}
+        arrays = {name: np.load(folder / f"{name}.npy", "r", allow_pickle=False) for name in splits}
     except OSError:  # a full disk, or the entry was removed meanwhile
         return None
     batches = FeatureBatches(

@@ -5,6 +5,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.training.augmentation_ops import Targets
 
 Tensor = Any
@@ -73,3 +74,9 @@ class SmoothedCrossEntropy(keras.losses.Loss):  # type: ignore[misc]
     def get_config(self) -> dict[str, Any]:
         """Returns the arguments of ``__init__``."""
         return {**super().get_config(), "smoothing": self.smoothing}
+
+
+def list_head_weights(architecture: Architecture) -> list[float]:
+    """Returns the loss weight of each output, the main one's first, in the order of wiring."""
+    heads = sorted(architecture.auxiliary, key=lambda head: head.after)
+    return [1.0, *(head.weight for head in heads)]

@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.training import checkpoint
 from cnnsearch.training.assembly import assemble, transfer_weights
@@ -21,6 +20,7 @@ from cnnsearch.training.finetuning import load_initial_weights, set_trainable
 from cnnsearch.training.history import Metrics, Progress
 from cnnsearch.training.initialization import initialize_weights
 from cnnsearch.training.keras_fit import choose_batch_norm_momentum
+from cnnsearch.training.losses import list_head_weights
 from cnnsearch.training.messages import CandidateFailure, Measurement, TrialTask
 from cnnsearch.training.metrics import compute_validation_metrics
 from cnnsearch.training.objectives import find_objective
@@ -107,7 +107,7 @@ class Training:
         if before != phase and before.first == phase.first:
             optimizer.copy_state(self._optimizer)
         self._optimizer = optimizer
-        heads = _list_head_weights(task.architecture)
+        heads = list_head_weights(task.architecture)
         loss = TrainingLoss(heads, recipe.label_smoothing, task.class_weights)
         self._steps = compile_steps(trained, self._optimizer, loss, task.accumulate)
         self._compiled: set[Activity] = set()
@@ -289,12 +289,6 @@ def _read_unfrozen_epoch(task: TrialTask) -> int:
         if folder is not None and (saved := checkpoint.read(folder / checkpoint.STATE)):
             return int(saved.header.get("begun", 1))
     return 1
-
-
-def _list_head_weights(architecture: Architecture) -> list[float]:
-    """Returns the loss weight of each output, the main one's first, in the order of wiring."""
-    heads = sorted(architecture.auxiliary, key=lambda head: head.after)
-    return [1.0, *(head.weight for head in heads)]
 
 
 def _check_finite(loss: float, name: str, epoch: int) -> float:

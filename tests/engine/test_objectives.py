@@ -75,7 +75,7 @@ def test_the_best_epoch_is_the_objectives(digits: Dataset, tmp_path: Path) -> No
     recipe = TrainingRecipe(batch_size=128)
     task = TrialTask("t", architecture(), recipe, digits, tmp_path, 3, objective="macro_f1")
     training = Training(task)
-    history = {epoch: metrics for epoch, metrics, _ in training.run()}
+    history = {epoch.number: epoch.metrics for epoch in training.run()}
     found = training.get_measurement()
     best = max(history, key=lambda e: (history[e]["val_macro_f1"], -history[e]["val_loss"]))
     assert found.best_epoch == best

@@ -227,7 +227,7 @@ def draw_sample(space: SearchSpace, settings: Settings, dataset: Dataset) -> lis
     Raises:
         CnnsearchError: the space holds too few candidates within the budget.
     """
-    from cnnsearch.engine.search_session import NullStore, make_oracle
+    from cnnsearch.engine.search_oracle import NullStore, make_oracle
 
     fitted = fit_space(space, dataset)
     oracle = make_oracle(settings, fitted, NullStore())

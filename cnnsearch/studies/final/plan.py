@@ -5,7 +5,7 @@ from typing import Annotated, Any, NamedTuple, Self
 
 from pydantic import AfterValidator, ConfigDict, Field, field_validator, model_validator
 
-from cnnsearch.engine.options import Options
+from cnnsearch.engine.option_group import Options
 from cnnsearch.errors import CnnsearchError, RunError, suggest
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.studies.final.entrants import Entrant

@@ -8,6 +8,7 @@ import numpy as np
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset
+from cnnsearch.engine.display.lines import Quiet
 from cnnsearch.engine.settings import Settings
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.recipe import TrainingRecipe
@@ -52,7 +53,7 @@ def made_run(
     plan = FinalPlan(
         source="s:best", run="s", seeds=seeds, epochs=2, hold_out=hold_out, entrants=entrants
     )
-    run = create_run(root, name, settings, data, plan)
+    run = create_run(root, name, settings, data, plan, Quiet())
     for number, (trial, index, seed) in enumerate(plan.list_slots(), start=1):
         begin(run, trial, number, entrants[index], index, seed)
         end(run, trial, None if trial in failed else 0.5 + seed / 10)
