@@ -256,7 +256,9 @@ def results(
     title = f"Run {opened.name}{running}: {finished} finished candidates, best first"
     what = objective_of(settings).heading
     beside = (objective_of(settings).per_epoch,) if objective_of(settings).quantized else ()
-    terminal.print(build_results_table(trials, title, limit, what, costs, columns, beside))
+    terminal.print(
+        build_results_table(trials, title, limit, what, costs, columns, beside, terminal.width)
+    )
     if recommended:
         from cnnsearch.engine.display.text import describe_recommended
 

@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 
+COMFORTABLE = 100
+"""Characters of a terminal in which every column fits with its padding."""
+
+
 def build_results_table(
     trials: Sequence[TrialRecord],
     title: str,
@@ -22,6 +26,7 @@ def build_results_table(
     costs: Sequence[CostKind] = (),
     columns: Sequence[CostKind] = COSTS,
     beside: Sequence[Objective] = (),
+    width: int | None = None,
 ) -> "Table":
     """Returns the leaderboard as a table that marks the Pareto front of score and costs (MACs).
 
@@ -33,20 +38,25 @@ def build_results_table(
         costs: of the front.
         columns: costs to show.
         beside: other metrics to show.
+        width: of the terminal. In a narrow one, cells touch their lines, costs that follow from
+            others are left out, and the family is cut rather than a number.
     """
     from rich.markup import escape
     from rich.table import Table
 
     front = {trial.id for trial in find_pareto_front(trials, costs)}
-    table = Table(title=title, title_justify="left")
-    table.add_column("rank", justify="right")
-    table.add_column("trial", justify="right")
-    table.add_column("family")
+    is_narrow = width is not None and width < COMFORTABLE
+    columns = [kind for kind in columns if not (is_narrow and kind.is_derived)]
+    padding = (0, 0) if is_narrow else (0, 1)
+    table = Table(title=title, title_justify="left", padding=padding)
+    table.add_column("rank", justify="right", no_wrap=True)
+    table.add_column("trial", justify="right", no_wrap=True)
+    table.add_column("family", overflow="ellipsis")
     others = (each.heading for each in beside)
     names = (escape(measured), *others, *(kind.heading for kind in columns), "epochs", "time")
     for name in names:
-        table.add_column(name, justify="right")
-    table.add_column("Pareto", justify="center")
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("Pareto", justify="center", no_wrap=True)
     for rank, trial in enumerate(rank_trials(trials)[:limit], start=1):
         table.add_row(
             *(str(rank), *map(escape, _format_cells(trial, columns, beside))),

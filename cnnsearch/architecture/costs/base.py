@@ -25,6 +25,7 @@ class CostKind(ABC):
         is_basic: whether every table shows it; otherwise only tables of searches that bound it or
             have it as an objective.
         is_measured: whether it cannot be counted: predicted at best before a candidate is built.
+        is_derived: whether it follows from another one: narrow tables leave it out.
         of_device: whether it is counted on the operators of the export, which takes longer.
     """
 
@@ -38,6 +39,7 @@ class CostKind(ABC):
     has_budget: ClassVar[bool] = True
     is_basic: ClassVar[bool] = False
     is_measured: ClassVar[bool] = False
+    is_derived: ClassVar[bool] = False
     of_device: ClassVar[bool] = False
 
     @property

@@ -26,6 +26,7 @@ class Flops(CostKind):
     heading: ClassVar[str] = "FLOPs"
     title: ClassVar[str] = "floating-point operations per image"
     has_budget: ClassVar[bool] = False
+    is_derived: ClassVar[bool] = True
     is_basic: ClassVar[bool] = True
 
     def read(self, counted: object) -> float | None:
