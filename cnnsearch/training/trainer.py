@@ -5,7 +5,6 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import keras
@@ -51,7 +50,7 @@ class Epoch(NamedTuple):
     number: int
     metrics: Metrics
     replayed: bool
-    activities: Mapping[str, float] = MappingProxyType({})
+    activities: Mapping[str, float]
 
 
 class Training:
@@ -125,7 +124,7 @@ class Training:
             RunError: a checkpoint cannot be written.
         """
         for number, metrics in sorted(self._progress.history.items()):
-            yield Epoch(number, metrics, True)
+            yield Epoch(number, metrics, True, {})
         while self._progress.epoch < self._task.epochs and not self._stops_early():
             number = self._progress.epoch + 1
             if self._find_phase(number) != self._phase:

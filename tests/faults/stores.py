@@ -36,7 +36,7 @@ def leaderboard(search: Search) -> list[dict[str, Any]]:
     for trial, number, status, start, outcome in rows:
         end = json.loads(outcome or "{}")
         end = {**end, "metrics": without_clocks(end.get("metrics") or {}), "seconds": None}
-        began = {**json.loads(start), "predicted_seconds": None}  # depends on the clock
+        began = {**json.loads(start), "predicted_seconds": None, "propose_seconds": None}  # clocks
         found.append({"id": trial, "number": number, "status": status, **began, "end": end})
     return found
 
