@@ -11,8 +11,6 @@ from collections.abc import Iterable
 LONGEST = 1000
 SIMILAR = 0.6
 """Least share of letters in common for a name to be suggested."""
-NEARLY_EQUAL = 0.85
-"""The same for a name with another first letter."""
 
 
 class CnnsearchError(Exception):
@@ -71,7 +69,7 @@ def suggest(name: str, known: Iterable[str]) -> str:
     names = list(known)
     abbreviated = [one for one in names if "".join(re.findall(r"(?:^|_)(\w)", one)) == name]
     near = difflib.get_close_matches(str(name), names, n=3, cutoff=SIMILAR)
-    close = abbreviated or [one for one in near if _is_misspelt(str(name), one)]
+    close = abbreviated or near
     return f", did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
 
 
@@ -80,9 +78,3 @@ def suggest_or_list(name: str, known: Iterable[str]) -> str:
     names = list(known)
     listed = f" (known: {', '.join(names)})" if names else ""
     return suggest(name, names) or listed
-
-
-def _is_misspelt(name: str, meant: str) -> bool:
-    """Whether names begin alike, as mistyped ones do, or differ in next to nothing."""
-    is_same = difflib.SequenceMatcher(None, name, meant).ratio() >= NEARLY_EQUAL
-    return is_same or name[:1].lower() == meant[:1].lower()

@@ -52,7 +52,7 @@ GROUPS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
             "diff": Entry("architectures", "Compare two networks side by side."),
             "draw": Entry("architectures", "Draw a network: blocks, branches, shapes."),
             "scale": Entry("scaling", "Scale a network: depth, width and resolution."),
-            "blocks": Entry("blocks", "Explain the blocks and layers of space files."),
+            "blocks": Entry("blocks", "Explain the blocks, layers and sections of space files."),
             "locate": Entry("blocks", "Find the hyperparameters that give a network."),
             "schema": Entry("spaces", "Print the JSON Schema of space files."),
         },

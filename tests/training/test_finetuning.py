@@ -301,7 +301,7 @@ def test_only_published_networks_have_weights() -> None:
 
 def test_images_of_another_size() -> None:
     assert resize_space(SearchSpace.load("efficientnet"), (96, 64)).input == (96, 64, 3)
-    with pytest.raises(SpaceError, match=r"--image 16x16: vgg-11\.yaml: no candidate can be"):
+    with pytest.raises(SpaceError, match=r"--image 16x16: vgg-11\.yaml: it cannot be"):
         resize_space(SearchSpace.load("vgg-11"), (16, 16))
 
 
