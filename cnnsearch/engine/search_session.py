@@ -123,7 +123,7 @@ def train_candidates(
         notes = [*missing, *_list_warnings(settings, dataset), *reasons]
         session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:
-            _add_forecast(session, space, dataset, deadline, executor.free)
+            _add_forecast(session, space, predictor, deadline, executor.free)
         reason = session.train(
             first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline,
             latency_model,
@@ -163,7 +163,7 @@ def _wrap(
 def _add_forecast(
     session: RunSession,
     space: SearchSpace,
-    dataset: Dataset,
+    predictor: TimePredictor,
     deadline: float | None,
     workers: int,
 ) -> None:
@@ -177,8 +177,7 @@ def _add_forecast(
         deadline,
         workers,
     )
-    predict = TimePredictor(session.run.db, dataset).predict
-    callback: Any = ForecastCallback(session.callback, plan, predict, trials)
+    callback: Any = ForecastCallback(session.callback, plan, predictor.predict, trials)
     session.callback = callback
 
 
