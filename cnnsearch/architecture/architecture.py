@@ -191,6 +191,7 @@ class Architecture(BaseModel):
         Raises:
             ArchitectureError: the place, the rule and the shapes.
         """
+        self._check_depth()
         for i, layer in enumerate(self.stem):
             x = _wire_at(op, f"stem.{i}", layer.wire, x)
         others: list[T] = []
@@ -203,6 +204,14 @@ class Architecture(BaseModel):
                 if extra.after == i:
                     others.append(self._wire_head(op, x, extra.head, f"auxiliary.{n}"))
         return [self._wire_head(op, x, self.head, "head"), *others]
+
+    def _check_depth(self) -> None:
+        """Refuses too many blocks before any is wired, which takes a second for a thousand."""
+        blocks = 0
+        for i, item in enumerate(self.stages):
+            blocks += item.depth if isinstance(item, Stage) else 0
+            if blocks > MOST_BLOCKS:
+                raise ArchitectureError(f"stages.{i}: more than {MOST_BLOCKS:,} blocks in all")
 
     def _wire_head(self, op: Ops[T], x: T, head: Head, place: str) -> T:
         return _wire_at(op, place, lambda op, y: head.wire(op, y, self.classes), x)
@@ -217,8 +226,6 @@ class Architecture(BaseModel):
         """
         if isinstance(item, Layer):
             return _wire_at(op, f"stages.{i}", item.wire, x), None
-        if before + item.depth > MOST_BLOCKS:
-            raise ArchitectureError(f"stages.{i}: more than {MOST_BLOCKS:,} blocks in all")
         for j in range(item.depth):
             rate = self.drop_path * (before + j + 1) / self.depth if self.drop_path else 0.0
             wire = partial(item.wire_block, index=j, previous=previous)

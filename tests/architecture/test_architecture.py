@@ -250,6 +250,14 @@ def test_what_cannot_be_wired_names_place_rule_and_shapes(
     assert str(caught.value) == message
 
 
+def test_too_many_blocks_are_an_error_before_any_is_wired() -> None:
+    deep = Architecture.from_data(small(stages=[{"block": "basic", "depth": 900, "width": 8}] * 2))
+    op = CountingOps(Style())
+    with pytest.raises(ArchitectureError, match=r"^stages\.1: more than 1,000 blocks in all$"):
+        deep.wire(op, Shape(*deep.input))
+    assert op.count == 0
+
+
 def test_to_data_leaves_defaults_out() -> None:
     data = Architecture.from_data(small(stages=[{"block": "basic", "width": 8}])).to_data()
     assert data["stages"] == [{"block": {"type": "basic"}, "width": 8}]
