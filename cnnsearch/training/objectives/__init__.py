@@ -4,7 +4,7 @@ Enters: the name that a user chose. Leaves: an :class:`Objective`, with every fa
 Importing this is cheap: NumPy and scikit-learn are imported when a metric is computed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from cnnsearch.architecture.costs import BOUNDED, CostKind
@@ -40,11 +40,14 @@ DEFAULT_OBJECTIVE: Final = NAMES[0]
 
 def describe_objectives() -> str:
     """Lists all names, for ``--help``."""
-    costs = " or ".join(cost.name for cost in BOUNDED)
     return (
-        f"{', '.join(NAMES[:-1])} or {NAMES[-1]}; with {costs} after a comma, candidates are ranked"
-        " by it but searched for the Pareto front"
+        f"{_list(NAMES)}; with {_list([cost.name for cost in BOUNDED])} after a comma, candidates"
+        " are ranked by the former but searched for the Pareto front"
     )
+
+
+def _list(names: Sequence[str]) -> str:
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def find_objective(text: str) -> Objective:
