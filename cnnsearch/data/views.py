@@ -114,6 +114,14 @@ class WithoutCopies(Selection):
         return np.flatnonzero(~find_copies(self.base, self.held))
 
 
+@dataclass(frozen=True, kw_only=True)
+class EvenRows(Selection):
+    """As many rows of a split as ``count`` says, evenly spaced."""
+
+    def select_rows(self) -> Rows:
+        return np.linspace(0, self.base.count - 1, self.count).astype(np.intp)
+
+
 @lru_cache(maxsize=4)
 def find_copies(split: Split, others: tuple[Split, ...]) -> npt.NDArray[np.bool_]:
     """Returns for each image of a split whether another split has its pixels."""
@@ -167,6 +175,18 @@ def take_share(data: Dataset, share: float, seed: int = 0) -> Dataset:
     )
     fingerprint = digest(data.fingerprint, "share", share, seed)
     return replace(data, train=part, fingerprint=fingerprint)
+
+
+def take_few(data: Dataset, train: int, validation: int) -> Dataset:
+    """Returns the data set with at most so many training and validation images: to time steps."""
+
+    def pick(base: Split, most: int) -> Split:
+        count = min(base.count, most)
+        return EvenRows(base.name, count, base.shape, base.directory, base=base)
+
+    fingerprint = digest(data.fingerprint, "few", train, validation)
+    few, held = pick(data.train, train), pick(data.validation, validation)
+    return replace(data, train=few, validation=held, fingerprint=fingerprint)
 
 
 def drop_copies(data: Dataset, *, with_test: bool = False) -> Dataset:

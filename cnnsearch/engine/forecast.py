@@ -1,4 +1,4 @@
-"""Says after the first candidates how many more fit into the time, and what an epoch takes."""
+"""Says how many candidates fit into the time, and what an epoch takes."""
 
 import random
 import time
@@ -21,6 +21,8 @@ SAMPLES: Final = 40
 MOST_DRAWN: Final = 400
 RANDOM_WEIGHT: Final = 3
 """Of the mean of random candidates, in that of the candidates to come, in trained candidates."""
+CHANGED: Final = 0.25
+"""By which share another expectation is said again, after the first candidates."""
 Predict = Callable[[Candidate, int], float | None]
 
 
@@ -45,7 +47,9 @@ class Plan:
     workers: int
 
 
-def describe_forecast(plan: Plan, predict: Predict, done: int, now: float) -> str:
+def describe_forecast(
+    plan: Plan, predict: Predict, done: int, now: float, title: str = "Forecast"
+) -> str:
     """Returns the forecast in one line; empty where nothing can be predicted.
 
     Args:
@@ -53,13 +57,14 @@ def describe_forecast(plan: Plan, predict: Predict, done: int, now: float) -> st
         predict: the seconds of a candidate and a number of epochs.
         done: candidates that have ended.
         now: on the monotonic clock.
+        title: that it begins with.
     """
     seconds = sorted(_predict_sample(plan, predict))
     if not seconds:
         return ""
     low, middle, high = (seconds[n] / plan.epochs for n in (0, len(seconds) // 2, -1))
     epoch = (
-        f"Forecast: an epoch takes about {format_time(low)} for the smallest candidate, "
+        f"{title}: an epoch takes about {format_time(low)} for the smallest candidate, "
         f"{format_time(middle)} for the median, {format_time(high)} for the largest"
     )
     each = mean(seconds) / max(1, plan.workers)
@@ -75,14 +80,14 @@ def describe_forecast(plan: Plan, predict: Predict, done: int, now: float) -> st
 
 def _predict_sample(plan: Plan, predict: Predict) -> Iterator[float]:
     """Yields the predicted seconds of random candidates within the budget."""
-    for candidate in _draw_sample(plan):
+    for candidate in draw_sample(plan):
         seconds = predict(candidate, plan.epochs)
         if seconds is None:
             return
         yield seconds
 
 
-def _draw_sample(plan: Plan) -> Iterator[Candidate]:
+def draw_sample(plan: Plan) -> Iterator[Candidate]:
     """Yields random candidates within the budget."""
     rng, found = random.Random(0), 0
     for _ in range(MOST_DRAWN):
@@ -111,26 +116,38 @@ def expect_seconds(
     """
     found = [predict(each, plan.epochs) for each in candidates]
     known = [seconds for seconds in found if seconds is not None]
-    if not known or len(trained) < FEWEST - 1:
+    if not known:
         return None
     return (RANDOM_WEIGHT * mean(known) + sum(trained)) / (RANDOM_WEIGHT + len(trained))
 
 
 class ForecastCallback:
-    """Passes a search's events on, with a forecast once as many trials as it needs have ended.
+    """Passes a search's events on, with a forecast as soon as there is something to base it on.
+
+    That is at once if candidates were measured ahead, and again after the first candidates if they
+    took clearly more or less; otherwise once as many trials as it needs have ended.
 
     Args:
         callback: receives the events.
         plan: what is left of the search.
         predict: the seconds of a candidate and a number of epochs.
         trials: of the run so far.
+        is_measured: whether candidates were measured ahead.
     """
 
     def __init__(
-        self, callback: SearchCallback, plan: Plan, predict: Predict, trials: Sequence[TrialRecord]
+        self,
+        callback: SearchCallback,
+        plan: Plan,
+        predict: Predict,
+        trials: Sequence[TrialRecord],
+        is_measured: bool = False,
     ) -> None:
         self._callback, self._plan, self._predict = callback, plan, predict
-        self._done, self._completed, self._is_open = 0, 0, True
+        self._needed = 0 if is_measured else FEWEST
+        self._done, self._completed = 0, 0
+        self._said: float | None = None
+        self._is_open = True
         self._trained: list[float] = []
         self._sample: list[Candidate] | None = None
         for trial in trials:
@@ -154,21 +171,28 @@ class ForecastCallback:
             self._trained.append(trial.seconds or 0.0)
 
     def _forecast(self) -> None:
-        """Updates the display's pace, and says the forecast the first time that it is known."""
-        self._update_pace()
-        if not self._is_open or self._completed < FEWEST:
+        """Updates the display's pace, and says the forecast where it is new."""
+        seconds = self._expect()
+        if isinstance(self._callback, Quiet):
+            self._callback.on_pace(Pace(seconds, self._plan.deadline))
+        if seconds is None or not self._is_open:
             return
-        self._is_open = False
-        text = describe_forecast(self._plan, self._predict, self._done, time.monotonic())
+        self._is_open = self._completed < FEWEST
+        if self._said is None:
+            self._say(seconds, "Forecast")
+        elif not self._is_open and abs(seconds / self._said - 1) > CHANGED:
+            self._say(seconds, "Forecast after the first candidates")
+
+    def _expect(self) -> float | None:
+        if self._completed < self._needed:
+            return None
+        if self._sample is None:
+            self._sample = list(draw_sample(self._plan))
+        return expect_seconds(self._plan, self._predict, self._sample, self._trained)
+
+    def _say(self, seconds: float, title: str) -> None:
+        self._said = seconds
+        now = time.monotonic()
+        text = describe_forecast(self._plan, self._predict, self._done, now, title)
         if text:
             self._callback.on_message(text)
-
-    def _update_pace(self) -> None:
-        if not isinstance(self._callback, Quiet):
-            return
-        seconds = None
-        if self._completed >= FEWEST:
-            if self._sample is None:
-                self._sample = list(_draw_sample(self._plan))
-            seconds = expect_seconds(self._plan, self._predict, self._sample, self._trained)
-        self._callback.on_pace(Pace(seconds, self._plan.deadline))

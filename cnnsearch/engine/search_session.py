@@ -17,13 +17,14 @@ from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.earlier_runs import restore_earlier
 from cnnsearch.engine.executors import Executor
-from cnnsearch.engine.forecast import ForecastCallback, Plan
+from cnnsearch.engine.forecast import ForecastCallback, Plan, draw_sample
 from cnnsearch.engine.gain import measure_gain
 from cnnsearch.engine.latency_model import LatencyModel
 from cnnsearch.engine.proposal import IMBALANCED
 from cnnsearch.engine.search_oracle import count_epochs, make_oracle
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
+from cnnsearch.engine.time_measurement import TimeMeasurement
 from cnnsearch.engine.training_time import TimePredictor
 from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.protocol import Draws, Oracle
@@ -123,7 +124,7 @@ def train_candidates(
         notes = [*missing, *_list_warnings(settings, dataset), *reasons]
         session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:
-            _add_forecast(session, space, predictor, deadline, executor.free)
+            _add_forecast(session, space, dataset, predictor, deadline, executor)
         reason = session.train(
             first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline,
             latency_model,
@@ -163,9 +164,10 @@ def _wrap(
 def _add_forecast(
     session: RunSession,
     space: SearchSpace,
+    dataset: Dataset,
     predictor: TimePredictor,
     deadline: float | None,
-    workers: int,
+    executor: Executor,
 ) -> None:
     """Lets the display say how many candidates fit into the time, once that can be predicted."""
     settings, trials = session.settings, session.run.db.get_trials()
@@ -175,9 +177,18 @@ def _add_forecast(
         count_epochs(settings, space),
         settings.search.trials,
         deadline,
-        workers,
+        executor.free,
     )
-    callback: Any = ForecastCallback(session.callback, plan, predictor.predict, trials)
+    is_measured = predictor.is_measured
+    if settings.search.max_time and predictor.needs_measurement and settings.placement.ray is None:
+        measurement = TimeMeasurement(
+            session.run, executor, session.plan_trials(space, dataset), plan.epochs
+        )
+        why = measurement.measure_within(settings.search.max_time, draw_sample(plan))
+        is_measured = not why
+        if why:
+            session.callback.on_message(why)
+    callback: Any = ForecastCallback(session.callback, plan, predictor.predict, trials, is_measured)
     session.callback = callback
 
 

@@ -120,7 +120,7 @@ class RunSession:
             oracle,
             self._executor,
             replace(
-                self._plan_trials(space, dataset, plan),
+                self.plan_trials(space, dataset, plan),
                 baseline=baseline,
                 latency=make_task(self.settings) if latency_model else None,
                 latency_model=latency_model,
@@ -133,9 +133,13 @@ class RunSession:
         self.reason = driver.search()
         return self.reason
 
-    def _plan_trials(
-        self, space: SearchSpace, dataset: Dataset, plan: Mapping[str, PlannedTrial] | None
+    def plan_trials(
+        self,
+        space: SearchSpace,
+        dataset: Dataset,
+        plan: Mapping[str, PlannedTrial] | None = None,
     ) -> TrialPlan:
+        """Returns what the session's trials have in common; the arguments are those of `train`."""
         settings = self.settings
         return TrialPlan(
             space=fit_space(space, dataset),

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from statistics import median
+from typing import TYPE_CHECKING, Any, Final
 
+from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.work import count_work
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
@@ -12,6 +14,7 @@ from cnnsearch.runs.database import RunDatabase
 from cnnsearch.runs.lookup import read_candidate
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.frozen import find_obstacle
 
@@ -34,6 +37,10 @@ PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1e-4)
 """Seconds for each of a candidate's terms, roughly, on two cores: only their ratios matter."""
 TRUST = 0.1
 """Weight of these ratios, in that of a trained candidate."""
+MEASURED: Final = "measured_times"
+"""The event of a search whose ``rows`` are candidates timed ahead of it, see `time_measurement`."""
+Known = Sequence[tuple[Terms, float]]
+"""Trainings, each by its terms and seconds."""
 
 
 @dataclass(frozen=True)
@@ -68,23 +75,36 @@ class TrainingTime:
         )
 
     @classmethod
-    def fit_terms(cls, known: Sequence[tuple[Terms, float]]) -> "TrainingTime | None":
-        """Returns the model of trainings, each given by its terms and seconds."""
+    def fit_terms(cls, known: Known, measured: Known = ()) -> "TrainingTime | None":
+        """Returns the model of trainings, each given by its terms and seconds.
+
+        Args:
+            known: what was trained to the end.
+            measured: extrapolated from a few steps; only their ratios count beside ``known``, and
+                each the less, the more is known.
+        """
         import numpy as np
         from scipy.optimize import nnls
 
-        if len(known) < FEWEST:
+        if len(known) + len(measured) < FEWEST:
             return None
-        rows = np.array([terms for terms, _ in known])
-        seconds = np.array([each for _, each in known])
+        if known and measured:
+            measured = _rescale(measured, known)
+        rows = np.array([terms for terms, _ in (*known, *measured)])
+        seconds = np.array([each for _, each in (*known, *measured)])
+        weights = np.repeat([1.0, 1 / (1 + len(known))], [len(known), len(measured)])
         shares = rows * PRIOR / seconds[:, None]
         scale = float(np.median(1 / shares.sum(axis=1)))
         held = TRUST * np.eye(len(PRIOR))
         found, _ = nnls(
-            np.vstack([shares * scale, held]),
-            np.concatenate([np.ones(len(known)), TRUST * np.ones(len(PRIOR))]),
+            np.vstack([weights[:, None] * shares * scale, held]),
+            np.concatenate([weights, TRUST * np.ones(len(PRIOR))]),
         )
         return cls(tuple(float(x) for x in found * PRIOR * scale))
+
+    def multiply(self, terms: Terms) -> float:
+        """Returns the seconds of a training with these terms."""
+        return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
 
     def predict(
         self, candidate: Candidate, epochs: int, train: int, validation: int
@@ -94,7 +114,19 @@ class TrainingTime:
             terms = _list_terms(candidate, epochs, train, validation)
         except CnnsearchError:
             return None
-        return sum(weight * term for weight, term in zip(self.weights, terms, strict=True))
+        return self.multiply(terms)
+
+
+def _rescale(measured: Known, known: Known) -> Known:
+    """Returns measured trainings with seconds that agree with known ones in the median.
+
+    A machine that was busy for the seconds of a measurement makes all of them wrong alike.
+    """
+    model = TrainingTime.fit_terms((), measured)
+    if model is None:
+        return ()
+    factor = median(seconds / model.multiply(terms) for terms, seconds in known)
+    return [(terms, factor * seconds) for terms, seconds in measured]
 
 
 def _list_terms_of(trial: TrialRecord, train: int, validation: int) -> Terms:
@@ -125,6 +157,8 @@ def _count_images(candidate: Candidate, epochs: int, train: int, validation: int
 class TimePredictor:
     """Predicts the training time of a search's candidates; learns from each that is completed.
 
+    Before, it knows what was measured ahead of the search, if anything was.
+
     Args:
         db: of the run.
         data: that candidates are trained on.
@@ -134,21 +168,36 @@ class TimePredictor:
         self._db, self._images = db, (data.train.count, data.validation.count)
         self._seen = 0
         self._known: dict[int, tuple[Terms, float]] = {}
+        self._measured: list[tuple[Terms, float]] = []
         self._model: TrainingTime | None = None
 
     @property
     def trained(self) -> int:
-        """Trials that it has learnt from."""
+        """Trials that it has learned from."""
         return len(self._known)
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether candidates were timed ahead of the search."""
+        return self._db.get_last_event(MEASURED) is not None
+
+    @property
+    def needs_measurement(self) -> bool:
+        """Whether there is nothing to predict from."""
+        self._update()
+        return self._model is None
 
     def predict(self, candidate: Candidate, epochs: int) -> float | None:
         """Returns seconds; None: too few candidates have been trained."""
-        ended = self._db.get_last_event("trial_ended")
-        if ended is not None and ended.seq > self._seen:
-            self._learn()
+        self._update()
         if self._model is None:
             return None
         return self._model.predict(candidate, epochs, *self._images)
+
+    def _update(self) -> None:
+        news = (self._db.get_last_event(kind) for kind in ("trial_ended", MEASURED))
+        if any(event is not None and event.seq > self._seen for event in news):
+            self._learn()
 
     def _learn(self) -> None:
         """Reads what has ended since the last call alone: a search may have thousands of trials."""
@@ -157,7 +206,17 @@ class TimePredictor:
             for event in events:
                 if event.kind == "trial_ended" and event.trial_id:
                     self._read(self._db.get_trial(event.trial_id))
-        self._model = TrainingTime.fit_terms([self._known[n] for n in sorted(self._known)])
+                elif event.kind == MEASURED:
+                    self._measured = [self._read_measured(row) for row in event.data["rows"]]
+        known = [self._known[n] for n in sorted(self._known)]
+        self._model = TrainingTime.fit_terms(known, self._measured)
+
+    def _read_measured(self, row: Mapping[str, Any]) -> tuple[Terms, float]:
+        candidate = Candidate(
+            Architecture.from_data(row["architecture"], MEASURED),
+            TrainingRecipe.from_data(row["recipe"], MEASURED),
+        )
+        return _list_terms(candidate, row["epochs"], *self._images), row["seconds"]
 
     def _read(self, trial: TrialRecord) -> None:
         if trial.status == "completed" and trial.seconds:

@@ -77,7 +77,13 @@ class TrialPlan:
             found = self.baseline
         else:
             found = self.space.decode(proposal.values)
-        return replace(found, recipe=found.recipe.change(self.changes)) if self.changes else found
+        return self.change(found)
+
+    def change(self, candidate: Candidate) -> Candidate:
+        """Returns a candidate with its recipe changed as requested."""
+        if not self.changes:
+            return candidate
+        return replace(candidate, recipe=candidate.recipe.change(self.changes))
 
     def derive_seed(self, proposal: Proposal, candidate: Candidate) -> int:
         """Returns the seed of a trial."""

@@ -11,7 +11,7 @@ from cnnsearch.runs.records import Event
 
 START, PROPOSE, FORK, LOG, LOST, IDLE = "start-up", "propose", "fork", "log", "lost", "idle"
 ACTIVITIES = {
-    START: "imports, data, tracker: until the first candidate is proposed",
+    START: "imports, data, tracker, forecast: until the first candidate is proposed",
     PROPOSE: "the strategy chooses a candidate",
     FORK: "a candidate's process starts",
     "build": "the model is built, or restored from a checkpoint",

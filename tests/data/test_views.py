@@ -12,6 +12,7 @@ from cnnsearch.data.views import (
     find_copies,
     find_test_copies,
     join_validation,
+    take_few,
     take_share,
 )
 from cnnsearch.errors import DataError
@@ -52,6 +53,19 @@ def test_a_share_is_decided_by_its_seed_and_leaves_the_rest(digits: Dataset) -> 
     assert not np.array_equal(one.train.images(), other.train.images())
     assert (one.validation, one.test, one.mean) == (digits.validation, digits.test, digits.mean)
     assert take_share(digits, 1.0) is digits
+
+
+def test_a_few_images_are_spread_over_each_split(digits: Dataset) -> None:
+    few = pickle.loads(pickle.dumps(take_few(digits, 20, 10**6)))
+    assert few.train.count == 20 and few.validation.count == digits.validation.count
+    rows = few.train.select_rows()
+    assert rows[0] == 0 and rows[-1] == digits.train.count - 1 and len(set(rows)) == 20
+    np.testing.assert_array_equal(
+        few.train.read(np.array([1, 0])), digits.train.images()[rows[[1, 0]]]
+    )
+    np.testing.assert_array_equal(few.validation.images(), digits.validation.images())
+    assert few.fingerprint != digits.fingerprint
+    assert take_few(digits, 20, 0).validation.count == 0
 
 
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.5, float("nan")])

@@ -91,6 +91,27 @@ def test_it_comes_once_after_the_second_completed_trial() -> None:
     assert inner.events == ["0001", "0002", "0003", "Forecast:", "0004", "tick"]
 
 
+@pytest.mark.parametrize(("factor", "again"), [(1.0, False), (1.2, False), (3.0, True)])
+def test_measured_ahead_it_comes_at_once_and_again_if_it_was_wrong(
+    factor: float, again: bool
+) -> None:
+    inner, predict, factors = Display(), Predictor(), [1.0]
+    passing = ForecastCallback(
+        inner, plan(), lambda *given: factors[-1] * predict(*given), (), is_measured=True
+    )
+    (said,) = inner.texts
+    assert said.startswith("Forecast: an epoch takes about") and inner.pace.seconds
+    before = inner.pace.seconds
+    factors.append(factor)
+    passing.on_trial_end(trial(1, seconds=factor * before))
+    assert len(inner.texts) == 1
+    passing.on_trial_end(trial(2, seconds=factor * before))
+    passing.on_trial_end(trial(3, seconds=99 * before))
+    assert [each.split(":")[0] for each in inner.texts[1:]] == (
+        ["Forecast after the first candidates"] if again else []
+    )
+
+
 class Display(Quiet):
     """Keeps the pace and the messages that it receives."""
 
