@@ -144,13 +144,15 @@ def propose(report: "DataReport", machine: Machine, given: Mapping[str, Any]) ->
     size = _choose_size(report, given)
     base = _choose_base(int(size.value.split("x")[0]))
     space = SearchSpace.load(base)
-    epochs = _choose_epochs(images, given)
-    text = _write_space(space, size.value, report.plan.channels, classes, int(epochs.value))
-    costs = SearchSpace.from_text(text, base).sample_costs(SAMPLES)
-    found = sorted(cost.macs for cost in costs if isinstance(cost, Cost))
+    height, width = parse_image(size.value)
+    fitted = space.adapt(classes=classes, channels=report.plan.channels, image=(height, width))
+    found = sorted(c.macs for c in fitted.sample_costs(SAMPLES, False) if isinstance(c, Cost))
     least = found[len(found) // 5] if found else 0
     limit = given.get("max_time") or DEFAULT_SECONDS
-    macs = limit / FULL_SIZED * machine.speed / (3 * images * int(epochs.value))
+    macs = limit / FULL_SIZED * machine.speed / (3 * images)  # with one epoch
+    epochs = _choose_epochs(images, macs / max(least, 1), given)
+    macs /= int(epochs.value)
+    text = _write_space(space, size.value, report.plan.channels, classes, int(epochs.value))
     budget = _choose_macs(macs, least, machine, given)
     settings = {key: value for key, value in given.items() if key not in ("image", "epochs")}
     settings.setdefault("max_macs", parse_amount(budget.value.split()[0], "--max-macs"))
@@ -187,12 +189,23 @@ def _choose_base(side: int) -> str:
     return "photos-small" if side < 128 else "photos"
 
 
-def _choose_epochs(images: int, given: Mapping[str, Any]) -> Choice:
+def _choose_epochs(images: int, affordable: float, given: Mapping[str, Any]) -> Choice:
+    """Chooses fewer epochs where otherwise only a few candidates would fit into the time.
+
+    Args:
+        images: of the training split.
+        affordable: epochs with which ``FULL_SIZED`` candidates of a fifth of the space fit.
+        given: settings that the user has chosen.
+    """
     if given.get("epochs"):
         return Choice("epochs", str(given["epochs"]), REQUESTED, "--epochs")
     fewest, most = EPOCHS
     epochs = min(max(TRAINED_IMAGES // max(1, images), fewest), most)
     reason = f"each candidate sees {format_amount(epochs * images)} training images"
+    if affordable < epochs:
+        epochs = max(int(affordable), fewest)
+        limit = format_time(given.get("max_time") or DEFAULT_SECONDS)
+        reason = f"more would leave {limit} for fewer than {FULL_SIZED} small candidates"
     return Choice("epochs", str(epochs), reason, "--epochs")
 
 

@@ -66,6 +66,16 @@ def test_more_time_and_more_speed_allow_larger_candidates(
     assert training <= seconds or "a fifth of the space" in chosen(found, "budget").reason
 
 
+def test_in_little_time_candidates_train_for_fewer_epochs(digits: DataReport) -> None:
+    report = sized(digits, 32, images=4_000)
+    found = [propose(report, LAPTOP, {"max_time": minutes * 60.0}) for minutes in (2, 10, 120)]
+    epochs = [int(chosen(each, "epochs").value) for each in found]
+    assert epochs[0] == 6 < epochs[1] < epochs[2] == 30
+    assert "fewer than 15 small candidates" in chosen(found[1], "epochs").reason
+    training = 15 * 3 * found[1].settings["max_macs"] * 4_000 * epochs[1] / LAPTOP.speed
+    assert 300 < training < 1200, "the time is used, and about suffices"
+
+
 def test_what_is_given_is_kept(digits: DataReport) -> None:
     given = {"max_macs": 7_000_000, "image": "48x40", "epochs": 3, "trials": 5, "seed": 4}
     found = propose(digits, LAPTOP, given)
