@@ -22,6 +22,8 @@ import cnnsearch
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.data import Dataset, load
+from cnnsearch.data.inspection import describe
+from cnnsearch.engine.proposal import Machine, propose
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.baseline import make_baseline
@@ -89,6 +91,21 @@ def search(task: Task, **settings: Any) -> dict[str, Any]:
     )
 
 
+def search_proposed(task: Task) -> dict[str, Any]:
+    """Searches the space, for the epochs, that ``cnnsearch init`` proposes for images and time."""
+    cache = task.folder / "runs" / ".cache"
+    given = {"max_time": task.searching, "seed": task.seed}
+    budget = {"max_macs": task.budget.max_macs, "max_params": task.budget.max_params}
+    given |= {key: value for key, value in budget.items() if value is not None}
+    report = describe(task.data, seed=task.seed, cache=cache)
+    proposal = propose(report, Machine.read(), given)
+    path = task.folder / "proposed.yaml"
+    path.write_text(proposal.space)
+    settings = {**proposal.settings, "max_time": f"{task.searching:.0f}s", "trials": None}
+    del settings["seed"]
+    return search_and_train(task, str(path), **settings)
+
+
 def train_plain(task: Task) -> dict[str, Any]:
     """Trains the plain baseline for the whole time."""
     space, _ = task.load()
@@ -154,14 +171,25 @@ def tune(task: Task, name: str) -> dict[str, Any]:
     return run_tuner(task, name)
 
 
+def write_by_hand(task: Task, name: str) -> dict[str, Any]:
+    """Runs a program that uses nothing of cnnsearch but the images."""
+    import handwritten
+
+    found: dict[str, Any] = getattr(handwritten, name)(task)
+    return {**found, "architecture": ""}
+
+
 CONTENDERS: dict[str, Callable[[Task], dict[str, Any]]] = {
     "cnnsearch": search,
+    "cnnsearch-init": search_proposed,
     "cnnsearch-random": lambda task: search(task, strategy="random"),
     "plain": train_plain,
     "resnet-20": train_resnet,
     "keras-tuner-random": lambda task: tune(task, "random"),
     "keras-tuner-hyperband": lambda task: tune(task, "hyperband"),
     "keras-tuner-bayesian": lambda task: tune(task, "bayesian"),
+    "plain-keras": lambda task: write_by_hand(task, "train_plain_keras"),
+    "optuna": lambda task: write_by_hand(task, "search_with_optuna"),
 }
 
 

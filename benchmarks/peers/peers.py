@@ -27,8 +27,8 @@ from cnnsearch.utils.units import parse_amount
 
 HERE = Path(__file__).parent
 CONTENDERS = (
-    "cnnsearch", "cnnsearch-random", "plain", "resnet-20",
-    "keras-tuner-random", "keras-tuner-hyperband", "keras-tuner-bayesian",
+    "cnnsearch", "cnnsearch-init", "cnnsearch-random", "plain", "resnet-20",
+    "keras-tuner-random", "keras-tuner-hyperband", "keras-tuner-bayesian", "plain-keras", "optuna",
 )  # fmt: skip
 KEYS = ("space", "data", "minutes", "max_macs", "max_params", "cores", "contender", "seed")
 """What a result is of; a second one of the same is not made."""
