@@ -27,7 +27,7 @@ GROUPS: Final[Mapping[str, Mapping[str, Entry]]] = MappingProxyType(
         "Start here": {
             "init": Entry("setup", "Look at your images and write a search for them."),
             "search": Entry("runs", "Search a space on your images."),
-            "results": Entry("runs", "Show the leaderboard and Pareto front."),
+            "results": Entry("results", "Show the leaderboard and Pareto front."),
             "train": Entry("train", "Train winners in full and test them once."),
             "export": Entry("exporting", "Export a candidate and verify it."),
             "predict": Entry("exporting", "Classify images with an export."),

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -10,7 +10,6 @@ from cnnsearch.cli.common import (
     INTERRUPTED,
     RUNS,
     Json,
-    LatestRun,
     Name,
     OptionalSpace,
     PlacedCommand,
@@ -21,14 +20,12 @@ from cnnsearch.cli.common import (
     command,
     make_console,
     make_display,
-    open_run,
     print_json,
 )
 from cnnsearch.cli.options import add_settings, list_keys
 
 if TYPE_CHECKING:
     from cnnsearch.engine.search_session import SearchResult
-    from cnnsearch.runs.directory import RunDirectory
     from cnnsearch.space.search_space import SearchSpace
 
 ENDS = ("trials", "max_time", "stop_when_enough", "max_failures")
@@ -205,89 +202,3 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
         counts = (str(one.trials), str(one.completed))
         table.add_row(one.name, one.kind, one.state, one.space, one.data, *counts, best, began)
     make_console().print(table)
-
-
-@command("cnnsearch results", "cnnsearch results first --limit 5", "cnnsearch results first --time")
-def results(
-    run: LatestRun = None,
-    limit: Annotated[int, typer.Option(help="Rows of the leaderboard.", min=1)] = 20,
-    time: Annotated[bool, typer.Option("--time", help="Show what the time was spent on.")] = False,
-    runs: Runs = RUNS,
-    json_: Json = False,
-) -> None:
-    """Show the leaderboard and Pareto front.
-
-    The front: candidates that no other one beats in both accuracy and MACs, or in all objectives.
-    """
-    from cnnsearch.architecture.costs import choose_columns
-    from cnnsearch.report.tables import build_results_table, draw_pareto_plot
-    from cnnsearch.runs.lookup import find_recommended
-    from cnnsearch.runs.pareto import measure_front
-    from cnnsearch.runs.ranking import find_pareto_front, rank_trials, select_last_rungs
-    from cnnsearch.training.objectives import costs_of, objective_of
-
-    opened = open_run(runs, run)
-    if time:
-        _show_time(opened, limit, json_)
-        return
-    if opened.manifest.get("kind") == "final":
-        from cnnsearch.cli.train import show_final
-
-        show_final(opened, json_)
-        return
-    trials = select_last_rungs(opened.db.get_trials())
-    settings = opened.manifest["settings"]
-    costs, measured = costs_of(settings), measure_front(settings, trials)
-    columns = choose_columns(settings, costs)
-    recommended = find_recommended(opened)
-    if json_:
-        from cnnsearch.engine.display import describe_trial
-
-        ranked, front = rank_trials(trials), find_pareto_front(trials, costs)
-        board = [describe_trial(trial) for trial in ranked]
-        found = {"run": opened.name, "state": opened.state, "leaderboard": board}
-        volume = {"hypervolume": measured.hypervolume} if measured else {}
-        chosen = {"recommended": recommended.id if recommended else None}
-        print_json({**found, "pareto": [trial.id for trial in front], **volume, **chosen})
-        return
-    terminal = make_console()
-    finished = sum(trial.score is not None for trial in trials)
-    running = ", still running" if opened.state == "running" else ""
-    title = f"Run {opened.name}{running}: {finished} finished candidates, best first"
-    what = objective_of(settings).heading
-    beside = (objective_of(settings).per_epoch,) if objective_of(settings).quantized else ()
-    terminal.print(
-        build_results_table(trials, title, limit, what, costs, columns, beside, terminal.width)
-    )
-    if recommended:
-        from cnnsearch.engine.display.text import describe_recommended
-
-        line = describe_recommended(recommended, opened.name)
-        terminal.print(line, highlight=False, markup=False)
-    if measured:
-        terminal.print(f"\n{measured.describe()}", highlight=False, markup=False)
-    plot = draw_pareto_plot(trials, costs=costs)
-    if plot:
-        words, both = what.replace("val", "Validation"), "all objectives" if costs else "both"
-        terminal.print(f"\n{words} against MACs (log scale); ● no other beats in {both}")
-        terminal.print(plot, highlight=False, markup=False)
-    for trial in trials:
-        if trial.status == "failed":
-            terminal.print(
-                f"trial {trial.id} failed: {trial.reason}", highlight=False, markup=False
-            )
-
-
-def _show_time(run: "RunDirectory", limit: int, json_: bool) -> None:
-    """Shows what the wall time of a run was spent on."""
-    from cnnsearch.report.tables import build_time_tables
-    from cnnsearch.report.time_ledger import read_ledger
-    from cnnsearch.utils.units import pluralize
-
-    ledger = read_ledger(run)
-    if json_:
-        print_json({"run": run.name, **vars(ledger)})
-        return
-    title = f"Run {run.name}: wall time of {pluralize(ledger.sessions, 'session')}"
-    for table in build_time_tables(ledger, title, limit):
-        make_console().print(table)

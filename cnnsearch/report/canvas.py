@@ -1,14 +1,11 @@
 """What the report's figures share: size, axes, ticks, legend; SVG that takes the page's colours."""
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
 from io import StringIO
 from typing import TYPE_CHECKING, Final
-
-from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +15,6 @@ INK, GRID = "#010203", "#040506"
 """Placeholders for the page's own colours, replaced when a figure is embedded."""
 # Close to Okabe & Ito's palette for the colour-blind; markers and dashes repeat the distinction.
 COLOURS = ("#2f86c5", "#d9870f", "#1a9e77", "#c2583a", "#b26aa3", "#7d8a2e", "#5b7f95", "#8a6d4b")
-MOST_TICKS: Final = 7
 _IDS = re.compile(r' id="[A-Za-z.]+[0-9]?[A-Za-z]*_[0-9]+"')
 """Ids that matplotlib gives to artists: nothing refers to them, and they repeat on the page."""
 _SHAPES: Final = {
@@ -71,49 +67,6 @@ def label_axes(axes: "Axes", x: str, y: str = "") -> None:
     """Labels the axes."""
     axes.set_xlabel(x, color=INK, fontsize=9)
     axes.set_ylabel(y, color=INK, fontsize=9)
-
-
-def set_amount_ticks(axes: "Axes", values: Sequence[float], most: int = MOST_TICKS) -> None:
-    """Makes the horizontal axis logarithmic, with ticks such as 200K, 500K, 1M."""
-    from matplotlib.ticker import NullLocator
-
-    axes.set_xscale("log")
-    low, high = min(values), max(values)
-    margin = (high / low) ** 0.04 if high > low else 1.3
-    low, high = low / margin, high * margin
-    ticks = choose_ticks(low, high, most)
-    axes.set_xlim(low, high)
-    names = [_name_tick(tick) for tick in ticks]
-    if len(set(names)) < len(names):  # the candidates cost almost the same
-        ticks = [ticks[0], ticks[-1]]
-        names = [f"{tick:,.0f}" for tick in ticks]
-    axes.set_xticks(ticks, names)
-    axes.xaxis.set_minor_locator(NullLocator())
-
-
-def _name_tick(tick: float) -> str:
-    """Returns ``1M`` for a million: without the zeros that a table needs."""
-    return (
-        re.sub(r"\.?0+(?=[KMG]$)", "", text)
-        if "." in (text := format_amount(round(tick)))
-        else text
-    )
-
-
-def choose_ticks(low: float, high: float, most: int = MOST_TICKS) -> list[float]:
-    """Returns round numbers between two, evenly spaced on a logarithmic axis if they can be."""
-    for steps in ((1, 2, 5), (1, 3), (1,)):
-        decades = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
-        ticks = [step * 10.0**decade for decade in decades for step in steps]
-        ticks = [tick for tick in ticks if low <= tick <= high]
-        if len(ticks) <= most:
-            break
-    if len(ticks) >= 3:
-        return ticks[:: math.ceil(len(ticks) / most)]
-    step = 10.0 ** math.floor(math.log10(high - low))
-    sizes = (step * factor for factor in (0.2, 0.5, 1, 2, 5, 10))
-    step = next(size for size in sizes if (high - low) / size <= most - 1)
-    return [step * n for n in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def render_svg(figure: "Figure", label: str, tips: Sequence[str] = ()) -> str:

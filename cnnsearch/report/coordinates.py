@@ -40,7 +40,7 @@ def draw_parallel_coordinates(facts: Facts, names: Sequence[str], canvas: Canvas
         for height, text in _label_axis(parameter, ranges[place]):
             axes.text(place, height, text, ha="center", va="center", fontsize=7, color=INK)
     return render_svg(figure, "Candidates over the hyperparameters that mattered",
-                [describe_trial(trial, facts.measured) for trial in trials])  # fmt: skip
+                [describe_trial(trial, facts) for trial in trials])  # fmt: skip
 
 
 def _draw_lines(

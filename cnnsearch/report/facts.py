@@ -14,7 +14,7 @@ from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.errors import RunError
 from cnnsearch.report.time_ledger import TimeLedger, read_events, read_ledger
 from cnnsearch.runs.directory import RunDirectory, list_runs
-from cnnsearch.runs.pareto import measure_front
+from cnnsearch.runs.pareto import list_tradeoffs, measure_front
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import Event, TrialRecord
 from cnnsearch.space.files import list_published_files, list_spaces
@@ -110,6 +110,11 @@ class Facts:
         """The costs that tables show."""
         chosen = choose_columns(self.settings, costs_of(self.settings))
         return tuple(kind for kind in chosen if kind.has_budget)
+
+    @property
+    def tradeoffs(self) -> list[CostKind]:
+        """The costs that figures show scores against."""
+        return list_tradeoffs(self.settings, self.trials)
 
     @property
     def training_seconds(self) -> float:

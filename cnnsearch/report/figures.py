@@ -3,8 +3,8 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
-from typing import TYPE_CHECKING
 
+from cnnsearch.architecture.costs import CostKind
 from cnnsearch.oracles import find_strategy
 from cnnsearch.report.canvas import (
     COLOURS,
@@ -13,15 +13,13 @@ from cnnsearch.report.canvas import (
     label_axes,
     render_legend,
     render_svg,
-    set_amount_ticks,
 )
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import Importances
+from cnnsearch.runs.cost_axis import set_cost_ticks
+from cnnsearch.runs.ranking import find_pareto_front
 from cnnsearch.runs.records import TrialRecord, shorten_family
-from cnnsearch.utils.units import format_amount, format_time, pluralize
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+from cnnsearch.utils.units import format_time, pluralize
 
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 DASHES = ("-", "--", "-.", ":")
@@ -32,16 +30,13 @@ PROMOTED = "promoted or fully trained"
 OUTCOMES = ((PROMOTED, 0, ""), ("stopped", 6, "//"), ("failed", 3, "xx"))
 
 
-def _render(figure: "Figure", label: str, trials: Sequence[TrialRecord], measured: str) -> str:
-    return render_svg(figure, label, [describe_trial(trial, measured) for trial in trials])
-
-
-def describe_trial(trial: TrialRecord, measured: str) -> str:
+def describe_trial(trial: TrialRecord, facts: Facts) -> str:
     """Returns the tooltip of a candidate."""
+    costs = [(kind, kind.read(trial)) for kind in facts.columns]
     lines = [
         f"trial {trial.id}, {trial.family}",
-        f"{measured} {trial.score or 0.0:.2%}",
-        f"{format_amount(trial.params)} parameters, {format_amount(trial.macs)} MACs",
+        f"{facts.measured} {trial.score or 0.0:.2%}",
+        ", ".join(kind.describe(amount) for kind, amount in costs if amount is not None),
         *(f"{name} = {format_value(value)}" for name, value in list(trial.values.items())[:14]),
     ]
     return "\n".join(lines)
@@ -52,31 +47,31 @@ def format_value(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def draw_front(facts: Facts, canvas: Canvas) -> str:
-    """Draws scores against MACs; a line joins the Pareto front."""
-    found = [trial for trial in facts.ranked if trial.macs]
+def draw_front(facts: Facts, kind: CostKind, canvas: Canvas) -> str:
+    """Draws scores against a cost; a line joins the Pareto front of both."""
+    found = [trial for trial in facts.ranked if kind.read(trial)]
+    costs = [kind.read(trial) or 0.0 for trial in found]
     figure, axes = canvas.create(4.2)
     names = group_families(found)
     styles = dict.fromkeys(names.values())
     looks = {name: (MARKERS[n], COLOURS[n]) for n, name in enumerate(styles)}
-    ends = {trial.id for trial in facts.front}
-    for number, trial in enumerate(found):
+    front = find_pareto_front(found, (kind,))
+    ends = {trial.id for trial in front}
+    for number, (trial, cost) in enumerate(zip(found, costs, strict=True)):
         marker, colour = looks[names[trial.family]]
         (point,) = axes.plot(
-            float(trial.macs or 0), 100 * (trial.score or 0.0), marker, color=colour,
+            cost, 100 * (trial.score or 0.0), marker, color=colour,
             markersize=8 if trial.id in ends else 5.5, alpha=1.0 if trial.id in ends else 0.65,
             markeredgecolor=INK if trial.id in ends else "none", markeredgewidth=0.8,
         )  # fmt: skip
         point.set_gid(f"tip-{number}")
-    front = [trial for trial in facts.front if trial.macs]
-    axes.plot([float(t.macs or 0) for t in front], [100 * (t.score or 0) for t in front], color=INK,
-              linewidth=1, drawstyle="steps-post", zorder=1)  # fmt: skip
-    set_amount_ticks(
-        axes, [float(trial.macs or 1) for trial in found], 5 if canvas.is_narrow else 7
-    )
-    label_axes(axes, "multiply-accumulates per image (log scale)", f"{facts.measured}, %")
-    label = f"{len(found)} candidates: {facts.measured} against multiply-accumulates"
-    return _render(figure, label, found, facts.measured) + render_legend(
+    axes.plot([kind.read(t) or 0.0 for t in front], [100 * (t.score or 0) for t in front],
+              color=INK, linewidth=1, drawstyle="steps-post", zorder=1)  # fmt: skip
+    set_cost_ticks(axes, kind, costs, 5 if canvas.is_narrow else 7)
+    label_axes(axes, f"{kind.title} (log scale)", f"{facts.measured}, %")
+    label = f"{len(found)} candidates: {facts.measured} against {kind.title}"
+    drawn = render_svg(figure, label, [describe_trial(trial, facts) for trial in found])
+    return drawn + render_legend(
         [*((name, *look) for name, look in looks.items()), ("Pareto front", "-", INK)]
     )
 
@@ -119,7 +114,7 @@ def draw_progress(facts: Facts, canvas: Canvas) -> str:
     label_axes(axes, f"search time, {name}", f"{facts.measured}, %")
     tips = [
         f"candidate {n} of {len(ended)}, after {format_time(facts.moments[t.id])}\n"
-        + describe_trial(t, facts.measured)
+        + describe_trial(t, facts)
         for n, t in enumerate(ended, start=1)
     ]
     legend = [("best so far", "-", COLOURS[3]), ("a candidate", "o", COLOURS[0])]

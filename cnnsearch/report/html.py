@@ -49,11 +49,25 @@ def _render_section(part: Section, figures: Mapping[str, str]) -> str:
     if figure:
         card = ' class="card"' if part.figure == "architecture" else ""
         lines.append(f"<figure{card} tabindex=0>{figure}</figure>")
+    if part.views:
+        lines.append(_render_views([(label, figures.get(name, "")) for label, name in part.views]))
     if part.table:
         lines.append(_render_table(part.table))
     if part.code:
         lines.append(f"<pre><code>{escape(part.code)}</code></pre>")
     return "\n".join([*lines, "</section>"])
+
+
+def _render_views(views: Sequence[tuple[str, str]]) -> str:
+    """Renders figures of which one is shown; without a choice, without buttons."""
+    if len(views) == 1:
+        return f"<figure tabindex=0>{views[0][1]}</figure>"
+    items = (
+        f"<input type=radio name=view id=view-{n}{'' if n else ' checked'}>"
+        f"<label for=view-{n}>{escape(label)}</label><figure tabindex=0>{figure}</figure>"
+        for n, (label, figure) in enumerate(views)
+    )
+    return f'<div class="views" role=group aria-label="cost">{"".join(items)}</div>'
 
 
 def _render_table(table: Table) -> str:

@@ -98,7 +98,8 @@ def _draw(facts: Facts, importances: Importances | None) -> dict[str, str]:
         "rungs": partial(figures.draw_rungs, facts),
     }
     if several:
-        drawings["front"] = partial(figures.draw_front, facts)
+        fronts = {f"front {kind.name}": kind for kind in facts.tradeoffs}
+        drawings |= {n: partial(figures.draw_front, facts, kind) for n, kind in fronts.items()}
         drawings["progress"] = partial(figures.draw_progress, facts)
     if importances:
         drawings["importance"] = partial(figures.draw_importance, importances)

@@ -12,9 +12,9 @@ from cnnsearch.runs.records import TrialRecord
 from cnnsearch.utils.units import format_count, format_time, pluralize
 
 MAX_ROWS, MAX_FRONT_ROWS = 25, 15
+"""Of the leaderboard and the front."""
 SMALLEST_SHARE = 0.0005
 """Of the wall time, for an activity to be named."""
-"""Of the leaderboard and the front."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +34,7 @@ class Section:
         title: its heading.
         paragraphs: of text.
         figure: name of its figure; empty: none.
+        views: figures of which the reader chooses one: label and name.
         table: if any.
         code: a command; empty: none.
     """
@@ -41,6 +42,7 @@ class Section:
     title: str
     paragraphs: tuple[str, ...] = ()
     figure: str = ""
+    views: tuple[tuple[str, str], ...] = ()
     table: Table | None = None
     code: str = ""
 
@@ -141,19 +143,20 @@ def _format_interval(low: float | None, high: float | None) -> str:
 
 
 def _write_front(facts: Facts) -> Section:
-    if len([trial for trial in facts.ranked if trial.macs]) < 2:
+    if not facts.tradeoffs:
         return Section("Accuracy against cost")
     shown = facts.front[-MAX_FRONT_ROWS:]
     rows = tuple((*_format_trial(trial), *_format_costs(facts, trial)) for trial in shown)
     costs = [kind.heading for kind in facts.columns]
     cut = len(facts.front) > MAX_FRONT_ROWS
     rest = f" The table shows the {MAX_FRONT_ROWS} most accurate." if cut else ""
-    count = pluralize(len(facts.front), "candidate")
-    both = f"The Pareto front: {count} that no other one beats in both"
+    count, kinds = pluralize(len(facts.front), "candidate"), facts.tradeoffs
+    both = f"The Pareto front: {count} that no other one beats in both {facts.measured} and MACs"
+    each = f"Each figure's line joins the front of {facts.measured} and the cost on its axis."
     return Section(
         "Accuracy against cost",
-        (f"{facts.front_volume or both}.{rest}",),
-        figure="front",
+        (f"{facts.front_volume or both}.{rest}", *([each] if len(kinds) > 1 else [])),
+        views=tuple((kind.heading, f"front {kind.name}") for kind in kinds),
         table=Table(
             ("trial", "family", facts.measured, *costs), rows, frozenset(range(2, 3 + len(costs)))
         ),
@@ -161,11 +164,7 @@ def _write_front(facts: Facts) -> Section:
 
 
 def _format_trial(trial: TrialRecord) -> tuple[str, ...]:
-    return (
-        trial.id,
-        trial.label,
-        f"{trial.score or 0:.2%}",
-    )
+    return trial.id, trial.label, f"{trial.score or 0:.2%}"
 
 
 def _format_costs(facts: Facts, trial: TrialRecord) -> tuple[str, ...]:

@@ -3,19 +3,19 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnsearch.architecture.costs import COSTS, CostKind
+from cnnsearch.architecture.costs import COSTS, MACS, CostKind
 from cnnsearch.report.time_ledger import ACTIVITIES, TimeLedger
 from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import Objective
-from cnnsearch.utils.units import format_amount, format_time
+from cnnsearch.utils.units import format_time
 
 if TYPE_CHECKING:
     from rich.table import Table
 
 
 COMFORTABLE = 100
-"""Characters of a terminal in which every column fits with its padding."""
+"""Characters of a terminal in which every basic column fits with its padding."""
 
 
 def build_results_table(
@@ -45,7 +45,9 @@ def build_results_table(
     from rich.table import Table
 
     front = {trial.id for trial in find_pareto_front(trials, costs)}
-    is_narrow = width is not None and width < COMFORTABLE
+    extra = [kind.heading for kind in columns if not kind.is_basic]
+    extra += [each.heading for each in beside]
+    is_narrow = width is not None and width < COMFORTABLE + sum(len(name) + 5 for name in extra)
     columns = [kind for kind in columns if not (is_narrow and kind.is_derived)]
     padding = (0, 0) if is_narrow else (0, 1)
     table = Table(title=title, title_justify="left", padding=padding)
@@ -103,20 +105,17 @@ def build_time_tables(ledger: TimeLedger, title: str, limit: int) -> tuple["Tabl
 
 
 def draw_pareto_plot(
-    trials: Sequence[TrialRecord],
-    width: int = 64,
-    height: int = 14,
-    costs: Sequence[CostKind] = (),
+    trials: Sequence[TrialRecord], width: int = 64, height: int = 14, kind: CostKind = MACS
 ) -> str:
-    """Draws scores over MACs (log scale) in characters; the front stands out."""
+    """Draws scores over a cost (log scale) in characters; the front of both stands out."""
     import math
 
-    priced = [t for t in trials if t.score is not None and t.macs]
+    priced = [t for t in trials if t.score is not None and kind.read(t)]
     if len(priced) < 2:
         return ""
-    xs = [math.log10(t.macs or 1) for t in priced]
+    xs = [math.log10(kind.read(t) or 1) for t in priced]
     ys = [t.score or 0.0 for t in priced]
-    front = {trial.id for trial in find_pareto_front(trials, costs)}
+    front = {trial.id for trial in find_pareto_front(trials, (kind,))}
     grid = [[" "] * width for _ in range(height)]
     for trial, x, y in sorted(zip(priced, xs, ys, strict=True), key=lambda p: p[0].id in front):
         column = round((x - min(xs)) / ((max(xs) - min(xs)) or 1) * (width - 1))
@@ -124,6 +123,6 @@ def draw_pareto_plot(
         grid[row][column] = "●" if trial.id in front else "·"
     edges = {0: f"{max(ys):7.2%}", height - 1: f"{min(ys):7.2%}"}
     lines = [f"{edges.get(i, ''):>7} │{''.join(row)}" for i, row in enumerate(grid)]
-    low, high = (format_amount(round(10**v)) for v in (min(xs), max(xs)))
-    axis = f"{low} MACs{high + ' MACs':>{width - len(low) - 5}}"
+    low, high = (kind.describe(10**v) for v in (min(xs), max(xs)))
+    axis = f"{low}{high:>{width - len(low)}}"
     return "\n".join([*lines, f"{'':7} └{'─' * width}", f"{'':9}{axis}"])

@@ -1,12 +1,15 @@
 """The Pareto front of a search for several objectives, and its hypervolume."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from cnnsearch.architecture.costs import CostKind
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.costs import COUNTED, MACS, CostKind, choose_columns
+from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
-from cnnsearch.runs.ranking import find_pareto_front
+from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.training.objectives import costs_of, objective_of
 from cnnsearch.training.objectives.front import compute_hypervolume
@@ -70,6 +73,42 @@ def measure_front(settings: Mapping[str, Any], trials: Sequence[TrialRecord]) ->
     points = [(trial.score or 0.0, *paid) for trial, paid in zip(front, shares, strict=True)]
     volume = compute_hypervolume(points, (0.0, *(-1.0 for _ in costs)))
     return Front(tuple(front), objective_of(settings).title, costs, reference, volume)
+
+
+def list_tradeoffs(
+    settings: Mapping[str, Any] | None, trials: Sequence[TrialRecord]
+) -> list[CostKind]:
+    """Returns the costs that figures show scores against: objectives first, then MACs.
+
+    Args:
+        settings: of the run: what it limits is shown too.
+        trials: of the run. A cost that fewer than two finished candidates have is left out.
+    """
+    objectives, ranked = costs_of(settings), rank_trials(trials)
+    shown = [
+        kind
+        for kind in choose_columns(settings, objectives)
+        if kind.has_budget and sum(bool(kind.read(trial)) for trial in ranked) > 1
+    ]
+    return sorted(shown, key=lambda kind: (kind not in objectives, kind is not MACS))
+
+
+def count_missing(trials: Sequence[TrialRecord], kinds: Sequence[CostKind]) -> list[TrialRecord]:
+    """Returns the trials with costs that the search did not count, where they can be counted."""
+    keys = [kind.key for kind in kinds if kind in COUNTED]
+    return [
+        _count(trial) if any(getattr(trial, key) is None for key in keys) else trial
+        for trial in trials
+    ]
+
+
+def _count(trial: TrialRecord) -> TrialRecord:
+    try:
+        found = count(Architecture.from_data(dict(trial.architecture)))
+    except CnnsearchError:  # it has a block of a later version
+        return trial
+    counted: dict[str, Any] = {kind.key: kind.read(found) for kind in COUNTED}
+    return replace(trial, **counted)
 
 
 def find_front(run: RunDirectory) -> Front | None:

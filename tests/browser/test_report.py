@@ -67,6 +67,22 @@ def test_the_main_chart_fills_the_screen(
     page.close()
 
 
+def test_the_reader_chooses_the_cost(browser: Any, tmp_path: Path) -> None:
+    (path,) = write_report(write_run(tmp_path, trials=12, max_ram=10**6))
+    page = browser.new_page(viewport={"width": 800, "height": 900})
+    page.goto(path.as_uri())
+    figures = page.locator(".views figure")
+    shown = [figures.nth(n).is_visible() for n in range(figures.count())]
+    assert shown == [True, False, False]
+    page.get_by_text("RAM", exact=True).first.click()
+    assert [figures.nth(n).is_visible() for n in range(3)] == [False, False, True]
+    page.keyboard.press("ArrowLeft")
+    assert [figures.nth(n).is_visible() for n in range(3)] == [False, True, False]
+    page.emulate_media(media="print")
+    assert all(figures.nth(n).is_visible() for n in range(3))
+    page.close()
+
+
 MEASURE = """() => {
   const section = [...document.querySelectorAll('section')].find(
     each => each.querySelector('h2').textContent === 'Accuracy against cost');

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from cnnsearch.architecture.costs import list_bounds
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 
@@ -68,6 +69,8 @@ def _write_trial(
         "family": family or candidate.architecture.family, "params_total": cost.params_total,
         "macs": cost.macs, "epochs": 3, "initial_epoch": 0, "continues": None,
     }  # fmt: skip
+    bounded = {kind.key: kind.read(cost) for kind, _ in list_bounds(run.manifest["settings"])}
+    start |= {**bounded, **({"latency_ms": cost.macs / 1e6} if "latency_ms" in bounded else {})}
     score = 0.6 + 0.3 * min(1.0, cost.macs / 3e6) + 0.05 * rng.random()
     run.db.append("trial_started", start, trial, time=clock)
     for epoch in range(1, 4):

@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from cnnsearch.architecture.costs import LATENCY, MACS, PARAMS, RAM
 from cnnsearch.errors import CnnsearchError, RunError
-from cnnsearch.report.canvas import choose_ticks
+from cnnsearch.report.canvas import CANVASES
 from cnnsearch.report.facts import collect_facts, measure_activity
 from cnnsearch.report.figures import group_families
 from cnnsearch.report.importance import compute_importances
 from cnnsearch.report.report import write_report
+from cnnsearch.runs.cost_axis import choose_ticks
 from cnnsearch.runs.directory import RunDirectory
 from tests.report.conftest import HOSTILE, Make
 
@@ -54,7 +56,7 @@ def test_a_report_has_its_sections_and_loads_nothing(make: Make) -> None:
         page.headings
     )
     assert page.loaded == [] and "http://" not in re.sub(r'xmlns[^ ]*="[^"]*"', "", text)
-    assert page.tags.count("figure") == 6
+    assert page.tags.count("figure") == 7
     assert page.tags.count("script") == 1
     assert "innerHTML" not in text and "→" in text
     best = run.db.get_trials()[0]
@@ -77,6 +79,16 @@ def test_every_point_has_the_tooltip_of_its_candidate(make: Make) -> None:
     for trial in run.db.get_trials():
         if trial.status == "completed":
             assert f"<title>trial {trial.id}, {trial.family}\n" in text
+
+
+def test_every_cost_that_matters_has_its_figure(make: Make) -> None:
+    text = write_report(make(max_ram=10**6, max_latency=50.0))[0].read_text("utf-8")
+    for kind in (MACS, PARAMS, LATENCY, RAM):
+        label = f'aria-label="27 candidates: val accuracy against {kind.title}"'
+        assert text.count(label) == len(CANVASES)
+        assert f">{kind.heading}</label>" in text
+    assert "size of the int8 file" not in text
+    assert re.search(r"MACs, [\d.]+ ms latency, [\d.]+K bytes of RAM\n", text), "in the tooltips"
 
 
 @pytest.mark.parametrize("trials", [0, 1, 2])

@@ -14,6 +14,7 @@ from cnnsearch.architecture.costs.latency import Latency
 from cnnsearch.architecture.costs.macs import Flops, Macs
 from cnnsearch.architecture.costs.params import Params
 from cnnsearch.architecture.costs.ram import Ram
+from cnnsearch.errors import CnnsearchError, suggest
 
 __all__ = [
     "BOUNDED",
@@ -28,6 +29,7 @@ __all__ = [
     "choose_columns",
     "describe_costs",
     "list_bounds",
+    "parse_costs",
     "read_costs",
 ]
 
@@ -54,6 +56,23 @@ COUNTED: Final = tuple(kind for kind in BOUNDED if not kind.is_measured)
 def read_costs(counted: object) -> dict[str, float | None]:
     """Returns every cost of a count or a trial, by its key."""
     return {kind.key: kind.read(counted) for kind in COSTS}
+
+
+def parse_costs(text: str, flag: str) -> tuple[CostKind, ...]:
+    """Parses names of costs that can be bounded: ``ram,flash``.
+
+    Raises:
+        CnnsearchError: there is no such cost, or one is named twice; suggests the nearest name.
+    """
+    known = {kind.name: kind for kind in BOUNDED}
+    names = [name.strip().lower() for name in text.split(",")]
+    for name in names:
+        if name not in known:
+            rule = f"expected {', '.join(known)}, or several with commas"
+            raise CnnsearchError(f"{flag}: {rule}, got {name!r}{suggest(name, known)}")
+    if len(set(names)) < len(names):
+        raise CnnsearchError(f"{flag}: expected different costs, got {text!r}")
+    return tuple(known[name] for name in names)
 
 
 def describe_costs(counted: object) -> str:

@@ -1,5 +1,6 @@
 """The base class of costs."""
 
+import re
 from abc import ABC
 from typing import ClassVar
 
@@ -67,6 +68,11 @@ class CostKind(ABC):
     def format(self, amount: float | None) -> str:
         """Formats an amount for a table."""
         return format_amount(None if amount is None else round(amount))
+
+    def name_tick(self, amount: float) -> str:
+        """Formats a round amount for an axis: ``1M``, without the zeros that a table needs."""
+        text = format_amount(round(amount))
+        return re.sub(r"\.?0+(?=[KMG]$)", "", text) if "." in text else text
 
     def describe(self, amount: float | None) -> str:
         """Formats an amount for a sentence: ``82.1K parameters``."""

@@ -34,5 +34,8 @@ class Latency(CostKind):
     def format(self, amount: float | None) -> str:
         return "-" if amount is None else format_milliseconds(amount)
 
+    def name_tick(self, amount: float) -> str:
+        return f"{amount:g}"
+
     def describe_exactly(self, amount: float) -> str:
         return self.describe(amount)

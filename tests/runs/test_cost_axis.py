@@ -1,8 +1,8 @@
-"""Ticks of the axes of a report's figures."""
+"""Ticks of the axes of figures of accuracy against a cost."""
 
 import random
 
-from cnnsearch.report.canvas import choose_ticks
+from cnnsearch.runs.cost_axis import choose_ticks
 
 
 def test_every_range_has_ticks_but_not_too_many() -> None:
