@@ -6,7 +6,6 @@ from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.work import count_work
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.protocol import CheckFeasibility, Feasibility
@@ -136,7 +135,7 @@ def _list_terms_of(trial: TrialRecord, train: int, validation: int) -> Terms:
 
 def _list_terms(candidate: Candidate, epochs: int, train: int, validation: int) -> Terms:
     """Returns start, layers, and work of all epochs; in the order of ``PRIOR``."""
-    *work, layers = count_work(candidate.architecture)
+    *work, layers = candidate.work
     images = _count_images(candidate, epochs, train, validation)
     steps = epochs * max(1, train // candidate.recipe.batch_size)
     return 1.0, layers, *(images * each for each in work), layers * steps
@@ -195,19 +194,22 @@ class TimePredictor:
         return self._model.predict(candidate, epochs, *self._images)
 
     def _update(self) -> None:
-        news = (self._db.get_last_event(kind) for kind in ("trial_ended", MEASURED))
-        if any(event is not None and event.seq > self._seen for event in news):
+        """Reads what is new since the last call alone: a search may have thousands of trials."""
+        if self._db.get_last_seq() > self._seen:
             self._learn()
 
     def _learn(self) -> None:
-        """Reads what has ended since the last call alone: a search may have thousands of trials."""
+        is_new = False
         while events := self._db.get_events(after=self._seen):
             self._seen = events[-1].seq
             for event in events:
+                is_new |= event.kind in ("trial_ended", MEASURED)
                 if event.kind == "trial_ended" and event.trial_id:
                     self._read(self._db.get_trial(event.trial_id))
                 elif event.kind == MEASURED:
                     self._measured = [self._read_measured(row) for row in event.data["rows"]]
+        if not is_new:
+            return
         known = [self._known[n] for n in sorted(self._known)]
         self._model = TrainingTime.fit_terms(known, self._measured)
 

@@ -1,8 +1,10 @@
 """A point of a search space."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from cnnsearch.architecture.architecture import Architecture, compute_hash
+from cnnsearch.architecture.work import count_work
 from cnnsearch.space.backbone import Backbone
 from cnnsearch.space.recipe import TrainingRecipe
 
@@ -40,6 +42,15 @@ class Candidate:
         """16 hexadecimal digits of the data; seeds of trainings are derived from it."""
         data = {"architecture": self.architecture.data_hash, "recipe": self.recipe.identify()}
         return compute_hash({**data, **self._start()})
+
+    @cached_property
+    def work(self) -> tuple[int, ...]:
+        """What its training time depends on, see :data:`cnnsearch.architecture.work.WORK`.
+
+        Raises:
+            ArchitectureError: the architecture cannot be wired; names the place and the rule.
+        """
+        return count_work(self.architecture)
 
     def drop_backbone(self) -> "Candidate":
         """Returns the same network with random weights, all of them trained."""
