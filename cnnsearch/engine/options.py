@@ -174,15 +174,16 @@ class SearchOptions(Options):
         panel="Budget",
     )
     learn_from: tuple[str, ...] = _define(
-        (),
-        f"Earlier run whose results guide this search; with {name_learners()}.",
-        value="RUN",
+        (), f"Earlier run whose results guide this search; with {name_learners()}.", value="RUN"
     )
     seed: int = _define(0, "The same seed gives the same candidates in the same order.")
     baseline: str = _define(
         "plain",
         "First candidate: plain, a plain stack of 3x3 convolutions within the budget; or none.",
         earlier="none",
+    )
+    first: str = _define(
+        "published", "Next candidates: published, networks of the space; or none.", earlier="none"
     )
 
     @property
@@ -202,9 +203,8 @@ class SearchOptions(Options):
     @classmethod
     def _take_device(cls, data: Any) -> Any:
         """Fills in the bounds of the device; those that are given, or recorded, stay."""
-        if not isinstance(data, dict) or data.get("device") is None:
-            return data
-        if all(data.get(kind.budget) is not None for kind in (RAM, FLASH)):
+        is_given = isinstance(data, dict) and data.get("device") is not None
+        if not is_given or all(data.get(kind.budget) is not None for kind in (RAM, FLASH)):
             return data
         from cnnsearch.architecture.devices import find_device
 
@@ -216,7 +216,8 @@ class SearchOptions(Options):
         check_least("--trials", self.trials)
         check_least("--max-failures", self.max_failures, 0)
         check_choice("--latency-precision", self.latency_precision, PRECISIONS)
-        check_choice("--baseline", self.baseline, ("plain", "none"))
+        for key, known in (("baseline", "plain"), ("first", "published")):
+            check_choice(make_flag(key), getattr(self, key), (known, "none"))
         check_least("--reduction-factor", self.reduction_factor, 2)
         check_least("--min-epochs", self.min_epochs)
         strategy = find_strategy(self.strategy, "--strategy")

@@ -1,9 +1,10 @@
 """The oracle of a search: what its settings propose, within their bounds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cnnsearch.data import Dataset
+from cnnsearch.engine.first_candidates import choose_first
 from cnnsearch.engine.latency_model import LatencyCheck, LatencyModel
 from cnnsearch.engine.session import fit_space
 from cnnsearch.engine.settings import Settings
@@ -11,6 +12,7 @@ from cnnsearch.engine.training_time import TimeLimit, TimePredictor
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import CheckFeasibility, Earlier, Store
+from cnnsearch.space.published_points import PublishedPoint, find_points
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_costs
 
@@ -25,11 +27,13 @@ def make_oracle(
     predictor: TimePredictor | None = None,
     latency_model: LatencyModel | None = None,
     earlier: Earlier = (),
+    points: Sequence[PublishedPoint] = (),
 ) -> "SearchOracle":
     """Returns the oracle of the settings' strategy, on a space that fits the data.
 
     Without a ``predictor`` no candidate is rejected for the time that it would train, without a
-    ``latency_model`` none for its latency.
+    ``latency_model`` none for its latency. The search starts with some of ``points``, the published
+    networks of the space.
     """
     costs = find_costs(settings.training.objective)
     check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget, costs)
@@ -49,6 +53,7 @@ def make_oracle(
         options=settings.search.options,
         costs=costs,
         earlier=earlier,
+        first=[point.values for point in choose_first(settings, points, check)],
     )
 
 
@@ -81,5 +86,6 @@ def check_first_proposal(
         SpaceError: no candidate of the space can be wired.
     """
     fitted = fit_space(space, dataset)
-    oracle = make_oracle(settings, fitted, NullStore(), latency_model=latency_model)
+    points = find_points(fitted)
+    oracle = make_oracle(settings, fitted, NullStore(), latency_model=latency_model, points=points)
     oracle.propose("rehearsal")

@@ -1,7 +1,7 @@
 """The session of a search: from its oracle to its best candidate."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +17,10 @@ from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.earlier_runs import restore_earlier
 from cnnsearch.engine.executors import Executor
+from cnnsearch.engine.first_candidates import choose_first, describe_first
 from cnnsearch.engine.forecast import ForecastCallback, Plan, draw_sample
 from cnnsearch.engine.gain import measure_gain
+from cnnsearch.engine.latency import make_task
 from cnnsearch.engine.latency_model import LatencyModel
 from cnnsearch.engine.proposal import IMBALANCED
 from cnnsearch.engine.search_oracle import count_epochs, make_oracle
@@ -35,6 +37,7 @@ from cnnsearch.runs.pareto import find_front
 from cnnsearch.runs.ranking import find_best, rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
+from cnnsearch.space.published_points import PublishedPoint, find_points
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import costs_of, find_objective, objective_of
 from cnnsearch.utils.html_tables import render_table
@@ -115,19 +118,22 @@ def train_candidates(
     promotes = find_strategy(settings.search.strategy).multi_fidelity
     with open_session(run, settings, callback, executor, deadline) as session:
         predictor, earlier = TimePredictor(run.db, dataset), restore_earlier(run)
-        oracle = make_oracle(settings, space, run.db, predictor, latency_model, earlier)
+        points = find_points(space)
+        oracle = make_oracle(settings, space, run.db, predictor, latency_model, earlier, points)
         baseline = find_baseline(settings, space)
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
-        missing = [NO_BASELINE] if baseline is None and wants_baseline(settings) else []
-        reasons = explain_features(space, settings.training.changes)
-        notes = [*missing, *_list_warnings(settings, dataset), *reasons]
+        notes = [*_describe_start(oracle, settings, points, baseline)]
+        notes += [*_list_warnings(settings, dataset)]
+        notes += explain_features(space, settings.training.changes)
         session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:
             _add_forecast(session, space, dataset, predictor, deadline, executor)
         reason = session.train(
-            first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes), baseline,
-            latency_model,
+            first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes),
+            baseline=baseline, networks={p.architecture.fingerprint: p.name for p in points},
+            latency=make_task(settings) if latency_model else None, latency_model=latency_model,
+            predict_seconds=predictor.predict,
         )  # fmt: skip
         _record_recommended(run, oracle)
         session.close(reason)  # MLflow is up to date before the summary names it
@@ -190,6 +196,20 @@ def _add_forecast(
             session.callback.on_message(why)
     callback: Any = ForecastCallback(session.callback, plan, predictor.predict, trials, is_measured)
     session.callback = callback
+
+
+def _describe_start(
+    oracle: "SearchOracle",
+    settings: Settings,
+    points: Sequence[PublishedPoint],
+    baseline: Candidate | None,
+) -> Iterator[str]:
+    """Yields lines on the baseline and the published networks that a search starts with."""
+    if baseline is None and wants_baseline(settings):
+        yield NO_BASELINE
+    first = choose_first(settings, points, oracle.make_history().check)
+    if first and not oracle.trials and find_strategy(settings.search.strategy).is_guided:
+        yield describe_first(first)
 
 
 def _list_warnings(settings: Settings, dataset: Dataset) -> Iterator[str]:

@@ -14,8 +14,6 @@ from cnnsearch.engine.display.callback import Overview, SearchCallback
 from cnnsearch.engine.driver import Driver
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.initial_weights import find_pretrained
-from cnnsearch.engine.latency import make_task
-from cnnsearch.engine.latency_model import LatencyModel
 from cnnsearch.engine.placement import count_slots, make_executor
 from cnnsearch.engine.run_data import compute_class_weights
 from cnnsearch.engine.settings import Settings
@@ -26,7 +24,6 @@ from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.protocol import Oracle
 from cnnsearch.runs.directory import CLOSING_SECONDS, INTERRUPTED, RunDirectory
 from cnnsearch.runs.mlflow import Tracker
-from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.utils import environment
@@ -95,8 +92,7 @@ class RunSession:
         dataset: Dataset,
         plan: Mapping[str, PlannedTrial] | None = None,
         quota: DiskQuota | None = None,
-        baseline: Candidate | None = None,
-        latency_model: LatencyModel | None = None,
+        **shared: Any,
     ) -> str:
         """Trains the oracle's proposals until there are no more, time is up or someone interrupts.
 
@@ -106,8 +102,7 @@ class RunSession:
             dataset: to train on.
             plan: candidates and seeds by trial id, in place of what the space decodes.
             quota: limits the disk space of checkpoints; None: there is no limit.
-            baseline: what the oracle means by a proposal with this role.
-            latency_model: of a search that knows the latency of its candidates.
+            shared: attributes of :class:`TrialPlan` that only a search has.
 
         Returns:
             Why it ended: the oracle's reason, ``time`` or ``interrupted``.
@@ -119,12 +114,7 @@ class RunSession:
             self.run,
             oracle,
             self._executor,
-            replace(
-                self.plan_trials(space, dataset, plan),
-                baseline=baseline,
-                latency=make_task(self.settings) if latency_model else None,
-                latency_model=latency_model,
-            ),
+            replace(self.plan_trials(space, dataset, plan), **shared),
             self.callback,
             self._tracker,
             quota,

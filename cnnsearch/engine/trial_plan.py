@@ -47,6 +47,7 @@ class TrialPlan:
         changes: to every candidate's recipe, ``key=value``.
         plan: candidates and seeds by trial id, where a study decides on them.
         baseline: the candidate that proposals with this role mean.
+        networks: names of published networks of the space, by the architecture's fingerprint.
         latency: what each trial measures before it trains; None: nothing.
         latency_model: predicts it; None: there is none.
         predict_seconds: of a candidate and a number of epochs; None where it is not known.
@@ -65,6 +66,7 @@ class TrialPlan:
     changes: tuple[str, ...] = ()
     plan: Mapping[str, PlannedTrial] | None = None
     baseline: Candidate | None = None
+    networks: Mapping[str, str] = field(default_factory=dict)
     latency: LatencyTask | None = None
     latency_model: LatencyModel | None = None
     predict_seconds: Callable[[Candidate, int], float | None] = lambda candidate, epochs: None
@@ -123,6 +125,11 @@ class TrialPlan:
     def _find_weights(self, candidate: Candidate) -> Pretrained | None:
         return self.backbones[candidate.backbone] if candidate.backbone else self.pretrained
 
+    def _name_network(self, candidate: Candidate) -> str:
+        if not self.networks:
+            return ""
+        return self.networks.get(candidate.architecture.fingerprint, "")
+
     def describe(self, proposal: Proposal, candidate: Candidate) -> dict[str, Any]:
         """Returns the data of the journal's ``trial_started`` event."""
         epochs = self.count_epochs(proposal, candidate)
@@ -143,6 +150,7 @@ class TrialPlan:
             "initial_epoch": proposal.initial_epoch,
             "continues": proposal.continues,
             "role": proposal.role,
+            "network": self._name_network(candidate),
             **({"backbone": candidate.backbone.to_data()} if candidate.backbone else {}),
             "predicted_seconds": self.predict_seconds(candidate, epochs - proposal.initial_epoch),
         }

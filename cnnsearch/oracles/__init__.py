@@ -5,7 +5,7 @@ of candidates to train. This room alone imports Keras Tuner, and only when an or
 is made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from cnnsearch.errors import CnnsearchError, suggest
@@ -17,6 +17,7 @@ from cnnsearch.oracles.grid import GridSearch
 from cnnsearch.oracles.hyperband import Hyperband
 from cnnsearch.oracles.pareto import ParetoEvolution
 from cnnsearch.oracles.pasha import Pasha
+from cnnsearch.oracles.points import Values
 from cnnsearch.oracles.protocol import CheckFeasibility, Earlier, Setup, Space, Store
 from cnnsearch.oracles.random_search import RandomSearch
 from cnnsearch.oracles.strategy import Strategy
@@ -48,6 +49,7 @@ __all__ = [
     "create_oracle",
     "describe_strategies",
     "find_strategy",
+    "name_guided",
     "name_learners",
     "name_strategies",
 ]
@@ -64,6 +66,11 @@ def describe_strategies() -> str:
 def name_strategies(option: str) -> str:
     """Returns the names of the strategies that take an option, for its help and errors."""
     return ", ".join(s.name for s in STRATEGIES if option in s.options)
+
+
+def name_guided() -> str:
+    """Returns the names of the strategies that scores guide."""
+    return ", ".join(s.name for s in STRATEGIES if s.is_guided)
 
 
 def name_learners() -> str:
@@ -100,6 +107,7 @@ def create_oracle(
     options: Mapping[str, int] | None = None,
     costs: "tuple[CostKind, ...]" = (),
     earlier: Earlier = (),
+    first: Sequence[Values] = (),
 ) -> "SearchOracle":
     """Creates an oracle, or restores the one that the store holds.
 
@@ -116,6 +124,7 @@ def create_oracle(
         options: Of the strategy's own, see :attr:`Strategy.options`.
         costs: Objectives beside the score, for a multi-objective strategy; none: MACs.
         earlier: Results of other searches, for a strategy that learns from them.
+        first: Candidates that a strategy guided by scores starts with.
 
     Raises:
         CnnsearchError: A strategy of another name, or a number below one.
@@ -127,5 +136,8 @@ def create_oracle(
             raise CnnsearchError(f"{name} must be at least 1, got {number}")
     from cnnsearch.oracles.search_oracle import SearchOracle  # imports Keras Tuner
 
-    setup = Setup(space, check, store, max_trials, epochs, seed, options or {}, costs, earlier)
+    start = tuple(first) if chosen.is_guided else ()
+    setup = Setup(
+        space, check, store, max_trials, epochs, seed, options or {}, costs, earlier, start
+    )
     return SearchOracle(chosen(), setup)

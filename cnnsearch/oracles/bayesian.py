@@ -31,6 +31,7 @@ class BayesianOptimization(Strategy):
     name = "bayesian"
     summary = "a Gaussian process and its upper confidence bound"
     paper = "0912.3995"
+    is_guided = True
 
     def suggest(self, history: History, rng: Random) -> Iterator[Values]:
         """Yields random candidates at first, then the best of one pool after another."""

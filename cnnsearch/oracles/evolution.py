@@ -31,6 +31,7 @@ class RegularizedEvolution(Strategy):
     name = "evolution"
     summary = "mutates the best of the recent candidates"
     paper = "1802.01548"
+    is_guided = True
     earlier_parameters: ClassVar[Mapping[str, int]] = {
         "founders": 10, "tournament": 10, "values_per_mutation": 0,
     }  # fmt: skip

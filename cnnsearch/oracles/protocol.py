@@ -199,3 +199,4 @@ class Setup:
     options: Mapping[str, int] = field(default_factory=dict)
     costs: tuple["CostKind", ...] = ()
     earlier: Earlier = ()
+    first: tuple[dict[str, Any], ...] = ()

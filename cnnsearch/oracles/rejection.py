@@ -24,18 +24,20 @@ class RejectionSampler:
     Args:
         space: The search space.
         check: Returns a candidate's feasibility, cost and fingerprint.
+        first: Candidates that :meth:`search` takes before all draws.
 
     Attributes:
         draws: All draws so far.
         is_too_slow: Whether the last search ended because what it drew trains for too long.
     """
 
-    def __init__(self, space: Space, check: CheckFeasibility) -> None:
+    def __init__(self, space: Space, check: CheckFeasibility, first: Sequence[Values] = ()) -> None:
         self.draws = Draws()
         self.is_too_slow = False
         self.proposed: set[str] = set()
         self._space = space
         self._check = check
+        self._first = first
         self._checks: dict[tuple[tuple[str, Any], ...], Feasibility] = {}
         self._cheapest: tuple[float, Values] | None = None
 
@@ -93,6 +95,7 @@ class RejectionSampler:
         """Yields draws of the strategy, then all points of a small space, or neighbours."""
         few, many = PATIENCE // 20, PATIENCE // 2
         drawn, slow = self.draws.drawn, self.draws.too_slow
+        yield from self._list_first()
         yield from islice(draws, few)
         if self._all_points is not None:
             yield from rng.sample(self._all_points, len(self._all_points))
@@ -104,6 +107,11 @@ class RejectionSampler:
         yield from islice(draws, many)
         for _ in range(PATIENCE - many - few):
             yield self._draw_near(feasible, rng)
+
+    def _list_first(self) -> list[Values]:
+        """Returns what is left of the first candidates; the others do not count as drawn again."""
+        checked = [(values, self.check(values)) for values in self._first]
+        return [v for v, f in checked if f.is_feasible and f.fingerprint not in self.proposed]
 
     def _draw_near(self, feasible: Sequence[Values], rng: Random) -> Values:
         """Mutates what met the budget, or else the cheapest candidate seen."""

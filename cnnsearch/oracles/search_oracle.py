@@ -40,7 +40,7 @@ class SearchOracle(Oracle):
 
     def __init__(self, strategy: Strategy, setup: Setup) -> None:
         self._strategy, self._setup = strategy, setup
-        self._sampler = RejectionSampler(setup.space, setup.check)
+        self._sampler = RejectionSampler(setup.space, setup.check, setup.first)
         self.reason: str | None = None
         self._fingerprints: dict[str, str] = {}
         self._repeated: set[str] = set()

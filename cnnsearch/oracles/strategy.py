@@ -98,6 +98,7 @@ class Strategy:
         is_finite: Whether ``suggest`` enumerates all there are, instead of drawing without end.
         needs_end_condition: Whether a search has to be ended by ``--trials`` or ``--max-time``.
         learns: Whether it takes results of earlier searches into account.
+        is_guided: Whether scores guide what it proposes, so that known good candidates help it.
         options: Settings that only some strategies take, by their keys.
         earlier_parameters: Those of searches that were begun before parameters were stored.
     """
@@ -111,6 +112,7 @@ class Strategy:
     is_finite: ClassVar[bool] = False
     needs_end_condition: ClassVar[bool] = True
     learns: ClassVar[bool] = False
+    is_guided: ClassVar[bool] = False
     options: ClassVar[tuple[str, ...]] = ()
     earlier_parameters: ClassVar[Mapping[str, int]] = {}
 

@@ -39,6 +39,7 @@ class Surrogate(Strategy):
 
     name = "surrogate"
     learns = True
+    is_guided = True
     summary = "a Gaussian process over the choices and each candidate's MACs"
     paper = "1910.11858"
 

@@ -23,7 +23,7 @@ from cnnsearch.training.objectives import costs_of, objective_of
 
 FLAGS = ("trials", "epochs", *(kind.budget for kind in BOUNDED),
          "seed", "weights", "image", "objective", "class_weights", "train_share",
-         "baseline", "max_train_time")  # fmt: skip
+         "baseline", "first", "max_train_time")  # fmt: skip
 """Settings that influence what is found; each is a flag of ``cnnsearch search``."""
 
 

@@ -50,6 +50,7 @@ class TrialRecord:
         status: running, completed, failed or stopped.
         latency_ms: measured, or else predicted; None: neither.
         role: ``baseline`` for one that no strategy chose; else empty.
+        network: name of the published network that the candidate is; else empty.
         backbone: network and weights that it starts from; None: it has no backbone.
         predicted_seconds: of its training, before it began; None: not known.
     """
@@ -72,6 +73,7 @@ class TrialRecord:
     initial_epoch: _Count = 0
     continues: StrictStr | None = None
     role: StrictStr = ""
+    network: _Line = ""
     backbone: dict[StrictStr, StrictStr] | None = None
     predicted_seconds: _NotNegative | None = None
     score: Finite | None = None
@@ -83,8 +85,8 @@ class TrialRecord:
 
     @property
     def label(self) -> str:
-        """The family, and the role behind it: ``plain baseline``."""
-        return f"{shorten_family(self.family)} {self.role}".rstrip()
+        """The published network, or the family, and the role behind it: ``plain baseline``."""
+        return self.network or f"{shorten_family(self.family)} {self.role}".rstrip()
 
 
 def shorten_family(family: str) -> str:
@@ -97,7 +99,7 @@ _validate_event = TypeAdapter(Event).validate_python
 _validate_trial = TypeAdapter(TrialRecord).validate_python
 _STARTED = ("values", "architecture", "recipe", "fingerprint", "family", "params_total",
             *(kind.key for kind in BOUNDED), "epochs", "initial_epoch", "continues", "role",
-            "backbone", "predicted_seconds")  # fmt: skip
+            "network", "backbone", "predicted_seconds")  # fmt: skip
 _ENDED = ("score", "reason", "metrics", "seconds",
           *(kind.key for kind in BOUNDED if kind.is_measured))  # fmt: skip
 

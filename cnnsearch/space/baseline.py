@@ -1,6 +1,7 @@
 """The plain baseline: what a search has to beat, whatever its space."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from cnnsearch.architecture.architecture import Architecture
@@ -36,7 +37,7 @@ def make_baseline(space: SearchSpace, budget: Budget) -> Candidate | None:
     Returns:
         The candidate; None: even the narrowest exceeds the budget, or images are too small.
     """
-    found = space.decode(_choose_values(space)).drop_backbone()
+    found = space.decode(choose_values(space)).drop_backbone()
     classes, is_free = found.architecture.classes, budget == Budget()
     for width in (WIDTH,) if is_free else range(WIDEST, 0, -STEP):
         network = build_plain_network(space.input, classes, width)
@@ -71,10 +72,12 @@ def build_plain_network(
     return Architecture.from_data(data, NAME)
 
 
-def _choose_values(space: SearchSpace) -> dict[str, Value]:
+def choose_values(space: SearchSpace, fixed: Mapping[str, Value] | None = None) -> dict[str, Value]:
+    """Returns a value for each active hyperparameter: the fixed one, or the recipe's default."""
     values: dict[str, Value] = {}
     for parameter in list_active(space.parameters, values):  # sees them as they are filled in
-        values[parameter.name] = _choose_value(parameter)
+        known = (fixed or {}).get(parameter.name)
+        values[parameter.name] = _choose_value(parameter) if known is None else known
     return values
 
 

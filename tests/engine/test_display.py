@@ -21,7 +21,7 @@ def trial(number: int, **more: Any) -> Any:
         "id": f"{number:04}", "number": number, "values": {}, "family": "residual", "params": 1000,
         "macs": 10**6, "epochs": 2, "initial_epoch": 0, "continues": None, "started": 0.0,
         "status": "completed", "score": number / 10, "seconds": 1.0, "reason": None, "metrics": {},
-        "label": "residual", "predicted_seconds": None, "role": "", "ended": 1.0,
+        "label": "residual", "predicted_seconds": None, "role": "", "network": "", "ended": 1.0,
     }  # fmt: skip
     return SimpleNamespace(**{**found, **more})
 

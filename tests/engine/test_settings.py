@@ -14,7 +14,7 @@ from cnnsearch.errors import CnnsearchError
 
 # what older runs lack
 SINCE = ("drop_copies", "baseline", "max_train_time", "reduction_factor", "min_epochs",
-         "max_latency", "latency_precision", "latency_table", "learn_from",
+         "max_latency", "latency_precision", "latency_table", "learn_from", "first",
          "max_ram", "max_flash")  # fmt: skip
 BEFORE = Path(__file__).parents[1] / "compatibility" / "version_0_1"
 

@@ -30,6 +30,7 @@ def describe_trial(trial: TrialRecord) -> dict[str, Any]:
         "status": trial.status,
         "family": trial.family,
         "role": trial.role,
+        "network": trial.network,
         **read_costs(trial),
         "epochs": trial.epochs,
         "continues": trial.continues,

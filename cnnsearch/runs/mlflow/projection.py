@@ -192,6 +192,8 @@ class Projection:
             "status": "running",
             **entries.make_source_tags(None),
         }
+        if data.get("network"):
+            labels["network"] = str(data["network"])
         if isinstance(dataset, Mapping) and "source" in dataset:
             labels["dataset"] = str(dataset["source"])
         return labels
