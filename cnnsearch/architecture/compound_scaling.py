@@ -15,11 +15,10 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.cost import Budget, count, try_count
 from cnnsearch.architecture.stages import Stage
 from cnnsearch.blocks import Rounding
 from cnnsearch.errors import ArchitectureError, BudgetError, suggest
-from cnnsearch.utils.units import format_amount
 from cnnsearch.utils.validation_errors import explain
 
 LARGEST_PHI = 20.0
@@ -101,19 +100,26 @@ class CompoundScaling(BaseModel):
         except ArchitectureError as error:
             raise ArchitectureError(f"phi = {phi:g}: {error}") from None
 
-    def find_phi(self, architecture: Architecture, max_macs: int) -> float:
-        """Returns the largest phi, in thousandths, whose network costs at most ``max_macs``.
+    def find_phi(self, architecture: Architecture, budget: Budget | int) -> float:
+        """Returns the largest phi, in thousandths, whose network is within a budget.
+
+        Args:
+            architecture: the network at phi = 0.
+            budget: bounds; a number: of MACs.
 
         Raises:
             BudgetError: the network costs more as it is.
         """
-        check_budget(architecture, 0.0, max_macs)
+        limits = Budget(max_macs=budget) if isinstance(budget, int) else budget
+        check_budget(architecture, 0.0, limits)
 
         def fits(step: int) -> bool:
             try:
-                return count(self.scale(architecture, step / STEPS_OF_PHI)).macs <= max_macs
+                scaled = self.scale(architecture, step / STEPS_OF_PHI)
             except ArchitectureError:
                 return False
+            cost, _ = try_count(scaled, limits.needs_device)
+            return not isinstance(cost, ArchitectureError) and limits.allows(cost)
 
         low, high = 0, STEPS_OF_PHI
         while high < LARGEST_PHI * STEPS_OF_PHI and fits(high):
@@ -224,17 +230,19 @@ def scale_efficientnet(baseline: Architecture, model: str) -> Architecture:
     return scale_by(baseline, width=width, depth=depth, resolution=resolution, dropout=dropout)
 
 
-def check_budget(architecture: Architecture, phi: float, max_macs: int) -> None:
+def check_budget(architecture: Architecture, phi: float, budget: Budget) -> None:
     """Refuses a scaled network that overflows a budget.
 
     Raises:
-        BudgetError: names the scale, its cost and the budget.
+        BudgetError: names the scale, every cost that is bounded, and the budget.
     """
-    macs = count(architecture).macs
-    if macs > max_macs:
+    cost = count(architecture)
+    if not budget.allows(cost):
+        found = " and ".join(kind.describe(kind.read(cost)) for kind, _ in budget.bounds)
+        hint = "" if phi < 0 else "; a negative --phi makes networks smaller"
         raise BudgetError(
-            f"the network at phi = {phi:g} costs {format_amount(macs)} MACs, "
-            f"over the budget of {format_amount(max_macs)}"
+            f"the network at phi = {phi:g} costs {found}, over the budget of {budget.describe()}"
+            f"{hint}"
         )
 
 

@@ -8,16 +8,24 @@ import typer
 
 from cnnsearch.cli.architectures import Image, Network, find_network
 from cnnsearch.cli.common import RUNS, Json, Runs, command, make_console, print_json
-from cnnsearch.cli.options import add_settings
+from cnnsearch.cli.options import BUDGETS, add_settings
 
 if TYPE_CHECKING:
     from cnnsearch.architecture.architecture import Architecture
     from cnnsearch.architecture.compound_scaling import CompoundScaling
+    from cnnsearch.architecture.cost import Budget
+
+LIMITS = ("device", *BUDGETS)
+"""Keys of the settings that limit the scaled networks."""
 
 
-@command("cnnsearch scale first --phi 1..3", "cnnsearch scale first --to 2G --out scaled/")
+@command(
+    "cnnsearch scale first --phi 1..3",
+    "cnnsearch scale first --to 2G --out scaled/",
+    "cnnsearch scale first --max-ram 256K --max-flash 1M",
+)
 @add_settings(
-    ["data", "epochs", "workers"],
+    ["data", "epochs", "workers", *LIMITS],
     as_changes=True,
     data="With --search: data to train on; default: the run's.",
     epochs="With --search: epochs of a candidate; default: the run's.",
@@ -28,9 +36,7 @@ def scale(
     phi: Annotated[
         str | None, typer.Option(help="Values of phi: 1..4, 2 or 0.5,1,2; default: 1..4.")
     ] = None,
-    to: Annotated[
-        str | None, typer.Option("--to", help="A budget in MACs to scale up to, such as 2G.")
-    ] = None,
+    to: Annotated[str | None, typer.Option("--to", help="A budget in MACs, as --max-macs.")] = None,
     alpha: Annotated[float, typer.Option(help="Growth of depth at phi = 1.")] = 1.2,
     beta: Annotated[float, typer.Option(help="Growth of width.")] = 1.1,
     gamma: Annotated[float, typer.Option(help="Growth of resolution.")] = 1.15,
@@ -53,49 +59,70 @@ def scale(
 ) -> None:
     """Scale a network: depth, width and resolution.
 
-    With --to alone: by the largest phi within the budget; with both, no phi may exceed it.
+    With a budget and no --phi: by the largest phi within it; with both, no phi may exceed it.
     """
     from cnnsearch.architecture.compound_scaling import CompoundScaling, Scaling
 
+    budget = _find_budget(to, {key: settings.pop(key) for key in LIMITS})
     found = find_network(network, runs, image)
     if search:
         best = _search_coefficients(
             network, found, runs, {**settings, "name": name, "step": step}, json_
         )
-        if phi is None and to is None:
+        if phi is None and budget is None:
             return
         alpha, beta, gamma = best.alpha, best.beta, best.gamma
     numbers = {"alpha": alpha, "beta": beta, "gamma": gamma, "divisor": divisor}
     checked = Scaling.from_data(numbers, "scale")
     scaling = CompoundScaling(**checked.model_dump(exclude={"phi"}))
-    relatives = _print_family(found, scaling, phi, to, json_)
+    relatives = _print_family(found, scaling, phi, budget, json_)
     if out is not None:
         _write(network, runs, relatives, out, force, json_)
 
 
+def _find_budget(to: str | None, limits: dict[str, Any]) -> "Budget | None":
+    """Returns what the options allow; None: anything."""
+    from cnnsearch.engine.options import SearchOptions
+    from cnnsearch.errors import BudgetError
+    from cnnsearch.utils.units import parse_amount
+
+    given = {key: value for key, value in limits.items() if value is not None}
+    if to is not None:
+        if "max_macs" in given:
+            raise BudgetError("--to, --max-macs: expected one of them: both limit MACs")
+        given["max_macs"] = parse_amount(to, "--to")
+    return SearchOptions(**given).budget if given else None
+
+
 def _print_family(
-    found: "Architecture", scaling: "CompoundScaling", phi: str | None, to: str | None, json_: bool
+    found: "Architecture",
+    scaling: "CompoundScaling",
+    phi: str | None,
+    budget: "Budget | None",
+    json_: bool,
 ) -> Any:
     """Prints the scaled networks, and returns them."""
     from cnnsearch.architecture.cost import count
+    from cnnsearch.architecture.costs import choose_columns
     from cnnsearch.space.scaled_family import (
         describe_family,
         make_family_table,
         parse_phis,
         scale_family,
     )
-    from cnnsearch.utils.units import parse_amount
 
-    budget = None if to is None else parse_amount(to, "--to")
-    is_largest = phi is None and budget is not None
-    phis = [scaling.find_phi(found, budget or 0)] if is_largest else parse_phis(phi or "1..4")
+    if budget is not None and phi is None:
+        phis = [scaling.find_phi(found, budget)]
+    else:
+        phis = parse_phis(phi or "1..4")
     relatives = scale_family(found, scaling, phis, budget)
     if json_:
         print_json(describe_family(relatives, scaling))
         return relatives
     has_baseline = any(one.phi == 0 for one in relatives)
     shown = [*([] if has_baseline else scale_family(found, scaling, [0.0])), *relatives]
-    make_console().print(make_family_table(shown, scaling, count(found)))
+    columns = choose_columns(vars(budget) if budget else None)
+    make_console().print(make_family_table(shown, scaling, count(found), columns))
     return relatives
 
 

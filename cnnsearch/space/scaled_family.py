@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.compound_scaling import CompoundScaling, check_budget
-from cnnsearch.architecture.cost import Cost, count
+from cnnsearch.architecture.cost import Budget, Cost, count
 from cnnsearch.architecture.cost_table import to_totals
+from cnnsearch.architecture.costs import CostKind
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.effects import remove_unused
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.utils.units import format_amount
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -66,7 +66,7 @@ def scale_family(
     architecture: Architecture,
     scaling: CompoundScaling,
     phis: Sequence[float],
-    max_macs: int | None = None,
+    budget: Budget | None = None,
 ) -> list[Scaled]:
     """Scales a network by each phi.
 
@@ -74,7 +74,7 @@ def scale_family(
         architecture: the network at phi = 0.
         scaling: the proportion.
         phis: how far.
-        max_macs: what none of them may exceed.
+        budget: what none of them may exceed; None: any cost.
 
     Raises:
         ArchitectureError: a phi that is out of range.
@@ -83,8 +83,8 @@ def scale_family(
     found = []
     for phi in phis:
         scaled = scaling.scale(architecture, phi)
-        if max_macs is not None:
-            check_budget(scaled, phi, max_macs)
+        if budget is not None:
+            check_budget(scaled, phi, budget)
         name = f"{architecture.name or 'network'}-phi-{phi:g}"
         found.append(Scaled(phi, scaled.model_copy(update={"name": name}), count(scaled)))
     return found
@@ -107,14 +107,24 @@ def describe_family(relatives: Sequence[Scaled], scaling: CompoundScaling) -> di
     }
 
 
-def make_family_table(relatives: Sequence[Scaled], scaling: CompoundScaling, base: Cost) -> "Table":
-    """Returns the family as a table; growth is in MACs, over the network at phi = 0."""
+def make_family_table(
+    relatives: Sequence[Scaled], scaling: CompoundScaling, base: Cost, columns: Sequence[CostKind]
+) -> "Table":
+    """Returns the family as a table; growth is in MACs, over the network at phi = 0.
+
+    Args:
+        relatives: the family.
+        scaling: its proportion.
+        base: what the network costs at phi = 0.
+        columns: costs to show.
+    """
     from rich.table import Table
 
     given = f"alpha {scaling.alpha:g}, beta {scaling.beta:g}, gamma {scaling.gamma:g}"
     title = f"{given}: {scaling.growth:.3g}x the MACs a phi"
     table = Table(title=title, title_justify="left")
-    for name in ("phi", "input", "depth", "params", "MACs", "FLOPs", "growth", "predicted"):
+    names = [kind.heading for kind in columns]
+    for name in ("phi", "input", "depth", *names, "growth", "predicted"):
         table.add_column(name, justify="right")
     for one in relatives:
         cost = one.cost
@@ -122,7 +132,7 @@ def make_family_table(relatives: Sequence[Scaled], scaling: CompoundScaling, bas
             f"{one.phi:g}",
             "x".join(map(str, one.architecture.input)),
             str(one.architecture.depth),
-            *map(format_amount, (cost.params, cost.macs, cost.flops)),
+            *(kind.format(kind.read(cost)) for kind in columns),
             f"{cost.macs / base.macs:.2f}" if base.macs else "-",
             f"{scaling.growth**one.phi:.2f}",
         )

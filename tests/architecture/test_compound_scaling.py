@@ -17,7 +17,7 @@ from cnnsearch.architecture.compound_scaling import (
     scale_by,
     scale_efficientnet,
 )
-from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.cost import Budget, count
 from cnnsearch.architecture.stages import Stage
 from cnnsearch.errors import ArchitectureError, BudgetError, SpaceError
 from cnnsearch.space.files import list_published_files, list_spaces
@@ -219,6 +219,18 @@ def test_phi_for_is_the_largest_that_meets_the_budget() -> None:
     assert count(PAPER.scale(net, phi)).macs <= 2_000_000_000
     assert count(PAPER.scale(net, phi + 0.001)).macs > 2_000_000_000
     assert PAPER.find_phi(net, count(net).macs) < 0.1
+
+
+def test_phi_is_the_largest_within_ram_and_flash() -> None:
+    net = published("resnet-8-mlperf-tiny")
+    for budget, tight in (
+        (Budget(max_ram=100_000, max_flash=10**7), "peak_activation_bytes"),
+        (Budget(max_ram=10**7, max_flash=200_000), "flash_bytes"),
+    ):
+        phi = PAPER.find_phi(net, budget)
+        found, next_ = (count(PAPER.scale(net, each)) for each in (phi, phi + 0.001))
+        bound = budget.max_ram if tight == "peak_activation_bytes" else budget.max_flash
+        assert getattr(found, tight) <= bound < getattr(next_, tight) and phi > 0
 
 
 def test_a_budget_below_the_network_names_both() -> None:

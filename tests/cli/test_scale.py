@@ -78,6 +78,17 @@ def test_up_to_a_budget() -> None:
     assert 9.5e9 < one["macs"] <= 10e9 and one["flops"] == 2 * one["macs"]
 
 
+def test_up_to_ram_and_flash() -> None:
+    limits = ("--max-ram", "256K", "--max-flash", "1M")
+    data = json.loads(cnnsearch("scale", "resnet-8-mlperf-tiny", *limits, "--json"))
+    (one,) = data["family"]
+    assert one["phi"] > 0.5
+    assert one["peak_activation_bytes"] <= 256_000 and one["flash_bytes"] <= 10**6
+    output = cnnsearch("scale", "resnet-8-mlperf-tiny", *limits)
+    assert "RAM" in output and "flash" in output and f"{one['phi']:g}" in output
+    assert "RAM" not in cnnsearch("scale", "resnet-8-mlperf-tiny", "--phi", "1")
+
+
 def test_the_winner_of_a_run_is_written_with_its_recipe(runs: Path, tmp_path: Path) -> None:
     out = tmp_path / "scaled"
     output = cnnsearch("scale", "mine", "--phi", "1", "--out", out, "--runs", runs)
@@ -106,6 +117,13 @@ def test_files_are_not_replaced_unasked(tmp_path: Path) -> None:
             "at phi = 2 costs 1.81G MACs, over the budget of 1.50G",
         ),
         (("--to", "100M"), "at phi = 0 costs 386M MACs, over the budget of 100M"),
+        (("--to", "1G", "--max-macs", "2G"), "--to, --max-macs: expected one of them"),
+        (("--max-ram", "lots"), "--max-ram: expected a positive number such as 300K"),
+        (
+            ("--max-ram", "1M", "--max-flash", "3M"),
+            "at phi = 0 costs 3.61M bytes of RAM and 6.16M bytes of flash, over the budget of"
+            " 1.00M bytes of RAM and 3.00M bytes of flash; a negative --phi makes networks smaller",
+        ),
         (("--to", "much"), "--to: expected a positive number such as 300K"),
         (("--phi", "4..1"), "--phi: expected numbers such as 1..4"),
         (("--phi", "60"), "phi: expected a number from -20 to 20, got 60"),
