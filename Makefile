@@ -36,8 +36,8 @@ test: .venv  ## run the tests but the slow ones
 	$(BIN)/python -m pytest -m "not slow and not programs and not browser" \
 		-n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-test-programs: .venv  ## apply CONTRIBUTING's recipes; resume, train and export a run of version 0.1
-	$(BIN)/python -m pytest -m programs -n 2 --dist loadfile $(ARGS)
+test-programs: .venv  ## run whole searches, kill some, and apply CONTRIBUTING's recipes
+	$(BIN)/python -m pytest -m "programs and not slow" -n 2 --dist loadfile $(ARGS)
 
 test-networks: .venv  ## build all published networks and compare them with keras.applications
 	$(BIN)/python -m pytest -m networks -n 2 tests/space/test_published.py \

@@ -11,10 +11,13 @@ from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.messages import TrialTask
 
 LONGEST = (
+    "test_contract",
     "test_kills",
     "test_finetuning",
-    "test_cli",
-    "test_executor",
+    "test_prediction",
+    "test_recipes",
+    "test_version_0_1",
+    "test_published",
     "test_train",
     "test_sources",
 )

@@ -342,6 +342,7 @@ def program(*arguments: str, cwd: Path, **more: Any) -> "subprocess.CompletedPro
     return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=280, **more)
 
 
+@pytest.mark.programs
 def test_a_search_from_the_command_line_to_the_export(tmp_path: Path) -> None:
     asked = ("search", "tiny", "--trials", "2", "--epochs", "2", "--name", "first")
     done = program(*asked, cwd=tmp_path)

@@ -14,6 +14,8 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.space.sampling import sample_architectures
 from cnnsearch.space.search_space import SearchSpace
 
+pytestmark = pytest.mark.programs
+
 SPACE = """
 input: [8, 8, 1]
 classes: 3

@@ -14,6 +14,8 @@ import cnnsearch
 from cnnsearch.engine.search import resume
 from cnnsearch.errors import DataError, RunError
 
+pytestmark = pytest.mark.programs
+
 SPACE = """
 input: [8, 8, 3]
 classes: 2

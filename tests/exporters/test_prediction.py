@@ -25,6 +25,8 @@ from cnnsearch.exporters.prediction import ExportFacts, list_images, predict
 from tests.cli.test_cli import run as cnnsearch
 from tests.exporters.made import made_run
 
+pytestmark = pytest.mark.programs
+
 pytest.importorskip("onnxruntime")
 pytest.importorskip("ai_edge_litert")
 CLASSES = ("blue", "green", "red")

@@ -16,6 +16,8 @@ from tests.faults.processes import family, leave_time, reaped, trials_of
 from tests.faults.searches import NAME, Plan, Search, wait_until
 from tests.faults.stop_signals import in_terminal, once
 
+pytestmark = pytest.mark.programs
+
 PLAN = Plan("random", trials=2, epochs=12)  # long enough to be killed before its end
 
 

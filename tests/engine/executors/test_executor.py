@@ -188,6 +188,7 @@ def test_each_worker_is_given_the_gpu_with_the_fewest_trials(make_task: MakeTask
     executor.close()
 
 
+@pytest.mark.programs
 def test_a_killed_fork_server_is_made_anew(make_task: MakeTask) -> None:
     executor = ProcessExecutor(1)
     executor.warm()

@@ -27,6 +27,8 @@ from cnnsearch.studies.final.results import explain_results, read_test_metrics
 from cnnsearch.training.checkpoint import BEST, load_weights
 from cnnsearch.training.model import build
 
+pytestmark = pytest.mark.programs
+
 SPACE = """
 input: [8, 8, 1]
 classes: 10
