@@ -168,6 +168,28 @@ def regnet(depth: int, initial: int, slope: float, multiplier: float, group: int
     }
 
 
+def residual_photos(block: str, depths: str, **options: Value) -> dict[str, Value]:
+    """A ResNet for ImageNet: its depths as digits."""
+    return {
+        **{"image": 224, "variables.width": 64, "variables.block": block},
+        **{f"variables.block.{block}.{key}": value for key, value in options.items()},
+        **{f"stages.{i}.depth": int(depth) for i, depth in enumerate(depths)},
+    }
+
+
+def mobilenet_photos(width: int) -> dict[str, Value]:
+    depths = {f"stages.{i}.depth": d for i, d in enumerate((1, 2, 2, 6, 2))}
+    return {"image": 224, "variables.width": width, **depths}
+
+
+B0_PHOTOS = {"image": 224, **{key: value for key, value in B0.items() if "stride" not in key}}
+B0_PHOTOS.pop("stages.0.depth")
+DENSENET_121: dict[str, Value] = {
+    **{"image": 224, "variables.growth": 32, "variables.block.bottleneck": 4},
+    **{f"stages.{i}.depth": d for i, d in enumerate((6, 12, 24, 16))},
+}
+
+
 POINTS: list[tuple[str, str, Mapping[str, Value]]] = [
     ("residual", "resnet-20-cifar", {**BASIC, "variables.width": 16, **stages(3)}),
     ("residual", "resnet-56-cifar", {**BASIC, "variables.width": 16, **stages(9)}),
@@ -191,6 +213,13 @@ POINTS: list[tuple[str, str, Mapping[str, Value]]] = [
     ("mobile", "mobilenet-v3-small", {**MOBILENET_V3, **STRIDES}),
     ("mobile", "mobilenet-v4-conv-small", {**MOBILENET_V4, **STRIDES}),
     ("mobile", "efficientnet-v2-b0", {**EFFICIENTNET_V2, **STRIDES}),
+    ("residual-photos", "resnet-18", residual_photos("basic", "2222")),
+    ("residual-photos", "resnet-34", residual_photos("basic", "3463")),
+    ("residual-photos", "resnet-50", residual_photos("bottleneck", "3463", expansion=4)),
+    ("separable-photos", "mobilenet-v1", mobilenet_photos(32)),
+    ("separable-photos", "mobilenet-v1-0.25", mobilenet_photos(8)),
+    ("efficientnet-photos", "efficientnet-b0", B0_PHOTOS),
+    ("dense-photos", "densenet-121", DENSENET_121),
     ("regnet-photos", "regnet-x-200mf", regnet(13, 24, 36.44, 2.49, 8)),
     ("regnet-photos", "regnet-x-1.6gf", regnet(18, 80, 34.01, 2.25, 24)),
     ("regnet-photos", "regnet-y-400mf", regnet(16, 48, 27.89, 2.09, 8, "squeeze_excite")),
