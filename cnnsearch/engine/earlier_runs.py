@@ -9,6 +9,7 @@ from cnnsearch.oracles.protocol import Earlier, EarlierResult
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.utils.units import pluralize
 
 FEWEST = 5
 """Finished candidates of a run that is worth learning from."""
@@ -54,3 +55,11 @@ def restore_earlier(run: RunDirectory) -> Earlier:
     """Returns the results that a run was begun with."""
     events = run.db.get_events_of(EVENT)
     return tuple(tuple(EarlierResult(*each) for each in event.data["results"]) for event in events)
+
+
+def describe_earlier(names: Sequence[str], earlier: Earlier) -> list[str]:
+    """Returns a line for each run that a search learns from."""
+    return [
+        f"Learns from {pluralize(len(results), 'candidate')} of run {name}."
+        for name, results in zip(names, earlier, strict=False)
+    ]

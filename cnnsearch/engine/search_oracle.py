@@ -32,8 +32,8 @@ def make_oracle(
     """Returns the oracle of the settings' strategy, on a space that fits the data.
 
     Without a ``predictor`` no candidate is rejected for the time that it would train, without a
-    ``latency_model`` none for its latency. The search starts with some of ``points``, the published
-    networks of the space.
+    ``latency_model`` none for its latency. The search starts with the best of each ``earlier`` one,
+    or else with some of ``points``, the published networks of the space.
     """
     costs = find_costs(settings.training.objective)
     check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget, costs)
@@ -53,7 +53,10 @@ def make_oracle(
         options=settings.search.options,
         costs=costs,
         earlier=earlier,
-        first=[point.values for point in choose_first(settings, points, check)],
+        first=[
+            *(dict(max(results, key=lambda result: result.score).values) for results in earlier),
+            *(point.values for point in choose_first(settings, points, check)),
+        ],
     )
 
 

@@ -15,7 +15,7 @@ from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline,
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
-from cnnsearch.engine.earlier_runs import restore_earlier
+from cnnsearch.engine.earlier_runs import describe_earlier, restore_earlier
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.first_candidates import choose_first, describe_first
 from cnnsearch.engine.forecast import ForecastCallback, Plan, draw_sample
@@ -123,8 +123,9 @@ def train_candidates(
         baseline = find_baseline(settings, space)
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
-        notes = [*_describe_start(oracle, settings, points, baseline)]
-        notes += [*_list_warnings(settings, dataset)]
+        notes = describe_earlier(settings.search.learn_from, earlier)
+        notes += _describe_start(oracle, settings, points, baseline)
+        notes += _list_warnings(settings, dataset)
         notes += explain_features(space, settings.training.changes)
         session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:

@@ -15,6 +15,7 @@ from cnnsearch.engine.trial_plan import TrialPlan
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles import STRATEGIES, Strategy, find_strategy
 from cnnsearch.oracles.feasibility import FeasibilityCheck
+from cnnsearch.oracles.protocol import EarlierResult, Proposal
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.published_points import find_points
@@ -139,3 +140,19 @@ def test_a_line_names_them() -> None:
         "Starts with 2 published networks of the space: resnet-20-cifar, resnet-20-cifar-b "
         "(--first none does without)."
     )
+
+
+def test_the_best_candidate_of_each_earlier_run_comes_before_all_others(tmp_path: Path) -> None:
+    settings = Settings.create(RESIDUAL.text, "residual", trials=9, learn_from=("a", "b"))
+    values = [point.values for point in POINTS]
+    earlier = tuple(
+        (EarlierResult(values[n], 0.5, 1), EarlierResult(values[n + 1], 0.9, 1)) for n in (0, 4)
+    )
+    run = RunDirectory.create(tmp_path, "r", {}, RESIDUAL.text)
+    oracle = make_oracle(settings, RESIDUAL, run.db, earlier=earlier, points=POINTS)
+    for place in (1, 5):
+        proposal = oracle.propose("slot")
+        assert isinstance(proposal, Proposal) and proposal.values == values[place]
+        oracle.complete(proposal.trial_id, 0.5)
+    assert oracle.draws.drawn == 2
+    run.close()
