@@ -5,7 +5,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from cnnsearch.cli.architectures import Network, find_network
-from cnnsearch.cli.common import RUNS, Json, Runs, Space, command, make_console, print_json
+from cnnsearch.cli.common import (
+    RUNS,
+    Json,
+    Runs,
+    Space,
+    command,
+    fit_table,
+    make_console,
+    print_json,
+)
 from cnnsearch.cli.completion import complete_block
 
 if TYPE_CHECKING:
@@ -53,7 +62,8 @@ def _list_entries(entries: "tuple[Entry, ...]") -> None:
     table = Table("name", "kind", "what it is", box=None, pad_edge=False)
     for entry in entries:
         table.add_row(entry.name, entry.kind, escape(entry.summary))
-    make_console().print(table, highlight=False)
+    console = make_console()
+    console.print(fit_table(table, console), highlight=False)
 
 
 def _show_entry(entry: "Entry") -> None:
@@ -68,7 +78,9 @@ def _show_entry(entry: "Entry") -> None:
     for option in entry.options:
         cells = (option.name, option.values, option.default, option.text)
         table.add_row(*map(escape, cells))
-    console.print(table if entry.options else "It has no options.", highlight=False)
+    console.print(
+        fit_table(table, console) if entry.options else "It has no options.", highlight=False
+    )
 
 
 @command(

@@ -1,7 +1,7 @@
 """What the commands share: the program, options, and output."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
@@ -13,6 +13,7 @@ from cnnsearch.cli.help import Command
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from cnnsearch.runs.directory import RunDirectory
 
@@ -62,6 +63,8 @@ StoreUri = Annotated[
     str | None, typer.Option("--mlflow-uri", help="The store; default: the run's own.")
 ]
 RUNS = Path("runs")
+COMFORTABLE, UNLIMITED = 100, 10_000
+"""Characters of a line: a terminal with fewer than the first is narrow."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as in shells."""
 
@@ -124,6 +127,27 @@ def make_console() -> "Console":
 
     terminal = Console()
     return terminal if terminal.is_terminal else Console(width=120)
+
+
+def fit_table(table: "Table", console: "Console", whole: Collection[str] = ()) -> "Table":
+    """Lets a narrow terminal fold long words, but neither cut nor wrap a number.
+
+    Args:
+        table: whose columns of numbers are justified to the right.
+        console: where it is printed. Without the width for them, lines and margins are left out.
+        whole: headings of other columns that are not wrapped.
+    """
+    for column in table.columns:
+        column.overflow = "fold"
+        column.no_wrap = column.justify == "right" or column.header in whole
+    options = console.options.update(max_width=UNLIMITED)
+    natural = console.measure(table, options=options).maximum
+    if console.width < min(natural, COMFORTABLE):
+        table.box, table.pad_edge, table.padding = None, False, (0, 1, 0, 0)
+        for column in table.columns:
+            if column.justify == "right":
+                column.header = str(column.header).replace(" ", "\n")
+    return table
 
 
 def print_json(data: object) -> None:

@@ -12,6 +12,7 @@ from cnnsearch.cli.common import (
     RunOption,
     Runs,
     command,
+    fit_table,
     make_console,
     open_run,
     print_json,
@@ -20,6 +21,8 @@ from cnnsearch.exporters.formats import FORMATS, quantizations
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from rich.table import Table
 
     from cnnsearch.exporters.prediction import Prediction
     from cnnsearch.exporters.results import ExportResult
@@ -85,7 +88,8 @@ def export(
     _show(done)
 
 
-def _show(done: "ExportResult") -> None:
+def make_table(done: "ExportResult") -> "Table":
+    """Returns the formats with what their verification found."""
     from rich.table import Table
 
     from cnnsearch.exporters.results import COLUMNS, table_rows
@@ -95,10 +99,15 @@ def _show(done: "ExportResult") -> None:
         table.add_column(column, justify="right")
     for row in table_rows(done):
         table.add_row(*row)
+    return table
+
+
+def _show(done: "ExportResult") -> None:
     low, high = done.interval
     unseen = " that no candidate saw" if done.split == "test" else ", which selected the model"
     print(f"Exported trial {done.trial} to {done.path} ({done.bytes / 1e6:.2f} MB).")
-    make_console().print(table)
+    console = make_console()
+    console.print(fit_table(make_table(done), console))
     print(
         f"Each was reloaded in a fresh process and compared on {done.compared:,} real images.\n"
         f"{done.split.capitalize()} accuracy of the Keras model {done.test_accuracy:.2%} (95 % "

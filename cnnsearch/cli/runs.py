@@ -18,6 +18,7 @@ from cnnsearch.cli.common import (
     RunName,
     Runs,
     command,
+    fit_table,
     make_console,
     make_display,
     print_json,
@@ -201,4 +202,5 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
         )
         counts = (str(one.trials), str(one.completed))
         table.add_row(one.name, one.kind, one.state, one.space, one.data, *counts, best, began)
-    make_console().print(table)
+    console = make_console()
+    console.print(fit_table(table, console, ("candidates", "completed", "best")))

@@ -4,7 +4,16 @@ from typing import Annotated, Any
 
 import typer
 
-from cnnsearch.cli.common import RUNS, Json, Runs, Space, command, make_console, print_json
+from cnnsearch.cli.common import (
+    RUNS,
+    Json,
+    Runs,
+    Space,
+    command,
+    fit_table,
+    make_console,
+    print_json,
+)
 from cnnsearch.cli.completion import complete_space
 from cnnsearch.cli.options import BUDGETS, add_settings
 
@@ -34,7 +43,8 @@ def spaces(
     for name in list_spaces():
         each = SearchSpace.load(name)
         table.add_row(name, _size(each), "x".join(map(str, each.input)), each.description)
-    make_console().print(table)
+    console = make_console()
+    console.print(fit_table(table, console))
 
 
 def _size(space: Any) -> str:
@@ -67,7 +77,8 @@ def published(
         shown.add_column(name, justify="right" if name in ("params", "MACs") else "left")
     for row in make_rows():
         shown.add_row(*row)
-    make_console().print(shown)
+    console = make_console()
+    console.print(fit_table(shown, console))
 
 
 @command("cnnsearch check residual", "cnnsearch check my_space.yaml --max-macs 50M")
@@ -117,7 +128,8 @@ def devices(json_: Json = False) -> None:
     for device in DEVICES:
         sizes = ("-" if size is None else f"{size:,}" for size in (device.ram, device.flash))
         table.add_row(device.name, *sizes, device.source)
-    make_console().print(table)
+    console = make_console()
+    console.print(fit_table(table, console))
 
 
 @command("cnnsearch schema > space.schema.json")

@@ -69,7 +69,7 @@ def check_table(space: SearchSpace, report: dict[str, Any], console: "Console") 
     if space.parameters:
         table = Table(box=None, pad_edge=False)
         for name in ("hyperparameter", "values", "only where"):
-            table.add_column(name)
+            table.add_column(name, overflow="fold")
         for parameter in space.parameters:
             cells = (parameter.name, format_values(parameter), format_condition(parameter))
             table.add_row(*map(escape, cells))
