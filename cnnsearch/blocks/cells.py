@@ -13,6 +13,7 @@ from cnnsearch.blocks.cell_operations import (
     apply_operation,
 )
 from cnnsearch.blocks.ops import Ops, T
+from cnnsearch.errors import ArchitectureError
 
 
 class Sum(BaseModel):
@@ -43,7 +44,8 @@ class Cell(Block):
 
     Both inputs are brought to the stage's width by 1x1 convolutions; only operations on inputs
     stride. The output is as wide as all states that are concatenated. What leads to AmoebaNet
-    (arXiv:1802.01548) and PNASNet (arXiv:1712.00559) are other nodes.
+    (arXiv:1802.01548) and PNASNet (arXiv:1712.00559) are other nodes. Some node has to read state
+    1: nothing else is sure to read the cell before.
 
     Attributes:
         nodes: the sums, each of states before it; by default NASNet-A's normal cell.
@@ -83,6 +85,10 @@ class Cell(Block):
         states: dict[int, T] = {}
         if 0 in needed:
             states[0] = x if previous is None else adjust_size(op, previous, x, step.filters)
+        if 1 not in needed and previous is not None and states.get(0) is not x:
+            raise ArchitectureError(
+                "no node that reaches the output reads state 1, the cell before"
+            )
         if 1 in needed:
             states[1] = activate_first(op, x, step.filters, 1)
         for number, node in enumerate(self.nodes, start=2):

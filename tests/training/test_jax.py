@@ -51,9 +51,9 @@ def run(folder, stop=0):
                      objective="macro_f1")
     training = Training(task)
     seen = [np.asarray(training.model.trainable_variables[0])]
-    for epoch, metrics, _ in training.run():
+    for epoch in training.run():
         seen.append(checkpoint.read(Path(folder) / checkpoint.STATE).arrays)
-        if epoch == stop:
+        if epoch.number == stop:
             return seen, training
     return seen, training
 
