@@ -230,6 +230,15 @@ def scaling() -> str:
     return markdown(("scaled", "MACs", "validation accuracy"), body)
 
 
+def reordering() -> str:
+    """Returns what another order of the operators would save, from its result file."""
+    lines = (ROOT / "benchmarks/devices/reordering.txt").read_text("utf-8").splitlines()
+    rows = [re.split(r"\s{2,}", line.strip()) for line in lines]
+    header = ("space", "networks", "of these lower", "mean saving", "largest saving")
+    body = [(f"`{row[0]}`", str(int(row[1]) - int(row[2])), *row[3:]) for row in rows[1:]]
+    return markdown(header, body)
+
+
 TABLES: Final[Mapping[str, Any]] = MappingProxyType(
     {
         "spaces": spaces,
@@ -237,6 +246,7 @@ TABLES: Final[Mapping[str, Any]] = MappingProxyType(
         "published": networks,
         "exports": exports,
         "scaling": scaling,
+        "reordering": reordering,
         "strategies": strategies,
         "replay": replay,
         "formats": formats,

@@ -1,0 +1,78 @@
+"""How much accuracy the candidates of a search lose when they are quantized to int8.
+
+    python -m benchmarks.devices.int8_loss RUN [--runs FOLDER] [--limit 50]
+
+The best epoch of each finished candidate, best candidates first, is converted as ``--objective
+int8_accuracy`` does, and evaluated on the validation split of the run; a search by this objective
+has recorded the result. Loss is the difference to the accuracy in float, in points: negative where
+int8 is better.
+"""
+
+import argparse
+import statistics
+from pathlib import Path
+
+import numpy as np
+
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.data import Dataset
+from cnnsearch.exporters.source import open_dataset
+from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.ranking import rank_trials
+from cnnsearch.runs.records import TrialRecord
+from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.checkpoint import BEST
+from cnnsearch.training.messages import TrialTask
+from cnnsearch.utils.environment import configure_backend, import_frameworks
+
+RECORDED = "val_int8_accuracy"
+
+
+def measure(run: RunDirectory, trial: TrialRecord, dataset: Dataset) -> float:
+    """Returns the accuracy of a candidate's best epoch in int8."""
+    if RECORDED in trial.metrics:
+        return float(trial.metrics[RECORDED])
+    from cnnsearch.training.int8 import predict_in_int8
+
+    task = TrialTask(
+        trial_id=trial.id,
+        architecture=Architecture.from_data(dict(trial.architecture)),
+        recipe=TrainingRecipe(),
+        epochs=1,
+        seed=0,
+        dataset=dataset,
+        directory=run.path / "trials" / trial.id,
+    )
+    return float(np.mean(predict_in_int8(task) == dataset.validation.labels()))
+
+
+def main() -> None:
+    """Prints a line for each candidate and a summary."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run")
+    parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--limit", type=int, default=50)
+    asked = parser.parse_args()
+    configure_backend()
+    import_frameworks()
+    run = RunDirectory.open(asked.runs, asked.run)
+    dataset, losses = open_dataset(run), []
+    ranked = [trial for trial in rank_trials(run.db.get_trials()) if trial.backbone is None]
+    weights = [trial for trial in ranked if (run.path / "trials" / trial.id / BEST).exists()]
+    for trial in weights[: asked.limit]:
+        before, after = float(trial.metrics["val_accuracy"]), measure(run, trial, dataset)
+        losses.append(100 * (before - after))
+        print(f"{trial.id}  float {before:.2%}  int8 {after:.2%}  {-losses[-1]:+.2f}", flush=True)
+    if not losses:
+        raise SystemExit(f"run {asked.run}: no finished candidate has weights")
+    images = dataset.validation.count
+    print(
+        f"{len(losses)} candidates, {len(ranked) - len(losses)} left out; {images} images: one is"
+        f" {100 / images:.2f} points\nloss: median {statistics.median(losses):.2f}, worst"
+        f" {max(losses):.2f} points; at most 0.2: {sum(loss <= 0.2 for loss in losses)}, at most"
+        f" 0.5: {sum(loss <= 0.5 for loss in losses)}"
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""By how much another order of the operators would lower the peak memory of a network.
+
+    python -m benchmarks.devices.reordering --networks 100 > benchmarks/devices/reordering.txt
+
+For random networks of the spaces with branches: the peak of the int8 LiteRT export's operators in
+the order of the file, and in the best of all orders. The search is exact: an operator that all
+others precede or follow splits the network, and between two of these, sets of finished operators
+are visited from the lowest peak up until all are finished (as in arXiv:1910.11091).
+"""
+
+import argparse
+import heapq
+import statistics
+from collections.abc import Iterator, Sequence
+
+from benchmarks.devices.exported_file import list_networks
+from cnnsearch.architecture.cost import lower_network
+from cnnsearch.architecture.operators import DeviceNetwork, Operator
+
+SPACES = ("inception", "mixed", "cells", "fractal")
+MOST_STATES = 20_000
+"""Sets of operators visited between two splits before a network counts as unsolved."""
+
+
+def find_best_peak(operators: Sequence[Operator]) -> int | None:
+    """Returns the lowest peak of any order; None: there are too many."""
+    readers: list[int] = [0] * len(operators)
+    for number, (_, _, inputs) in enumerate(operators):
+        for read in inputs:
+            readers[read] |= 1 << number
+    best, start = 0, 0
+    for end in find_splits(operators):
+        peak = solve(operators, readers, start, end)
+        if peak is None:
+            return None
+        best, start = max(best, peak), end
+    return best
+
+
+def find_splits(operators: Sequence[Operator]) -> Iterator[int]:
+    """Yields the ends of parts that run one after another in every order."""
+    before: list[int] = []
+    for number, (_, _, inputs) in enumerate(operators):
+        found = 1 << number
+        for read in inputs:
+            found |= before[read]
+        before.append(found)
+    after = [1 << number for number in range(len(operators))]
+    for number in reversed(range(len(operators))):
+        for read in operators[number][2]:
+            after[read] |= after[number]
+    everything = (1 << len(operators)) - 1
+    for number in range(len(operators)):
+        if before[number] | after[number] == everything and before[number] == (2 << number) - 1:
+            yield number + 1
+
+
+def solve(
+    operators: Sequence[Operator], readers: Sequence[int], start: int, end: int
+) -> int | None:
+    """Returns the lowest peak while the operators from ``start`` to ``end`` run; None: unknown."""
+    first, goal = (1 << start) - 1, (1 << end) - 1
+    queue, peaks = [(0, -start, first)], {first: 0}
+    needed = [sum(1 << read for read in set(inputs)) for _, _, inputs in operators]
+    while queue and len(peaks) < MOST_STATES:
+        peak, _, done = heapq.heappop(queue)
+        if done == goal:
+            return peak
+        if peak > peaks[done]:
+            continue
+        live = sum(operators[n][1] for n in range(end) if done >> n & 1 and readers[n] & ~done)
+        for n in range(start, end):
+            grown = done | 1 << n
+            higher = max(peak, live + operators[n][1])
+            if grown != done and not needed[n] & ~done and higher < peaks.get(grown, higher + 1):
+                peaks[grown] = higher
+                heapq.heappush(queue, (higher, -grown.bit_count(), grown))
+    return None
+
+
+def main() -> None:
+    """Prints a line for each space."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--networks", type=int, default=100)
+    parser.add_argument("--spaces", nargs="*", default=list(SPACES))
+    asked = parser.parse_args()
+    print("space      networks  unsolved  lower  mean saving  largest saving")
+    for space in asked.spaces:
+        savings, unsolved = [], 0
+        for _, _, network in list_networks([space], asked.networks):
+            found: DeviceNetwork = lower_network(network)
+            best = find_best_peak(found.operators)
+            if best is None:
+                unsolved += 1
+            else:
+                savings.append(1 - best / found.peak_bytes)
+        lower = sum(saving > 0 for saving in savings)
+        mean, most = statistics.mean(savings or [0.0]), max(savings, default=0.0)
+        counts = f"{space:<10} {asked.networks:>8} {unsolved:>9} {lower:>6}"
+        print(f"{counts} {mean:>12.2%} {most:>15.1%}", flush=True)
+
+
+if __name__ == "__main__":
+    main()

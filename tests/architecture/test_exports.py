@@ -1,0 +1,96 @@
+"""RAM and flash against int8 LiteRT files that are converted here and now.
+
+``benchmarks/devices/count_exports.py`` does the same with more networks.
+"""
+
+import random
+from collections.abc import Iterator
+from functools import cache
+
+import pytest
+
+from benchmarks.devices.exported_file import ExportedFile, FeatureMap, export, list_networks
+from benchmarks.devices.reordering import find_best_peak
+from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.operators import Operator
+from cnnsearch.space.files import list_spaces
+
+# TensorFlow and the converter warn of things that are not ours to mend.
+pytestmark = pytest.mark.filterwarnings("default")
+
+MANY = 64
+FEW = ("tiny-0", "tiny-1", "fractal-0", "inception-0", "separable-0")
+
+
+@cache
+def draw_networks() -> dict[str, Architecture]:
+    """Random networks of every space that ships, the same in every run."""
+    return {name: found for name, _, found in list_networks(list(list_spaces()), MANY)}
+
+
+def compare(name: str) -> None:
+    network = draw_networks()[name]
+    content, cost = export(network), count(network)
+    file = ExportedFile.read(content)
+    assert cost.peak_activation_bytes == file.peak
+    assert cost.flash_bytes == pytest.approx(len(content), rel=0.02)
+    # No planner packs maps without gaps, and the interpreter keeps the image all the time.
+    assert file.peak <= file.plan() <= 1.35 * file.peak
+    assert file.arena <= 1.35 * (file.peak + file.maps[0].size)
+
+
+@pytest.mark.parametrize("name", FEW)
+def test_counts_are_those_of_the_file(name: str) -> None:
+    compare(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("place", range(MANY))
+def test_counts_are_those_of_the_files_of_every_space(place: int) -> None:
+    compare(list(draw_networks())[place])
+
+
+def test_the_peak_and_a_plan_by_hand() -> None:
+    """The third map is written when the first one has been read; there is no place for it."""
+    maps = (FeatureMap(10, 0, 1), FeatureMap(30, 1, 2), FeatureMap(20, 2, 3), FeatureMap(15, 3, 3))
+    file = ExportedFile(4, maps)
+    assert file.peak == 50  # operator 2: 30 + 20
+    assert file.plan(1) == 50  # 30 at 0, 20 at 30; 15 at 0, where 30 was
+    assert file.plan(16) == 32 + 20
+    gap = (FeatureMap(30, 0, 0), FeatureMap(20, 0, 2), FeatureMap(40, 2, 2), FeatureMap(5, 0, 2))
+    assert ExportedFile(3, gap).peak == 65
+    assert ExportedFile(3, gap).plan(1) == 65
+
+
+def list_orders(operators: list[Operator], done: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
+    if len(done) == len(operators):
+        yield done
+    for number, (_, _, inputs) in enumerate(operators):
+        if number not in done and set(inputs) <= set(done):
+            yield from list_orders(operators, (*done, number))
+
+
+def compute_peak(operators: list[Operator], order: tuple[int, ...]) -> int:
+    """The largest sum of what an operator writes and what it or a later one reads."""
+    peaks = []
+    for place in range(len(order)):
+        later = {read for number in order[place:] for read in operators[number][2]}
+        live = {number for number in order[:place] if number in later} | {order[place]}
+        peaks.append(sum(operators[number][1] for number in live))
+    return max(peaks)
+
+
+def test_the_best_order_is_that_of_all_orders() -> None:
+    rng = random.Random(1)
+    for _ in range(60):
+        length = rng.randint(2, 6)
+        operators: list[Operator] = []
+        for number in range(length):
+            reads = {rng.randrange(number) for _ in range(rng.randint(1, 2))} if number else set()
+            operators.append(("conv", rng.randint(1, 20), tuple(sorted(reads))))
+        unread = set(range(length - 1)) - {read for each in operators for read in each[2]}
+        kind, size, reads_ = operators[-1]
+        operators[-1] = (kind, size, tuple(sorted({*reads_, *unread})))
+        best = min(compute_peak(operators, order) for order in list_orders(operators))
+        assert find_best_peak(operators) == best
