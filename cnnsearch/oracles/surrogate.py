@@ -174,7 +174,15 @@ class _Model:
         return cls(start, observed, features, root, weights, slopes, incumbent, parents)
 
     def rank(self, pool: list[Values], macs: "Array | None" = None) -> list[int]:
-        """Returns the places of a pool's candidates by expected improvement, the best first.
+        """Returns the places of a pool's candidates by expected improvement, the best first."""
+        import numpy as np
+
+        if not pool:
+            return []
+        return [int(i) for i in np.argsort(-self.expect_improvement(pool, macs), kind="stable")]
+
+    def expect_improvement(self, pool: list[Values], macs: "Array | None" = None) -> "Array":
+        """Returns the expected improvement of candidates over the incumbent, in ranks.
 
         Args:
             pool: The candidates.
@@ -184,8 +192,6 @@ class _Model:
         from scipy.linalg import solve_triangular
         from scipy.special import ndtr
 
-        if not pool:
-            return []
         asked = self.start.encoder.encode(pool)
         if macs is None:
             macs = asked.levels @ self.slopes[:-1] + self.slopes[-1]
@@ -196,8 +202,8 @@ class _Model:
         deviation = np.sqrt(np.maximum(1.0 + (features**2).sum(axis=1) - explained, 1e-9))
         gain = (mean - self.incumbent) / deviation
         density = np.exp(-(gain**2) / 2) / np.sqrt(2 * np.pi)
-        improvement = deviation * (gain * ndtr(gain) + density)
-        return [int(i) for i in np.argsort(-improvement, kind="stable")]
+        improvement: Array = deviation * (gain * ndtr(gain) + density)
+        return improvement
 
 
 def _regress(levels: "Array", macs: "Array") -> "Array":
