@@ -8,6 +8,7 @@ factors by hand (:data:`EFFICIENTNET`).
 
 import json
 import math
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from types import MappingProxyType
 from typing import Annotated, Any, Final, NamedTuple, Self
@@ -15,7 +16,7 @@ from typing import Annotated, Any, Final, NamedTuple, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import Budget, count, try_count
+from cnnsearch.architecture.cost import Budget, count
 from cnnsearch.architecture.stages import Stage
 from cnnsearch.blocks import Rounding
 from cnnsearch.errors import ArchitectureError, BudgetError, suggest
@@ -25,7 +26,7 @@ LARGEST_PHI = 20.0
 STEPS_OF_PHI = 1000
 """Resolution of :meth:`CompoundScaling.find_phi`: thousandths."""
 SHIFTS = 32
-"""How many pixels a resolution may move to one that can be wired."""
+"""Pixels that a resolution may move to one that can be wired."""
 
 Coefficient = Annotated[float, Field(ge=1.0, le=4.0)]
 Phi = Annotated[float, Field(ge=-LARGEST_PHI, le=LARGEST_PHI)]
@@ -80,15 +81,14 @@ class CompoundScaling(BaseModel):
     def scale(self, architecture: Architecture, phi: float) -> Architecture:
         """Returns ``architecture`` scaled by ``phi``; 0 leaves it as it is.
 
-        Stages whose depth is 1 double as soon as depth grows at all, as depth is rounded up; so
-        the growth of a shallow network is well above the formula's.
+        Depth is rounded up: shallow networks grow by well more than the formula says.
 
         Raises:
             ArchitectureError: phi is out of range, or a depth, width or side beyond its limit.
         """
         if not -LARGEST_PHI <= phi <= LARGEST_PHI:
-            limits = f"from {-LARGEST_PHI:g} to {LARGEST_PHI:g}"
-            raise ArchitectureError(f"phi: expected a number {limits}, got {phi:g}")
+            most = f"{LARGEST_PHI:g}"
+            raise ArchitectureError(f"phi: expected a number from -{most} to {most}, got {phi:g}")
         try:
             return scale_by(
                 architecture,
@@ -115,19 +115,15 @@ class CompoundScaling(BaseModel):
 
         def fits(step: int) -> bool:
             try:
-                scaled = self.scale(architecture, step / STEPS_OF_PHI)
+                return limits.allows(count(self.scale(architecture, step / STEPS_OF_PHI)))
             except ArchitectureError:
                 return False
-            cost, _ = try_count(scaled, limits.needs_device)
-            return not isinstance(cost, ArchitectureError) and limits.allows(cost)
 
         low, high = 0, STEPS_OF_PHI
         while high < LARGEST_PHI * STEPS_OF_PHI and fits(high):
             low, high = high, high + STEPS_OF_PHI
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (middle, high) if fits(middle) else (low, middle)
-        return low / STEPS_OF_PHI
+        first = bisect_left(range(high), True, lo=low + 1, key=lambda step: not fits(step))
+        return (first - 1) / STEPS_OF_PHI
 
 
 class Scaling(CompoundScaling):

@@ -39,7 +39,7 @@ OWN = frozenset(
     | {"image", "weights", "freeze"}  # the baseline decides; no published weights fit scaled layers
     | {"workers"}
     | {"device", "latency_precision", "latency_table"}  # of budgets
-    | {"baseline", "learn_from", "max_train_time", "min_epochs", "reduction_factor"}
+    | {"baseline", "first", "learn_from", "max_train_time", "min_epochs", "reduction_factor"}
     | {"stop_when_enough"}  # every proportion is trained
 )
 """Settings that a coefficient search does not take over from the baseline's run."""

@@ -142,5 +142,5 @@ def test_a_folder_with_the_name_of_a_data_set_is_mentioned(
     monkeypatch.chdir(tmp_path)
     assert describe_shadowed("digits") == ""
     (tmp_path / "digits").mkdir()
-    assert describe_shadowed("digits").endswith(f"the folder is {tmp_path / 'digits'}.")
+    assert describe_shadowed("digits").endswith("the folder of that name is ./digits.")
     assert describe_shadowed("./digits") == ""

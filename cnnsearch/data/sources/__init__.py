@@ -66,7 +66,7 @@ def describe_shadowed(text: str) -> str:
     names = [name for kind in SOURCES for name in kind.suggestions]
     if text not in names or not Path(text).is_dir():
         return ""
-    return f"{text} is the data set of that name; the folder is {Path('.', text).absolute()}."
+    return f"{text} is the data set of that name; the folder of that name is ./{text}."
 
 
 def describe_forms() -> str:
