@@ -60,6 +60,7 @@ def cell(name: str, text: str) -> dict[str, Value]:
             full = f"{short['sep']}{op[3]}x{op[3]}" if op[:3] == "sep" else short.get(op, op)
             values[f"variables.{name}.{number}.inputs.{side}"] = int(state)
             values[f"variables.{name}.{number}.ops.{side}"] = full
+    assert values.pop(f"variables.{name}.0.inputs.0") == 1, "it is fixed"
     return values
 
 
@@ -74,8 +75,8 @@ NASNET_MOBILE = {
     **{"stem.0.filters": 32, "stem.0.stride": 2, "stem.0.padding": "valid"},
 }
 AMOEBANET_A = {
-    **cell("normal", "0 avg,1 max;0 sep3,2 sep5;0 sep3,3 avg;1 sep3,1 id;0 id,1 avg"),
-    **cell("reduction", "0 avg,1 sep3;0 max,2 sep7;0 sep7,1 avg;0 max,1 max;0 conv_1x7_7x1,5 sep3"),
+    **cell("normal", "1 max,0 avg;0 sep3,2 sep5;0 sep3,3 avg;1 sep3,1 id;0 id,1 avg"),
+    **cell("reduction", "1 sep3,0 avg;0 max,2 sep7;0 sep7,1 avg;0 max,1 max;0 conv_1x7_7x1,5 sep3"),
     **{"variables.together": "null", "variables.halved": "null"},
 }
 
