@@ -33,7 +33,7 @@ search: .venv  ## search for a network for handwritten digits and export the bes
 	$(BIN)/cnnsearch export best --run first --out exports/first --force
 
 test: .venv  ## run the tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow and not programs and not browser" \
+	$(BIN)/python -m pytest -m "not slow and not programs and not networks and not browser" \
 		-n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-programs: .venv  ## run whole searches, kill some, and apply CONTRIBUTING's recipes

@@ -40,6 +40,7 @@ def compare(name: str) -> None:
     assert file.arena <= 1.35 * (file.peak + file.maps[0].size)
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize("name", FEW)
 def test_counts_are_those_of_the_file(name: str) -> None:
     compare(name)

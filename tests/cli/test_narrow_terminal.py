@@ -14,6 +14,7 @@ from cnnsearch.exporters.results import COLUMNS, ExportResult, VerifiedFormat
 from cnnsearch.report.tables import build_time_tables
 from cnnsearch.report.time_ledger import ACTIVITIES, Seconds, TimeLedger
 from cnnsearch.space.published import HEADER, list_published
+from cnnsearch.space.search_space import SearchSpace
 from tests.cli.test_cli import run
 from tests.report.conftest import write_run
 
@@ -24,7 +25,7 @@ TABLES: dict[str, tuple[str, ...]] = {
     "devices": ("device", "RAM,", "flash,", "bytes", "1,048,576"),
     "runs --runs runs": ("candidates", "completed", "75.08%"),
     "results --runs runs": ("val accuracy", "epochs", "Pareto"),
-    "spaces": ("candidates, at most", "6.2e+35", "description"),
+    "spaces": ("candidates, at most", f"{SearchSpace.load('cells').size:.1e}", "description"),
     "blocks": ("what it is",),
     "blocks basic": ("option", "default"),
     "published": (*HEADER, *(f"{each.macs:,}" for each in list_published())),

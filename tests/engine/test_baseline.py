@@ -110,6 +110,7 @@ def test_a_run_older_than_baselines_resumes_without_one(tmp_path: Path) -> None:
     run.close()
 
 
+@pytest.mark.programs
 @pytest.mark.parametrize(("given", "is_missing"), [({"max_params": "100"}, True), ({}, False)])
 def test_a_search_says_that_no_baseline_meets_its_budget(
     tmp_path: Path, given: dict[str, Any], is_missing: bool, capsys: pytest.CaptureFixture[str]

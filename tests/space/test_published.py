@@ -87,6 +87,7 @@ def _seconds_for_the_table() -> float:
     return time.process_time() - start
 
 
+@pytest.mark.networks
 @pytest.mark.parametrize("name", LIGHT)
 def test_built_models_have_the_golden_cost(name: str) -> None:
     assert built(load_published(name)) == golden(NETWORKS[NAMES.index(name)])

@@ -102,6 +102,7 @@ def values(tensor: Any) -> np.ndarray:
     return tensor.numpy() if hasattr(tensor, "numpy") else np.asarray(tensor)
 
 
+@pytest.mark.programs
 def test_a_frozen_body_is_that_of_the_file(run: RunDirectory, saved: Path) -> None:
     from cnnsearch.training.pretrained import load_application
     from cnnsearch.training.weight_copy import list_weights
@@ -114,6 +115,7 @@ def test_a_frozen_body_is_that_of_the_file(run: RunDirectory, saved: Path) -> No
         np.testing.assert_array_equal(ours, theirs.reshape(ours.shape))
 
 
+@pytest.mark.programs
 def test_the_head_is_new_and_of_the_datas_classes(run: RunDirectory) -> None:
     found = {path: a for path, a in trained(run).items() if path.startswith("head")}
     assert [array.shape for array in found.values()] == [(256, 2), (2,)]
@@ -124,6 +126,7 @@ def test_the_head_is_new_and_of_the_datas_classes(run: RunDirectory) -> None:
     assert 1e-4 <= trial.recipe["learning_rate"] <= 1e-2
 
 
+@pytest.mark.programs
 def test_pixels_are_those_of_the_application(run: RunDirectory) -> None:
     mean, std = read_pixel_statistics(run)
     assert mean == pytest.approx([0.5] * 3, abs=1e-6)
@@ -132,6 +135,7 @@ def test_pixels_are_those_of_the_application(run: RunDirectory) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.programs
 def test_the_export_computes_what_was_trained(run: RunDirectory, tmp_path: Path) -> None:
     from cnnsearch.exporters.pipeline import export
 
@@ -156,6 +160,7 @@ def validation(run: RunDirectory) -> Any:
 
 
 @pytest.mark.slow
+@pytest.mark.programs
 def test_a_run_continues_without_the_weight_file(
     run: RunDirectory, saved: Path, tmp_path: Path
 ) -> None:
@@ -168,6 +173,7 @@ def test_a_run_continues_without_the_weight_file(
     assert [t.status for t in run.db.get_trials()] == ["completed", "completed"]
 
 
+@pytest.mark.programs
 def test_the_run_keeps_to_its_weights(run: RunDirectory, saved: Path, tmp_path: Path) -> None:
     asked = read_settings(run)
     check_same_settings(run, asked.replace(image="32x32"))
@@ -181,6 +187,7 @@ def test_the_run_keeps_to_its_weights(run: RunDirectory, saved: Path, tmp_path: 
         check_same_weights(run, asked.replace(weights=str(other)))
 
 
+@pytest.mark.programs
 def test_a_run_without_its_weights_is_reported(run: RunDirectory) -> None:
     before = find_pretrained(run)
     assert before is not None
@@ -360,6 +367,7 @@ def test_what_is_trained_does_not_contradict_itself(
         prepare_space(space, settings)
 
 
+@pytest.mark.programs
 def test_a_run_of_before_knows_no_weights(run: RunDirectory) -> None:
     old = dict(run.manifest["identity"])
     for key in ("weights", "freeze", "image"):

@@ -84,6 +84,7 @@ def test_norms_then_all_is_the_same_on_jax_if_interrupted_between(tmp_path: Path
     assert done.stdout.strip() == "same"
 
 
+@pytest.mark.programs
 def test_a_search_of_two_trials_runs_on_jax_without_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("jax")
     (tmp_path / "sitecustomize.py").write_text(BLOCKED)  # holds for every process that is started
