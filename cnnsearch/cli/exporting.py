@@ -111,7 +111,7 @@ def _show(done: "ExportResult") -> None:
     print(
         f"Each was reloaded in a fresh process and compared on {done.compared:,} real images.\n"
         f"{done.split.capitalize()} accuracy of the Keras model {done.test_accuracy:.2%} (95 % "
-        f"interval {low:.2%} to {high:.2%}) on {done.test_images:,} images{unseen}."
+        f"interval {low:.2%} to {high:.2%})\non {done.test_images:,} images{unseen}."
     )
     if done.caution:
         print(done.caution)
