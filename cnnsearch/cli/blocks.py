@@ -11,9 +11,9 @@ from cnnsearch.cli.common import (
     Runs,
     Space,
     command,
-    fit_table,
     make_console,
     print_json,
+    print_table,
 )
 from cnnsearch.cli.completion import complete_block
 
@@ -62,8 +62,7 @@ def _list_entries(entries: "tuple[Entry, ...]") -> None:
     table = Table("name", "kind", "what it is", box=None, pad_edge=False)
     for entry in entries:
         table.add_row(entry.name, entry.kind, escape(entry.summary))
-    console = make_console()
-    console.print(fit_table(table, console), highlight=False)
+    print_table(table, highlight=False)
 
 
 def _show_entry(entry: "Entry") -> None:
@@ -74,13 +73,14 @@ def _show_entry(entry: "Entry") -> None:
     console.print(f"{entry.name} ({entry.kind}): {entry.summary}", highlight=False, markup=False)
     if entry.details:
         console.print(entry.details, highlight=False, markup=False)
+    if not entry.options:
+        console.print("It has no options.")
+        return
     table = Table("option", "values", "default", "", box=None, pad_edge=False)
     for option in entry.options:
         cells = (option.name, option.values, option.default, option.text)
         table.add_row(*map(escape, cells))
-    console.print(
-        fit_table(table, console) if entry.options else "It has no options.", highlight=False
-    )
+    print_table(table, highlight=False)
 
 
 @command(

@@ -150,6 +150,12 @@ def fit_table(table: "Table", console: "Console", whole: Collection[str] = ()) -
     return table
 
 
+def print_table(table: "Table", whole: Collection[str] = (), *, highlight: bool = True) -> None:
+    """Prints a table that fits the terminal; ``whole`` is that of :func:`fit_table`."""
+    console = make_console()
+    console.print(fit_table(table, console, whole), highlight=highlight)
+
+
 def print_json(data: object) -> None:
     """Prints data as JSON."""
     print(json.dumps(data, indent=2))

@@ -12,10 +12,9 @@ from cnnsearch.cli.common import (
     RunOption,
     Runs,
     command,
-    fit_table,
-    make_console,
     open_run,
     print_json,
+    print_table,
 )
 from cnnsearch.exporters.formats import FORMATS, quantizations
 
@@ -106,8 +105,7 @@ def _show(done: "ExportResult") -> None:
     low, high = done.interval
     unseen = " that no candidate saw" if done.split == "test" else ", which selected the model"
     print(f"Exported trial {done.trial} to {done.path} ({done.bytes / 1e6:.2f} MB).")
-    console = make_console()
-    console.print(fit_table(make_table(done), console))
+    print_table(make_table(done))
     print(
         f"Each was reloaded in a fresh process and compared on {done.compared:,} real images.\n"
         f"{done.split.capitalize()} accuracy of the Keras model {done.test_accuracy:.2%} (95 % "

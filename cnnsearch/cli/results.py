@@ -11,10 +11,10 @@ from cnnsearch.cli.common import (
     LatestRun,
     Runs,
     command,
-    fit_table,
     make_console,
     open_run,
     print_json,
+    print_table,
 )
 
 if TYPE_CHECKING:
@@ -183,6 +183,5 @@ def _show_time(run: "RunDirectory", limit: int, json_: bool) -> None:
         print_json({"run": run.name, **vars(ledger)})
         return
     title = f"Run {run.name}: wall time of {pluralize(ledger.sessions, 'session')}"
-    console = make_console()
     for table in build_time_tables(ledger, title, limit):
-        console.print(fit_table(table, console))
+        print_table(table)

@@ -18,10 +18,9 @@ from cnnsearch.cli.common import (
     RunName,
     Runs,
     command,
-    fit_table,
-    make_console,
     make_display,
     print_json,
+    print_table,
 )
 from cnnsearch.cli.options import add_settings, list_keys
 
@@ -202,5 +201,4 @@ def list_all(runs: Runs = RUNS, json_: Json = False) -> None:
         )
         counts = (str(one.trials), str(one.completed))
         table.add_row(one.name, one.kind, one.state, one.space, one.data, *counts, best, began)
-    console = make_console()
-    console.print(fit_table(table, console, ("candidates", "completed", "best")))
+    print_table(table, ("candidates", "completed", "best"))

@@ -10,9 +10,9 @@ from cnnsearch.cli.common import (
     Runs,
     Space,
     command,
-    fit_table,
     make_console,
     print_json,
+    print_table,
 )
 from cnnsearch.cli.completion import complete_space
 from cnnsearch.cli.options import BUDGETS, add_settings
@@ -43,8 +43,7 @@ def spaces(
     for name in list_spaces():
         each = SearchSpace.load(name)
         table.add_row(name, _size(each), "x".join(map(str, each.input)), each.description)
-    console = make_console()
-    console.print(fit_table(table, console))
+    print_table(table)
 
 
 def _size(space: Any) -> str:
@@ -77,8 +76,7 @@ def published(
         shown.add_column(name, justify="right" if name in ("params", "MACs") else "left")
     for row in make_rows():
         shown.add_row(*row)
-    console = make_console()
-    console.print(fit_table(shown, console))
+    print_table(shown)
 
 
 @command("cnnsearch check residual", "cnnsearch check my_space.yaml --max-macs 50M")
@@ -128,8 +126,7 @@ def devices(json_: Json = False) -> None:
     for device in DEVICES:
         sizes = ("-" if size is None else f"{size:,}" for size in (device.ram, device.flash))
         table.add_row(device.name, *sizes, device.source)
-    console = make_console()
-    console.print(fit_table(table, console))
+    print_table(table)
 
 
 @command("cnnsearch schema > space.schema.json")

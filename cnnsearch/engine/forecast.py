@@ -4,6 +4,7 @@ import random
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from statistics import mean
 from typing import Any, Final
 
@@ -46,6 +47,19 @@ class Plan:
     deadline: float | None
     workers: int
 
+    @cached_property
+    def sample(self) -> list[Candidate]:
+        """Random candidates within the budget, drawn when they are first asked for."""
+        rng, found = random.Random(0), []
+        for _ in range(MOST_DRAWN):
+            candidate = self.space.decode(self.space.sample(rng))
+            cost, _ = try_count(candidate.architecture, self.budget.needs_device)
+            if not isinstance(cost, Exception) and self.budget.allows(cost):
+                found.append(candidate)
+            if len(found) == SAMPLES:
+                break
+        return found
+
 
 def describe_forecast(
     plan: Plan, predict: Predict, done: int, now: float, title: str = "Forecast"
@@ -80,30 +94,14 @@ def describe_forecast(
 
 def _predict_sample(plan: Plan, predict: Predict) -> Iterator[float]:
     """Yields the predicted seconds of random candidates within the budget."""
-    for candidate in draw_sample(plan):
+    for candidate in plan.sample:
         seconds = predict(candidate, plan.epochs)
         if seconds is None:
             return
         yield seconds
 
 
-def draw_sample(plan: Plan) -> Iterator[Candidate]:
-    """Yields random candidates within the budget."""
-    rng, found = random.Random(0), 0
-    for _ in range(MOST_DRAWN):
-        candidate = plan.space.decode(plan.space.sample(rng))
-        cost, _ = try_count(candidate.architecture, plan.budget.needs_device)
-        if isinstance(cost, Exception) or not plan.budget.allows(cost):
-            continue
-        yield candidate
-        found += 1
-        if found == SAMPLES:
-            return
-
-
-def expect_seconds(
-    plan: Plan, predict: Predict, candidates: Sequence[Candidate], trained: Sequence[float]
-) -> float | None:
+def expect_seconds(plan: Plan, predict: Predict, trained: Sequence[float]) -> float | None:
     """Returns the mean seconds of the candidates to come; None: nothing can be predicted.
 
     Strategies do not draw at random: the more candidates they have chosen, the more theirs count.
@@ -111,10 +109,9 @@ def expect_seconds(
     Args:
         plan: what is left.
         predict: the seconds of a candidate and a number of epochs.
-        candidates: random ones, within the budget.
         trained: seconds of the candidates that the strategy chose so far.
     """
-    found = [predict(each, plan.epochs) for each in candidates]
+    found = [predict(each, plan.epochs) for each in plan.sample]
     known = [seconds for seconds in found if seconds is not None]
     if not known:
         return None
@@ -149,7 +146,6 @@ class ForecastCallback:
         self._said: float | None = None
         self._is_open = True
         self._trained: list[float] = []
-        self._sample: list[Candidate] | None = None
         for trial in trials:
             if trial.ended is not None:
                 self._count(trial)
@@ -186,9 +182,7 @@ class ForecastCallback:
     def _expect(self) -> float | None:
         if self._completed < self._needed:
             return None
-        if self._sample is None:
-            self._sample = list(draw_sample(self._plan))
-        return expect_seconds(self._plan, self._predict, self._sample, self._trained)
+        return expect_seconds(self._plan, self._predict, self._trained)
 
     def _say(self, seconds: float, title: str) -> None:
         self._said = seconds

@@ -18,7 +18,7 @@ from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.earlier_runs import describe_earlier, restore_earlier
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.first_candidates import choose_first, describe_first
-from cnnsearch.engine.forecast import ForecastCallback, Plan, draw_sample
+from cnnsearch.engine.forecast import ForecastCallback, Plan
 from cnnsearch.engine.gain import measure_gain
 from cnnsearch.engine.latency import make_task
 from cnnsearch.engine.latency_model import LatencyModel
@@ -191,7 +191,7 @@ def _add_forecast(
         measurement = TimeMeasurement(
             session.run, executor, session.plan_trials(space, dataset), plan.epochs
         )
-        why = measurement.measure_within(settings.search.max_time, draw_sample(plan))
+        why = measurement.measure_within(settings.search.max_time, lambda: plan.sample)
         is_measured = not why
         if why:
             session.callback.on_message(why)

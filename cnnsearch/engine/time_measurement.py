@@ -6,7 +6,7 @@ own. What was measured stands in the journal, so that a resumed search does not 
 
 import shutil
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -54,18 +54,18 @@ class TimeMeasurement:
     trials: TrialPlan
     epochs: int
 
-    def measure_within(self, limit: float, candidates: Iterable[Candidate]) -> str:
+    def measure_within(self, limit: float, draw: Callable[[], Sequence[Candidate]]) -> str:
         """Measures in a small share of a search's time; returns why it could not, in one line.
 
         Args:
             limit: seconds of the search.
-            candidates: random ones, within the budget; none is drawn if the time is too short.
+            draw: returns random candidates within the budget; not called if the time is too short.
         """
         seconds, later = limit * SHARE, "the forecast follows after two candidates."
         if seconds < LEAST:
             given, enough = format_time(limit), format_time(LEAST / SHARE)
             return f"{given} is too short to time candidates ahead ({enough} is enough): {later}"
-        if self.measure(list(candidates), seconds):
+        if self.measure(draw(), seconds):
             return ""
         return f"No two candidates could be timed within {format_time(seconds)}: {later}"
 
