@@ -1,25 +1,20 @@
 """Says how many candidates fit into the time, and what an epoch takes."""
 
-import random
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from statistics import mean
 from typing import Any, Final
 
-from cnnsearch.architecture.cost import Budget, try_count
+from cnnsearch.engine.candidate_sample import CandidateSample
 from cnnsearch.engine.display.callback import Pace, SearchCallback
 from cnnsearch.engine.display.lines import Quiet
+from cnnsearch.engine.time_limit import TimeLimit
 from cnnsearch.engine.training_time import FEWEST
 from cnnsearch.runs.records import BASELINE, TrialRecord
 from cnnsearch.space.candidate import Candidate
-from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.utils.units import format_time, pluralize
 
-SAMPLES: Final = 40
-"""Random candidates within the budget whose times are predicted."""
-MOST_DRAWN: Final = 400
 RANDOM_WEIGHT: Final = 3
 """Of the mean of random candidates, in that of the candidates to come, in trained candidates."""
 CHANGED: Final = 0.25
@@ -32,33 +27,26 @@ class Plan:
     """What is left of a search.
 
     Attributes:
-        space: that candidates are drawn from.
-        budget: limits them.
-        epochs: of each.
+        sample: of the space, within the budget.
+        epochs: of each candidate.
         trials: candidates requested; None: no limit.
         deadline: on the monotonic clock; None: there is none.
         workers: candidates trained in parallel.
+        limit: on the training of a candidate; None: there is none.
     """
 
-    space: SearchSpace
-    budget: Budget
+    sample: CandidateSample
     epochs: int
     trials: int | None
     deadline: float | None
     workers: int
+    limit: TimeLimit | None = None
 
-    @cached_property
-    def sample(self) -> list[Candidate]:
-        """Random candidates within the budget, drawn when they are first asked for."""
-        rng, found = random.Random(0), []
-        for _ in range(MOST_DRAWN):
-            candidate = self.space.decode(self.space.sample(rng))
-            cost, _ = try_count(candidate.architecture, self.budget.needs_device)
-            if not isinstance(cost, Exception) and self.budget.allows(cost):
-                found.append(candidate)
-            if len(found) == SAMPLES:
-                break
-        return found
+    def predict_candidates(self, predict: Predict) -> list[float]:
+        """Returns the predicted seconds of random candidates that may be proposed."""
+        allowed = self.limit.allows if self.limit is not None else None
+        found = (predict(c, self.epochs) for c in filter(allowed, self.sample.candidates))
+        return [seconds for seconds in found if seconds is not None]
 
 
 def describe_forecast(
@@ -73,7 +61,7 @@ def describe_forecast(
         now: on the monotonic clock.
         title: that it begins with.
     """
-    seconds = sorted(_predict_sample(plan, predict))
+    seconds = sorted(plan.predict_candidates(predict))
     if not seconds:
         return ""
     low, middle, high = (seconds[n] / plan.epochs for n in (0, len(seconds) // 2, -1))
@@ -92,15 +80,6 @@ def describe_forecast(
     return f"{epoch}; {shown or f'about {number}{of} fit'} into the time."
 
 
-def _predict_sample(plan: Plan, predict: Predict) -> Iterator[float]:
-    """Yields the predicted seconds of random candidates within the budget."""
-    for candidate in plan.sample:
-        seconds = predict(candidate, plan.epochs)
-        if seconds is None:
-            return
-        yield seconds
-
-
 def expect_seconds(plan: Plan, predict: Predict, trained: Sequence[float]) -> float | None:
     """Returns the mean seconds of the candidates to come; None: nothing can be predicted.
 
@@ -111,8 +90,7 @@ def expect_seconds(plan: Plan, predict: Predict, trained: Sequence[float]) -> fl
         predict: the seconds of a candidate and a number of epochs.
         trained: seconds of the candidates that the strategy chose so far.
     """
-    found = [predict(each, plan.epochs) for each in plan.sample]
-    known = [seconds for seconds in found if seconds is not None]
+    known = plan.predict_candidates(predict)
     if not known:
         return None
     return (RANDOM_WEIGHT * mean(known) + sum(trained)) / (RANDOM_WEIGHT + len(trained))

@@ -169,7 +169,7 @@ class SearchOptions(Options):
     )
     max_train_time: Seconds | None = _define(
         None,
-        "Longest training of a candidate, as predicted from those trained so far: 2m, 90s.",
+        "Longest training of a candidate, as predicted: 2m; default: often a tenth of --max-time.",
         value="TIME",
         panel="Budget",
     )

@@ -8,7 +8,7 @@ from cnnsearch.engine.first_candidates import choose_first
 from cnnsearch.engine.latency_model import LatencyCheck, LatencyModel
 from cnnsearch.engine.session import fit_space
 from cnnsearch.engine.settings import Settings
-from cnnsearch.engine.training_time import TimeLimit, TimePredictor
+from cnnsearch.engine.time_limit import TimeCheck, TimeLimit
 from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import CheckFeasibility, Earlier, Store
@@ -24,14 +24,14 @@ def make_oracle(
     settings: Settings,
     space: SearchSpace,
     store: Store,
-    predictor: TimePredictor | None = None,
+    time_limit: TimeLimit | None = None,
     latency_model: LatencyModel | None = None,
     earlier: Earlier = (),
     points: Sequence[PublishedPoint] = (),
 ) -> "SearchOracle":
     """Returns the oracle of the settings' strategy, on a space that fits the data.
 
-    Without a ``predictor`` no candidate is rejected for the time that it would train, without a
+    Without a ``time_limit`` no candidate is rejected for the time that it would train, without a
     ``latency_model`` none for its latency. The search starts with the best of each ``earlier`` one,
     or else with some of ``points``, the published networks of the space.
     """
@@ -39,9 +39,8 @@ def make_oracle(
     check: CheckFeasibility = FeasibilityCheck(space, settings.search.budget, costs)
     if latency_model is not None:
         check = LatencyCheck(check, space, latency_model, settings.search.max_latency)
-    limit = settings.search.max_train_time
-    if predictor is not None and limit is not None:
-        check = TimeLimit(check, space, predictor, limit, count_epochs(settings, space))
+    if time_limit is not None:
+        check = TimeCheck(check, space, time_limit)
     return create_oracle(
         settings.search.strategy,
         space,

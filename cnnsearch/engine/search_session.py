@@ -12,6 +12,7 @@ from cnnsearch.data import Dataset
 from cnnsearch.data.sources import describe_shadowed
 from cnnsearch.engine.backbones import explain_features
 from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline, wants_baseline
+from cnnsearch.engine.candidate_sample import CandidateSample
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
@@ -26,6 +27,7 @@ from cnnsearch.engine.proposal import IMBALANCED
 from cnnsearch.engine.search_oracle import count_epochs, make_oracle
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
+from cnnsearch.engine.time_limit import ShareLimit, make_time_limit
 from cnnsearch.engine.time_measurement import TimeMeasurement
 from cnnsearch.engine.training_time import TimePredictor
 from cnnsearch.oracles import find_strategy
@@ -119,17 +121,18 @@ def train_candidates(
     with open_session(run, settings, callback, executor, deadline) as session:
         predictor, earlier = TimePredictor(run.db, dataset), restore_earlier(run)
         points = find_points(space)
-        oracle = make_oracle(settings, space, run.db, predictor, latency_model, earlier, points)
+        plan = _make_plan(settings, space, predictor, deadline, executor)
+        oracle = make_oracle(settings, space, run.db, plan.limit, latency_model, earlier, points)
         baseline = find_baseline(settings, space)
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
         notes = describe_earlier(settings.search.learn_from, earlier)
-        notes += _describe_start(oracle, settings, points, baseline)
+        notes += _describe_start(oracle, settings, points, baseline, plan)
         notes += _list_warnings(settings, dataset)
         notes += explain_features(space, settings.training.changes)
         session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:
-            _add_forecast(session, space, dataset, predictor, deadline, executor)
+            _add_forecast(session, space, dataset, predictor, plan, executor)
         reason = session.train(
             first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes),
             baseline=baseline, networks={p.architecture.fingerprint: p.name for p in points},
@@ -168,30 +171,36 @@ def _wrap(
     return StopWhenEnough(oracle, first) if settings.search.stop_when_enough else first
 
 
+def _make_plan(
+    settings: Settings,
+    space: SearchSpace,
+    predictor: TimePredictor,
+    deadline: float | None,
+    executor: Executor,
+) -> Plan:
+    """Returns what the session has to do, and what a candidate of it may take."""
+    sample = CandidateSample(space, settings.search.budget)
+    epochs = count_epochs(settings, space)
+    limit = make_time_limit(settings, predictor, epochs, sample)
+    return Plan(sample, epochs, settings.search.trials, deadline, executor.free, limit)
+
+
 def _add_forecast(
     session: RunSession,
     space: SearchSpace,
     dataset: Dataset,
     predictor: TimePredictor,
-    deadline: float | None,
+    plan: Plan,
     executor: Executor,
 ) -> None:
     """Lets the display say how many candidates fit into the time, once that can be predicted."""
     settings, trials = session.settings, session.run.db.get_trials()
-    plan = Plan(
-        space,
-        settings.search.budget,
-        count_epochs(settings, space),
-        settings.search.trials,
-        deadline,
-        executor.free,
-    )
     is_measured = predictor.is_measured
     if settings.search.max_time and predictor.needs_measurement and settings.placement.ray is None:
         measurement = TimeMeasurement(
             session.run, executor, session.plan_trials(space, dataset), plan.epochs
         )
-        why = measurement.measure_within(settings.search.max_time, lambda: plan.sample)
+        why = measurement.measure_within(settings.search.max_time, lambda: plan.sample.candidates)
         is_measured = not why
         if why:
             session.callback.on_message(why)
@@ -204,13 +213,16 @@ def _describe_start(
     settings: Settings,
     points: Sequence[PublishedPoint],
     baseline: Candidate | None,
+    plan: Plan,
 ) -> Iterator[str]:
-    """Yields lines on the baseline and the published networks that a search starts with."""
+    """Yields lines on what a search starts with, and what it leaves out for its time."""
     if baseline is None and wants_baseline(settings):
         yield NO_BASELINE
     first = choose_first(settings, points, oracle.make_history().check)
     if first and not oracle.trials and find_strategy(settings.search.strategy).is_guided:
         yield describe_first(first)
+    if isinstance(plan.limit, ShareLimit):
+        yield plan.limit.describe()
 
 
 def _list_warnings(settings: Settings, dataset: Dataset) -> Iterator[str]:

@@ -1,20 +1,18 @@
 """Predicts how long a candidate trains, from those that have been trained on this machine."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any, Final
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
-from cnnsearch.oracles.protocol import CheckFeasibility, Feasibility
 from cnnsearch.runs.database import RunDatabase
 from cnnsearch.runs.lookup import read_candidate
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.frozen import find_obstacle
 
 if TYPE_CHECKING:
@@ -26,10 +24,6 @@ if TYPE_CHECKING:
 Terms = tuple[float, ...]
 FEWEST = 2
 """Trained candidates that a prediction needs."""
-FEWEST_TO_REJECT = 4
-"""Trained candidates from which on a prediction can reject a candidate."""
-CLEARLY = 1.25
-"""A candidate is rejected whose prediction exceeds the limit by this factor."""
 VALIDATED = 1 / 3
 """Work for an image that is evaluated, in that for one that is trained on."""
 PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1e-4)
@@ -178,7 +172,8 @@ class TimePredictor:
     @property
     def is_measured(self) -> bool:
         """Whether candidates were timed ahead of the search."""
-        return self._db.get_last_event(MEASURED) is not None
+        self._update()
+        return bool(self._measured)
 
     @property
     def needs_measurement(self) -> bool:
@@ -223,40 +218,3 @@ class TimePredictor:
     def _read(self, trial: TrialRecord) -> None:
         if trial.status == "completed" and trial.seconds:
             self._known[trial.number] = _list_terms_of(trial, *self._images), trial.seconds
-
-
-class TimeLimit:
-    """A feasibility check that also rejects what would clearly train for too long.
-
-    Clearly: the prediction is more than ``CLEARLY`` times the limit, and ``FEWEST_TO_REJECT``
-    candidates have been trained.
-
-    Args:
-        check: of everything else.
-        space: decodes values.
-        predictor: of the search.
-        limit: seconds of a candidate.
-        epochs: of a candidate.
-    """
-
-    def __init__(
-        self,
-        check: CheckFeasibility,
-        space: SearchSpace,
-        predictor: TimePredictor,
-        limit: float,
-        epochs: int,
-    ) -> None:
-        self._check, self._space, self._predictor = check, space, predictor
-        self._limit, self._epochs = CLEARLY * limit, epochs
-
-    def __call__(self, values: Mapping[str, Any]) -> Feasibility:
-        """Returns the feasibility of one candidate."""
-        found = self._check(values)
-        if not found.is_feasible:
-            return found
-        seconds = self._predictor.predict(self._space.decode(values), self._epochs)
-        is_known = self._predictor.trained >= FEWEST_TO_REJECT and seconds is not None
-        if not is_known or (seconds or 0.0) <= self._limit:
-            return found
-        return replace(found, is_feasible=False, reason="time")

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from cnnsearch.architecture.cost import Budget, count
+from cnnsearch.engine.candidate_sample import CandidateSample
 from cnnsearch.engine.display.callback import Pace
 from cnnsearch.engine.display.lines import Quiet
 from cnnsearch.engine.forecast import ForecastCallback, Plan, describe_forecast
@@ -21,8 +22,8 @@ LIMIT = 2_000_000
 
 
 def plan(**changes: Any) -> Plan:
-    facts = {"space": SPACE, "budget": Budget(None, LIMIT), "epochs": 10, "trials": 20,
-             "deadline": None, "workers": 1}  # fmt: skip
+    sample = CandidateSample(SPACE, changes.pop("budget", Budget(None, LIMIT)))
+    facts = {"sample": sample, "epochs": 10, "trials": 20, "deadline": None, "workers": 1}
     return Plan(**{**facts, **changes})
 
 
@@ -66,6 +67,20 @@ def test_the_time_limits_the_candidates() -> None:
 def test_without_a_prediction_there_is_no_forecast() -> None:
     assert describe_forecast(plan(), lambda candidate, epochs: None, 2, 0.0) == ""
     assert describe_forecast(plan(budget=Budget(1, 1)), Predictor(), 2, 0.0) == ""
+
+
+def test_candidates_over_the_time_limit_do_not_count() -> None:
+    predict = Predictor()
+    seconds = sorted(plan().predict_candidates(predict))
+
+    class Limit:
+        def allows(self, candidate: Candidate) -> bool:
+            return 10 * count(candidate.architecture).macs / 1e6 <= seconds[9]
+
+    limit: Any = Limit()
+    text = describe_forecast(plan(trials=5, limit=limit), predict, done=2, now=0.0)
+    assert f"{seconds[9] / 10:.1f} s for the largest" in text
+    assert seconds[9] < seconds[-1]
 
 
 class Callback:

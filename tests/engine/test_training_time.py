@@ -8,17 +8,13 @@ from typing import Any
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import Budget, count
+from cnnsearch.architecture.cost import count
 from cnnsearch.architecture.work import WORK, count_work
 from cnnsearch.engine.training_time import (
-    CLEARLY,
-    FEWEST_TO_REJECT,
-    TimeLimit,
     TimePredictor,
     TrainingTime,
 )
 from cnnsearch.errors import ArchitectureError
-from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import read_candidate
 from cnnsearch.space.backbone import Backbone
@@ -156,27 +152,3 @@ def record_trial(run: RunDirectory, number: int, trial: Any) -> None:
     run.db.append("trial_started", start, trial.id)
     end = {"status": "completed", "score": 0.5, "metrics": {}, "seconds": trial.seconds}
     run.db.append("trial_ended", end, trial.id)
-
-
-def test_a_candidate_that_clearly_takes_too_long_is_rejected(tmp_path: Path) -> None:
-    space, rng = SearchSpace.load("mixed"), random.Random(5)
-    run = RunDirectory.create(tmp_path, "r", {}, space.text)
-    data: Any = SimpleNamespace(
-        train=SimpleNamespace(count=TRAIN), validation=SimpleNamespace(count=VALIDATION)
-    )
-    predictor = TimePredictor(run.db, data)
-    check = FeasibilityCheck(space, Budget())
-    points = [p for p in (space.sample(rng) for _ in range(40)) if check(p).is_feasible]
-    trials = draw_trials(FEWEST_TO_REJECT, 1, [1e-10] * 4)
-    limit = sorted(spend(space.decode(p).architecture, [1e-10] * 4) for p in points)[20]
-    limited = TimeLimit(check, space, predictor, limit, EPOCHS)
-    for number, trial in enumerate(trials, start=1):
-        assert all(limited(point).is_feasible for point in points), "too early"
-        record_trial(run, number, trial)
-    for point in points:
-        seconds = predictor.predict(space.decode(point), EPOCHS) or 0.0
-        found = limited(point)
-        assert found.is_feasible == (seconds <= CLEARLY * limit)
-        assert found.reason == (None if found.is_feasible else "time")
-    assert 0 < sum(limited(point).is_feasible for point in points) < len(points)
-    run.close()
