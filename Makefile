@@ -39,9 +39,9 @@ test: .venv  ## run the tests but the slow ones
 test-programs: .venv  ## run whole searches, kill some, and apply CONTRIBUTING's recipes
 	$(BIN)/python -m pytest -m "programs and not slow" -n 2 --dist loadfile $(ARGS)
 
-test-networks: .venv  ## build all published networks and compare them with keras.applications
-	$(BIN)/python -m pytest -m networks -n 2 tests/space/test_published.py \
-		tests/training/test_pretrained.py tests/training/test_finetuning.py $(ARGS)
+test-networks: .venv  ## build all published networks and more, compare counts and keras.applications
+	$(BIN)/python -m pytest -m networks -n 2 tests/blocks tests/space \
+		tests/training $(ARGS)
 
 test-slow: .venv  ## run the slow tests; installs Ray for them
 	@$(BIN)/python -c 'import ray' 2>/dev/null \

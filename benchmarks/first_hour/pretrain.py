@@ -17,7 +17,7 @@ from PIL import Image
 
 ANIMALS = ("bird", "cat", "deer", "dog", "frog", "horse")
 VEHICLES = ("airplane", "automobile", "ship", "truck")
-SIDE, EACH, EPOCHS, PHOTOS = 64, 2500, 5, 150
+SIDE, EPOCHS, PHOTOS = 64, 20, 150
 
 
 def read_images(archive: Path, name: str) -> Any:
@@ -70,8 +70,8 @@ def main() -> None:
     given = parser.parse_args()
     for name in VEHICLES:
         write_photos(read_images(given.zip, name), given.out / "vehicles" / name)
-    images = np.concatenate([read_images(given.zip, name)[:EACH] for name in ANIMALS])
-    classes = np.repeat(np.arange(len(ANIMALS)), EACH)
+    images = np.concatenate([read_images(given.zip, name) for name in ANIMALS])
+    classes = np.repeat(np.arange(len(ANIMALS)), len(images) // len(ANIMALS))
     order = np.random.default_rng(0).permutation(len(images))
     pretrain(images[order], classes[order], given.out / "animals.weights.h5")
 

@@ -91,9 +91,8 @@ CASES = [
     for variant in [{}, *VARIANTS.get(name, [])]
 ]
 every_block = pytest.mark.parametrize("name", BLOCKS)
-every_case = pytest.mark.parametrize(
-    "data", [data for _, data in CASES], ids=[f"{i}-{name}" for i, (name, _) in enumerate(CASES)]
-)
+NAMED = [f"{i}-{name}" for i, (name, _) in enumerate(CASES)]
+every_case = pytest.mark.parametrize("data", [data for _, data in CASES], ids=NAMED)
 
 
 def network(data: dict[str, Any], **changes: Any) -> Architecture:
@@ -124,7 +123,14 @@ def test_shrinks_as_its_stride_says(
     assert output.c > 0
 
 
-@every_case
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(data, marks=pytest.mark.networks if set(data) - {"type", "paths"} else ())
+        for _, data in CASES
+    ],
+    ids=NAMED,
+)
 def test_the_built_model_has_the_counted_cost(data: dict[str, Any]) -> None:
     architecture = network(data, drop_path=0.2)
     assert built(architecture) == count(architecture)

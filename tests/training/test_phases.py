@@ -89,7 +89,9 @@ def numbers(found: Measurement) -> dict[str, float]:
     return {k: v for k, v in found.metrics.items() if k not in ("seconds", "peak_memory_mb")}
 
 
-@pytest.mark.parametrize("after", [1, 2, 3])
+@pytest.mark.parametrize(
+    "after", [2, *(pytest.param(n, marks=pytest.mark.programs) for n in (1, 3))]
+)
 def test_interrupted_before_at_and_after_the_border_ends_as_if_whole(
     digits: Dataset, small: Architecture, tmp_path: Path, after: int
 ) -> None:
@@ -151,7 +153,7 @@ def test_images_grow_beside_what_is_unfrozen() -> None:
     assert found == [("head", 1, 3, 3, 0.5), ("all", 4, 6, 10, 0.5), ("all", 4, 10, 10, 1.0)]
 
 
-@pytest.mark.parametrize("after", [1, 2])
+@pytest.mark.parametrize("after", [1, pytest.param(2, marks=pytest.mark.programs)])
 def test_a_training_whose_images_grow_is_gone_on_with_too(
     digits: Dataset, tmp_path: Path, after: int
 ) -> None:
