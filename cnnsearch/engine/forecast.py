@@ -10,11 +10,12 @@ from cnnsearch.engine.candidate_sample import CandidateSample
 from cnnsearch.engine.display.callback import Pace, SearchCallback
 from cnnsearch.engine.display.lines import Quiet
 from cnnsearch.engine.time_limit import TimeLimit
-from cnnsearch.engine.training_time import FEWEST
 from cnnsearch.runs.records import BASELINE, TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.utils.units import format_time, pluralize
 
+FEWEST: Final = 2
+"""Trained candidates that a forecast needs where none was timed ahead."""
 RANDOM_WEIGHT: Final = 3
 """Of the mean of random candidates, in that of the candidates to come, in trained candidates."""
 CHANGED: Final = 0.25

@@ -26,7 +26,7 @@ class TimeLimit:
     """What a candidate may clearly not train for.
 
     Clearly: the prediction is more than ``CLEARLY`` times the limit, and candidates were timed
-    ahead of the search, or ``FEWEST_TO_REJECT`` have been trained.
+    ahead of the search, or ``needed`` have been trained.
 
     Args:
         predictor: of the search.
@@ -34,12 +34,14 @@ class TimeLimit:
         seconds: that it may train.
     """
 
+    needed = FEWEST_TO_REJECT
+
     def __init__(self, predictor: TimePredictor, epochs: int, seconds: float) -> None:
         self.predictor, self.epochs, self.seconds = predictor, epochs, seconds
 
     def allows(self, candidate: Candidate) -> bool:
         """Returns whether a candidate may be proposed."""
-        if not self.predictor.is_measured and self.predictor.trained < FEWEST_TO_REJECT:
+        if not self.predictor.is_measured and self.predictor.trained < self.needed:
             return True
         seconds = self.predictor.predict(candidate, self.epochs)
         return seconds is None or seconds <= CLEARLY * self.find_seconds()
@@ -53,7 +55,8 @@ class ShareLimit(TimeLimit):
     """A share of the search's time, unless most of the space trains for longer.
 
     A strategy that learns from scores needs some. At least the fastest quarter of random candidates
-    stays allowed, however short the time.
+    stays allowed, however short the time. This quarter is known well enough from a single training,
+    the baseline's: it is a matter of ratios.
 
     Args:
         predictor: of the search.
@@ -61,6 +64,8 @@ class ShareLimit(TimeLimit):
         seconds: that it may train.
         sample: of the space, within the budget.
     """
+
+    needed = 1
 
     def __init__(
         self, predictor: TimePredictor, epochs: int, seconds: float, sample: CandidateSample

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     Array = npt.NDArray[np.float64]
 
 Terms = tuple[float, ...]
-FEWEST = 2
-"""Trained candidates that a prediction needs."""
 VALIDATED = 1 / 3
 """Work for an image that is evaluated, in that for one that is trained on."""
 PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1e-4)
@@ -55,7 +53,7 @@ class TrainingTime:
     def fit(
         cls, trials: Sequence[TrialRecord], train: int, validation: int
     ) -> "TrainingTime | None":
-        """Returns the model of a search's completed trials; None: there are too few.
+        """Returns the model of a search's completed trials; None: there are none.
 
         Args:
             trials: of one run, on one machine.
@@ -79,7 +77,7 @@ class TrainingTime:
         import numpy as np
         from scipy.optimize import nnls
 
-        if len(known) + len(measured) < FEWEST:
+        if not known and not measured:
             return None
         if known and measured:
             measured = _rescale(measured, known)
@@ -182,7 +180,7 @@ class TimePredictor:
         return self._model is None
 
     def predict(self, candidate: Candidate, epochs: int) -> float | None:
-        """Returns seconds; None: too few candidates have been trained."""
+        """Returns seconds; None: no candidate has been trained or timed."""
         self._update()
         if self._model is None:
             return None

@@ -116,10 +116,21 @@ def test_a_frozen_backbone_takes_a_forward_pass_and_its_head() -> None:
     assert predict(thawed) == pytest.approx(once + 3 * whole)
 
 
-def test_one_candidate_is_too_few() -> None:
-    (trial,) = draw_trials(1, 0, [1e-10] * 4)
+def test_one_candidate_tells_roughly_what_others_take() -> None:
+    """Their ratios are those of usual CPUs; seconds of a machine three times as fast."""
+    first, *others = draw_trials(12, 3, [rate / 3 for rate in (7e-11, 1e-10, 7e-10, 1e-9)])
+    model = TrainingTime.fit([first], TRAIN, VALIDATION)
+    assert model is not None
+    errors = []
+    for trial in others:
+        found = model.predict(read_candidate(trial, ""), EPOCHS, TRAIN, VALIDATION)
+        errors.append(abs((found or 0.0) / trial.seconds - 1))
+    assert sorted(errors)[len(errors) // 2] < 0.5
+
+
+def test_without_a_candidate_nothing_is_known() -> None:
     failed = SimpleNamespace(status="failed", seconds=3.0)
-    assert TrainingTime.fit([trial, failed], TRAIN, VALIDATION) is None  # type: ignore[list-item]
+    assert TrainingTime.fit([failed], TRAIN, VALIDATION) is None  # type: ignore[list-item]
 
 
 def test_each_trial_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
