@@ -26,11 +26,10 @@ def count_logs(history: History, points: Sequence[Values]) -> "Array":
 
 
 def rank_scores(scores: Sequence[float]) -> "Array":
-    """Returns ranks with zero mean and unit variance."""
-    import numpy as np
+    """Returns ranks with zero mean and, of many, unit variance; equal scores have equal ranks."""
+    from scipy.stats import rankdata
 
-    places = np.argsort(np.argsort(scores, kind="stable"))
-    ranks: Array = (places / len(scores) - 0.5) / 0.29
+    ranks: Array = ((rankdata(scores) - 0.5) / len(scores) - 0.5) / 0.29
     return ranks
 
 

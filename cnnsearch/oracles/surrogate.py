@@ -158,7 +158,7 @@ class _Model:
         import numpy as np
         from scipy.linalg import cho_solve
 
-        points, ranks = _observe(history)
+        points, ranks = observe(history)
         macs = start.scale(count_logs(history, points))
         observed = start.encoder.encode(points)
         features = start.list_features(observed, macs)
@@ -217,7 +217,7 @@ def _regress(levels: "Array", macs: "Array") -> "Array":
     return np.append(slopes, macs.mean() - center @ slopes)
 
 
-def _observe(history: History) -> tuple[list[Values], "Array"]:
+def observe(history: History) -> tuple[list[Values], "Array"]:
     """Returns the trials to fit to and their ranks, with zero mean and unit variance.
 
     Failed trials have the lowest rank; running ones the middle, so that parallel workers are not
@@ -226,8 +226,7 @@ def _observe(history: History) -> tuple[list[Values], "Array"]:
     import numpy as np
 
     ended = [trial for trial in history.trials.values() if trial.status != "RUNNING"]
-    lowest = min((trial.score or 0.0) for trial in history.completed)
-    scores = {t.id: lowest if t.score is None else t.score for t in ended}
+    scores = {t.id: -np.inf if t.score is None else t.score for t in ended}
     by_score = sorted(scores, key=lambda trial_id: -scores[trial_id])
     kept = {*list(scores)[-RECENT:], *by_score[:BEST]}
     known = [trial_id for trial_id in scores if trial_id in kept]

@@ -51,6 +51,9 @@ def quick_gelu(x: Any) -> Any:
     return x * ops.sigmoid(1.702 * x)
 
 
+TINY = 1e-12  # its square root is far below what a channel that is not dead adds up to
+
+
 @keras.saving.register_keras_serializable(PACKAGE)
 class GlobalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
     """Weighs channels by their energy over that of the others (ConvNeXt V2, arXiv:2301.00808).
@@ -72,7 +75,9 @@ class GlobalResponseNormalization(keras.layers.Layer):  # type: ignore[misc]
         """Returns maps of the shape of ``x``."""
         axes = tuple(range(1, len(x.shape) - 1))
         wide = ops.cast(x, "float32")  # sums of squares leave the range of float16
-        energy = ops.sqrt(ops.sum(ops.square(wide), axis=axes, keepdims=True)) if axes else wide
+        squares = ops.sum(ops.square(wide), axis=axes, keepdims=True)
+        # The square root has no gradient at 0, where a channel is whose activations are all 0.
+        energy = ops.sqrt(ops.maximum(squares, TINY)) if axes else wide
         share = energy / (ops.mean(energy, axis=-1, keepdims=True) + self.epsilon)
         return self.gamma * (x * ops.cast(share, x.dtype)) + self.beta + x
 

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from cnnsearch import Budget, SearchSpace
+from cnnsearch.oracles.experience import rank_scores
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import Proposal
+from cnnsearch.oracles.surrogate import observe
 from tests.oracles.helpers import Store, create_oracle
 
 TABLE = Path(__file__).parents[2] / "benchmarks" / "replay" / "nas_bench_macro.csv"
@@ -55,3 +57,27 @@ def test_trials_correct_the_prior_that_larger_is_better(accuracies: dict[str, fl
     """Where small networks rank first, the search ends among the worst of the table."""
     reached = [min(search("surrogate", seed, accuracies, worst=True)) for seed in range(SEEDS)]
     assert median(reached) <= sorted(accuracies.values())[30]
+
+
+def test_equal_scores_have_equal_ranks_and_the_mean_is_zero() -> None:
+    assert list(rank_scores([0.6])) == [0.0]
+    first, *others = rank_scores([0.5, 0.9, 0.9, 0.9])
+    assert len(set(others)) == 1 and first < others[0]
+    assert sum(rank_scores([0.1, 0.5, 0.2, 0.2])) == pytest.approx(0.0)
+    assert rank_scores(range(500)).std() == pytest.approx(1.0, abs=0.01)
+
+
+def test_failed_candidates_rank_below_the_only_one_that_was_trained() -> None:
+    space = SearchSpace.load("mixed")
+    oracle: Any = create_oracle(
+        "surrogate", space, check=FeasibilityCheck(space, Budget(max_macs=20_000_000)),
+        store=Store(), max_trials=20, epochs=1, seed=1,
+    )  # fmt: skip
+    trained = oracle.propose("worker-0")
+    oracle.complete(trained.trial_id, 0.6)
+    for _ in range(4):
+        oracle.fail(oracle.propose("worker-0").trial_id, "nan")
+    history = oracle.make_history()
+    points, ranks = observe(history)
+    best = points[int(ranks.argmax())]
+    assert best == trained.values and (ranks < ranks.max()).sum() == 4
