@@ -31,6 +31,8 @@ TRAINED_IMAGES: Final = 200_000
 EPOCHS: Final = (6, 30)
 FULL_SIZED: Final = 15
 """Candidates of the largest size that fit into the time."""
+QUICKER: Final = {"mixed": "quick"}
+"""Spaces whose place another takes where the time does not suffice for half of the epochs."""
 DEFAULT_SECONDS: Final = 3600.0
 """The time for which a budget is proposed if none is given."""
 SAMPLES: Final = 60
@@ -142,15 +144,14 @@ def propose(report: "DataReport", machine: Machine, given: Mapping[str, Any]) ->
     """
     images, classes = report.splits[0].images, len(report.class_names)
     size = _choose_size(report, given)
-    base = _choose_base(int(size.value.split("x")[0]))
-    space = SearchSpace.load(base)
-    height, width = parse_image(size.value)
-    fitted = space.adapt(classes=classes, channels=report.plan.channels, image=(height, width))
-    found = sorted(c.macs for c in fitted.sample_costs(SAMPLES, False) if isinstance(c, Cost))
-    least = found[len(found) // 5] if found else 0
     limit = given.get("max_time") or DEFAULT_SECONDS
     macs = limit / FULL_SIZED * machine.speed / (3 * images)  # with one epoch
-    epochs = _choose_epochs(images, macs / max(least, 1), given)
+    base = _choose_base(int(size.value.split("x")[0]))
+    space, least = _load_space(base, report, size.value)
+    if base in QUICKER and macs / least < _count_epochs(images) / 2:
+        base = QUICKER[base]
+        space, least = _load_space(base, report, size.value)
+    epochs = _choose_epochs(images, macs / least, given)
     macs /= int(epochs.value)
     text = _write_space(space, size.value, report.plan.channels, classes, int(epochs.value))
     budget = _choose_macs(macs, least, machine, given)
@@ -189,6 +190,21 @@ def _choose_base(side: int) -> str:
     return "photos-small" if side < 128 else "photos"
 
 
+def _load_space(base: str, report: "DataReport", size: str) -> tuple[SearchSpace, int]:
+    """Returns a space that ships, and the MACs than which a fifth of its candidates has fewer."""
+    height, width = parse_image(size)
+    space, classes = SearchSpace.load(base), len(report.class_names)
+    fitted = space.adapt(classes=classes, channels=report.plan.channels, image=(height, width))
+    found = sorted(c.macs for c in fitted.sample_costs(SAMPLES, False) if isinstance(c, Cost))
+    return space, max(1, found[len(found) // 5] if found else 0)
+
+
+def _count_epochs(images: int) -> int:
+    """Returns the epochs of a candidate if there is time enough."""
+    fewest, most = EPOCHS
+    return min(max(TRAINED_IMAGES // max(1, images), fewest), most)
+
+
 def _choose_epochs(images: int, affordable: float, given: Mapping[str, Any]) -> Choice:
     """Chooses fewer epochs where otherwise only a few candidates would fit into the time.
 
@@ -199,11 +215,10 @@ def _choose_epochs(images: int, affordable: float, given: Mapping[str, Any]) -> 
     """
     if given.get("epochs"):
         return Choice("epochs", str(given["epochs"]), REQUESTED, "--epochs")
-    fewest, most = EPOCHS
-    epochs = min(max(TRAINED_IMAGES // max(1, images), fewest), most)
+    epochs = _count_epochs(images)
     reason = f"each candidate sees {format_amount(epochs * images)} training images"
     if affordable < epochs:
-        epochs = max(int(affordable), fewest)
+        epochs = max(int(affordable), EPOCHS[0])
         limit = format_time(given.get("max_time") or DEFAULT_SECONDS)
         reason = f"more would leave {limit} for fewer than {FULL_SIZED} small candidates"
     return Choice("epochs", str(epochs), reason, "--epochs")

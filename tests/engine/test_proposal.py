@@ -72,6 +72,8 @@ def test_in_little_time_candidates_train_for_fewer_epochs(digits: DataReport) ->
     epochs = [int(chosen(each, "epochs").value) for each in found]
     assert epochs[0] == 6 < epochs[1] < epochs[2] == 30
     assert "fewer than 15 small candidates" in chosen(found[1], "epochs").reason
+    assert [each.base for each in found] == ["quick", "quick", "mixed"]
+    assert "train fastest" in chosen(found[0], "space").reason
     training = 15 * 3 * found[1].settings["max_macs"] * 4_000 * epochs[1] / LAPTOP.speed
     assert 300 < training < 1200, "the time is used, and about suffices"
 
