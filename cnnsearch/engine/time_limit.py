@@ -54,9 +54,9 @@ class TimeLimit:
 class ShareLimit(TimeLimit):
     """A share of the search's time, unless most of the space trains for longer.
 
-    A strategy that learns from scores needs some. At least the fastest quarter of random candidates
-    stays allowed, however short the time. This quarter is known well enough from a single training,
-    the baseline's: it is a matter of ratios.
+    A strategy that learns from scores needs some. However short the time, what trains no longer
+    than the plain baseline stays allowed, and so does the fastest quarter of random candidates;
+    which that is, a single training tells well enough: it is a matter of ratios.
 
     Args:
         predictor: of the search.
@@ -75,16 +75,17 @@ class ShareLimit(TimeLimit):
         self._trained, self._quarter = -1, 0.0
 
     def find_seconds(self) -> float:
-        """Returns the share, or what a quarter of the sample trains if that is more."""
+        """Returns the share, or what the baseline or the quarter of the sample trains."""
         if self._trained != self.predictor.trained:  # it predicts otherwise than before
             self._trained, self._quarter = self.predictor.trained, self._find_quarter()
-        return max(self.seconds, self._quarter)
+        return max(self.seconds, self.predictor.baseline, self._quarter)
 
     def describe(self) -> str:
         """Returns what it does, in one line."""
         return (
             "Leaves out candidates that would train for clearly longer than "
-            f"{format_time(self.seconds)}, a tenth of the time (--max-train-time sets another)."
+            f"{format_time(self.seconds)}, a tenth of the time, and than the plain baseline "
+            "(--max-train-time sets another limit)."
         )
 
     def _find_quarter(self) -> float:

@@ -10,7 +10,7 @@ from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.database import RunDatabase
 from cnnsearch.runs.lookup import read_candidate
-from cnnsearch.runs.records import TrialRecord
+from cnnsearch.runs.records import BASELINE, TrialRecord
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.frozen import find_obstacle
@@ -153,10 +153,14 @@ class TimePredictor:
     Args:
         db: of the run.
         data: that candidates are trained on.
+
+    Attributes:
+        baseline: seconds that the plain baseline was trained; 0: it was not.
     """
 
     def __init__(self, db: RunDatabase, data: Dataset) -> None:
         self._db, self._images = db, (data.train.count, data.validation.count)
+        self.baseline = 0.0
         self._seen = 0
         self._known: dict[int, tuple[Terms, float]] = {}
         self._measured: list[tuple[Terms, float]] = []
@@ -216,3 +220,5 @@ class TimePredictor:
     def _read(self, trial: TrialRecord) -> None:
         if trial.status == "completed" and trial.seconds:
             self._known[trial.number] = _list_terms_of(trial, *self._images), trial.seconds
+            if trial.role == BASELINE:
+                self.baseline = trial.seconds

@@ -24,6 +24,7 @@ from cnnsearch.engine.training_time import TimePredictor
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.records import BASELINE
 from cnnsearch.space.search_space import SearchSpace
 from tests.engine.test_training_time import (
     EPOCHS,
@@ -110,6 +111,18 @@ def test_a_share_of_the_time_leaves_a_quarter_of_the_space(run: RunDirectory) ->
     assert not any(map(strict.allows, CANDIDATES))
     assert 0.2 < allowed[1e-3] < 0.6
     assert allowed[1e-3] < allowed[SECONDS[20]] < allowed[1e9] == 1.0
+
+
+def test_what_trains_no_longer_than_the_baseline_is_allowed(run: RunDirectory) -> None:
+    predictor = make_predictor(run)
+    slow = draw_trials(6, 1, RATES)
+    baseline = max(slow, key=lambda trial: trial.seconds)
+    for number, trial in enumerate(slow, start=1):
+        record_trial(run, number, trial, BASELINE if trial is baseline else "")
+    check = ShareLimit(predictor, EPOCHS, 1e-3, SAMPLE)
+    assert check.find_seconds() == baseline.seconds
+    quick = [c for c in CANDIDATES if (predictor.predict(c, EPOCHS) or 0.0) <= baseline.seconds]
+    assert quick and all(map(check.allows, quick))
 
 
 @pytest.mark.parametrize(

@@ -155,10 +155,10 @@ def test_each_trial_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run.close()
 
 
-def record_trial(run: RunDirectory, number: int, trial: Any) -> None:
+def record_trial(run: RunDirectory, number: int, trial: Any, role: str = "") -> None:
     start = {
         "number": number, "values": {}, "architecture": trial.architecture, "epochs": EPOCHS,
-        "recipe": trial.recipe, "fingerprint": "", "family": "x",
+        "recipe": trial.recipe, "fingerprint": "", "family": "x", "role": role,
     }  # fmt: skip
     run.db.append("trial_started", start, trial.id)
     end = {"status": "completed", "score": 0.5, "metrics": {}, "seconds": trial.seconds}
