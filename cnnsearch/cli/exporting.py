@@ -12,6 +12,7 @@ from cnnsearch.cli.common import (
     RunOption,
     Runs,
     command,
+    make_console,
     open_run,
     print_json,
     print_table,
@@ -112,7 +113,7 @@ def _show(done: "ExportResult") -> None:
         f"interval {low:.2%} to {high:.2%})\non {done.test_images:,} images{unseen}."
     )
     if done.caution:
-        print(done.caution)
+        make_console().print(done.caution, highlight=False, markup=False)
     print(f"Classify with:  cnnsearch predict {done.path} IMAGE...")
 
 

@@ -1,5 +1,6 @@
 """Says how many candidates fit into the time, and what an epoch takes."""
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ FEWEST: Final = 2
 """Trained candidates that a forecast needs where none was timed ahead."""
 RANDOM_WEIGHT: Final = 3
 """Of the mean of random candidates, in that of the candidates to come, in trained candidates."""
+LARGEST: Final = 0.1
+"""Share of the random candidates, the largest, that a guided strategy's are taken to be like."""
 CHANGED: Final = 0.25
 """By which share another expectation is said again, after the first candidates."""
 Predict = Callable[[Candidate, int], float | None]
@@ -34,6 +37,7 @@ class Plan:
         deadline: on the monotonic clock; None: there is none.
         workers: candidates trained in parallel.
         limit: on the training of a candidate; None: there is none.
+        is_guided: whether scores guide the strategy, which then soon proposes large candidates.
     """
 
     sample: CandidateSample
@@ -42,12 +46,21 @@ class Plan:
     deadline: float | None
     workers: int
     limit: TimeLimit | None = None
+    is_guided: bool = False
 
     def predict_candidates(self, predict: Predict) -> list[float]:
-        """Returns the predicted seconds of random candidates that may be proposed."""
+        """Returns the predicted seconds of random candidates that may be proposed.
+
+        The candidates with the most multiply-accumulates come first.
+        """
         allowed = self.limit.allows if self.limit is not None else None
-        found = (predict(c, self.epochs) for c in filter(allowed, self.sample.candidates))
+        ordered = sorted(self.sample.candidates, key=lambda each: -sum(each.work[:3]))
+        found = (predict(each, self.epochs) for each in filter(allowed, ordered))
         return [seconds for seconds in found if seconds is not None]
+
+    def expect_mean(self, seconds: Sequence[float]) -> float:
+        """Returns the mean of the candidates to come, given ``predict_candidates``."""
+        return mean(seconds[: math.ceil(LARGEST * len(seconds))] if self.is_guided else seconds)
 
 
 def describe_forecast(
@@ -62,15 +75,16 @@ def describe_forecast(
         now: on the monotonic clock.
         title: that it begins with.
     """
-    seconds = sorted(plan.predict_candidates(predict))
-    if not seconds:
+    found = plan.predict_candidates(predict)
+    if not found:
         return ""
+    seconds = sorted(found)
     low, middle, high = (seconds[n] / plan.epochs for n in (0, len(seconds) // 2, -1))
     epoch = (
         f"{title}: an epoch takes about {format_time(low)} for the smallest candidate, "
         f"{format_time(middle)} for the median, {format_time(high)} for the largest"
     )
-    each = mean(seconds) / max(1, plan.workers)
+    each = plan.expect_mean(found) / max(1, plan.workers)
     if plan.deadline is None:
         left = max(0, (plan.trials or 0) - done)
         return f"{epoch}; {left} more take about {format_time(left * each)}."
@@ -94,7 +108,8 @@ def expect_seconds(plan: Plan, predict: Predict, trained: Sequence[float]) -> fl
     known = plan.predict_candidates(predict)
     if not known:
         return None
-    return (RANDOM_WEIGHT * mean(known) + sum(trained)) / (RANDOM_WEIGHT + len(trained))
+    expected = plan.expect_mean(known)
+    return (RANDOM_WEIGHT * expected + sum(trained)) / (RANDOM_WEIGHT + len(trained))
 
 
 class ForecastCallback:

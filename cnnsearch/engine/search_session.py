@@ -182,7 +182,8 @@ def _make_plan(
     sample = CandidateSample(space, settings.search.budget)
     epochs = count_epochs(settings, space)
     limit = make_time_limit(settings, predictor, epochs, sample)
-    return Plan(sample, epochs, settings.search.trials, deadline, executor.free, limit)
+    is_guided = find_strategy(settings.search.strategy).is_guided
+    return Plan(sample, epochs, settings.search.trials, deadline, executor.free, limit, is_guided)
 
 
 def _add_forecast(

@@ -1,5 +1,6 @@
 """The forecast after the first candidates."""
 
+import math
 import random
 import re
 from statistics import mean
@@ -67,6 +68,17 @@ def test_the_time_limits_the_candidates() -> None:
 def test_without_a_prediction_there_is_no_forecast() -> None:
     assert describe_forecast(plan(), lambda candidate, epochs: None, 2, 0.0) == ""
     assert describe_forecast(plan(budget=Budget(1, 1)), Predictor(), 2, 0.0) == ""
+
+
+def test_a_guided_strategy_is_expected_to_propose_the_largest() -> None:
+    """Its forecast is that of the tenth of the random candidates with the most MACs."""
+    predict = Predictor()
+    seconds = sorted(plan().predict_candidates(predict), reverse=True)
+    each = mean(seconds[: math.ceil(len(seconds) / 10)])
+    assert each > 1.2 * mean(seconds)
+    text = describe_forecast(plan(trials=5, is_guided=True), predict, done=2, now=0.0)
+    found = re.search(r"; 3 more take about (\d+) s\.", text)
+    assert found and int(found[1]) == pytest.approx(3 * each, abs=1)
 
 
 def test_candidates_over_the_time_limit_do_not_count() -> None:

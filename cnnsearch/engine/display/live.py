@@ -160,6 +160,8 @@ class Live(Plain):
         if overview and overview.trials and not overview.multi_fidelity:
             limits += self._estimate_training(overview, overview.trials, now)
         left = f"about {format_time(min(limits))} left" if limits else "time left unknown yet"
+        if limits and min(limits) < 1.0:
+            left = "ending"
         return f"{format_time(passed)} so far, {left}"
 
     def _estimate_training(self, overview: Overview, trials: int, now: float) -> list[float]:
