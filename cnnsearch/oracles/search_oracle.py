@@ -4,6 +4,7 @@ import copy
 import json
 import math
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 from keras_tuner import Objective, Oracle
@@ -58,7 +59,7 @@ class SearchOracle(Oracle):
 
     @property
     def draws(self) -> Draws:
-        """How many candidates were drawn and why they were not proposed, since the search began."""
+        """How many candidates were drawn, and why not proposed, since the search began."""
         return replace(self._sampler.draws)
 
     def propose(self, slot: str) -> Proposal | Signal:
@@ -135,9 +136,8 @@ class SearchOracle(Oracle):
         if tuner_id in self.ongoing_trials:
             return self.ongoing_trials[tuner_id]
         if self._retry_queue:
-            trial = self.trials[self._retry_queue.pop(0)]
-            self.ongoing_trials[tuner_id] = trial
-            return trial
+            self.ongoing_trials[tuner_id] = self.trials[self._retry_queue.pop(0)]
+            return self.ongoing_trials[tuner_id]
         trial_id = f"{len(self.trials) + 1:04d}"
         answer = self.populate_space(trial_id)
         trial = self._build_trial(trial_id, answer["status"], answer.get("values") or {})
@@ -194,13 +194,12 @@ class SearchOracle(Oracle):
         wanted, drawn = self.max_trials, len(set(self._fingerprints.values()))
         if wanted is None:
             return False
-        failed = [i for i, trial in self.trials.items() if trial.status == "FAILED"]
-        lost = len({self._fingerprints[trial_id] for trial_id in failed})
+        lost = len({self._fingerprints[i] for i, t in self.trials.items() if t.status == "FAILED"})
         return drawn >= max(2 * wanted, wanted + SPARE) or drawn - lost >= wanted
 
     def make_history(self) -> History:
         """Returns what the strategy decides on."""
-        trials = {trial_id: self._view_trial(trial) for trial_id, trial in self.trials.items()}
+        trials = self._view_trials()
         ended = [trials[trial_id] for trial_id in self.end_order]
         return History(
             space=self._setup.space,
@@ -217,12 +216,13 @@ class SearchOracle(Oracle):
             earlier=self._setup.earlier,
         )
 
-    def _view_trial(self, trial: KerasTunerTrial) -> Trial:
-        seen = self._views.get(trial.trial_id)
-        if seen is not None and seen.status == trial.status:
-            return seen
-        view = self._views[trial.trial_id] = convert.to_trial(trial, self._setup.space.parameters)
-        return view
+    def _view_trials(self) -> dict[str, Trial]:
+        """Returns what the strategy sees of all trials; of those that ended, made once."""
+        views, parameters = self._views, self._setup.space.parameters
+        changed = [i for i, seen in views.items() if seen.status != self.trials[i].status]
+        for i in (*changed, *islice(self.trials, len(views), None)):
+            views[i] = convert.to_trial(self.trials[i], parameters)
+        return dict(views)
 
     def end_trial(self, trial: KerasTunerTrial) -> None:
         """Records the end of a running trial: ``COMPLETED`` with its score, or ``FAILED``."""
@@ -276,8 +276,8 @@ class SearchOracle(Oracle):
         return {"version": STATE_VERSION, **self._identify(), **own}
 
     def _identify(self) -> dict[str, Any]:
-        identity: dict[str, Any] = {"strategy": self._strategy.name, "seed": self._setup.seed}
         budget = {"epochs": self._setup.epochs} if self._strategy.multi_fidelity else {}
+        identity = {"strategy": self._strategy.name, "seed": self._setup.seed}
         return {**identity, **budget, **self._setup.options}
 
     def set_state(self, state: dict[str, Any]) -> None:
@@ -295,6 +295,6 @@ class SearchOracle(Oracle):
         self._parameters = dict(state.get("parameters", self._strategy.earlier_parameters))
         proposed = set(self._fingerprints.values())
         if state["version"] < STATE_VERSION:
-            views = map(self._view_trial, self.trials.values())
-            proposed |= {self._setup.check(trial.values).fingerprint for trial in views}
+            views = self._view_trials()
+            proposed |= {self._setup.check(view.values).fingerprint for view in views.values()}
         self._sampler.restore(state["draws"], proposed)
