@@ -32,7 +32,7 @@ from cnnsearch.space.published import load_published
 from cnnsearch.space.search_space import SearchSpace
 
 RESNET = "resnet-20-cifar-b"
-SEARCHED = 0.5  # share of the time until which candidates are searched
+SEARCHED = 0.4  # share of the time until which candidates are searched
 SPARED = 0.1  # share of the rest that the final training leaves for start, evaluation and noise
 PROBED = 3  # epochs that show how long one of a fixed network takes
 MOST_EPOCHS = 400  # of a final training

@@ -22,6 +22,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
+from scipy.stats import ttest_1samp
+
 from cnnsearch.utils.environment import describe_environment
 from cnnsearch.utils.units import parse_amount
 
@@ -30,6 +32,7 @@ CONTENDERS = (
     "cnnsearch", "cnnsearch-init", "cnnsearch-random", "plain", "resnet-20",
     "keras-tuner-random", "keras-tuner-hyperband", "keras-tuner-bayesian", "plain-keras", "optuna",
 )  # fmt: skip
+OURS = "cnnsearch"
 KEYS = ("space", "data", "minutes", "max_macs", "max_params", "cores", "contender", "seed")
 """What a result is of; a second one of the same is not made."""
 
@@ -95,6 +98,7 @@ def summarize(results: list[dict[str, Any]]) -> None:
         print(", ".join(f"{k} {v}" for k, v in zip(KEYS, task, strict=False) if v is not None))
         print(
             f"{'contender':<24}{'test':>8}{'std':>7}{'seeds':>7}{'cands':>7}{'MACs':>8}{'time':>7}"
+            f"  {OURS} is ahead by"
         )
         means = {
             name: statistics.mean(r["test_accuracy"] for r in rs) for name, rs in contenders.items()
@@ -109,8 +113,23 @@ def summarize(results: list[dict[str, Any]]) -> None:
             )
             print(
                 f"{name:<24}{means[name]:>8.2%}{100 * spread:>7.2f}{len(found):>7}{cands:>7.1f}"
-                f"{macs / 1e6:>7.1f}M{seconds:>6.0f}s"
+                f"{macs / 1e6:>7.1f}M{seconds:>6.0f}s  {compare(contenders[OURS], found)}"
             )
+
+
+def compare(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
+    """Returns how many points ours is ahead, with a 95 % interval over the seeds of both."""
+    seeds = {one["seed"]: one["test_accuracy"] for one in theirs}
+    gains = [
+        100 * (one["test_accuracy"] - seeds[one["seed"]]) for one in ours if one["seed"] in seeds
+    ]
+    if ours is theirs or not gains:
+        return ""
+    if len(gains) < 2:
+        return f"{gains[0]:+.2f} (one seed)"
+    low, high = ttest_1samp(gains, 0.0).confidence_interval()
+    verdict = "" if low > 0 or high < 0 else ": not beyond it"
+    return f"{statistics.mean(gains):+.2f} (95 % interval {low:+.2f} to {high:+.2f}{verdict})"
 
 
 def main() -> None:
