@@ -134,7 +134,7 @@ def _fits(task: "Task", model: keras.Model) -> bool:
 
 
 def search_with_optuna(task: "Task") -> dict[str, Any]:
-    """Searches a small space of plain networks with TPE until half of the time is over."""
+    """Searches a small space of plain networks with TPE for its share of the time."""
     import optuna
 
     _, data = task.load()

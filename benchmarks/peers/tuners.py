@@ -97,7 +97,7 @@ def make_batches(images: Any, labels: Any, size: int, flip: bool) -> "tf.data.Da
 
 
 def run_tuner(task: "Task", name: str) -> dict[str, Any]:
-    """Searches until half of the time is over, then trains the best for the rest."""
+    """Searches for its share of the time, then trains the best for the rest."""
     space, data = task.load()
     until = time.time() + task.searching
     model = Model(task, data, until, space=space, steps_per_epoch=data.train.count // 64)

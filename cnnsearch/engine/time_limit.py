@@ -23,15 +23,18 @@ SHARE: Final = 0.1
 
 
 class TimeLimit:
-    """What a candidate may clearly not train for.
+    """The longest that a candidate may train.
 
-    Clearly: the prediction is more than ``CLEARLY`` times the limit, and candidates were timed
-    ahead of the search, or ``needed`` have been trained.
+    It allows no candidate whose prediction is more than ``CLEARLY`` times that, once candidates
+    were timed ahead of the search or ``needed`` have been trained.
 
     Args:
         predictor: of the search.
         epochs: of a candidate.
         seconds: that it may train.
+
+    Attributes:
+        needed: trained candidates without which a prediction is not relied on.
     """
 
     needed = FEWEST_TO_REJECT
