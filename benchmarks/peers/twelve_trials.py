@@ -1,0 +1,65 @@
+"""Twelve real trials by the default strategy and by random: the best validation accuracy.
+
+    python benchmarks/peers/twelve_trials.py --seeds 0 1 2
+
+Neither trains the baseline. Each search is a line of ``twelve_trials.jsonl`` as soon as it ended;
+the difference is printed with its 95 % interval over the seeds.
+"""
+
+import argparse
+import json
+import os
+import tempfile
+from pathlib import Path
+
+from scipy.stats import ttest_1samp
+
+import cnnsearch
+
+TRIALS = 12
+OUT = Path(__file__).with_suffix(".jsonl")
+
+
+def search(strategy: str, seed: int, space: str, data: str) -> list[float]:
+    """Returns the validation accuracies of a search's candidates, in order."""
+    with tempfile.TemporaryDirectory() as runs:
+        found = cnnsearch.search(
+            space, data, strategy=strategy, trials=TRIALS, baseline="none", seed=seed, runs=runs,
+            name="r", workers=0,
+        )  # fmt: skip
+        return [trial.score for trial in found.trials if trial.score is not None]
+
+
+def summarize() -> str:
+    """Returns the mean difference of the best of each seed, in points."""
+    best: dict[str, dict[int, float]] = {"auto": {}, "random": {}}
+    for one in map(json.loads, OUT.read_text().splitlines()):
+        best[one["strategy"]][one["seed"]] = 100 * max(one["scores"])
+    seeds = sorted(best["auto"].keys() & best["random"].keys())
+    gains = [best["auto"][seed] - best["random"][seed] for seed in seeds]
+    low, high = ttest_1samp(gains, 0.0).confidence_interval()
+    verdict = "beyond chance" if low > 0 or high < 0 else "not beyond chance"
+    ahead = f"{sum(gains) / len(gains):+.2f} points ({low:+.2f} to {high:+.2f})"
+    return f"auto is ahead by {ahead}: {verdict}, {len(gains)} seeds"
+
+
+def main() -> None:
+    """Runs the searches, and prints the summary of all so far."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, nargs="*", default=[0, 1, 2])
+    parser.add_argument("--space", default="tiny")
+    parser.add_argument("--data", default="digits")
+    parser.add_argument("--core", type=int, help="one core alone")
+    given = parser.parse_args()
+    if given.core is not None:
+        os.sched_setaffinity(0, {given.core})
+    for seed in given.seeds:
+        for strategy in ("auto", "random"):
+            scores = search(strategy, seed, given.space, given.data)
+            with OUT.open("a") as out:
+                out.write(json.dumps({"seed": seed, "strategy": strategy, "scores": scores}) + "\n")
+    print(summarize())
+
+
+if __name__ == "__main__":
+    main()
