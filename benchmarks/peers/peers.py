@@ -111,18 +111,17 @@ def summarize(results: list[dict[str, Any]]) -> None:
                 statistics.mean(one[key] for one in found)
                 for key in ("candidates", "macs", "seconds")
             )
+            ahead = compare(contenders[OURS], found, "test_accuracy")
             print(
                 f"{name:<24}{means[name]:>8.2%}{100 * spread:>7.2f}{len(found):>7}{cands:>7.1f}"
-                f"{macs / 1e6:>7.1f}M{seconds:>6.0f}s  {compare(contenders[OURS], found)}"
+                f"{macs / 1e6:>7.1f}M{seconds:>6.0f}s  {ahead}"
             )
 
 
-def compare(ours: list[dict[str, Any]], theirs: list[dict[str, Any]]) -> str:
+def compare(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], key: str = "accuracy") -> str:
     """Returns how many points ours is ahead, with a 95 % interval over the seeds of both."""
-    seeds = {one["seed"]: one["test_accuracy"] for one in theirs}
-    gains = [
-        100 * (one["test_accuracy"] - seeds[one["seed"]]) for one in ours if one["seed"] in seeds
-    ]
+    seeds = {one["seed"]: one[key] for one in theirs}
+    gains = [100 * (one[key] - seeds[one["seed"]]) for one in ours if one["seed"] in seeds]
     if ours is theirs or not gains:
         return ""
     if len(gains) < 2:

@@ -11,8 +11,9 @@ import json
 import os
 import tempfile
 from pathlib import Path
+from typing import Any
 
-from scipy.stats import ttest_1samp
+from peers import compare
 
 import cnnsearch
 
@@ -31,16 +32,11 @@ def search(strategy: str, seed: int, space: str, data: str) -> list[float]:
 
 
 def summarize() -> str:
-    """Returns the mean difference of the best of each seed, in points."""
-    best: dict[str, dict[int, float]] = {"auto": {}, "random": {}}
+    """Returns by how many points the best of auto is ahead of the best of random."""
+    best: dict[str, list[dict[str, Any]]] = {"auto": [], "random": []}
     for one in map(json.loads, OUT.read_text().splitlines()):
-        best[one["strategy"]][one["seed"]] = 100 * max(one["scores"])
-    seeds = sorted(best["auto"].keys() & best["random"].keys())
-    gains = [best["auto"][seed] - best["random"][seed] for seed in seeds]
-    low, high = ttest_1samp(gains, 0.0).confidence_interval()
-    verdict = "beyond chance" if low > 0 or high < 0 else "not beyond chance"
-    ahead = f"{sum(gains) / len(gains):+.2f} points ({low:+.2f} to {high:+.2f})"
-    return f"auto is ahead by {ahead}: {verdict}, {len(gains)} seeds"
+        best[one["strategy"]].append({"seed": one["seed"], "accuracy": max(one["scores"])})
+    return f"auto is ahead of random by {compare(best['auto'], best['random'])}"
 
 
 def main() -> None:

@@ -54,8 +54,7 @@ class Plan:
         The candidates with the most multiply-accumulates come first.
         """
         allowed = self.limit.allows if self.limit is not None else None
-        ordered = sorted(self.sample.candidates, key=lambda each: -sum(each.work[:3]))
-        found = (predict(each, self.epochs) for each in filter(allowed, ordered))
+        found = (predict(each, self.epochs) for each in filter(allowed, self.sample.candidates))
         return [seconds for seconds in found if seconds is not None]
 
     def expect_mean(self, seconds: Sequence[float]) -> float:
