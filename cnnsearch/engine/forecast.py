@@ -1,6 +1,5 @@
 """Says how many candidates fit into the time, and what an epoch takes."""
 
-import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,10 +16,10 @@ from cnnsearch.utils.units import format_time, pluralize
 
 FEWEST: Final = 2
 """Trained candidates that a forecast needs where none was timed ahead."""
-RANDOM_WEIGHT: Final = 3
-"""Of the mean of random candidates, in that of the candidates to come, in trained candidates."""
-LARGEST: Final = 0.1
-"""Share of the random candidates, the largest, that a guided strategy's are taken to be like."""
+PRIOR_WEIGHT: Final = 3
+"""Of the mean that is expected without any, in that of the candidates to come, in trained ones."""
+MOST_REHEARSED: Final = 5
+"""Trained candidates until which a strategy is asked anew: later, they count more than it does."""
 CHANGED: Final = 0.25
 """By which share another expectation is said again, after the first candidates."""
 Predict = Callable[[Candidate, int], float | None]
@@ -37,7 +36,8 @@ class Plan:
         deadline: on the monotonic clock; None: there is none.
         workers: candidates trained in parallel.
         limit: on the training of a candidate; None: there is none.
-        is_guided: whether scores guide the strategy, which then soon proposes large candidates.
+        rehearse: returns candidates that a strategy guided by scores would propose; None: it
+            proposes random ones.
     """
 
     sample: CandidateSample
@@ -46,44 +46,41 @@ class Plan:
     deadline: float | None
     workers: int
     limit: TimeLimit | None = None
-    is_guided: bool = False
+    rehearse: Callable[[], Sequence[Candidate]] | None = None
 
-    def predict_candidates(self, predict: Predict) -> list[float]:
-        """Returns the predicted seconds of random candidates that may be proposed.
-
-        The candidates with the most multiply-accumulates come first.
-        """
+    def predict_sample(self, predict: Predict) -> list[float]:
+        """Returns the predicted seconds of random candidates that may be proposed."""
         allowed = self.limit.allows if self.limit is not None else None
-        found = (predict(each, self.epochs) for each in filter(allowed, self.sample.candidates))
-        return [seconds for seconds in found if seconds is not None]
+        return self.predict_all(predict, list(filter(allowed, self.sample.candidates)))
 
-    def expect_mean(self, seconds: Sequence[float]) -> float:
-        """Returns the mean of the candidates to come, given ``predict_candidates``."""
-        return mean(seconds[: math.ceil(LARGEST * len(seconds))] if self.is_guided else seconds)
+    def predict_all(self, predict: Predict, candidates: Sequence[Candidate]) -> list[float]:
+        """Returns the predicted seconds of those candidates that can be predicted."""
+        found = (predict(each, self.epochs) for each in candidates)
+        return [seconds for seconds in found if seconds is not None]
 
 
 def describe_forecast(
-    plan: Plan, predict: Predict, done: int, now: float, title: str = "Forecast"
+    plan: Plan, predict: Predict, mean_seconds: float, done: int, now: float, title: str
 ) -> str:
     """Returns the forecast in one line; empty where nothing can be predicted.
 
     Args:
         plan: what is left.
         predict: the seconds of a candidate and a number of epochs.
+        mean_seconds: of the candidates to come.
         done: candidates that have ended.
         now: on the monotonic clock.
         title: that it begins with.
     """
-    found = plan.predict_candidates(predict)
-    if not found:
+    seconds = sorted(plan.predict_sample(predict))
+    if not seconds:
         return ""
-    seconds = sorted(found)
     low, middle, high = (seconds[n] / plan.epochs for n in (0, len(seconds) // 2, -1))
     epoch = (
         f"{title}: an epoch takes about {format_time(low)} for the smallest candidate, "
         f"{format_time(middle)} for the median, {format_time(high)} for the largest"
     )
-    each = plan.expect_mean(found) / max(1, plan.workers)
+    each = mean_seconds / max(1, plan.workers)
     if plan.deadline is None:
         left = max(0, (plan.trials or 0) - done)
         return f"{epoch}; {left} more take about {format_time(left * each)}."
@@ -92,23 +89,6 @@ def describe_forecast(
     shown = f"all {wanted} fit" if plan.trials and number >= plan.trials else ""
     of = f" of {wanted}" if wanted else " candidates"
     return f"{epoch}; {shown or f'about {number}{of} fit'} into the time."
-
-
-def expect_seconds(plan: Plan, predict: Predict, trained: Sequence[float]) -> float | None:
-    """Returns the mean seconds of the candidates to come; None: nothing can be predicted.
-
-    Strategies do not draw at random: the more candidates they have chosen, the more theirs count.
-
-    Args:
-        plan: what is left.
-        predict: the seconds of a candidate and a number of epochs.
-        trained: seconds of the candidates that the strategy chose so far.
-    """
-    known = plan.predict_candidates(predict)
-    if not known:
-        return None
-    expected = plan.expect_mean(known)
-    return (RANDOM_WEIGHT * expected + sum(trained)) / (RANDOM_WEIGHT + len(trained))
 
 
 class ForecastCallback:
@@ -139,6 +119,7 @@ class ForecastCallback:
         self._said: float | None = None
         self._is_open = True
         self._trained: list[float] = []
+        self._rehearsed: Sequence[Candidate] = ()
         for trial in trials:
             if trial.ended is not None:
                 self._count(trial)
@@ -173,13 +154,29 @@ class ForecastCallback:
             self._say(seconds, "Forecast after the first candidates")
 
     def _expect(self) -> float | None:
+        """Returns the mean seconds of the candidates to come; None: nothing can be predicted.
+
+        The more candidates the strategy has chosen, the more theirs count.
+        """
         if self._completed < self._needed:
             return None
-        return expect_seconds(self._plan, self._predict, self._trained)
+        known = self._predict_to_come()
+        if not known:
+            return None
+        weight = PRIOR_WEIGHT + len(self._trained)
+        return (PRIOR_WEIGHT * mean(known) + sum(self._trained)) / weight
+
+    def _predict_to_come(self) -> list[float]:
+        plan = self._plan
+        if plan.rehearse is None:
+            return plan.predict_sample(self._predict)
+        if self._completed <= MOST_REHEARSED or not self._rehearsed:
+            self._rehearsed = plan.rehearse()
+        return plan.predict_all(self._predict, self._rehearsed)
 
     def _say(self, seconds: float, title: str) -> None:
         self._said = seconds
         now = time.monotonic()
-        text = describe_forecast(self._plan, self._predict, self._done, now, title)
+        text = describe_forecast(self._plan, self._predict, seconds, self._done, now, title)
         if text:
             self._callback.on_message(text)

@@ -1,6 +1,7 @@
 """The oracle of a search: what its settings propose, within their bounds."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from cnnsearch.data import Dataset
@@ -62,6 +63,24 @@ def make_oracle(
 def count_epochs(settings: Settings, space: SearchSpace) -> int:
     """Returns the epochs of a candidate, the largest number of a multi-fidelity strategy."""
     return settings.training.epochs or space.decode_first().recipe.epochs
+
+
+@dataclass(frozen=True)
+class ReadOnlyStore:
+    """Holds what another store does, and saves nothing: for an oracle that is asked what if.
+
+    Attributes:
+        store: the other one.
+    """
+
+    store: Store
+
+    def load_oracle(self) -> tuple[str | None, list[str]]:
+        return self.store.load_oracle()
+
+    def save_oracle(
+        self, state: str, trials: Mapping[str, str], order: Mapping[str, int]
+    ) -> None: ...
 
 
 class NullStore:

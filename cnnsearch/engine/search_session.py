@@ -3,7 +3,8 @@
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,23 +13,22 @@ from cnnsearch.data import Dataset
 from cnnsearch.data.sources import describe_shadowed
 from cnnsearch.engine.backbones import explain_features
 from cnnsearch.engine.baseline import NO_BASELINE, BaselineFirst, find_baseline, wants_baseline
-from cnnsearch.engine.candidate_sample import CandidateSample
 from cnnsearch.engine.disk_quota import MAX_DISK, DiskQuota
 from cnnsearch.engine.display.callback import Overview, SearchCallback, Summary
 from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.engine.earlier_runs import describe_earlier, restore_earlier
 from cnnsearch.engine.executors import Executor
 from cnnsearch.engine.first_candidates import choose_first, describe_first
-from cnnsearch.engine.forecast import ForecastCallback, Plan
+from cnnsearch.engine.forecast import Plan
 from cnnsearch.engine.gain import measure_gain
 from cnnsearch.engine.latency import make_task
 from cnnsearch.engine.latency_model import LatencyModel
 from cnnsearch.engine.proposal import IMBALANCED
-from cnnsearch.engine.search_oracle import count_epochs, make_oracle
+from cnnsearch.engine.search_oracle import ReadOnlyStore, count_epochs, make_oracle
+from cnnsearch.engine.search_plan import add_forecast, make_plan
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
-from cnnsearch.engine.time_limit import ShareLimit, make_time_limit
-from cnnsearch.engine.time_measurement import TimeMeasurement
+from cnnsearch.engine.time_limit import ShareLimit
 from cnnsearch.engine.training_time import TimePredictor
 from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.protocol import Draws, Oracle
@@ -121,8 +121,12 @@ def train_candidates(
     with open_session(run, settings, callback, executor, deadline) as session:
         predictor, earlier = TimePredictor(run.db, dataset), restore_earlier(run)
         points = find_points(space)
-        plan = _make_plan(settings, space, predictor, deadline, executor)
-        oracle = make_oracle(settings, space, run.db, plan.limit, latency_model, earlier, points)
+        plan = make_plan(settings, space, predictor, deadline, executor)
+        create = partial(
+            make_oracle, settings, space, time_limit=plan.limit, latency_model=latency_model,
+            earlier=earlier, points=points,
+        )  # fmt: skip
+        oracle = create(run.db)
         baseline = find_baseline(settings, space)
         first = _wrap(oracle, baseline, settings, space, run)
         overview = replace(_make_overview(session, space, dataset), workers=executor.free)
@@ -132,7 +136,8 @@ def train_candidates(
         notes += explain_features(space, settings.training.changes)
         session.begin(overview, notes, startup=time.monotonic() - started)
         if not promotes:
-            _add_forecast(session, space, dataset, predictor, plan, executor)
+            rehearsal = partial(create, ReadOnlyStore(run.db))
+            add_forecast(session, space, dataset, predictor, plan, executor, rehearsal)
         reason = session.train(
             first, space, dataset, None, DiskQuota(run, max_disk, promotes=promotes),
             baseline=baseline, networks={p.architecture.fingerprint: p.name for p in points},
@@ -169,44 +174,6 @@ def _wrap(
         epochs = count_epochs(settings, space)
         first = BaselineFirst(oracle, baseline, epochs, run.db.get_trials())
     return StopWhenEnough(oracle, first) if settings.search.stop_when_enough else first
-
-
-def _make_plan(
-    settings: Settings,
-    space: SearchSpace,
-    predictor: TimePredictor,
-    deadline: float | None,
-    executor: Executor,
-) -> Plan:
-    """Returns what the session has to do, and what a candidate of it may take."""
-    sample = CandidateSample(space, settings.search.budget)
-    epochs = count_epochs(settings, space)
-    limit = make_time_limit(settings, predictor, epochs, sample)
-    is_guided = find_strategy(settings.search.strategy).is_guided
-    return Plan(sample, epochs, settings.search.trials, deadline, executor.free, limit, is_guided)
-
-
-def _add_forecast(
-    session: RunSession,
-    space: SearchSpace,
-    dataset: Dataset,
-    predictor: TimePredictor,
-    plan: Plan,
-    executor: Executor,
-) -> None:
-    """Lets the display say how many candidates fit into the time, once that can be predicted."""
-    settings, trials = session.settings, session.run.db.get_trials()
-    is_measured = predictor.is_measured
-    if settings.search.max_time and predictor.needs_measurement and settings.placement.ray is None:
-        measurement = TimeMeasurement(
-            session.run, executor, session.plan_trials(space, dataset), plan.epochs
-        )
-        why = measurement.measure_within(settings.search.max_time, lambda: plan.sample.candidates)
-        is_measured = not why
-        if why:
-            session.callback.on_message(why)
-    callback: Any = ForecastCallback(session.callback, plan, predictor.predict, trials, is_measured)
-    session.callback = callback
 
 
 def _describe_start(

@@ -1,8 +1,6 @@
 """The forecast after the first candidates."""
 
-import math
 import random
-import re
 from statistics import mean
 from typing import Any
 
@@ -13,10 +11,17 @@ from cnnsearch.engine.candidate_sample import CandidateSample
 from cnnsearch.engine.display.callback import Pace
 from cnnsearch.engine.display.lines import Quiet
 from cnnsearch.engine.forecast import ForecastCallback, Plan, describe_forecast
+from cnnsearch.engine.rehearsal import PROPOSALS, rehearse
+from cnnsearch.engine.search_oracle import NullStore, ReadOnlyStore
+from cnnsearch.oracles import STRATEGIES, create_oracle
+from cnnsearch.oracles.feasibility import FeasibilityCheck
+from cnnsearch.oracles.protocol import Proposal
 from cnnsearch.runs.records import BASELINE
 from cnnsearch.space.candidate import Candidate
 from cnnsearch.space.search_space import SearchSpace
+from cnnsearch.utils.units import format_time
 from tests.engine.test_display import trial
+from tests.oracles.helpers import Store
 
 SPACE = SearchSpace.load("tiny")
 LIMIT = 2_000_000
@@ -41,56 +46,105 @@ class Predictor:
         return self.seen[-1]
 
 
+def describe(plan: Plan, predict: Any, each: float, **given: Any) -> str:
+    facts = {"done": 2, "now": 0.0, "title": "Forecast", **given}
+    return describe_forecast(plan, predict, each, **facts)
+
+
 def test_the_rest_takes_as_many_means_as_candidates_are_left() -> None:
     predict = Predictor()
-    text = describe_forecast(plan(trials=5), predict, done=2, now=0.0)
-    seconds = 3 * mean(predict.seen)
-    assert re.search(r"; 3 more take about (\d+) s\.", text), text
-    assert int(text.split("about ")[-1].split()[0]) == pytest.approx(seconds, abs=1)
+    text = describe(plan(trials=5), predict, 7.0)
+    assert "; 3 more take about 21 s." in text
     assert f"{min(predict.seen) / 10:.1f} s for the smallest" in text
     assert f"{max(predict.seen) / 10:.1f} s for the largest" in text
 
 
 def test_the_time_limits_the_candidates() -> None:
-    predict = Predictor()
-    describe_forecast(plan(), predict, 0, 0.0)
-    each = mean(predict.seen)
-    text = describe_forecast(plan(deadline=100.0 + 8.5 * each), predict, done=2, now=100.0)
+    text = describe(plan(deadline=100.0 + 8.5 * 7), Predictor(), 7.0, now=100.0)
     assert "about 10 of 20 candidates fit into the time" in text
-    text = describe_forecast(plan(deadline=8.5 * each, workers=2), predict, done=2, now=0.0)
+    text = describe(plan(deadline=8.5 * 7, workers=2), Predictor(), 7.0)
     assert "about 19 of 20 candidates" in text
-    text = describe_forecast(plan(deadline=99 * each), predict, done=2, now=0.0)
+    text = describe(plan(deadline=99.0 * 7), Predictor(), 7.0)
     assert "all 20 candidates fit into the time" in text
-    text = describe_forecast(plan(deadline=5.5 * each, trials=None), predict, done=2, now=0.0)
+    text = describe(plan(deadline=5.5 * 7, trials=None), Predictor(), 7.0)
     assert "about 7 candidates fit into the time" in text
 
 
 def test_without_a_prediction_there_is_no_forecast() -> None:
-    assert describe_forecast(plan(), lambda candidate, epochs: None, 2, 0.0) == ""
-    assert describe_forecast(plan(budget=Budget(1, 1)), Predictor(), 2, 0.0) == ""
+    assert describe(plan(), lambda candidate, epochs: None, 7.0) == ""
+    assert describe(plan(budget=Budget(1, 1)), Predictor(), 7.0) == ""
 
 
-def test_a_guided_strategy_is_expected_to_propose_the_largest() -> None:
-    """Its forecast is that of the tenth of the random candidates with the most MACs."""
-    predict = Predictor()
-    seconds = sorted(plan().predict_candidates(predict), reverse=True)
-    each = mean(seconds[: math.ceil(len(seconds) / 10)])
-    assert each > 1.2 * mean(seconds)
-    text = describe_forecast(plan(trials=5, is_guided=True), predict, done=2, now=0.0)
-    found = re.search(r"; 3 more take about (\d+) s\.", text)
-    assert found and int(found[1]) == pytest.approx(3 * each, abs=1)
+def make_oracle(strategy: str, store: Any, max_trials: int = 20) -> Any:
+    check = FeasibilityCheck(SPACE, Budget(None, LIMIT), ())
+    return create_oracle(
+        strategy, SPACE, check=check, store=store, max_trials=max_trials, epochs=10, seed=0
+    )
+
+
+def rehearse_on(strategy: str, max_trials: int = 20) -> list[Candidate]:
+    return rehearse(make_oracle(strategy, NullStore(), max_trials), SPACE)
+
+
+@pytest.mark.parametrize("strategy", [each.name for each in STRATEGIES if each.is_guided])
+def test_a_guided_strategy_is_asked_what_it_would_propose(strategy: str) -> None:
+    predict, inner = Predictor(), Display()
+    proposed = rehearse_on(strategy)
+    assert len({each.fingerprint for each in proposed}) == PROPOSALS
+    drawn = plan(rehearse=lambda: proposed)
+    ForecastCallback(inner, drawn, predict, (), is_measured=True)
+    expected = mean(Predictor()(each, 10) for each in proposed)
+    assert inner.pace.seconds == pytest.approx(expected)
+    assert f"20 more take about {format_time(20 * expected)}" in inner.texts[0]
+
+
+def test_the_surrogate_is_expected_to_propose_large_networks() -> None:
+    sampled = mean(plan().predict_sample(Predictor()))
+    assert mean(Predictor()(each, 10) for each in rehearse_on("surrogate")) > 1.2 * sampled
+
+
+def test_a_rehearsal_ends_with_the_trials() -> None:
+    assert len(rehearse_on("surrogate", max_trials=3)) == 3
+
+
+@pytest.mark.parametrize("is_larger_better", [True, False])
+def test_a_rehearsal_goes_on_from_the_scores_so_far(is_larger_better: bool) -> None:
+    """Once large networks score less than small ones, small ones are expected, and vice versa."""
+    store = Store()
+    oracle = make_oracle("surrogate", store)
+    for _ in range(6):
+        proposal = oracle.propose("worker")
+        assert isinstance(proposal, Proposal)
+        macs = count(SPACE.decode(proposal.values).architecture).macs
+        oracle.complete(proposal.trial_id, macs / LIMIT if is_larger_better else 1 - macs / LIMIT)
+    saved = dict(store.trials)
+    proposed = rehearse(make_oracle("surrogate", ReadOnlyStore(store)), SPACE)
+    assert store.trials == saved, "a rehearsal changed the search"
+    sampled = mean(plan().predict_sample(Predictor()))
+    assert (mean(Predictor()(each, 10) for each in proposed) > sampled) == is_larger_better
+
+
+def test_it_rehearses_until_the_first_candidates_are_trained() -> None:
+    """Later, the candidates that were trained say more, and large searches have no time for it."""
+    calls = list[int]()
+    proposed = rehearse_on("surrogate")
+    drawn = plan(rehearse=lambda: calls.append(1) or proposed)  # type: ignore[func-returns-value]
+    passing = ForecastCallback(Display(), drawn, Predictor(), (), is_measured=True)
+    for number in range(1, 9):
+        passing.on_trial_end(trial(number, seconds=9.0))
+    assert len(calls) == 6
 
 
 def test_candidates_over_the_time_limit_do_not_count() -> None:
     predict = Predictor()
-    seconds = sorted(plan().predict_candidates(predict))
+    seconds = sorted(plan().predict_sample(predict))
 
     class Limit:
         def allows(self, candidate: Candidate) -> bool:
             return 10 * count(candidate.architecture).macs / 1e6 <= seconds[9]
 
     limit: Any = Limit()
-    text = describe_forecast(plan(trials=5, limit=limit), predict, done=2, now=0.0)
+    text = describe(plan(trials=5, limit=limit), predict, 7.0)
     assert f"{seconds[9] / 10:.1f} s for the largest" in text
     assert seconds[9] < seconds[-1]
 
