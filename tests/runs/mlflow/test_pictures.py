@@ -1,15 +1,19 @@
 """The figures in MLflow."""
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 from PIL import Image
 
+from cnnsearch.runs import mlflow
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.mlflow import pictures
 from cnnsearch.runs.ranking import find_pareto_front
+from tests.browser import sample_run
 from tests.report.conftest import write_run
+from tests.runs.mlflow.stores import child, client, mlflow_runs
 
 PANEL = (880, 550)
 
@@ -39,3 +43,28 @@ def test_candidates_of_an_earlier_version_without_costs_are_drawn(tmp_path: Path
     drawn = draw(tmp_path, run)
     with Image.open(drawn) as image:
         assert image.size == PANEL
+
+
+@pytest.mark.filterwarnings("default")  # of MLflow and what it imports
+def test_a_finished_search_has_its_pictures(run: RunDirectory) -> None:
+    start = sample_run.candidate(1, random.Random(0))
+    network = {
+        "input": [8, 8, 1],
+        "classes": 10,
+        "stages": [{"block": "basic", "depth": 1, "width": 8}],
+    }
+    run.db.append("run_started", {"resumed": False, "environment": {}})
+    run.db.append("trial_started", {**start, "architecture": network}, "001")
+    for step in (1, 2, 3):
+        run.db.append("epoch", sample_run.epoch(step, 3, 0.9), "001")
+    end = {"status": "completed", "score": 0.8, "reason": None, "metrics": {}, "seconds": 4.0}
+    run.db.append("trial_ended", end, "001")
+    run.db.append("run_ended", {"reason": "trials"})
+    (run.path / "report.html").write_text("<html></html>")
+    mlflow.sync(run)
+    runs = mlflow_runs(run)
+    parent = {a.path for a in client(run).list_artifacts(runs["first"].info.run_id)}
+    assert parent == {"space.yaml", "run.json", "pareto.png", "curves.png", "report.html"}
+    mine = {a.path for a in client(run).list_artifacts(child(run, 1).info.run_id)}
+    assert mine == {"architecture.json", "recipe.json", "architecture.png"}
+    assert child(run, 1).inputs.dataset_inputs[0].dataset.name == "digits"
