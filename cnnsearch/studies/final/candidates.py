@@ -22,6 +22,7 @@ from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.baselines import Baselines, find_file_baselines, find_search_baselines
 from cnnsearch.studies.final.entrants import WINNER, Entrant, fit_candidate
 from cnnsearch.studies.final.plan import FinalOptions, FinalPlan
+from cnnsearch.studies.final.regularization import add_cutmix
 from cnnsearch.studies.final.run import create_run, is_final
 
 LONGER = 5
@@ -56,10 +57,15 @@ def prepare_run(
         candidates = [
             _adapt(read_candidate(trial, trial.id), options, epochs, data) for trial in trials
         ]
+        note: tuple[str, ...] = ()
+        if not search.manifest.get("pretrained"):
+            candidates, note = add_cutmix(candidates, options, epochs, data)
+            for line in note:
+                callback.on_message(line)
         labels = [f"{search.name}:{trial.id}" for trial in trials]
         winners = [Entrant.create(WINNER, *each) for each in zip(labels, candidates, strict=True)]
         found = find_search_baselines(options.references, search, space, winners[0], data, callback)
-        plan = _make_plan(options, epochs, winners, found)
+        plan = _make_plan(options, epochs, winners, found, note)
         return create_run(root, name, settings, data, plan, callback, search)
 
 
@@ -83,10 +89,14 @@ def _prepare_network(
 
 
 def _make_plan(
-    options: FinalOptions, epochs: int, winners: list[Entrant], found: Baselines
+    options: FinalOptions,
+    epochs: int,
+    winners: list[Entrant],
+    found: Baselines,
+    notes: tuple[str, ...] = (),
 ) -> FinalPlan:
     given = dict(options) | {"epochs": epochs}
-    return FinalPlan(**given, entrants=(*winners, *found.entrants), notes=found.notes)
+    return FinalPlan(**given, entrants=(*winners, *found.entrants), notes=(*notes, *found.notes))
 
 
 def _check_search(run: RunDirectory) -> None:

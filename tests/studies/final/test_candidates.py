@@ -13,7 +13,7 @@ from cnnsearch.errors import RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.studies.final.candidates import find_winners, prepare_run
-from cnnsearch.studies.final.plan import FinalOptions
+from cnnsearch.studies.final.plan import FinalOptions, FinalPlan
 
 SPACE = "input: [8, 8, 1]\nclasses: 10\nstem: [{type: conv, filters: 4}]\n"
 FOUND = SearchSpace.load("resnet-20-cifar").decode_first()
@@ -76,3 +76,18 @@ def test_data_that_changed_since_the_search_is_refused(tmp_path: Path, share: fl
     asked = FinalOptions(source="changed:best", run="changed", references="none")
     with pytest.raises(RunError, match="run 'changed' was begun on other data"):
         prepare_run(asked, tmp_path, "g", {}, Quiet())
+
+
+def test_a_long_training_of_few_images_is_planned_with_cutmix(tmp_path: Path) -> None:
+    """In the winner's recipe and so in those of the baselines, and with a note in the results."""
+    space = SearchSpace.from_text(SPACE, "s")
+    settings = Settings.create(SPACE, "s")
+    record = create_manifest("s", settings, load_data(settings, space, tmp_path))
+    run = RunDirectory.create(tmp_path, "h", record, SPACE)
+    add_trial(run, 1, "a", 0.9, architecture=space.decode_first().architecture.to_data())
+    run.close()
+    for epochs, alpha, notes in ((49, 0.0, 0), (50, 1.0, 1)):
+        asked = FinalOptions(source="h:best", run="h", references="published", epochs=epochs)
+        planned = FinalPlan.read(prepare_run(asked, tmp_path, f"f{epochs}", {}, Quiet()))
+        assert [each.recipe.cutmix for each in planned.entrants] == [alpha, alpha]
+        assert len([note for note in planned.notes if "CutMix" in note]) == notes
