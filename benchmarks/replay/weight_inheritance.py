@@ -77,7 +77,9 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     given = parser.parse_args()
     space = SearchSpace.load(HERE / "own_table.yaml")
-    data = load(given.data, image=space.input[:2], channels=None, seed=0)
+    data = load(
+        given.data, image=space.input[:2], channels=None, cache=given.out.with_suffix(".cache")
+    )
     rng, rows = random.Random(0), []
     for number in range(given.children):
         keras.backend.clear_session()

@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from cnnsearch.runs.directory import RunDirectory
 
 
+QUANTIZE_AWARE = "quantize_aware=0.2"
+"""What ``--quantize-aware`` changes in the recipe."""
+
+
 @command(
     "cnnsearch train",
     "cnnsearch train --top 3 --seeds 3 --epochs 100",
@@ -71,6 +75,12 @@ def train(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Test on averages over mirrored images too.")
     ] = False,
+    quantize_aware: Annotated[
+        bool,
+        typer.Option(
+            "--quantize-aware", help="Train the last fifth of the epochs for an int8 export."
+        ),
+    ] = False,
     name: Name = None,
     runs: Runs = RUNS,
     json_: Json = False,
@@ -87,6 +97,8 @@ def train(
     from cnnsearch.studies.final.final_training import train_final
 
     settings["changes"] = settings["changes"] or ()
+    if quantize_aware:
+        settings["changes"] = (*settings["changes"], QUANTIZE_AWARE)
     result = train_final(
         which,
         run,

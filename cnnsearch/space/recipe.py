@@ -11,7 +11,7 @@ from cnnsearch.utils.safe_yaml import read_yaml
 from cnnsearch.utils.validation_errors import explain
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-NEWER = frozenset({"whitening", "dirac", "norm_bias_rate"})
+NEWER = frozenset({"whitening", "dirac", "norm_bias_rate", "quantize_aware"})
 """Keys that runs begun earlier do not have; at its default, none is part of a recipe's identity."""
 
 
@@ -88,6 +88,9 @@ class TrainingRecipe(BaseModel):
             (arXiv:2404.00498, section 3.2) instead of random ones.
         dirac: start convolutions between maps of equal width as the identity (arXiv:2404.00498).
         norm_bias_rate: factor of the learning rate of normalization layers' biases.
+        quantize_aware: share of the epochs, the last ones, in which values are rounded as an int8
+            file rounds them (Jacob et al., arXiv:1712.05877), and of which the best is kept; None:
+            none. What is measured and saved are float weights, to be exported in int8.
         precision: of activations; weights, statistics, losses and what is exported stay float32.
             ``auto``: bfloat16 where the device computes faster with it, float32 elsewhere.
     """
@@ -121,6 +124,7 @@ class TrainingRecipe(BaseModel):
     whitening: bool = False
     dirac: bool = False
     norm_bias_rate: Annotated[float, Field(gt=0.0, le=1000.0)] = 1.0
+    quantize_aware: Annotated[float, Field(gt=0.0, lt=1.0)] | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
     @classmethod

@@ -1,6 +1,8 @@
 """Phases of a training: which weights are trained, how fast, and on images of which size."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from cnnsearch.space.recipe import TrainingRecipe
 
@@ -16,6 +18,7 @@ class Phase:
         last: last epoch of the phase.
         ends: epoch at which its schedule ends; may lie after the phase.
         scale: of the network's input side.
+        rounds: whether values are rounded as an int8 file rounds them.
     """
 
     trainable: str | int
@@ -24,6 +27,7 @@ class Phase:
     last: int
     ends: int
     scale: float = 1.0
+    rounds: bool = False
 
     @property
     def epochs(self) -> int:
@@ -36,11 +40,12 @@ def plan_phases(
 ) -> tuple[Phase, ...]:
     """Returns the plan_phases of a training, in order.
 
-    Unfreezing starts a new optimizer and schedule; growing images change neither. Weights that
-    are trained already stay so when a training is prolonged.
+    Unfreezing starts a new optimizer and schedule; growing images and rounding change neither.
+    Weights that are trained already stay so when a training is prolonged.
 
     Args:
-        recipe: its ``trainable``, ``unfreeze_after``, ``unfreeze_rate`` and ``resizing``.
+        recipe: its ``trainable``, ``unfreeze_after``, ``unfreeze_rate``, ``resizing`` and
+            ``quantize_aware``.
         freeze: whether only the head is trained, if the recipe's ``trainable`` is ``all``.
         epochs: of the training.
         unfrozen: epoch from which an earlier, shorter training trained all weights; 1: none.
@@ -53,10 +58,13 @@ def plan_phases(
             Phase(trainable, 1.0, 1, last, last),
             Phase("all", recipe.unfreeze_rate, last + 1, epochs, epochs),
         ]
-    if recipe.resizing is None or epochs < 2:
-        return tuple(phases)
-    last, start = _choose_last_epoch(recipe.resizing.until, epochs), recipe.resizing.start
-    return tuple(part for phase in phases for part in _split_at_growth(phase, last, start))
+    if recipe.resizing is not None and epochs > 1:
+        last, start = _choose_last_epoch(recipe.resizing.until, epochs), recipe.resizing.start
+        phases = [part for phase in phases for part in _split(phase, last, {"scale": start}, {})]
+    if recipe.quantize_aware is not None and epochs > 1:
+        last = _choose_last_epoch(1 - recipe.quantize_aware, epochs)
+        phases = [part for phase in phases for part in _split(phase, last, {}, {"rounds": True})]
+    return tuple(phases)
 
 
 def _choose_last_epoch(share: float, epochs: int) -> int:
@@ -64,9 +72,11 @@ def _choose_last_epoch(share: float, epochs: int) -> int:
     return min(epochs - 1, max(1, round(share * epochs)))
 
 
-def _split_at_growth(phase: Phase, last: int, scale: float) -> list[Phase]:
-    """Splits a phase where images reach full size: they are small up to epoch ``last``."""
-    if phase.first > last:
-        return [phase]
-    small = replace(phase, last=min(phase.last, last), scale=scale)
-    return [small] if phase.last <= last else [small, phase]
+def _split(
+    phase: Phase, last: int, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> list[Phase]:
+    """Splits a phase behind epoch ``last``, with changes to what is before and after it."""
+    first, second = replace(phase, **before), replace(phase, **after)
+    if phase.last <= last:
+        return [first]
+    return [second] if phase.first > last else [replace(first, last=last), second]

@@ -113,14 +113,22 @@ class TensorFlowSteps:
         loss: from outputs.
         accumulate: micro-batches per step: only one's activations are in memory at a time, and
             their gradients are averaged.
+        trained: a model of the same variables that is trained instead; None: ``model``, which is
+            evaluated.
     """
 
     def __init__(
-        self, model: Any, optimizer: FusedOptimizer, loss: TrainingLoss, accumulate: int = 1
+        self,
+        model: Any,
+        optimizer: FusedOptimizer,
+        loss: TrainingLoss,
+        accumulate: int = 1,
+        trained: Any = None,
     ) -> None:
         import tensorflow as tf
 
         self._tf, self._model, self._optimizer, self._loss = tf, model, optimizer, loss
+        self._trained = trained or model
         self._weights = [v.value for v in model.trainable_variables]
         self._train = tf.function(self._train_step, autograph=False, jit_compile=False)
         self._evaluate = tf.function(self._evaluation_step, autograph=False, jit_compile=False)
@@ -155,7 +163,7 @@ class TensorFlowSteps:
 
     def _differentiate(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
         with self._tf.GradientTape() as tape:
-            outputs = self._model(images, training=True)
+            outputs = self._trained(images, training=True)
             loss, report = self._loss.compute(targets, outputs)
         zero = self._tf.UnconnectedGradients.ZERO
         return tape.gradient(loss, self._weights, unconnected_gradients=zero), report
@@ -171,11 +179,17 @@ class JaxSteps:
     """
 
     def __init__(
-        self, model: Any, optimizer: FusedOptimizer, loss: TrainingLoss, accumulate: int = 1
+        self,
+        model: Any,
+        optimizer: FusedOptimizer,
+        loss: TrainingLoss,
+        accumulate: int = 1,
+        trained: Any = None,
     ) -> None:
         import jax
 
         self._jax, self._model, self._optimizer, self._loss = jax, model, optimizer, loss
+        self._trained = trained or model
         self._groups = (
             model.trainable_variables,
             model.non_trainable_variables,
@@ -237,7 +251,7 @@ class JaxSteps:
         """Returns the gradients, and the other variables afterwards and the report."""
 
         def compute_loss(weights: Any) -> tuple[Tensor, Any]:
-            outputs, after = self._model.stateless_call(weights, others, images, training=True)
+            outputs, after = self._trained.stateless_call(weights, others, images, training=True)
             value, report = self._loss.compute(targets, outputs)
             return value, (after, report)
 
@@ -259,8 +273,12 @@ class JaxSteps:
 
 
 def compile_steps(
-    model: Any, optimizer: FusedOptimizer, loss: TrainingLoss, accumulate: int = 1
+    model: Any,
+    optimizer: FusedOptimizer,
+    loss: TrainingLoss,
+    accumulate: int = 1,
+    trained: Any = None,
 ) -> Steps:
     """Returns the steps for the backend in use."""
     kind = TensorFlowSteps if keras.backend.backend() == "tensorflow" else JaxSteps
-    return kind(model, optimizer, loss, accumulate)
+    return kind(model, optimizer, loss, accumulate, trained)

@@ -25,6 +25,7 @@ from cnnsearch.training.metrics import compute_validation_metrics
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.training.phases import Phase, plan_phases
+from cnnsearch.training.rounding import simulate_int8
 from cnnsearch.training.steps import TrainingLoss, compile_steps
 from cnnsearch.training.stopwatch import Activity, Stopwatch
 from cnnsearch.utils.hardware import get_peak_memory_mb
@@ -108,7 +109,8 @@ class Training:
         self._optimizer = optimizer
         heads = list_head_weights(task.architecture)
         loss = TrainingLoss(heads, recipe.label_smoothing, task.class_weights)
-        self._steps = compile_steps(trained, self._optimizer, loss, task.accumulate)
+        rounding = simulate_int8(trained) if phase.rounds else None
+        self._steps = compile_steps(trained, self._optimizer, loss, task.accumulate, rounding)
         self._compiled: set[Activity] = set()
 
     def _find_phase(self, epoch: int) -> Phase:
@@ -127,9 +129,12 @@ class Training:
             yield Epoch(number, metrics, True, {})
         while self._progress.epoch < self._task.epochs and not self._stops_early():
             number = self._progress.epoch + 1
-            if self._find_phase(number) != self._phase:
+            phase = self._find_phase(number)
+            if phase != self._phase:
                 self._stopwatch.start(Activity.BUILD)
-                self._enter(self._find_phase(number))
+                if phase.rounds > self._phase.rounds:  # earlier weights were not trained for it
+                    self._progress.best_epoch = 0
+                self._enter(phase)
             metrics = self._run_epoch(number)
             self._stopwatch.start(Activity.CHECKPOINT)
             yield from self._save_with_retries()
@@ -219,9 +224,8 @@ class Training:
 
     def _stops_early(self) -> bool:
         """Whether the recipe's patience is exhausted."""
-        patience, progress = self._task.recipe.early_stopping, self._progress
-        waited = progress.epoch - progress.best_epoch
-        return bool(patience and progress.best_epoch and waited >= patience)
+        patience, best = self._task.recipe.early_stopping, self._progress.best_epoch
+        return bool(patience and best and self._progress.epoch - best >= patience)
 
     def _measure_seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._since
