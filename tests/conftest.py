@@ -12,6 +12,9 @@ from cnnsearch.training.messages import TrialTask
 
 LONGEST = (
     "test_contract",
+    "test_contract_state",
+    "test_program",
+    "test_weight_files",
     "test_kills",
     "test_finetuning",
     "test_prediction",

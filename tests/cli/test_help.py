@@ -17,7 +17,7 @@ from cnnsearch.cli.commands import GROUPS
 from cnnsearch.cli.completion import complete_run
 from cnnsearch.engine.settings import SETTINGS
 from tests.browser import sample_run
-from tests.cli.test_cli import run
+from tests.cli.program import run
 
 PROGRAM: Any = typer.main.get_command(app)
 COMMANDS = sorted(PROGRAM.commands)

@@ -15,7 +15,7 @@ from cnnsearch.report.tables import build_time_tables
 from cnnsearch.report.time_ledger import ACTIVITIES, Seconds, TimeLedger
 from cnnsearch.space.published import HEADER, list_published
 from cnnsearch.space.search_space import SearchSpace
-from tests.cli.test_cli import run
+from tests.cli.program import run
 from tests.report.conftest import write_run
 
 WIDTH = 80

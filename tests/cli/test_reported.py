@@ -9,7 +9,7 @@ import pytest
 
 from cnnsearch.errors import RunError
 from cnnsearch.utils import subprocesses
-from tests.cli.test_cli import run
+from tests.cli.program import run
 from tests.report.conftest import write_run
 
 

@@ -19,8 +19,8 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Failed, Outcome, TrialTask
-from tests.cli.test_cli import run
-from tests.engine.test_driver import SPACE, FakeExecutor, by_size
+from tests.cli.program import run
+from tests.engine.fake_driver import SPACE, FakeExecutor, by_size
 
 
 def search(

@@ -11,7 +11,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.ranking import rank_trials
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.search_space import SearchSpace
-from tests.cli.test_cli import run
+from tests.cli.program import run
 
 SMALL = """
 input: [8, 8, 1]

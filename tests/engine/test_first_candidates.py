@@ -20,7 +20,7 @@ from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.records import TrialRecord
 from cnnsearch.space.published_points import find_points
 from cnnsearch.space.search_space import SearchSpace
-from tests.engine.test_driver import FakeExecutor
+from tests.engine.fake_driver import FakeExecutor
 
 RESIDUAL = SearchSpace.load("residual")
 POINTS = find_points(RESIDUAL)

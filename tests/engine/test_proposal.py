@@ -14,7 +14,7 @@ from cnnsearch.data.inspection.copies import Leak, Place
 from cnnsearch.data.inspection.report import Unreadable
 from cnnsearch.engine.proposal import Choice, Machine, Proposal, propose
 from cnnsearch.space.search_space import SearchSpace
-from tests.cli.test_cli import refused, run
+from tests.cli.program import refused, run
 
 LAPTOP = Machine("CPU (2 cores)", 2, 8 * 10**9, 0)
 SERVER = Machine("2 GPUs", 16, 64 * 10**9, 2)

@@ -18,7 +18,7 @@ import pytest
 
 from cnnsearch.runs import mlflow
 from tests.browser import sample_run
-from tests.cli.test_cli import refused, run
+from tests.cli.program import refused, run
 
 Capture = pytest.CaptureFixture[str]
 pytestmark = pytest.mark.filterwarnings("default")  # MLflow's own

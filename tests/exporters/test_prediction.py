@@ -22,7 +22,7 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.exporters import prediction
 from cnnsearch.exporters.formats.base import LoadedModel
 from cnnsearch.exporters.prediction import ExportFacts, list_images, predict
-from tests.cli.test_cli import run as cnnsearch
+from tests.cli.program import run as cnnsearch
 from tests.exporters.made import made_run
 
 pytestmark = pytest.mark.programs
