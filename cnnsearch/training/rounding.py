@@ -15,7 +15,7 @@ import keras
 from keras import layers as kl
 
 Tensor = Any
-CONVOLUTIONS: Final = (kl.Conv1D, kl.Conv2D, kl.DepthwiseConv2D, kl.Dense)
+LINEAR: Final = (kl.Conv1D, kl.Conv2D, kl.DepthwiseConv2D, kl.Dense)
 """Layers whose weights are rounded."""
 FUSED: Final = ("relu", "relu6")
 """Activations that LiteRT computes within the operator before them."""
@@ -38,7 +38,7 @@ class RoundedWeights(kl.Layer):
     """Calls a layer with rounded weights; its bias, which int8 files have in 32 bits, stays.
 
     Args:
-        layer: one of ``CONVOLUTIONS``; its variables are shared.
+        layer: one of ``LINEAR``; its variables are shared.
     """
 
     def __init__(self, layer: Any) -> None:
@@ -67,7 +67,7 @@ def simulate_int8(model: Any) -> Any:
     following = _find_following(model)
 
     def call(operation: Any, *args: Any, **kwargs: Any) -> Tensor:
-        is_rounded = isinstance(operation, CONVOLUTIONS)
+        is_rounded = isinstance(operation, LINEAR)
         y = (RoundedWeights(operation) if is_rounded else operation)(*args, **kwargs)
         if isinstance(operation, UNCHANGED) or _is_fused(operation, following[id(operation)]):
             return y
@@ -136,8 +136,8 @@ def _is_fused(operation: Any, following: Sequence[Any]) -> bool:
         return False
     (reader,) = following
     if isinstance(reader, kl.BatchNormalization):
-        return isinstance(operation, CONVOLUTIONS)
+        return isinstance(operation, LINEAR)
     if not isinstance(reader, kl.Activation):
         return False
-    is_joined = isinstance(operation, (*CONVOLUTIONS, kl.BatchNormalization, kl.Add))
+    is_joined = isinstance(operation, (*LINEAR, kl.BatchNormalization, kl.Add))
     return is_joined and reader.activation.__name__ in FUSED

@@ -24,7 +24,7 @@ SPACE = """
 input: [8, 8, 1]
 classes: 10
 stem: [{type: conv, filters: {choice: [4, 8]}}]
-recipe: {epochs: 1, batch_size: 64}
+recipe: {epochs: 2, batch_size: 64, quantize_aware: 0.5}
 """
 
 PHASES = """

@@ -90,12 +90,15 @@ def numbers(found: Measurement) -> dict[str, float]:
 
 
 @pytest.mark.parametrize(
+    "phases", [{"trainable": "norms", "unfreeze_after": 0.5}, {"quantize_aware": 0.5}], ids=str
+)
+@pytest.mark.parametrize(
     "after", [2, *(pytest.param(n, marks=pytest.mark.programs) for n in (1, 3))]
 )
 def test_interrupted_before_at_and_after_the_border_ends_as_if_whole(
-    digits: Dataset, small: Architecture, tmp_path: Path, after: int
+    digits: Dataset, small: Architecture, tmp_path: Path, after: int, phases: Any
 ) -> None:
-    asked = recipe(trainable="norms", unfreeze_after=0.5, ema=0.9)
+    asked = recipe(**phases, ema=0.9)
     whole = train(small, asked, digits, epochs=4, seed=3, checkpoint_dir=tmp_path / "w")
 
     def stop(epoch: int, metrics: dict[str, float]) -> None:
