@@ -32,7 +32,8 @@ from cnnsearch.space.published import load_published
 from cnnsearch.space.search_space import SearchSpace
 
 RESNET = "resnet-20-cifar-b"
-SEARCHED = 0.4  # share of the time until which candidates are searched
+SEARCHED = 0.2  # share of the time until which candidates are searched
+EPOCHS = 5  # of a candidate: so many are trained in a short time, and all of it is needed afterwards
 SPARED = 0.1  # share of the rest that the final training leaves for start, evaluation and noise
 PROBED = 3  # epochs that show how long one of a fixed network takes
 MOST_EPOCHS = 400  # of a final training
@@ -87,8 +88,9 @@ def search(task: Task, **settings: Any) -> dict[str, Any]:
     """Searches, then trains the winner."""
     given = {"max_macs": task.budget.max_macs, "max_params": task.budget.max_params}
     return search_and_train(
-        task, task.space, trials=None, max_time=f"{task.searching:.0f}s", **given, **settings
-    )
+        task, task.space, trials=None, epochs=EPOCHS, max_time=f"{task.searching:.0f}s", **given,
+        **settings,
+    )  # fmt: skip
 
 
 def search_proposed(task: Task) -> dict[str, Any]:
