@@ -26,7 +26,7 @@ UNCHANGED: Final = (
 """Layers that put out values that they were given, or zeros."""
 
 
-class RoundedOutput(kl.Layer):
+class RoundedOutput(kl.Layer):  # type: ignore[misc]
     """Rounds a tensor to 256 levels between its least and its greatest value, zero among them."""
 
     def call(self, x: Tensor) -> Tensor:
@@ -34,7 +34,7 @@ class RoundedOutput(kl.Layer):
         return round_tensor(x)
 
 
-class RoundedWeights(kl.Layer):
+class RoundedWeights(kl.Layer):  # type: ignore[misc]
     """Calls a layer with rounded weights; its bias, which int8 files have in 32 bits, stays.
 
     Args:
