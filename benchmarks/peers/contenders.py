@@ -33,7 +33,7 @@ from cnnsearch.space.search_space import SearchSpace
 
 RESNET = "resnet-20-cifar-b"
 SEARCHED = 0.2  # share of the time until which candidates are searched
-EPOCHS = 5  # of a candidate: so many are trained in a short time, and all of it is needed afterwards
+EPOCHS = 5  # of a candidate; the rest of the time is the final training's
 SPARED = 0.1  # share of the rest that the final training leaves for start, evaluation and noise
 PROBED = 3  # epochs that show how long one of a fixed network takes
 MOST_EPOCHS = 400  # of a final training
