@@ -22,7 +22,8 @@ def add_cutmix(
 
     A search cannot find out: in its short trainings CutMix costs accuracy. It pays where a training
     is so long, and its images so few, that the network would know them by heart. It is left out
-    where the recipe or ``--set`` already decides about it, and where pretrained weights are kept.
+    where the recipe or ``--set`` already decides about it, where pretrained weights are kept, and
+    for digits and characters, of which a part may be another one.
 
     Args:
         candidates: the winners.
@@ -32,7 +33,7 @@ def add_cutmix(
     """
     images = data.train.count + (0 if options.hold_out else data.validation.count)
     is_decided = any(change.startswith(MIXING) for change in options.changes)
-    if epochs < MANY_EPOCHS or images >= FEW_IMAGES or is_decided:
+    if epochs < MANY_EPOCHS or images >= FEW_IMAGES or is_decided or not data.flip:
         return list(candidates), ()
     changed = [_mix(each) if _is_plain(each) else each for each in candidates]
     if changed == list(candidates):

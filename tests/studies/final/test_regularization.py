@@ -18,7 +18,8 @@ FEW = FEW_IMAGES - 200
 def add(recipe: dict[str, Any], images: int = FEW, epochs: int = MANY_EPOCHS, **more: Any) -> Any:
     """Returns the alpha of CutMix and the notes."""
     split = SimpleNamespace(count=images), SimpleNamespace(count=200)
-    data: Any = SimpleNamespace(train=split[0], validation=split[1])
+    flip = more.pop("flip", True)
+    data: Any = SimpleNamespace(train=split[0], validation=split[1], flip=flip)
     backbone = more.pop("backbone", None)
     options = FinalOptions.model_validate({"source": "h:best", "run": "h", **more})
     changed = FOUND.recipe.model_copy(update=recipe)
@@ -45,6 +46,7 @@ def test_many_epochs_of_few_images_have_it_and_say_so() -> None:
         {"recipe": {}, "changes": ("cutmix=0",)},
         {"recipe": {}, "changes": ("ema=0.99", "mixup=0.1")},
         {"recipe": {"trainable": "head"}},
+        {"recipe": {}, "flip": False},  # digits and characters
         {"recipe": {}, "backbone": Backbone("mobilenet-v2", "imagenet")},
     ],
 )
