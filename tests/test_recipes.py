@@ -55,12 +55,15 @@ def test_a_block_is_one_file_and_one_line(tmp_path: Path) -> None:
     run(BLOCK, apply_recipe("Adding a block family", tmp_path), tmp_path)
 
 
+CONTRACT = ("tests/oracles/test_contract.py", "tests/oracles/test_contract_state.py")
+
+
 def test_a_strategy_is_one_file_and_one_line(tmp_path: Path) -> None:
     environment = apply_recipe("Adding a strategy", tmp_path)
     shutil.copytree(ROOT / "tests" / "oracles", tmp_path / "tests" / "oracles")
     shutil.copy(ROOT / "pyproject.toml", tmp_path)
     contract = subprocess.run(
-        [sys.executable, "-m", "pytest", "tests/oracles/test_contract.py", "-k", "local", "-q"],
+        [sys.executable, "-m", "pytest", *CONTRACT, "-k", "local", "-q"],
         env=environment,
         cwd=tmp_path,
         capture_output=True,
