@@ -71,6 +71,8 @@ def test_in_little_time_candidates_train_for_fewer_epochs(digits: DataReport) ->
     found = [propose(report, LAPTOP, {"max_time": minutes * 60.0}) for minutes in (2, 10, 120)]
     epochs = [int(chosen(each, "epochs").value) for each in found]
     assert epochs[0] == 6 < epochs[1] < epochs[2] == 30
+    written = [SearchSpace.from_text(each.space).decode_first().recipe.epochs for each in found]
+    assert written == epochs, "a space file has other epochs than init says"
     assert "fewer than 15 small candidates" in chosen(found[1], "epochs").reason
     assert [each.base for each in found] == ["quick", "quick", "mixed"]
     assert "train fastest" in chosen(found[0], "space").reason
