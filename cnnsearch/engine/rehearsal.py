@@ -1,7 +1,7 @@
 """Asks a strategy which candidates it would propose next, without training any."""
 
 import math
-from statistics import linear_regression
+from statistics import linear_regression, mean
 from typing import TYPE_CHECKING, Final
 
 from cnnsearch.oracles.protocol import Proposal
@@ -35,9 +35,10 @@ def rehearse(oracle: "SearchOracle", space: SearchSpace) -> list[Candidate]:
     """
     trained = oracle.make_history().completed
     sizes = [_measure_size(space.decode(trial.values)) for trial in trained]
-    slope, intercept = 1.0, 0.0
+    scores = [trial.score or 0.0 for trial in trained]
+    slope, intercept = 1.0, (mean(scores) - mean(sizes) if trained else 0.0)
     if len(set(sizes)) > 1:
-        slope, intercept = linear_regression(sizes, [trial.score or 0.0 for trial in trained])
+        slope, intercept = linear_regression(sizes, scores)
     proposed = list[Candidate]()
     while len(proposed) < PROPOSALS:
         proposal = oracle.propose("rehearsal")

@@ -124,6 +124,18 @@ def test_a_rehearsal_goes_on_from_the_scores_so_far(is_larger_better: bool) -> N
     assert (mean(Predictor()(each, 10) for each in proposed) > sampled) == is_larger_better
 
 
+def test_after_one_candidate_the_large_are_still_expected() -> None:
+    """Its real score and the made-up ones are of one scale: it is not the worst of all."""
+    store = Store()
+    oracle = make_oracle("surrogate", store)
+    proposal = oracle.propose("worker")
+    assert isinstance(proposal, Proposal)
+    oracle.complete(proposal.trial_id, 0.99)  # the largest of fifty
+    proposed = rehearse(make_oracle("surrogate", ReadOnlyStore(store)), SPACE)
+    sampled = mean(plan().predict_sample(Predictor()))
+    assert mean(Predictor()(each, 10) for each in proposed) > 1.2 * sampled
+
+
 def test_it_rehearses_until_the_first_candidates_are_trained() -> None:
     """Later, the candidates that were trained say more, and large searches have no time for it."""
     calls = list[int]()
