@@ -27,7 +27,7 @@ class CandidateSample:
 
     @cached_property
     def candidates(self) -> list[Candidate]:
-        """Up to ``SIZE`` candidates, most multiply-accumulates first; sampled on first access."""
+        """Up to ``SIZE`` candidates, sampled on first access; fewer if few meet the budget."""
         rng, found = random.Random(0), list[Candidate]()
         for _ in range(MOST_DRAWN):
             candidate = self.space.decode(self.space.sample(rng))
@@ -36,4 +36,4 @@ class CandidateSample:
                 found.append(candidate)
             if len(found) == SIZE:
                 break
-        return sorted(found, key=lambda each: -sum(each.work[:3]))
+        return found

@@ -17,9 +17,9 @@ from cnnsearch.utils.units import format_time, pluralize
 FEWEST: Final = 2
 """Trained candidates that a forecast needs where none was timed ahead."""
 PRIOR_WEIGHT: Final = 3
-"""Of the mean that is expected without any, in that of the candidates to come, in trained ones."""
+"""Weight of the mean predicted time, as a number of trained candidates."""
 MOST_REHEARSED: Final = 5
-"""Trained candidates until which a strategy is asked anew: later, they count more than it does."""
+"""Trained candidates after which the strategy's proposals are not simulated again."""
 CHANGED: Final = 0.25
 """By which share another expectation is said again, after the first candidates."""
 Predict = Callable[[Candidate, int], float | None]

@@ -1,4 +1,4 @@
-"""Asks a strategy which candidates it would propose next, without training any."""
+"""Simulates the next proposals of a strategy, without training any."""
 
 import math
 from statistics import linear_regression, mean
@@ -12,15 +12,15 @@ if TYPE_CHECKING:
     from cnnsearch.oracles.search_oracle import SearchOracle
 
 PROPOSALS: Final = 10
-"""More say little about the mean that trained candidates will not say better by then."""
+"""Simulated at most: by the time that more are trained, their measured times say more."""
 
 
 def rehearse(oracle: "SearchOracle", space: SearchSpace) -> list[Candidate]:
-    """Returns the next candidates of a search, ``PROPOSALS`` at most, with scores made up for it.
+    """Returns the next candidates of a search, ``PROPOSALS`` at most, given simulated scores.
 
-    Scores decide what a guided strategy proposes, and it soon proposes what no random draw is like.
-    A candidate's is what a line through those of the trained ones, over log multiply-accumulates,
-    gives for its size; until two are trained, the larger one scores higher.
+    A guided strategy's proposals depend on scores, and are not like random draws. The simulated
+    score is a linear regression of the trained candidates' scores on log MACs; until
+    two are trained, larger networks score higher.
 
     Args:
         oracle: a copy of the search's, whose store saves nothing.

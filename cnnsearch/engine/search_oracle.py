@@ -67,10 +67,10 @@ def count_epochs(settings: Settings, space: SearchSpace) -> int:
 
 @dataclass(frozen=True)
 class ReadOnlyStore:
-    """Holds what another store does, and saves nothing: for an oracle that is asked what if.
+    """Reads another store and never writes to it: for simulating further proposals.
 
     Attributes:
-        store: the other one.
+        store: the one that is read.
     """
 
     store: Store

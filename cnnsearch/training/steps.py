@@ -104,8 +104,8 @@ def _accumulate(total: list[Tensor], gradients: Sequence[Tensor], share: float) 
     return [a + b for a, b in zip(total, weighted, strict=True)] if total else weighted
 
 
-class TensorFlowSteps:
-    """Steps as TensorFlow graphs; without XLA, with which CPUs start 3x and step 2x slower.
+class _ModelSteps:
+    """What the steps of both backends are made from.
 
     Args:
         model: to train.
@@ -125,14 +125,21 @@ class TensorFlowSteps:
         accumulate: int = 1,
         trained: Any = None,
     ) -> None:
+        self._model, self._optimizer, self._loss = model, optimizer, loss
+        self._accumulate, self._trained = accumulate, trained or model
+
+
+class TensorFlowSteps(_ModelSteps):
+    """Steps as TensorFlow graphs; without XLA, with which CPUs start 3x and step 2x slower."""
+
+    def __init__(self, model: Any, optimizer: FusedOptimizer, *given: Any, **more: Any) -> None:
         import tensorflow as tf
 
-        self._tf, self._model, self._optimizer, self._loss = tf, model, optimizer, loss
-        self._trained = trained or model
+        super().__init__(model, optimizer, *given, **more)
+        self._tf = tf
         self._weights = [v.value for v in model.trainable_variables]
         self._train = tf.function(self._train_step, autograph=False, jit_compile=False)
         self._evaluate = tf.function(self._evaluation_step, autograph=False, jit_compile=False)
-        self._accumulate = accumulate
         self._augment = tf.function(augment, autograph=False)
         self._differentiate_part = tf.function(self._differentiate, autograph=False)
         self._apply = tf.function(optimizer.apply, autograph=False)
@@ -172,24 +179,14 @@ class TensorFlowSteps:
         return self._loss.evaluate(labels, self._model(images, training=False), weights)
 
 
-class JaxSteps:
-    """Steps as jitted functions of a state that the Keras variables have only between epochs.
+class JaxSteps(_ModelSteps):
+    """Steps as jitted functions of a state that the Keras variables have only between epochs."""
 
-    The arguments are those of :class:`TensorFlowSteps`.
-    """
-
-    def __init__(
-        self,
-        model: Any,
-        optimizer: FusedOptimizer,
-        loss: TrainingLoss,
-        accumulate: int = 1,
-        trained: Any = None,
-    ) -> None:
+    def __init__(self, model: Any, optimizer: FusedOptimizer, *given: Any, **more: Any) -> None:
         import jax
 
-        self._jax, self._model, self._optimizer, self._loss = jax, model, optimizer, loss
-        self._trained = trained or model
+        super().__init__(model, optimizer, *given, **more)
+        self._jax = jax
         self._groups = (
             model.trainable_variables,
             model.non_trainable_variables,
@@ -198,7 +195,6 @@ class JaxSteps:
         self._state: Any = None
         self._train = jax.jit(self._train_step, donate_argnums=0)
         self._evaluate = jax.jit(self._evaluation_step)
-        self._accumulate = accumulate
         self._augment = jax.jit(augment)
         self._differentiate_part = jax.jit(self._differentiate)
         self._apply = jax.jit(self._update, donate_argnums=(0, 1))

@@ -6,12 +6,10 @@ import os
 import subprocess
 import sys
 import textwrap
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import psutil
-import pytest
 
 from cnnsearch.training.messages import (
     TrialTask,
@@ -19,15 +17,8 @@ from cnnsearch.training.messages import (
 from tests.engine.executors.test_ray import (
     LIMIT,
     MakeTask,
+    pytestmark,  # noqa: F401 (pytest reads it)
 )
-
-pytestmark = [
-    pytest.mark.skipif(find_spec("ray") is None, reason="needs Ray: pip install 'cnnsearch[ray]'"),
-    pytest.mark.slow,
-    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # files that Ray does not close
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
-
 
 SCRIPT = """
     import pickle, sys
