@@ -3,7 +3,7 @@
 from typing import ClassVar, Literal
 
 from cnnsearch.blocks.node import KernelSize, Layer, Positive
-from cnnsearch.blocks.ops import Activation, Kernel, Ops, Padding, T
+from cnnsearch.blocks.ops import Activation, ConvPadding, Kernel, Ops, T
 
 
 class Conv(Layer):
@@ -15,7 +15,7 @@ class Conv(Layer):
         stride: the factor by which height and width shrink.
         padding: ``same`` (zeros, so that the size is divided by the stride, rounded up; see
             ``torch_padding`` in style), ``valid`` (none), or the number of zeros at every
-            edge (two: rows, columns). ``zeros`` is ``same``; ``ceil`` is for pooling.
+            edge (two: rows, columns). ``zeros`` is ``same``.
         groups: groups of channels that do not see each other.
         dilation: distance between the taps of a filter.
         bias: None: as the style has it.
@@ -28,7 +28,7 @@ class Conv(Layer):
     filters: Positive
     kernel: KernelSize = 3
     stride: Positive = 1
-    padding: Padding = "same"
+    padding: ConvPadding = "same"
     groups: Positive = 1
     dilation: Positive = 1
     bias: bool | None = None
@@ -60,7 +60,7 @@ class DepthwiseConv(Layer):
     kernel: KernelSize = 3
     stride: Positive = 1
     multiplier: Positive = 1
-    padding: Padding = "same"
+    padding: ConvPadding = "same"
     dilation: Positive = 1
     bias: bool | None = None
     norm: bool = True

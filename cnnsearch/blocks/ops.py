@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field
 T = TypeVar("T")
 
 Kernel = int | tuple[int, int]
-Padding = Literal["same", "valid", "ceil", "zeros"] | int | tuple[int, int]
+ConvPadding = Literal["same", "valid", "zeros"] | int | tuple[int, int]
+Padding = ConvPadding | Literal["ceil"]
 PoolKind = Literal["max", "avg"]
 NormKind = Literal["batch", "layer", "group", "global_response", "none"]
 Activation = Literal[

@@ -30,7 +30,7 @@ class Checkpoint:
     """The content of one file: a header of plain data and arrays in order."""
 
     header: Mapping[str, Any]
-    arrays: tuple[npt.NDArray[Any], ...]
+    arrays: tuple[Array, ...]
 
 
 def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
@@ -79,9 +79,9 @@ def read_epoch(path: Path) -> int | None:
     return None if checkpoint is None else checkpoint.header.get("epoch")
 
 
-def get_values(variables: Sequence[Any]) -> list[npt.NDArray[Any]]:
-    """Returns the values of Keras variables, in order."""
-    return [np.asarray(variable) for variable in variables]
+def get_values(variables: Sequence[Any]) -> tuple[Array, ...]:
+    """Returns the values of Keras variables, in order; training may change them."""
+    return tuple(np.asarray(variable) for variable in variables)
 
 
 def restore(variables: Sequence[Any], arrays: Sequence[Any], path: Path) -> None:
@@ -97,10 +97,17 @@ def restore(variables: Sequence[Any], arrays: Sequence[Any], path: Path) -> None
         variable.assign(array)
 
 
+def copy_weights(model: Any, header: Mapping[str, Any]) -> Checkpoint:
+    """Returns a copy of a model's weights, under their layers' names."""
+    paths = [variable.path for variable in model.weights]
+    arrays = tuple(array.copy() for array in get_values(model.weights))
+    return Checkpoint({**header, "paths": paths}, arrays)
+
+
 def save_weights(model: Any, path: Path, header: Mapping[str, Any] | None = None) -> None:
     """Writes a model's weights under their layers' names."""
-    paths = [variable.path for variable in model.weights]
-    write(path, {**(header or {}), "paths": paths}, get_values(model.weights))
+    found = copy_weights(model, header or {})
+    write(path, found.header, found.arrays)
 
 
 def read_weights(path: Path) -> dict[str, Array]:

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 
-from cnnsearch.errors import DiskFullError, RunError
+from cnnsearch.errors import RunError
 from cnnsearch.training import checkpoint
 from cnnsearch.training.assembly import assemble, transfer_weights
 from cnnsearch.training.batches import Batch, TrainingBatches, iterate_validation
+from cnnsearch.training.checkpoint_writer import CheckpointWriter
 from cnnsearch.training.features import cache_features
 from cnnsearch.training.finetuning import load_initial_weights, set_trainable
 from cnnsearch.training.history import Metrics, Progress
@@ -32,8 +33,6 @@ from cnnsearch.utils.hardware import get_peak_memory_mb
 
 CHECK_EVERY = 32
 """Steps between two checks of the loss: reading it waits for the device."""
-DISK_RETRY = 1.0
-"""Seconds between two attempts to write to a full disk."""
 EVALUATION_BATCH = 4
 """Training (micro-)batches in a batch of evaluation: without gradients it takes less memory."""
 
@@ -69,7 +68,7 @@ class Training:
         self._since, self._stopwatch = time.monotonic(), Stopwatch()
         checkpoint.sweep(task.directory)
         keras.utils.set_random_seed(task.seed)
-        self._task = task
+        self._task, self._writer = task, CheckpointWriter()
         self._images = TrainingBatches.create(task.dataset, task.recipe, task.seed)
         steps = len(self._images)
         self._momentum = choose_batch_norm_momentum(task.recipe, steps, task.epochs)
@@ -127,7 +126,13 @@ class Training:
         """
         for number, metrics in sorted(self._progress.history.items()):
             yield Epoch(number, metrics, True, {})
-        while self._progress.epoch < self._task.epochs and not self._stops_early():
+        try:
+            yield from self._run_epochs()
+        finally:
+            self._writer.close()
+
+    def _run_epochs(self) -> Iterator[Epoch | str]:
+        while not self._is_done():
             number = self._progress.epoch + 1
             phase = self._find_phase(number)
             if phase != self._phase:
@@ -137,7 +142,7 @@ class Training:
                 self._enter(phase)
             metrics = self._run_epoch(number)
             self._stopwatch.start(Activity.CHECKPOINT)
-            yield from self._save_with_retries()
+            yield from self._writer.write(self._collect_files(), wait=self._is_done())
             self._stopwatch.start(Activity.LOG)
             yield Epoch(number, metrics, False, self._stopwatch.take())
 
@@ -222,10 +227,11 @@ class Training:
         if is_first:
             self._stopwatch.start(activity)
 
-    def _stops_early(self) -> bool:
-        """Whether the recipe's patience is exhausted."""
+    def _is_done(self) -> bool:
+        """Whether all epochs are trained, or the recipe's patience is exhausted."""
         patience, best = self._task.recipe.early_stopping, self._progress.best_epoch
-        return bool(patience and best and self._progress.epoch - best >= patience)
+        is_patient = not (patience and best and self._progress.epoch - best >= patience)
+        return self._progress.epoch >= self._task.epochs or not is_patient
 
     def _measure_seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._since
@@ -234,27 +240,19 @@ class Training:
         """All variables: weights, moving statistics, random generators, optimizer."""
         return [*self.model.variables, *self._optimizer.variables]
 
-    def _save_with_retries(self) -> Iterator[str]:
-        while True:
-            try:
-                self._save()
-                return
-            except DiskFullError as full:
-                yield f"{full}: paused until there is room, nothing is lost."
-                time.sleep(DISK_RETRY)
-
-    def _save(self) -> None:
-        """Writes the state, then the best weights; :meth:`_restore` repairs a kill in between."""
+    def _collect_files(self) -> dict[Path, checkpoint.Checkpoint]:
+        """Returns the state, then the best weights; :meth:`_restore` repairs a kill in between."""
         self._progress.seconds, self._progress.begun = self._measure_seconds(), self._phase.first
-        state = checkpoint.get_values(self._list_state())
-        checkpoint.write(self._task.directory / checkpoint.STATE, self._progress.to_data(), state)
+        state, folder = checkpoint.get_values(self._list_state()), self._task.directory
+        files = {folder / checkpoint.STATE: checkpoint.Checkpoint(self._progress.to_data(), state)}
         if self._progress.best_epoch == self._progress.epoch:
-            self._save_best()
+            files[folder / checkpoint.BEST] = self._copy_best()
+        return files
 
-    def _save_best(self) -> None:
+    def _copy_best(self) -> checkpoint.Checkpoint:
         header = {"epoch": self._progress.epoch, **self._progress.history[self._progress.epoch]}
         with self._optimizer.averaged_weights():
-            checkpoint.save_weights(self.model, self._task.directory / checkpoint.BEST, header)
+            return checkpoint.copy_weights(self.model, header)
 
     def _restore(self) -> Progress:
         """Resumes from this trial's own state, or starts from that of the one it continues."""
@@ -263,7 +261,8 @@ class Training:
             best = checkpoint.read_epoch(task.directory / checkpoint.BEST)
             if best != own.best_epoch:  # killed between the two files: the state is the best
                 self._progress = own
-                self._save_best()
+                found = self._copy_best()
+                checkpoint.write(task.directory / checkpoint.BEST, found.header, found.arrays)
             return own
         if task.continues is not None and (other := self._load(task.continues)):
             if other.epoch >= task.epochs:
