@@ -23,7 +23,8 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import Budget
 from cnnsearch.data import Dataset, load
 from cnnsearch.data.inspection import describe
-from cnnsearch.engine.proposal import Machine, propose
+from cnnsearch.engine.machine import Machine
+from cnnsearch.engine.proposal import propose
 from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.baseline import make_baseline
@@ -181,6 +182,14 @@ def write_by_hand(task: Task, name: str) -> dict[str, Any]:
     return {**found, "architecture": ""}
 
 
+def search_other(task: Task, name: str) -> dict[str, Any]:
+    """Searches a space of another library."""
+    import other_spaces
+
+    found: dict[str, Any] = getattr(other_spaces, name)(task)
+    return {**found, "architecture": ""}
+
+
 CONTENDERS: dict[str, Callable[[Task], dict[str, Any]]] = {
     "cnnsearch": search,
     "cnnsearch-init": search_proposed,
@@ -192,6 +201,8 @@ CONTENDERS: dict[str, Callable[[Task], dict[str, Any]]] = {
     "keras-tuner-bayesian": lambda task: tune(task, "bayesian"),
     "plain-keras": lambda task: write_by_hand(task, "train_plain_keras"),
     "optuna": lambda task: write_by_hand(task, "search_with_optuna"),
+    "keras-tuner-hyperresnet": lambda task: search_other(task, "search_hyperresnet"),
+    "autokeras": lambda task: search_other(task, "run_autokeras"),
 }
 
 

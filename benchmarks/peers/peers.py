@@ -31,6 +31,7 @@ HERE = Path(__file__).parent
 CONTENDERS = (
     "cnnsearch", "cnnsearch-init", "cnnsearch-random", "plain", "resnet-20",
     "keras-tuner-random", "keras-tuner-hyperband", "keras-tuner-bayesian", "plain-keras", "optuna",
+    "keras-tuner-hyperresnet", "autokeras",
 )  # fmt: skip
 OURS = "cnnsearch"
 KEYS = ("space", "data", "minutes", "max_macs", "max_params", "cores", "contender", "seed")

@@ -17,6 +17,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from benchmarks.replay import curve_peers
 from benchmarks.replay.replay import MemoryStore
 from benchmarks.replay.tables import HERE
 from cnnsearch import Budget, SearchSpace
@@ -24,7 +25,9 @@ from cnnsearch.oracles import create_oracle
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.oracles.protocol import Feasibility, Proposal
 
-STRATEGIES = ("random", "evolution", "surrogate", "hyperband", "asha", "pasha")
+STRATEGIES = (
+    "random", "evolution", "surrogate", "hyperband", "asha", "pasha", *curve_peers.PEERS
+)  # fmt: skip
 SHARES = (0.1, 0.25, 0.5, 0.75, 1.0)
 """Of the epochs, at which regret is reported."""
 
@@ -61,6 +64,10 @@ class Curves:
         """Returns the best accuracy of the first epochs; None: of all."""
         return float(max(self.candidates[make_key(values)]["val_accuracy"][:epochs]))
 
+    def get_seconds(self, values: Mapping[str, Any]) -> float:
+        """Returns the seconds of an epoch."""
+        return float(self.candidates[make_key(values)]["epoch_seconds"])
+
 
 def make_key(values: Mapping[str, Any]) -> str:
     return json.dumps(dict(values), sort_keys=True)
@@ -68,6 +75,8 @@ def make_key(values: Mapping[str, Any]) -> str:
 
 def search(curves: Curves, strategy: str, seed: int, budget: int) -> list[tuple[int, float, float]]:
     """Returns epochs and seconds spent, and the regret, after each training of one search."""
+    if strategy in curve_peers.PEERS:
+        return curve_peers.search(curves, strategy, seed, budget)
     oracle = create_oracle(
         strategy, curves.space, check=curves.check, store=MemoryStore(),
         max_trials=len(curves.candidates), epochs=curves.epochs, seed=seed,
@@ -77,8 +86,7 @@ def search(curves: Curves, strategy: str, seed: int, budget: int) -> list[tuple[
     while epochs < budget and isinstance(proposal := oracle.propose("worker-0"), Proposal):
         trained = proposal.epochs - proposal.initial_epoch
         epochs += trained
-        row = curves.candidates[make_key(proposal.values)]
-        seconds += trained * row["epoch_seconds"]
+        seconds += trained * curves.get_seconds(proposal.values)
         oracle.complete(proposal.trial_id, curves.score(proposal.values, proposal.epochs))
         chosen = oracle.recommend()
         if chosen is not None:

@@ -29,13 +29,14 @@ def search_optuna(sampler: str, table: Table, observe: Observe, seed: int, count
     }
 
     def evaluate(trial: Any) -> float:
-        return observe(table.choose(partial(_suggest_place, trial)))
+        return observe(table.choose(partial(suggest_place, trial)))
 
     study = optuna.create_study(direction="maximize", sampler=made[sampler]())
     study.optimize(evaluate, n_trials=count)
 
 
-def _suggest_place(trial: Any, parameter: Any) -> int:
+def suggest_place(trial: Any, parameter: Any) -> int:
+    """Returns the place of an option that a trial of Optuna chooses."""
     return int(trial.suggest_categorical(parameter.name, list(range(len(parameter.options)))))
 
 

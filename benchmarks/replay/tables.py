@@ -38,12 +38,8 @@ class Table:
         )
 
     def choose(self, choose: Callable[[Any], int]) -> Values:
-        """Returns a candidate; ``choose`` takes a parameter and returns the place of an option."""
-        values: Values = {}
-        for parameter in self.space.parameters:
-            if is_active(parameter, values):
-                values[parameter.name] = parameter.options[choose(parameter)]
-        return values
+        """Returns a candidate, as :func:`choose_values` does."""
+        return choose_values(self.space, choose)
 
     @cached_property
     def means(self) -> dict[str, float]:
@@ -54,6 +50,15 @@ class Table:
     def best(self) -> float:
         """The highest mean accuracy."""
         return max(self.means.values())
+
+
+def choose_values(space: SearchSpace, choose: Callable[[Any], int]) -> Values:
+    """Returns a candidate; ``choose`` takes a parameter and returns the place of an option."""
+    values: Values = {}
+    for parameter in space.parameters:
+        if is_active(parameter, values):
+            values[parameter.name] = parameter.options[choose(parameter)]
+    return values
 
 
 def _read_macro(price: float) -> dict[str, tuple[float, ...]]:

@@ -62,7 +62,8 @@ def init(
 def propose_search(source: str, given: Mapping[str, Any]) -> "Proposal":
     """Inspects the images and proposes a search that keeps the given settings."""
     from cnnsearch.data.inspection import describe
-    from cnnsearch.engine.proposal import Machine, propose
+    from cnnsearch.engine.machine import Machine
+    from cnnsearch.engine.proposal import propose
     from cnnsearch.engine.settings import Settings
 
     checked = Settings.create("", "", data=source, **given)

@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from cnnsearch.architecture.cost import Cost
 from cnnsearch.architecture.costs import BOUNDED
+from cnnsearch.engine.machine import Machine
 from cnnsearch.engine.settings import SETTINGS
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.utils import environment
-from cnnsearch.utils.hardware import count_cores
 from cnnsearch.utils.units import format_amount, format_time, parse_amount, parse_image, pluralize
 
 if TYPE_CHECKING:
@@ -38,44 +37,8 @@ DEFAULT_SECONDS: Final = 3600.0
 SAMPLES: Final = 60
 """Candidates that are counted, so that the budget leaves a fifth of the space."""
 REQUESTED: Final = "as requested"
-# Multiply-accumulates a second, forward and backward. A core: ResNet-20 (41M MACs) trained at 337
-# images a second on two, of which depthwise networks reach half.
-CORE_SPEED: Final = 10e9
-GPU_SPEED: Final = 500e9
 _TIMES: Final = ((3600, "h"), (60, "m"))
 _ROUND: Final = tuple(step * 10**power for power in range(6, 10) for step in (1, 2, 5))
-
-
-@dataclass(frozen=True)
-class Machine:
-    """What trains.
-
-    Attributes:
-        device: in words.
-        cores: of the processor.
-        memory: available bytes.
-        gpus: their number.
-    """
-
-    device: str
-    cores: int
-    memory: int
-    gpus: int
-
-    @classmethod
-    def read(cls) -> "Machine":
-        """Returns this machine."""
-        return cls(
-            device=environment.describe_device(),
-            cores=count_cores(),
-            memory=environment.get_available_memory(),
-            gpus=len(environment.list_gpu_ids()),
-        )
-
-    @property
-    def speed(self) -> float:
-        """Multiply-accumulates a second in training, roughly."""
-        return self.gpus * GPU_SPEED if self.gpus else self.cores * CORE_SPEED
 
 
 @dataclass(frozen=True)
@@ -158,9 +121,7 @@ def propose(report: "DataReport", machine: Machine, given: Mapping[str, Any]) ->
     settings = {key: value for key, value in given.items() if key not in ("image", "epochs")}
     settings.setdefault("max_macs", parse_amount(budget.value.split()[0], "--max-macs"))
     more = list(_choose_for_data(report, given, settings))
-    if machine.gpus > 1 and "gpus" not in given:
-        settings["gpus"] = "all"
-        more.append(Choice("GPUs", "all", f"one worker for each of the {machine.gpus}", "--gpus"))
+    more += _choose_workers(machine, given, settings)
     family = Choice("space", base, space.description.rstrip("."), "SPACE")
     choices = (size, family, epochs, _choose_end(given), budget, *more, *FIXED)
     return Proposal(base, text, _name(report.source), settings, choices)
@@ -264,6 +225,21 @@ def _choose_for_data(
         settings["drop_copies"] = True
         reason = f"{pluralize(len(report.copies.leaks), 'image')} of a split are in another one too"
         yield Choice("copies", "left out of training", reason, "--drop-copies")
+
+
+def _choose_workers(
+    machine: Machine, given: Mapping[str, Any], settings: dict[str, Any]
+) -> Iterator[Choice]:
+    """Chooses a worker for each GPU; on a processor, several with a part of the cores each."""
+    if any(given.get(key) is not None for key in ("gpus", "workers", "ray")):
+        return
+    if machine.gpus > 1:
+        settings["gpus"] = "all"
+        yield Choice("GPUs", "all", f"one worker for each of the {machine.gpus}", "--gpus")
+    elif (workers := machine.workers) > 1:
+        settings["workers"] = workers
+        reason = f"{machine.cores} cores train more images a second than with one candidate"
+        yield Choice("workers", f"{workers} candidates at a time", reason, "--workers")
 
 
 def _write_space(space: SearchSpace, size: str, channels: int, classes: int, epochs: int) -> str:

@@ -12,7 +12,8 @@ from cnnsearch.architecture.cost import Cost
 from cnnsearch.data.inspection import DataReport, describe
 from cnnsearch.data.inspection.copies import Leak, Place
 from cnnsearch.data.inspection.report import Unreadable
-from cnnsearch.engine.proposal import Choice, Machine, Proposal, propose
+from cnnsearch.engine.machine import Machine
+from cnnsearch.engine.proposal import Choice, Proposal, propose
 from cnnsearch.space.search_space import SearchSpace
 from tests.cli.program import refused, run
 
@@ -104,6 +105,32 @@ def test_the_images_problems_choose_settings(digits: DataReport) -> None:
     assert "--skip-bad-images --drop-copies" in line and "'my photos'" in line
     calm = propose(report, LAPTOP, {"objective": "accuracy"})
     assert calm.settings["objective"] == "accuracy" and "class_weights" not in calm.settings
+
+
+@pytest.mark.parametrize(
+    ("machine", "given", "settings"),
+    [
+        (LAPTOP, {}, {"workers": 2}),
+        (replace(LAPTOP, cores=16, memory=64 * 10**9), {}, {"workers": 4}),
+        (replace(LAPTOP, cores=16, memory=5 * 10**9), {}, {"workers": 2}),
+        (replace(LAPTOP, cores=16, memory=3 * 10**9), {}, {}),
+        (replace(LAPTOP, cores=1), {}, {}),
+        (replace(LAPTOP, gpus=1), {}, {}),
+        (SERVER, {}, {"gpus": "all"}),
+        (LAPTOP, {"workers": 1}, {"workers": 1}),
+        (SERVER, {"workers": 3}, {"workers": 3}),
+        (SERVER, {"gpus": "0"}, {"gpus": "0"}),
+        (LAPTOP, {"ray": "auto"}, {"ray": "auto"}),
+    ],
+)
+def test_candidates_are_trained_side_by_side_where_cores_and_memory_suffice(
+    digits: DataReport, machine: Machine, given: dict[str, Any], settings: dict[str, Any]
+) -> None:
+    found = propose(digits, machine, given)
+    placed = {k: v for k, v in found.settings.items() if k in ("workers", "gpus", "ray")}
+    assert placed == settings
+    says_why = "workers" in [choice.what for choice in found.choices]
+    assert says_why == ("workers" in settings and "workers" not in given)
 
 
 def write_photos(folder: Path) -> None:
