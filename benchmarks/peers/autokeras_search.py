@@ -2,14 +2,15 @@
 
     python autokeras_search.py IMAGES.npz UNTIL SEED FOLDER
 
-Prints a line of JSON. The model with the best validation accuracy of all trials is tested; AutoKeras
-trains it on the training split alone, to which it applies its own augmentation.
+Prints a line of JSON. The model with the best validation accuracy of all trials is tested. It is
+trained on the training split alone, with AutoKeras's own augmentation.
 """
 
 import json
 import math
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,12 @@ def main() -> None:
     search = autokeras.ImageClassifier(
         max_trials=MANY, overwrite=True, directory=folder, project_name="autokeras", seed=int(seed)
     )
-    try:
+    with suppress(TimeIsUp):
         search.fit(
             data["train_images"], data["train_labels"], verbose=0,
             validation_data=(data["validation_images"], data["validation_labels"]),
             callbacks=[Deadline(float(until))],
         )  # fmt: skip
-    except TimeIsUp:
-        pass
     scored = [t for t in search.tuner.oracle.trials.values() if t.score is not None]
     _, accuracy = search.evaluate(data["test_images"], data["test_labels"], verbose=0)
     model = search.export_model()

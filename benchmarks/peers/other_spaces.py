@@ -1,7 +1,7 @@
 """Peers that bring their own spaces: Keras Tuner's HyperResNet, and AutoKeras.
 
-Neither knows a budget. AutoKeras does not run on today's Keras: ``AUTOKERAS_PYTHON`` names the Python
-of an environment with ``autokeras==3.0.0 keras==3.5.0 tensorflow==2.18.1 tensorboard``.
+Neither knows a budget. AutoKeras does not run on today's Keras: ``AUTOKERAS_PYTHON`` names the
+Python of an environment with ``autokeras==3.0.0 keras==3.5.0 tensorflow==2.18.1 tensorboard``.
 """
 
 import json
