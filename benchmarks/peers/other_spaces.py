@@ -17,7 +17,7 @@ import keras
 import keras_tuner
 import numpy as np
 from handwritten import count_macs
-from tuners import MANY, Deadline, TimeIsUp, make_batches
+from tuners import MANY, Deadline, Pace, TimeIsUp, make_batches
 
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
@@ -48,16 +48,15 @@ class ResNets(keras_tuner.HyperModel):
 
     def fit(self, hp: Any, model: Any, *_: Any, **kwargs: Any) -> Any:
         """Trains for some epochs."""
-        data = self._data
-        since = time.monotonic()
+        data, pace = self._data, Pace()
         history = model.fit(
             encode(data.train.images(), data.train.labels(), data),
             validation_data=encode(data.validation.images(), data.validation.labels(), data, False),
             epochs=EPOCHS,
-            callbacks=[*kwargs.pop("callbacks", ()), Deadline(self._until)],
+            callbacks=[*kwargs.pop("callbacks", ()), Deadline(self._until), pace],
             verbose=0,
         )
-        self.pace[json.dumps(hp.values)] = (time.monotonic() - since) / EPOCHS
+        self.pace[json.dumps(hp.values)] = pace.get_median()
         return history
 
 

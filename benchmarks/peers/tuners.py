@@ -1,6 +1,7 @@
 """Keras Tuner's tuners over one of our spaces, with the same recipe, augmentation and budget."""
 
 import json
+import statistics
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -39,6 +40,24 @@ class Deadline(keras.callbacks.Callback):
             raise TimeIsUp("the time is up")
 
 
+class Pace(keras.callbacks.Callback):
+    """Measures the seconds of epochs, validation included."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._since, self._seconds = 0.0, list[float]()
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self._since = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        self._seconds.append(time.monotonic() - self._since)
+
+    def get_median(self) -> float:
+        """Returns the seconds of an epoch; the first one compiles, and counts if it is alone."""
+        return statistics.median(self._seconds[1:] or self._seconds)
+
+
 class Model(SpaceHyperModel):
     """The space's hypermodel within a budget; notes how long an epoch of each candidate takes."""
 
@@ -70,14 +89,14 @@ class Model(SpaceHyperModel):
         recipe, data = self.candidate(hp).recipe, self._data
         images, labels = np.asarray(data.train.images()), np.asarray(data.train.labels())
         epochs = kwargs.pop("epochs", recipe.epochs)
-        since, first = time.monotonic(), kwargs.pop("initial_epoch", 0)
-        callbacks = [*kwargs.pop("callbacks", ()), Deadline(self._until)]
+        first, pace = kwargs.pop("initial_epoch", 0), Pace()
+        callbacks = [*kwargs.pop("callbacks", ()), Deadline(self._until), pace]
         history = model.fit(
             make_batches(images, labels, recipe.batch_size, data.flip),
             validation_data=(data.validation.images(), data.validation.labels()),
             epochs=epochs, initial_epoch=first, callbacks=callbacks, verbose=0,
         )  # fmt: skip
-        self.pace[self.identify(hp)] = (time.monotonic() - since) / max(1, epochs - first)
+        self.pace[self.identify(hp)] = pace.get_median()
         return history
 
 
