@@ -112,8 +112,9 @@ def train(run: Run, data: Any) -> list[float]:
     import keras
 
     from cnnsearch.space.recipe import TrainingRecipe
+    from cnnsearch.training.history import Epoch
     from cnnsearch.training.messages import TrialTask
-    from cnnsearch.training.trainer import Epoch, Training
+    from cnnsearch.training.trainer import Training
 
     keras.utils.clear_session(free_memory=False)
     recipe = TrainingRecipe(**LEVERS[run.lever])

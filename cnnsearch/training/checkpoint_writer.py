@@ -1,18 +1,14 @@
 """Writes checkpoints while training goes on."""
 
-import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
 import numpy as np
 
-from cnnsearch.errors import DiskFullError
 from cnnsearch.training import checkpoint
 from cnnsearch.training.checkpoint import Checkpoint
 
-DISK_RETRY = 1.0
-"""Seconds between two attempts to write to a full disk."""
 MOST_COPIED = 256 * 2**20
 """Bytes of arrays that are copied, to be written while training changes the originals."""
 
@@ -20,60 +16,63 @@ Files = Mapping[Path, Checkpoint]
 
 
 class CheckpointWriter:
-    """Writes the files of one epoch while the next one is trained: fsync alone takes milliseconds.
-
-    A kill while they are written loses the epoch that they are of, and what was trained since: they
-    are complete before the next ones are begun.
-    """
+    """Writes the files of one epoch in a thread: waiting for the disk takes milliseconds."""
 
     def __init__(self) -> None:
         self._thread = ThreadPoolExecutor(1)
+        self._files: Files = {}
         self._writing: Future[None] | None = None
 
-    def write(self, files: Files, *, wait: bool) -> Iterator[str]:
-        """Starts writing files, in this order, when those of the call before are complete.
+    @property
+    def is_done(self) -> bool:
+        """Whether :meth:`finish` would return, or raise, at once."""
+        return self._writing is None or self._writing.done()
 
-        While the disk is full it yields the reason, and retries.
+    def start(self, files: Files) -> None:
+        """Starts writing files, in this order; waits if they are too large to copy."""
+        size = sum(array.nbytes for content in files.values() for array in content.arrays)
+        fits = size <= MOST_COPIED
+        self._files = {p: _copy(content) for p, content in files.items()} if fits else files
+        self.retry()
+        if not fits:
+            self.wait()
 
-        Args:
-            files: by path. What is too large to copy is written at once.
-            wait: whether to return only when they are complete.
+    def retry(self) -> None:
+        """Starts to write the same files again."""
+        self._writing = self._thread.submit(write_files, self._files)
+
+    def wait(self) -> None:
+        """Waits for what is being written; :meth:`finish` tells whether it succeeded."""
+        if self._writing is not None:
+            wait([self._writing])
+
+    def finish(self) -> None:
+        """Waits until the files are complete, on disk.
 
         Raises:
-            RunError: a file of this call, or the one before, cannot be written.
+            DiskFullError: the disk is full.
+            RunError: a file cannot be written for another reason.
         """
-        while True:
-            try:
-                self._finish()
-                self._start(files)
-                if wait:
-                    self._finish()
-                return
-            except DiskFullError as full:
-                wait = True
-                yield f"{full}: paused until there is room, nothing is lost."
-                time.sleep(DISK_RETRY)
+        writing, self._writing = self._writing, None
+        if writing is not None:
+            writing.result()
+        self._files = {}
 
     def close(self) -> None:
         """Waits for what is being written; whether it succeeds is not told."""
         self._thread.shutdown()
-
-    def _start(self, files: Files) -> None:
-        if sum(array.nbytes for each in files.values() for array in each.arrays) > MOST_COPIED:
-            _write(files)
-            return
-        self._writing = self._thread.submit(_write, {p: _copy(c) for p, c in files.items()})
-
-    def _finish(self) -> None:
-        writing, self._writing = self._writing, None
-        if writing is not None:
-            writing.result()
 
 
 def _copy(original: Checkpoint) -> Checkpoint:
     return Checkpoint(original.header, tuple(np.array(array) for array in original.arrays))
 
 
-def _write(files: Files) -> None:
+def write_files(files: Files) -> None:
+    """Writes files, in this order.
+
+    Raises:
+        DiskFullError: the disk is full.
+        RunError: a file cannot be written for another reason; those after it are not.
+    """
     for path, content in files.items():
         checkpoint.write(path, content.header, content.arrays)

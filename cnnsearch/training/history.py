@@ -2,11 +2,27 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 from cnnsearch.training.objectives import DEFAULT_OBJECTIVE, find_objective
 
 Metrics = dict[str, float]
+
+
+class Epoch(NamedTuple):
+    """A trained epoch.
+
+    Attributes:
+        number: from 1.
+        metrics: of training and validation.
+        replayed: whether an earlier session trained it.
+        activities: seconds by activity since the epoch before; empty if replayed.
+    """
+
+    number: int
+    metrics: Metrics
+    replayed: bool
+    activities: Mapping[str, float]
 
 
 @dataclass

@@ -1,5 +1,6 @@
 """Messages between the driver and a trial's process: plain, picklable data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,17 @@ class CandidateFailure(Exception):
 
     def __str__(self) -> str:
         return f"{self.kind}: {self.reason}"
+
+
+def check_finite(loss: float, name: str, epoch: int) -> float:
+    """Returns a loss.
+
+    Raises:
+        CandidateFailure: it is NaN or infinite.
+    """
+    if not math.isfinite(loss):
+        raise CandidateFailure("nan", f"the {name} became {loss} in epoch {epoch}")
+    return loss
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training import checkpoint
+from cnnsearch.training.messages import TrialTask
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Phase:
 def plan_phases(
     recipe: TrainingRecipe, freeze: bool, epochs: int, unfrozen: int = 1
 ) -> tuple[Phase, ...]:
-    """Returns the plan_phases of a training, in order.
+    """Returns the phases of a training, in order.
 
     Unfreezing starts a new optimizer and schedule; growing images and rounding change neither.
     Weights that are trained already stay so when a training is prolonged.
@@ -80,3 +82,13 @@ def _split(
     if phase.last <= last:
         return [first]
     return [second] if phase.first > last else [replace(first, last=last), second]
+
+
+def read_unfrozen_epoch(task: TrialTask) -> int:
+    """Returns the epoch from which the training to resume trained all weights; 1: not yet."""
+    if task.recipe.unfreeze_after is None:
+        return 1
+    for folder in (task.directory, task.continues):
+        if folder is not None and (saved := checkpoint.read(folder / checkpoint.STATE)):
+            return int(saved.header.get("begun", 1))
+    return 1

@@ -1,31 +1,36 @@
 """Trains one candidate by its recipe and evaluates it, one epoch after another."""
 
-import math
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
 
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.training import checkpoint
 from cnnsearch.training.assembly import assemble, transfer_weights
 from cnnsearch.training.batches import Batch, TrainingBatches, iterate_validation
+from cnnsearch.training.checkpoint import Checkpoint
 from cnnsearch.training.checkpoint_writer import CheckpointWriter
 from cnnsearch.training.features import cache_features
 from cnnsearch.training.finetuning import load_initial_weights, set_trainable
-from cnnsearch.training.history import Metrics, Progress
+from cnnsearch.training.history import Epoch, Metrics, Progress
 from cnnsearch.training.initialization import initialize_weights
 from cnnsearch.training.keras_fit import choose_batch_norm_momentum
 from cnnsearch.training.losses import list_head_weights
-from cnnsearch.training.messages import CandidateFailure, Measurement, TrialTask
+from cnnsearch.training.messages import (
+    CandidateFailure,
+    Measurement,
+    TrialTask,
+    check_finite,
+)
 from cnnsearch.training.metrics import compute_validation_metrics
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.training.optimizers import FusedOptimizer
-from cnnsearch.training.phases import Phase, plan_phases
+from cnnsearch.training.phases import Phase, plan_phases, read_unfrozen_epoch
 from cnnsearch.training.rounding import simulate_int8
 from cnnsearch.training.steps import TrainingLoss, compile_steps
 from cnnsearch.training.stopwatch import Activity, Stopwatch
@@ -33,24 +38,10 @@ from cnnsearch.utils.hardware import get_peak_memory_mb
 
 CHECK_EVERY = 32
 """Steps between two checks of the loss: reading it waits for the device."""
+DISK_RETRY = 1.0
+"""Seconds between two attempts to write to a full disk."""
 EVALUATION_BATCH = 4
 """Training (micro-)batches in a batch of evaluation: without gradients it takes less memory."""
-
-
-class Epoch(NamedTuple):
-    """A trained epoch.
-
-    Attributes:
-        number: from 1.
-        metrics: of training and validation.
-        replayed: whether an earlier session trained it.
-        activities: seconds by activity since the epoch before; empty if replayed.
-    """
-
-    number: int
-    metrics: Metrics
-    replayed: bool
-    activities: Mapping[str, float]
 
 
 class Training:
@@ -69,11 +60,12 @@ class Training:
         checkpoint.sweep(task.directory)
         keras.utils.set_random_seed(task.seed)
         self._task, self._writer = task, CheckpointWriter()
+        self._unreported: Epoch | None = None
         self._images = TrainingBatches.create(task.dataset, task.recipe, task.seed)
         steps = len(self._images)
         self._momentum = choose_batch_norm_momentum(task.recipe, steps, task.epochs)
         freeze = task.pretrained is not None and task.pretrained.freeze
-        self._phases = plan_phases(task.recipe, freeze, task.epochs, _read_unfrozen_epoch(task))
+        self._phases = plan_phases(task.recipe, freeze, task.epochs, read_unfrozen_epoch(task))
         self.model = assemble(task, self._momentum, self._phases[0].scale)
         if task.pretrained is not None:
             load_initial_weights(task.pretrained, self.model)
@@ -118,7 +110,8 @@ class Training:
     def run(self) -> Iterator[Epoch | str]:
         """Yields each epoch up to the last, those of an earlier session too.
 
-        While a full disk keeps the state from being written, it yields the reason, and retries.
+        An epoch is yielded once its checkpoint is on disk, while the next one is trained. While a
+        full disk keeps the checkpoint from being written, it yields the reason, and retries.
 
         Raises:
             CandidateFailure: the loss became NaN or infinite.
@@ -127,24 +120,29 @@ class Training:
         for number, metrics in sorted(self._progress.history.items()):
             yield Epoch(number, metrics, True, {})
         try:
-            yield from self._run_epochs()
+            while not self._is_done():
+                yield from self._run_epoch(self._progress.epoch + 1)
+        except CandidateFailure:
+            yield from self._report_epoch()
+            raise
         finally:
             self._writer.close()
 
-    def _run_epochs(self) -> Iterator[Epoch | str]:
-        while not self._is_done():
-            number = self._progress.epoch + 1
-            phase = self._find_phase(number)
-            if phase != self._phase:
-                self._stopwatch.start(Activity.BUILD)
-                if phase.rounds > self._phase.rounds:  # earlier weights were not trained for it
-                    self._progress.best_epoch = 0
-                self._enter(phase)
-            metrics = self._run_epoch(number)
-            self._stopwatch.start(Activity.CHECKPOINT)
-            yield from self._writer.write(self._collect_files(), wait=self._is_done())
-            self._stopwatch.start(Activity.LOG)
-            yield Epoch(number, metrics, False, self._stopwatch.take())
+    def _report_epoch(self) -> Iterator[Epoch | str]:
+        """Yields the epoch that is not reported yet, when its checkpoint is on disk."""
+        if self._unreported is None:
+            return
+        while True:
+            try:
+                self._writer.finish()
+                break
+            except DiskFullError as full:
+                yield f"{full}: paused until there is room, nothing is lost."
+                time.sleep(DISK_RETRY)
+                self._writer.retry()
+        self._stopwatch.start(Activity.LOG)
+        yield self._unreported
+        self._unreported = None
 
     def get_measurement(self) -> Measurement:
         """Returns the measurement of the best epoch so far."""
@@ -174,33 +172,50 @@ class Training:
 
         return {objective.metric: objective.compute(split.labels(), predict_in_int8(self._task))}
 
-    def _run_epoch(self, epoch: int) -> Metrics:
+    def _run_epoch(self, epoch: int) -> Iterator[Epoch | str]:
+        """Trains and evaluates; yields the epoch before, if it is not reported yet."""
+        self._enter_phase_of(epoch)
         since = time.monotonic()
-        loss, accuracy = self._train(epoch)
+        loss, accuracy = yield from self._train(epoch)
         self._stopwatch.start(Activity.EVALUATE)
         with self._optimizer.averaged_weights():
             validation = self._evaluate(epoch)
-        metrics = {
-            "loss": loss,
-            "accuracy": accuracy,
-            **validation,
-            "learning_rate": self._optimizer.get_rate(),
-            "seconds": time.monotonic() - since,
-        }
+        metrics = {"loss": loss, "accuracy": accuracy, **validation}
+        metrics["learning_rate"] = self._optimizer.get_rate()
+        metrics["seconds"] = time.monotonic() - since
         self._progress.record_epoch(epoch, metrics)
-        return metrics
+        self._stopwatch.start(Activity.CHECKPOINT)
+        yield from self._report_epoch()
+        self._stopwatch.start(Activity.CHECKPOINT)
+        self._writer.start(self._collect_files())
+        if self._is_done():
+            self._writer.wait()  # so that its time counts
+        self._unreported = Epoch(epoch, metrics, False, self._stopwatch.take())
+        if self._writer.is_done:
+            yield from self._report_epoch()
 
-    def _train(self, epoch: int) -> tuple[float, float]:
+    def _enter_phase_of(self, epoch: int) -> None:
+        phase = self._find_phase(epoch)
+        if phase != self._phase:
+            self._stopwatch.start(Activity.BUILD)
+            if phase.rounds > self._phase.rounds:  # earlier weights were not trained for it
+                self._progress.best_epoch = 0
+            self._enter(phase)
+
+    def _train(self, epoch: int) -> Generator[Epoch | str, None, tuple[float, float]]:
         reports: list[Any] = []
         self._stopwatch.start(Activity.TRAIN)
         for batch in self._batches.iterate(epoch):
             with self._measure_compilation(Activity.TRAIN):
                 reports.append(self._steps.train(batch))
             if len(reports) % CHECK_EVERY == 0:
-                _check_finite(float(np.asarray(reports[-1])[0]), "loss", epoch)
+                check_finite(float(np.asarray(reports[-1])[0]), "loss", epoch)
+            if self._unreported is not None and self._writer.is_done:
+                yield from self._report_epoch()
+                self._stopwatch.start(Activity.TRAIN)
         self._steps.sync_variables()
         loss, accuracy = np.mean([np.asarray(report) for report in reports], axis=0)
-        return _check_finite(float(loss), "loss", epoch), float(accuracy)
+        return check_finite(float(loss), "loss", epoch), float(accuracy)
 
     def _evaluate(self, epoch: int) -> Metrics:
         split = self._validation
@@ -209,7 +224,7 @@ class Training:
         size = max(1, EVALUATION_BATCH * self._batches.size // self._task.accumulate)
         outputs = [self._evaluate_batch(batch) for batch in iterate_validation(split, size)]
         metrics = compute_validation_metrics(np.concatenate(outputs, axis=1), split.labels())
-        _check_finite(metrics["val_loss"], "validation loss", epoch)
+        check_finite(metrics["val_loss"], "validation loss", epoch)
         return metrics
 
     def _evaluate_batch(self, batch: Batch) -> Any:
@@ -240,16 +255,16 @@ class Training:
         """All variables: weights, moving statistics, random generators, optimizer."""
         return [*self.model.variables, *self._optimizer.variables]
 
-    def _collect_files(self) -> dict[Path, checkpoint.Checkpoint]:
+    def _collect_files(self) -> dict[Path, Checkpoint]:
         """Returns the state, then the best weights; :meth:`_restore` repairs a kill in between."""
         self._progress.seconds, self._progress.begun = self._measure_seconds(), self._phase.first
         state, folder = checkpoint.get_values(self._list_state()), self._task.directory
-        files = {folder / checkpoint.STATE: checkpoint.Checkpoint(self._progress.to_data(), state)}
+        files = {folder / checkpoint.STATE: Checkpoint(self._progress.to_data(), state)}
         if self._progress.best_epoch == self._progress.epoch:
             files[folder / checkpoint.BEST] = self._copy_best()
         return files
 
-    def _copy_best(self) -> checkpoint.Checkpoint:
+    def _copy_best(self) -> Checkpoint:
         header = {"epoch": self._progress.epoch, **self._progress.history[self._progress.epoch]}
         with self._optimizer.averaged_weights():
             return checkpoint.copy_weights(self.model, header)
@@ -281,19 +296,3 @@ class Training:
             self._enter(phase)
         checkpoint.restore(self._list_state(), saved.arrays, path)
         return Progress.from_data(saved.header)
-
-
-def _read_unfrozen_epoch(task: TrialTask) -> int:
-    """Returns the epoch from which the training to resume trained all weights; 1: not yet."""
-    if task.recipe.unfreeze_after is None:
-        return 1
-    for folder in (task.directory, task.continues):
-        if folder is not None and (saved := checkpoint.read(folder / checkpoint.STATE)):
-            return int(saved.header.get("begun", 1))
-    return 1
-
-
-def _check_finite(loss: float, name: str, epoch: int) -> float:
-    if not math.isfinite(loss):
-        raise CandidateFailure("nan", f"the {name} became {loss} in epoch {epoch}")
-    return loss

@@ -19,8 +19,9 @@ POINTS = (
     "Store.upload_file",
     "os.fsync",
     "atomic_files.replace_file",
-    "Training._save",
-    "Training._run_epoch",
+    "Training._enter_phase_of",
+    "Training._collect_files",
+    "checkpoint_writer.write_files",
     "lock._write",
     "directory._fill",
 )
@@ -87,6 +88,6 @@ def draw(search: Search, pace: Pace, rng: random.Random, share: float, whom: str
 def _draw_point(search: Search, pace: Pace, rng: random.Random, share: float, whom: str) -> str:
     left_out = {FIRST if search.started_sessions() else "", LAST if share > 0.1 else ""}
     name = rng.choice([name for name in POINTS if name not in left_out])
-    often = pace.calls.get(name, 4 if name.startswith("Training") else 1)
+    often = pace.calls.get(name, 4 if name.startswith(("Training", "checkpoint")) else 1)
     number = rng.randint(1, max(1, round(often * share)))
     return f"{name}:{number}:{rng.choice(('before', 'after'))}:{whom}"

@@ -5,7 +5,8 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -15,11 +16,15 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
-from cnnsearch.errors import RunError
+from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training import checkpoint, checkpoint_writer
+from cnnsearch.training import checkpoint, checkpoint_writer, trainer
 from cnnsearch.training.checkpoint import Checkpoint
 from cnnsearch.training.checkpoint_writer import CheckpointWriter
+from cnnsearch.training.history import Epoch
+from cnnsearch.training.messages import CandidateFailure, TrialTask
+from cnnsearch.training.steps import TensorFlowSteps
+from cnnsearch.training.trainer import Training
 from tests.training.train import train
 
 SAVE = np.savez
@@ -39,6 +44,10 @@ def patch_save(monkeypatch: pytest.MonkeyPatch, before: Callable[[], None]) -> N
     monkeypatch.setattr(np, "savez", save)
 
 
+def one_file(path: Path, value: Any) -> dict[Path, Checkpoint]:
+    return {path: Checkpoint({}, (np.asarray(value),))}
+
+
 def test_training_goes_on_meanwhile_and_changes_nothing_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -46,61 +55,125 @@ def test_training_goes_on_meanwhile_and_changes_nothing_of_it(
     patch_save(monkeypatch, lambda: may_write.wait() and None)
     weights, path = np.array(1.0), tmp_path / checkpoint.STATE
     with closing(CheckpointWriter()) as writer:
-        assert list(writer.write({path: Checkpoint({"epoch": 1}, (weights,))}, wait=False)) == []
-        assert not path.exists()
+        writer.start(one_file(path, weights))
+        assert not writer.is_done and not path.exists()
         weights[...] = 2.0
         may_write.set()
-    assert read_number(path) == 1.0
+        writer.finish()
+        assert writer.is_done and read_number(path) == 1.0
 
 
-def test_files_too_large_to_copy_are_written_at_once(
+def test_what_is_too_large_to_copy_is_complete_at_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(checkpoint_writer, "MOST_COPIED", 7)
-    path, threads = tmp_path / checkpoint.STATE, set[int]()
-    patch_save(monkeypatch, lambda: threads.add(threading.get_ident()))
+    path = tmp_path / checkpoint.STATE
+    patch_save(monkeypatch, lambda: time.sleep(0.2))
     with closing(CheckpointWriter()) as writer:
-        assert list(writer.write({path: Checkpoint({}, (np.array(1.0),))}, wait=False)) == []
-        assert path.exists()
-        assert threads == {threading.get_ident()}
+        writer.start(one_file(path, 1.0))
+        assert writer.is_done and path.exists()
 
 
-def test_a_full_disk_is_told_with_the_next_epoch_and_nothing_is_written_out_of_order(
+def test_the_best_weights_are_never_newer_than_the_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(checkpoint_writer, "DISK_RETRY", 0.0)
-    left, state, best = [3], tmp_path / checkpoint.STATE, tmp_path / checkpoint.BEST
+    left, state, best = [1], tmp_path / checkpoint.STATE, tmp_path / checkpoint.BEST
 
     def fail_while_any_is_left() -> None:
         if left[0]:
             left[0] -= 1
             raise OSError(errno.ENOSPC, "No space left on device")
 
-    def of(epoch: float) -> dict[Path, Checkpoint]:
-        return dict.fromkeys((state, best), Checkpoint({}, (np.array(epoch),)))
-
     patch_save(monkeypatch, fail_while_any_is_left)
     with closing(CheckpointWriter()) as writer:
-        assert list(writer.write(of(1.0), wait=False)) == []
-        told = []
-        for reason in writer.write(of(2.0), wait=False):
-            assert not best.exists()  # it would be newer than the state
-            told.append(reason)
-        assert (read_number(state), read_number(best)) == (2.0, 2.0)
-    assert len(told) == 3
-    assert "No space left on device: paused until there is room" in told[0]
+        writer.start({**one_file(state, 1.0), **one_file(best, 1.0)})
+        with pytest.raises(DiskFullError, match="No space left on device"):
+            writer.finish()
+        assert not best.exists()
+        writer.retry()
+        writer.finish()
+    assert (read_number(state), read_number(best)) == (1.0, 1.0)
 
 
-def test_another_error_ends_the_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def run_slowly(
+    monkeypatch: pytest.MonkeyPatch, data: Dataset, network: Architecture, folder: Path
+) -> Iterator[Epoch | str]:
+    """Yields from a training of three epochs whose checkpoints take longer than a step."""
+    patch_save(monkeypatch, lambda: time.sleep(0.05))
+    recipe = TrainingRecipe(batch_size=64)
+    return Training(TrialTask("t", network, recipe, data, folder, 3, seed=2)).run()
+
+
+def test_an_epoch_is_reported_when_its_checkpoint_is_on_disk_and_the_next_one_is_trained(
+    digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps, trained = list[int](), TensorFlowSteps.train
+    monkeypatch.setattr(
+        TensorFlowSteps, "train", lambda self, batch: steps.append(1) or trained(self, batch)
+    )
+    seen = []
+    for epoch in run_slowly(monkeypatch, digits, small, tmp_path):
+        assert isinstance(epoch, Epoch)
+        state = checkpoint.read(tmp_path / checkpoint.STATE)
+        assert state is not None and state.header["epoch"] == epoch.number
+        seen.append(len(steps))
+    each = digits.train.count // 64
+    assert each < seen[0] < 2 * each < seen[1] < 3 * each == seen[2]
+
+
+def test_a_full_disk_pauses_the_training_and_loses_nothing(
+    digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trainer, "DISK_RETRY", 0.0)
+    running = run_slowly(monkeypatch, digits, small, tmp_path / "full")
+    numbers, saves = [], [0]
+
+    def fail_in_the_second_epoch() -> None:
+        saves[0] += 1
+        if 3 <= saves[0] <= 5:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    patch_save(monkeypatch, fail_in_the_second_epoch)
+    told = []
+    for event in running:
+        if isinstance(event, str):
+            told.append(event)
+        else:
+            numbers.append((event.number, event.metrics["loss"]))
+    assert len(told) == 3 and "device: paused until there is room" in told[0]
+    calm = run_slowly(monkeypatch, digits, small, tmp_path / "calm")
+    assert numbers == [(e.number, e.metrics["loss"]) for e in calm if isinstance(e, Epoch)]
+
+
+def test_a_checkpoint_that_cannot_be_written_ends_the_training(
+    digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail() -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
+    running = run_slowly(monkeypatch, digits, small, tmp_path)
     patch_save(monkeypatch, fail)
-    files = {tmp_path / checkpoint.STATE: Checkpoint({}, (np.array(1.0),))}
-    with closing(CheckpointWriter()) as writer:
-        assert list(writer.write(files, wait=False)) == []
-        with pytest.raises(RunError, match="cannot be written: Read-only file system"):
-            list(writer.write(files, wait=False))
+    with pytest.raises(RunError, match="cannot be written: Read-only file system"):
+        list(running)
+
+
+def test_an_epoch_before_a_failure_is_reported(
+    digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = run_slowly(monkeypatch, digits, small, tmp_path)
+    trained, steps = TensorFlowSteps.train, list[int]()
+
+    def train_step(self: TensorFlowSteps, batch: Any) -> Any:
+        steps.append(1)
+        if len(steps) > digits.train.count // 64:  # in epoch 2, at once
+            raise CandidateFailure("nan", "the loss became nan")
+        return trained(self, batch)
+
+    monkeypatch.setattr(TensorFlowSteps, "train", train_step)
+    epoch = next(running)
+    assert isinstance(epoch, Epoch) and epoch.number == 1
+    with pytest.raises(CandidateFailure):
+        next(running)
 
 
 KILLED = """

@@ -8,8 +8,9 @@ from typing import Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.history import Epoch
 from cnnsearch.training.messages import Measurement, TrialTask
-from cnnsearch.training.trainer import Epoch, Training
+from cnnsearch.training.trainer import Training
 
 
 def train(

@@ -31,12 +31,15 @@ POINTS = {
         "Store.upload_file",
         "Store.write",
     ],
-    "cnnsearch.training.trainer": ["Training._run_epoch", "Training._save"],
+    "cnnsearch.training.checkpoint_writer": ["write_files"],
+    "cnnsearch.training.trainer": ["Training._enter_phase_of", "Training._collect_files"],
     "cnnsearch.utils.atomic_files": ["publish_folder", "replace_file"],
     "os": ["fsync"],
-    "stand_in": ["Training._run_epoch", "Training._save"],
+    "stand_in": ["Training._enter_phase_of", "Training._collect_files"],
 }
-EPOCH = {"Training._run_epoch": ("begin", "end"), "Training._save": ("", "saved")}
+SAVED = "checkpoint_writer.write_files"
+EPOCH = {"Training._enter_phase_of": "begin", "Training._collect_files": "end", SAVED: "saved"}
+"""What is told of an epoch: before the first of these is called, and after the others."""
 os.environ.setdefault("CNNSEARCH_FAULT_DRIVER", str(os.getpid()))
 
 
@@ -54,11 +57,16 @@ def _kill(whom: str) -> None:
     os.kill(int(os.environ["CNNSEARCH_FAULT_DRIVER"]) if whom == "driver" else os.getpid(), 9)
 
 
-def _tell_epoch(name: str, place: int, training: Any) -> None:
-    word = EPOCH.get(name, ("", ""))[place]
-    if word:
-        trial = os.environ.get("CNNSEARCH_FAULT_TRIAL", training._task.directory.name)
-        _tell("epoch", trial, training._progress.epoch + (word == "begin"), word)
+def _tell_epoch(name: str, argument: Any) -> None:
+    """Tells of an epoch; the argument is the training, or the files that were written."""
+    if name == SAVED:
+        path, state = next(iter(argument.items()))
+        folder, epoch = path.parent, state.header["epoch"]
+    else:
+        folder = argument._task.directory
+        epoch = argument._progress.epoch + (EPOCH[name] == "begin")
+    trial = os.environ.get("CNNSEARCH_FAULT_TRIAL", folder.name)
+    _tell("epoch", trial, epoch, EPOCH[name])
 
 
 def _watched(
@@ -78,13 +86,13 @@ def _watched(
         due = name == point and calls == number
         if due and when == "before":
             _kill(whom)
-        if name in EPOCH:
-            _tell_epoch(name, 0, args[0])
+        if EPOCH.get(name) == "begin":
+            _tell_epoch(name, args[0])
         result = function(*args, **kwargs)
         if due:
             _kill(whom)
-        if name in EPOCH:
-            _tell_epoch(name, 1, args[0])
+        if EPOCH.get(name) in ("end", "saved"):
+            _tell_epoch(name, args[0])
         return result
 
     return call

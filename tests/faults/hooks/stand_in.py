@@ -21,10 +21,10 @@ class Training:
     """Has the methods of the real ``Training`` at which the hooks tell and kill."""
 
     def __init__(self, task: Any) -> None:
-        from cnnsearch.training import checkpoint
+        from cnnsearch.training import checkpoint, checkpoint_writer
         from cnnsearch.training.history import Progress
 
-        self._checkpoint, self._task = checkpoint, task
+        self._checkpoint, self._writer, self._task = checkpoint, checkpoint_writer, task
         checkpoint.sweep(task.directory)
         found = checkpoint.read(task.directory / checkpoint.STATE)
         self._progress = Progress(task.initial_epoch, task.initial_epoch)
@@ -40,8 +40,9 @@ class Training:
         for number, metrics in sorted(self._progress.history.items()):
             yield number, metrics, True
         while self._progress.epoch < self._task.epochs:
+            self._enter_phase_of(self._progress.epoch + 1)
             metrics = self._run_epoch(self._progress.epoch + 1)
-            self._save()
+            self._writer.write_files(self._collect_files())
             yield self._progress.epoch, metrics, False
 
     def _run_epoch(self, epoch: int) -> dict[str, float]:
@@ -57,11 +58,15 @@ class Training:
         self._progress.record_epoch(epoch, metrics)
         return metrics
 
-    def _save(self) -> None:
-        folder, header = self._task.directory, self._progress.to_data()
-        self._checkpoint.write(folder / self._checkpoint.STATE, header, [self._weights])
+    def _enter_phase_of(self, epoch: int) -> None:
+        """Does nothing: there is one phase."""
+
+    def _collect_files(self) -> Any:
+        content = self._checkpoint.Checkpoint(self._progress.to_data(), (self._weights,))
+        names = [self._checkpoint.STATE]
         if self._progress.best_epoch == self._progress.epoch:
-            self._checkpoint.write(folder / self._checkpoint.BEST, header, [self._weights])
+            names.append(self._checkpoint.BEST)
+        return dict.fromkeys([self._task.directory / name for name in names], content)
 
     def measurement(self) -> Any:
         from cnnsearch.training.messages import Measurement
