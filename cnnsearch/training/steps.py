@@ -12,6 +12,7 @@ import keras
 
 from cnnsearch.training.augmentation_ops import Targets, augment
 from cnnsearch.training.batches import Batch
+from cnnsearch.training.fused_norm import use_fused_kernels
 from cnnsearch.training.losses import (
     cross_entropy,
     is_correct,
@@ -170,7 +171,8 @@ class TensorFlowSteps(_ModelSteps):
 
     def _differentiate(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
         with self._tf.GradientTape() as tape:
-            outputs = self._trained(images, training=True)
+            with use_fused_kernels(self._trained):
+                outputs = self._trained(images, training=True)
             loss, report = self._loss.compute(targets, outputs)
         zero = self._tf.UnconnectedGradients.ZERO
         return tape.gradient(loss, self._weights, unconnected_gradients=zero), report

@@ -1,0 +1,76 @@
+"""Batch normalization in training steps by TensorFlow's fused kernel.
+
+Keras 3 normalizes a batch in a dozen operations, each of which reads and writes the feature map;
+the kernel does it in one, and computes the gradient in another. The layers stay Keras's own: only
+what is traced between the beginning and the end of a block uses the kernel.
+"""
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import MethodType
+from typing import Any
+
+import keras
+
+Tensor = Any
+
+
+@contextmanager
+def use_fused_kernels(model: keras.Model) -> Iterator[None]:
+    """Has the model's layers of batch normalization use the kernel inside the block.
+
+    Args:
+        model: of the TensorFlow backend; its layers are as before when the block ends.
+    """
+    layers = list(_list_layers(model))
+    for layer in layers:
+        layer.call = MethodType(_normalize, layer)
+    try:
+        yield
+    finally:
+        for layer in layers:
+            del layer.call
+
+
+def _list_layers(model: keras.Model) -> Iterator[keras.layers.BatchNormalization]:
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            yield from _list_layers(layer)
+        elif type(layer) is keras.layers.BatchNormalization:
+            yield layer
+
+
+def _normalize(layer: Any, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Any:
+    """Takes the place of ``BatchNormalization.call``: the same values, up to rounding."""
+    is_map = len(inputs.shape) == 4 and layer.axis in (-1, 3) and mask is None
+    is_plain = not (layer.renorm or layer.synchronized)
+    if not (training and layer.trainable and is_map and is_plain):
+        return type(layer).call(layer, inputs, training=training, mask=mask)
+    import tensorflow as tf
+
+    channels = inputs.shape[-1]
+    scale = layer.gamma if layer.scale else tf.ones(channels)
+    offset = layer.beta if layer.center else tf.zeros(channels)
+    outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+        x=inputs, scale=tf.convert_to_tensor(scale), offset=tf.convert_to_tensor(offset), mean=[],
+        variance=[], epsilon=layer.epsilon, is_training=True,
+    )  # fmt: skip
+    count = _count_values(inputs)
+    _update(layer.moving_mean, mean, layer.momentum)
+    _update(layer.moving_variance, variance * ((count - 1) / count), layer.momentum)  # unbiased
+    return outputs
+
+
+def _count_values(inputs: Tensor) -> Any:
+    """Returns the values of each channel."""
+    import tensorflow as tf
+
+    sizes = inputs.shape[:-1]
+    if None not in sizes:
+        return float(math.prod(sizes))
+    return tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), "float32")
+
+
+def _update(moving: Any, value: Tensor, momentum: float) -> None:
+    moving.assign(moving * momentum + value * (1.0 - momentum))
