@@ -16,7 +16,7 @@ from tests.training.train import train
 
 tf = pytest.importorskip("tensorflow")
 
-MAP = np.random.default_rng(0).normal(3.0, 2.0, (4, 5, 6, 3)).astype("float32")
+MAP = np.random.default_rng(0).normal(3.0, 2.0, (4, 5, 6, 8)).astype("float32")
 
 
 def compute(fused: bool, images: Any = MAP, **options: Any) -> list[Any]:
@@ -65,8 +65,8 @@ def test_single_values_have_no_variance() -> None:
 
 @pytest.mark.parametrize(
     ("options", "images"),
-    [({"trainable": False}, MAP), ({"axis": 1}, MAP), ({}, MAP.reshape(-1, 3))],
-    ids=["frozen", "other axis", "no map"],
+    [({"trainable": False}, MAP), ({"axis": 1}, MAP), ({}, MAP.reshape(-1, 8)), ({}, MAP[..., :3])],
+    ids=["frozen", "other axis", "no map", "three channels"],
 )
 def test_what_the_kernel_cannot_do_is_left_to_keras(options: Any, images: Any) -> None:
     for one, other in zip(compute(True, images, **options), compute(False, images, **options),
