@@ -9,7 +9,6 @@ import math
 import os
 import subprocess
 import time
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ import keras
 import keras_tuner
 import numpy as np
 from handwritten import count_macs
-from tuners import MANY, Deadline, Pace, TimeIsUp, make_batches
+from tuners import MANY, Deadline, Pace, TimeIsUp, make_batches, search_until_time
 
 from cnnsearch.data import Dataset
 from cnnsearch.errors import CnnsearchError
@@ -83,12 +82,7 @@ def search_hyperresnet(task: "Task") -> dict[str, Any]:
         max_consecutive_failed_trials=MANY, directory=str(task.folder), project_name="tuner",
     )  # fmt: skip
     tuner._configure_tensorboard_dir = lambda *_: None  # needs tensorboard, without any use of it
-    with suppress(TimeIsUp):
-        tuner.search()
-    scored = [t for t in tuner.oracle.trials.values() if t.score is not None]
-    if not scored:
-        raise CnnsearchError("no candidate was trained within the time")
-    best = max(scored, key=lambda trial: trial.score)
+    best, candidates = search_until_time(tuner)
     images = np.concatenate([data.train.images(), data.validation.images()])
     labels = np.concatenate([data.train.labels(), data.validation.labels()])
     pace = model.pace[json.dumps(best.hyperparameters.values)]
@@ -104,7 +98,7 @@ def search_hyperresnet(task: "Task") -> dict[str, Any]:
     return {
         "test_accuracy": test["accuracy"], "macs": count_macs(final), "final_epochs": epochs,
         "params": sum(math.prod(w.shape) for w in final.trainable_weights),
-        "candidates": len(scored), "val_score": best.score,
+        "candidates": candidates, "val_score": best.score,
         "winner": f"ResNet {best.hyperparameters.values['version']}",
     }  # fmt: skip
 

@@ -122,14 +122,23 @@ def run_tuner(task: "Task", name: str) -> dict[str, Any]:
     model = Model(task, data, until, space=space, steps_per_epoch=data.train.count // 64)
     tuner = create_tuner(name, model, task, space.decode_first().recipe.epochs)
     model.is_searching = True
+    best, candidates = search_until_time(tuner)
+    found = train_best(task, model, data, best.hyperparameters)
+    return {**found, "candidates": candidates, "val_score": best.score}
+
+
+def search_until_time(tuner: Any) -> tuple[Any, int]:
+    """Returns the best trial, and how many were trained.
+
+    Raises:
+        CnnsearchError: none was.
+    """
     with suppress(TimeIsUp):
         tuner.search()
     scored = [t for t in tuner.oracle.trials.values() if t.score is not None]
     if not scored:
         raise CnnsearchError("no candidate was trained within the time")
-    best = max(scored, key=lambda trial: trial.score)
-    found = train_best(task, model, data, best.hyperparameters)
-    return {**found, "candidates": len(scored), "val_score": best.score}
+    return max(scored, key=lambda trial: trial.score), len(scored)
 
 
 def create_tuner(name: str, model: Model, task: "Task", epochs: int) -> Any:
