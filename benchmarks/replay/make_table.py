@@ -3,7 +3,7 @@
     python -m benchmarks.replay.make_table runs/own0 --out benchmarks/replay/own_table.json
 
 The run may be unfinished: the table has the candidates that are completed, and a replay treats the
-others as if they were over the budget.
+others as if they were over the budget. Values that the space beside the table fixes are left out.
 """
 
 import argparse
@@ -12,14 +12,15 @@ import statistics
 from pathlib import Path
 from typing import Any
 
+from cnnsearch import SearchSpace
 from cnnsearch.runs.directory import RunDirectory
 
 
-def read_candidate(run: RunDirectory, trial: Any) -> dict[str, Any]:
+def read_candidate(run: RunDirectory, trial: Any, names: set[str]) -> dict[str, Any]:
     """Returns a completed candidate's values, costs and curve."""
     epochs = run.db.get_history(trial.id)
     return {
-        "values": dict(trial.values),
+        "values": {name: value for name, value in trial.values.items() if name in names},
         "params": trial.params,
         "macs": trial.macs,
         "epoch_seconds": round(statistics.median(row["seconds"] for row in epochs), 3),
@@ -36,13 +37,15 @@ def main() -> None:
     run = RunDirectory.open(given.run.parent, given.run.name)
     try:
         trials = [t for t in run.db.get_trials() if t.status == "completed" and not t.role]
-        rows = [read_candidate(run, trial) for trial in trials]
+        space = SearchSpace.load(given.out.with_suffix(".yaml"))
+        names = {parameter.name for parameter in space.parameters}
+        rows = [read_candidate(run, trial, names) for trial in trials]
         facts = run.manifest
     finally:
         run.close()
     data = facts["dataset"]
     head = {
-        "space": facts["space"],
+        "space": given.out.stem,
         "images": {key: data[key] for key in ("train", "validation", "image", "fingerprint")},
         "environment": facts["environment"],
     }

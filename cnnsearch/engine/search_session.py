@@ -29,7 +29,7 @@ from cnnsearch.engine.search_plan import add_forecast, make_plan
 from cnnsearch.engine.session import RunSession, fit_space, open_session
 from cnnsearch.engine.settings import Settings
 from cnnsearch.engine.time_limit import ShareLimit
-from cnnsearch.engine.training_time import TimePredictor
+from cnnsearch.engine.training_time import TimePredictor, estimate_final_training
 from cnnsearch.oracles import find_strategy
 from cnnsearch.oracles.protocol import Draws, Oracle
 from cnnsearch.oracles.stopping import StopWhenEnough
@@ -242,10 +242,12 @@ def _make_overview(session: RunSession, space: SearchSpace, data: Dataset) -> Ov
 def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> Summary:
     """Returns what the display shows at the end."""
     trials, objective = run.db.get_trials(), objective_of(run.manifest["settings"])
+    best, data = find_best(trials), run.manifest["dataset"]
+    images = int(data["train"]), int(data["validation"])
     return Summary(
         run=run.name,
         reason=reason,
-        best=find_best(trials),
+        best=best,
         recommended=find_recommended(run),
         completed=count_candidates(trials, "completed"),
         failed=sum(trial.status == "failed" for trial in trials),
@@ -255,5 +257,6 @@ def summarize(run: RunDirectory, reason: str, draws: Draws, seconds: float) -> S
         measured=objective.title,
         promotions=count_promotions(trials),
         front=front.describe() if (front := find_front(run)) else "",
-        gain=measure_gain(trials, int(run.manifest["dataset"]["validation"]), objective.name),
+        gain=measure_gain(trials, images[1], objective.name),
+        final_seconds=None if best is None else estimate_final_training(best, *images),
     )

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 Terms = tuple[float, ...]
 VALIDATED = 1 / 3
 """Work for an image that is evaluated, in that for one that is trained on."""
+LONGER: Final = 5
+"""Epochs of a final training by default, as a multiple of a candidate's."""
 PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1e-4)
 """Seconds for each of a candidate's terms, roughly, on two cores: only their ratios matter."""
 TRUST = 0.1
@@ -222,3 +224,18 @@ class TimePredictor:
             self._known[trial.number] = _list_terms_of(trial, *self._images), trial.seconds
             if trial.role == BASELINE:
                 self.baseline = trial.seconds
+
+
+def estimate_final_training(best: TrialRecord, train: int, validation: int) -> float | None:
+    """Returns the seconds of one final training with default settings; None: not known.
+
+    Args:
+        best: the candidate to train: on both splits, for ``LONGER`` times as many epochs.
+        train: images in the training split.
+        validation: images in the validation split.
+    """
+    trained = best.epochs - best.initial_epoch
+    if not best.seconds or trained < 1:
+        return None
+    more = (train + validation) / (train + VALIDATED * validation)
+    return best.seconds / trained * more * LONGER * best.epochs

@@ -76,6 +76,9 @@ def test_a_search_ends_with_it() -> None:
     summary = Summary("r", "trials", best, 2, 0, Draws(drawn=1), 1.0, "runs/r", gain=gain)
     assert describe_gain(gain) in write_closing(summary).splitlines()
     assert "baseline" not in write_closing(replace(summary, gain=None))
+    long = write_closing(replace(summary, final_seconds=150.0)).splitlines()
+    assert "Evaluate:  cnnsearch train best --run r   (about 2:30 min a seed)" in long
+    assert "Evaluate:  cnnsearch train best --run r" in write_closing(summary).splitlines()
     printed = io.StringIO()
     JsonLines(printed).on_search_end(summary)
     assert json.loads(printed.getvalue())["gain"]["baseline"] == "0000"

@@ -13,6 +13,7 @@ from cnnsearch.architecture.work import WORK, count_work
 from cnnsearch.engine.training_time import (
     TimePredictor,
     TrainingTime,
+    estimate_final_training,
 )
 from cnnsearch.errors import ArchitectureError
 from cnnsearch.runs.directory import RunDirectory
@@ -163,3 +164,14 @@ def record_trial(run: RunDirectory, number: int, trial: Any, role: str = "") -> 
     run.db.append("trial_started", start, trial.id)
     end = {"status": "completed", "score": 0.5, "metrics": {}, "seconds": trial.seconds}
     run.db.append("trial_ended", end, trial.id)
+
+
+def test_a_final_training_takes_five_times_the_epochs_on_both_splits() -> None:
+    trial: Any = SimpleNamespace(epochs=10, initial_epoch=0, seconds=30.0)
+    assert estimate_final_training(trial, 900, 0) == pytest.approx(150)
+    # a validation image costs a third of a training image, and then as much
+    assert estimate_final_training(trial, 900, 300) == pytest.approx(150 * 1200 / 1000)
+    promoted: Any = SimpleNamespace(epochs=10, initial_epoch=4, seconds=30.0)
+    assert estimate_final_training(promoted, 900, 0) == pytest.approx(250)
+    unknown: Any = SimpleNamespace(epochs=10, initial_epoch=0, seconds=None)
+    assert estimate_final_training(unknown, 900, 0) is None

@@ -87,6 +87,7 @@ class Summary:
         front: the Pareto front in words; empty: the search has one objective.
         recommended: the candidate that the strategy prefers to the best; None: there is none.
         gain: of the best candidate over the plain baseline; None: there is none to compare.
+        final_seconds: that a final training of the best candidate takes; None: not known.
     """
 
     run: str
@@ -102,6 +103,7 @@ class Summary:
     front: str = ""
     gain: Gain | None = None
     recommended: TrialRecord | None = None
+    final_seconds: float | None = None
 
 
 class SearchCallback(Protocol):

@@ -146,10 +146,11 @@ def write_closing(summary: Summary) -> str:
     if summary.reason in ("interrupted", "time"):
         lines.append(f"Resume:    cnnsearch resume {summary.run}{where}")
     if summary.best:
-        at = f"--run {summary.run}{where}"
+        at, seconds = f"--run {summary.run}{where}", summary.final_seconds
+        takes = f"   (about {format_time(seconds)} a seed)" if seconds else ""
         lines += [
             f"Results:   cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}",
-            f"Evaluate:  cnnsearch train best {at}",
+            f"Evaluate:  cnnsearch train best {at}{takes}",
             f"Export:    cnnsearch export best {at} --out exports/best",
         ]
     return "\n".join(lines)

@@ -12,6 +12,7 @@ from cnnsearch.engine.placement import find_gpus
 from cnnsearch.engine.run_data import load_data
 from cnnsearch.engine.run_manifest import check_same_data, read_settings
 from cnnsearch.engine.settings import Settings
+from cnnsearch.engine.training_time import LONGER
 from cnnsearch.errors import CnnsearchError, RunError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import find_candidate, find_trial, read_candidate
@@ -24,9 +25,6 @@ from cnnsearch.studies.final.entrants import WINNER, Entrant, fit_candidate
 from cnnsearch.studies.final.plan import FinalOptions, FinalPlan
 from cnnsearch.studies.final.regularization import add_cutmix
 from cnnsearch.studies.final.run import create_run, is_final
-
-LONGER = 5
-"""Epochs of a final training by default, as a multiple of a candidate's."""
 
 
 def prepare_run(
