@@ -17,6 +17,7 @@ from typing import Any
 import autokeras  # type: ignore[import-not-found]
 import keras
 import numpy as np
+from autokeras.pipeline import load_pipeline  # type: ignore[import-not-found]
 from keras_tuner.errors import FatalError
 
 MANY = 1000  # trials: the time ends a search
@@ -63,10 +64,15 @@ def main() -> None:
             validation_data=(data["validation_images"], data["validation_labels"]),
             callbacks=[Deadline(float(until))],
         )  # fmt: skip
-    scored = [t for t in search.tuner.oracle.trials.values() if t.score is not None]
+    tuner = search.tuner
+    scored = [t for t in tuner.oracle.trials.values() if t.score is not None]
+    if not scored:
+        sys.exit("no candidate was trained within the time")
+    best = max(scored, key=lambda trial: trial.score)
+    tuner.get_best_model().save(tuner.best_model_path)  # as at the end of an undisturbed search
+    load_pipeline(tuner._pipeline_path(best.trial_id)).save(tuner.best_pipeline_path)
     _, accuracy = search.evaluate(data["test_images"], data["test_labels"], verbose=0)
     model = search.export_model()
-    best = max(scored, key=lambda trial: trial.score)
     result = {
         "test_accuracy": float(accuracy), "macs": count_macs(model), "final_epochs": None,
         "params": sum(math.prod(w.shape) for w in model.trainable_weights),
