@@ -107,18 +107,33 @@ def run_slowly(
 def test_an_epoch_is_reported_when_its_checkpoint_is_on_disk_and_the_next_one_is_trained(
     digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps, trained = list[int](), TensorFlowSteps.train
-    monkeypatch.setattr(
-        TensorFlowSteps, "train", lambda self, batch: steps.append(1) or trained(self, batch)
-    )
-    seen = []
-    for epoch in run_slowly(monkeypatch, digits, small, tmp_path):
+    each = digits.train.count // 64
+    may_write, written, steps = threading.Semaphore(0), threading.Semaphore(0), list[int]()
+    write, trained = checkpoint_writer.write_files, TensorFlowSteps.train
+
+    def wait_and_write(files: Any) -> None:
+        may_write.acquire()
+        write(files)
+        written.release()
+
+    def train_step(self: TensorFlowSteps, batch: Any) -> Any:
+        steps.append(1)
+        if len(steps) in (each + 3, 2 * each + 3):  # in the epoch after
+            may_write.release()
+            written.acquire()
+        if len(steps) == 3 * each:
+            may_write.release()
+        return trained(self, batch)
+
+    monkeypatch.setattr(checkpoint_writer, "write_files", wait_and_write)
+    monkeypatch.setattr(TensorFlowSteps, "train", train_step)
+    recipe, seen = TrainingRecipe(batch_size=64), list[int]()
+    for epoch in Training(TrialTask("t", small, recipe, digits, tmp_path, 3)).run():
         assert isinstance(epoch, Epoch)
         state = checkpoint.read(tmp_path / checkpoint.STATE)
         assert state is not None and state.header["epoch"] == epoch.number
         seen.append(len(steps))
-    each = digits.train.count // 64
-    assert each < seen[0] < 2 * each < seen[1] < 3 * each == seen[2]
+    assert each + 3 <= seen[0] < 2 * each < 2 * each + 3 <= seen[1] < 3 * each == seen[2]
 
 
 def test_a_full_disk_pauses_the_training_and_loses_nothing(
