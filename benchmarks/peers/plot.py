@@ -32,8 +32,8 @@ def main() -> None:
     found = defaultdict(list)
     for one in read_results(HERE / "results.jsonl"):
         if one["data"] == asked.data:
-            found[f"{one['contender']} ({one['space']})"].append(one)
-    figure, panels = plt.subplots(1, len(AXES), figsize=(12, 4), sharey=True)
+            found[one["contender"]].append(one)
+    figure, panels = plt.subplots(1, len(AXES), figsize=(12, 4.6), sharey=True)
     for panel, (key, unit, label) in zip(panels, AXES, strict=True):
         for place, (name, results) in enumerate(sorted(found.items())):
             x = [unit * one[key] for one in results]
@@ -43,8 +43,9 @@ def main() -> None:
         panel.set_xlabel(label)
         panel.grid(alpha=0.3)
     panels[0].set_ylabel("test accuracy (%)")
-    panels[0].legend(fontsize=8)
-    figure.tight_layout()
+    names = panels[0].get_legend_handles_labels()
+    figure.legend(*names, loc="lower center", ncols=4, fontsize=9, frameon=False)
+    figure.tight_layout(rect=(0, 0.12, 1, 1))
     figure.savefig(asked.out, dpi=110)
 
 
