@@ -1,7 +1,7 @@
 """What the displays say of a search and of its candidates."""
 
 import shlex
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -141,19 +141,21 @@ def write_closing(summary: Summary) -> str:
         lines.append(describe_recommended(summary.recommended, summary.run))
     if summary.gain:
         lines.append(describe_gain(summary.gain))
+    return "\n".join([*lines, *_list_next_steps(summary)])
+
+
+def _list_next_steps(summary: Summary) -> Iterator[str]:
+    """Yields the commands to type next."""
     root = Path(summary.path).parent
     where = "" if root == Path("runs") else f" --runs {shlex.quote(str(root))}"
     if summary.reason in ("interrupted", "time"):
-        lines.append(f"Resume:    cnnsearch resume {summary.run}{where}")
+        yield f"Resume:    cnnsearch resume {summary.run}{where}"
     if summary.best:
         at, seconds = f"--run {summary.run}{where}", summary.final_seconds
         takes = f"   (about {format_time(seconds)} a seed)" if seconds else ""
-        lines += [
-            f"Results:   cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}",
-            f"Evaluate:  cnnsearch train best {at}{takes}",
-            f"Export:    cnnsearch export best {at} --out exports/best",
-        ]
-    return "\n".join(lines)
+        yield f"Results:   cnnsearch results {summary.run}{where}   or   cnnsearch ui{where}"
+        yield f"Evaluate:  cnnsearch train best {at}{takes}"
+        yield f"Export:    cnnsearch export best {at} --out exports/best"
 
 
 def describe_best(best: TrialRecord, measured: str = OBJECTIVES[0].title) -> str:
