@@ -144,7 +144,7 @@ def _print(
     for kind in costs or (MACS,):
         lines += _draw(trials, kind, objective.heading)
     failed = [trial for trial in trials if trial.status == "failed"]
-    for line in (*lines, *(f"trial {trial.id} failed: {trial.reason}" for trial in failed)):
+    for line in (*lines, *(f"trial {trial.id} {trial.outcome}" for trial in failed)):
         terminal.print(line, highlight=False, markup=False)
 
 

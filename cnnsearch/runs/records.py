@@ -26,6 +26,8 @@ _NotNegative = Annotated[Finite, Field(ge=0)]
 _Count = Annotated[StrictInt, Field(ge=0, lt=_LARGEST)]
 _Object = dict[StrictStr, Any]
 _Id = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
+OVER_BUDGET = "over_budget: "
+"""How the reason begins of a candidate whose measured latency is over the limit."""
 _Line = Annotated[
     StrictStr, BeforeValidator(lambda text: to_one_line(text) if isinstance(text, str) else text)
 ]
@@ -87,6 +89,17 @@ class TrialRecord:
     def label(self) -> str:
         """The published network, or the family, and the role behind it: ``plain baseline``."""
         return self.network or f"{shorten_family(self.family)} {self.role}".rstrip()
+
+    @property
+    def is_too_slow(self) -> bool:
+        """Whether its measured latency is over the limit, so that it was not trained."""
+        return self.status == "failed" and (self.reason or "").startswith(OVER_BUDGET)
+
+    @property
+    def outcome(self) -> str:
+        """How it ended, without a score: ``failed: `` and the reason, or why it is not trained."""
+        reason = self.reason or ""
+        return reason.removeprefix(OVER_BUDGET) if self.is_too_slow else f"{self.status}: {reason}"
 
 
 def shorten_family(family: str) -> str:

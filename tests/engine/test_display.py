@@ -48,6 +48,25 @@ def test_hyperbands_promotions_are_no_candidates() -> None:
     assert "2 candidates trained, 1 promotion; 2 drawn" in write_closing(summary)
 
 
+def test_what_is_too_slow_is_no_failure() -> None:
+    why = "over_budget: measured latency 3.1 ms, the limit is 2 ms: not trained"
+    slow = trial(1, status="failed", score=None, reason=why)
+    lost = trial(2, status="failed", score=None, reason="nan: the loss became nan")
+    assert (slow.is_too_slow, lost.is_too_slow) == (True, False)
+    text = io.StringIO()
+    lines = Plain(Console(file=text, width=200))
+    lines.on_search_begin(overview())
+    for one in (slow, lost):
+        lines.on_trial_end(one)
+    shown = text.getvalue().splitlines()
+    assert shown[1].endswith("  measured latency 3.1 ms, the limit is 2 ms: not trained")
+    assert shown[2].endswith("  failed: nan: the loss became nan")
+    summary = Summary("r", "trials", None, 4, 1, Draws(drawn=7), 1.0, "runs/r", too_slow=2)
+    assert "4 candidates trained, 1 failed, 2 over the measured latency; 7 drawn" in write_closing(
+        summary
+    )
+
+
 def test_the_live_table_counts_candidates_and_no_pause() -> None:
     text = io.StringIO()
     live = Live(Console(file=text, width=200, force_terminal=False))

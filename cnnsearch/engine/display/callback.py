@@ -80,6 +80,7 @@ class Summary:
         best: the best candidate; None: none was finished.
         completed: candidates with a score.
         failed: candidates that ended without one.
+        too_slow: candidates that were not trained, their measured latency being over the limit.
         draws: what was drawn and why it was not trained.
         seconds: of this session.
         measured: the score in words.
@@ -104,6 +105,7 @@ class Summary:
     gain: Gain | None = None
     recommended: TrialRecord | None = None
     final_seconds: float | None = None
+    too_slow: int = 0
 
 
 class SearchCallback(Protocol):

@@ -112,7 +112,7 @@ def write_trial_line(
     cost = "  ".join(f"{kind.format(kind.read(trial))} {kind.heading}" for kind in basic)
     start = f"{place:>6}  {name_trial(trial):<22}  {cost:<28}"
     if trial.score is None:
-        return f"{start}  {trial.status}: {trial.reason}"
+        return f"{start}  {trial.outcome}"
     rung = f"  rung of {pluralize(trial.epochs, 'epoch'):<9}" if multi_fidelity else ""
     score = f"{measured.split()[0]} {trial.score:6.2%}"
     score += "" if best is None else f"  best {best:6.2%}"
@@ -125,6 +125,8 @@ def write_closing(summary: Summary) -> str:
     counts = [f"{pluralize(summary.completed, 'candidate')} trained"]
     counts += [pluralize(summary.promotions, "promotion")] if summary.promotions else []
     counts += [f"{summary.failed} failed"] if summary.failed else []
+    slow = f"{summary.too_slow} over the measured latency"
+    counts += [slow] if summary.too_slow else []
     refused = [f"{draws.over_budget:,} over the budget"]
     refused += [f"{draws.too_slow:,} predicted to train too long"] if draws.too_slow else []
     refused += [f"{draws.invalid:,} could not be wired"] if draws.invalid else []
