@@ -3,7 +3,6 @@
 import io
 import re
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -14,16 +13,17 @@ from cnnsearch.engine.display.callback import Overview, Pace, Summary
 from cnnsearch.engine.display.live import Live, _Row
 from cnnsearch.engine.display.text import count_candidates, count_promotions
 from cnnsearch.oracles.protocol import Draws
+from cnnsearch.runs.records import TrialRecord
 
 
-def trial(number: int, **more: Any) -> Any:
+def trial(number: int, **more: Any) -> TrialRecord:
     found = {
         "id": f"{number:04}", "number": number, "values": {}, "family": "residual", "params": 1000,
-        "macs": 10**6, "epochs": 2, "initial_epoch": 0, "continues": None, "started": 0.0,
-        "status": "completed", "score": number / 10, "seconds": 1.0, "reason": None, "metrics": {},
-        "label": "residual", "predicted_seconds": None, "role": "", "network": "", "ended": 1.0,
+        "macs": 10**6, "epochs": 2, "started": 0.0, "status": "completed", "score": number / 10,
+        "seconds": 1.0, "metrics": {}, "ended": 1.0, "architecture": {}, "recipe": {},
+        "fingerprint": "",
     }  # fmt: skip
-    return SimpleNamespace(**{**found, **more})
+    return TrialRecord(**{**found, **more})
 
 
 def overview(**more: Any) -> Overview:
@@ -85,7 +85,7 @@ def test_a_row_of_the_live_table_is_one_line_of_80_columns() -> None:
     text = io.StringIO()
     live = Live(Console(file=text, width=80, force_terminal=False))
     live.on_search_begin(overview())
-    live.on_trial_end(trial(1, label="a_family_of_a_very_long_name+another_one_that_is_long"))
+    live.on_trial_end(trial(1, network="a_family_of_a_very_long_name+another_one_that_is_long"))
     live.on_trial_end(trial(2, params=123_456_789, macs=98_765_432_100, seconds=36_000.0))
     table = live._make_table()
     live.close()
@@ -167,7 +167,9 @@ def test_names_are_legible_in_a_narrow_terminal(
     console = Console(file=text, width=width)
     live = Live(console)
     monkeypatch.setattr(live, "on_tick", lambda: None)
-    one = trial(1, label="plain baseline", status="running", score=0.9944, predicted_seconds=61.0)
+    one = trial(
+        1, family="plain", role="baseline", status="running", score=0.9944, predicted_seconds=61.0
+    )
     live.on_search_begin(overview())
     live.on_trial_begin(one)
     console.print(live._make_table())
