@@ -32,7 +32,7 @@ def main() -> None:
     found = defaultdict(list)
     for one in read_results(HERE / "results.jsonl"):
         if one["data"] == asked.data:
-            found[one["contender"]].append(one)
+            found[f"{one['contender']}, {one['minutes']:g} min"].append(one)
     figure, panels = plt.subplots(1, len(AXES), figsize=(12, 4.6), sharey=True)
     for panel, (key, unit, label) in zip(panels, AXES, strict=True):
         for place, (name, results) in enumerate(sorted(found.items())):

@@ -30,6 +30,7 @@ from cnnsearch.training.model import build
 LONG, SHORT = 12, 4  # epochs
 MOMENTUM = 0.9  # of normalization's moving statistics: trainings are short
 REPEATS = 1000
+CACHE = Path("build/weight_inheritance")
 Weights = dict[str, Any]
 
 
@@ -65,7 +66,7 @@ def train(candidate: Candidate, data: Dataset, epochs: int, start: Weights, seed
     model.fit(images, labels, batch_size=candidate.recipe.batch_size, epochs=epochs, verbose=0)
     held = np.asarray(data.validation.images()), np.asarray(data.validation.labels())
     accuracy = model.evaluate(*held, batch_size=500, verbose=0, return_dict=True)["accuracy"]
-    weights = {weight.path: np.array(weight) for weight in network.weights}
+    weights = {weight.path: np.asarray(weight).copy() for weight in network.weights}
     return accuracy, weights, inherited / sum(w.size for w in weights.values())
 
 
@@ -77,9 +78,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     given = parser.parse_args()
     space = SearchSpace.load(HERE / "own_table.yaml")
-    data = load(
-        given.data, image=space.input[:2], channels=None, cache=given.out.with_suffix(".cache")
-    )
+    data = load(given.data, image=space.input[:2], channels=None, cache=CACHE)
     rng, rows = random.Random(0), []
     for number in range(given.children):
         keras.backend.clear_session()

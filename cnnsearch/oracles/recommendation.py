@@ -17,7 +17,7 @@ SCALES = (None, 0.3, 0.6, 1.5)  # of the correlation's fall, as shares of differ
 NOISES = (0.03, 0.1, 0.3, 1.0)  # variances of the noise; that of the scores is 1
 ADDITIVE = 4.0  # prior variance of the sum of the single choices' effects
 LOWEST = 3.0  # scores count as at most so far below the median, in units of the best's lead on it
-OWN = 0.5  # share of its deviation from the process that is a candidate's own, not noise
+OWN = 0.6  # share of its deviation from the process that is a candidate's own, not noise
 
 
 def recommend(history: History, trials: Sequence[Trial]) -> Trial:
