@@ -119,7 +119,7 @@ def test_a_search_in_a_notebook_shows_its_table(monkeypatch: pytest.MonkeyPatch)
     found.on_search_begin(overview())
     for number in range(1, 5):
         found.on_trial_begin(trial(number, status="running", score=None))
-        found.on_trial_end(trial(number, label="<b>residual</b>"))
+        found.on_trial_end(trial(number, network="<b>residual</b>"))
     assert len(shown.pages) == 1, "not more than one drawing a second"
     found.close()
     assert len(shown.pages) == 2
