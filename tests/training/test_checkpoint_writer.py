@@ -112,7 +112,7 @@ def test_an_epoch_is_reported_when_its_checkpoint_is_on_disk_and_the_next_one_is
     write, trained = checkpoint_writer.write_files, TensorFlowSteps.train
 
     def wait_and_write(files: Any) -> None:
-        may_write.acquire()
+        may_write.acquire(timeout=5)
         write(files)
         written.release()
 
@@ -120,7 +120,7 @@ def test_an_epoch_is_reported_when_its_checkpoint_is_on_disk_and_the_next_one_is
         steps.append(1)
         if len(steps) in (each + 3, 2 * each + 3):  # in the epoch after
             may_write.release()
-            written.acquire()
+            written.acquire(timeout=5)
         if len(steps) == 3 * each:
             may_write.release()
         return trained(self, batch)
