@@ -9,7 +9,6 @@ for each. An epoch's seconds are those of steady training steps and the evaluati
 
 import argparse
 import os
-import random
 import statistics
 import sys
 import tempfile
@@ -26,18 +25,13 @@ IMAGES = 512
 
 def choose_candidate(name: str, side: int) -> dict[str, object]:
     """Returns the values of the candidate of median MACs."""
+    from bench_counting import wirable
+
     from cnnsearch import SearchSpace
-    from cnnsearch.errors import CnnsearchError
 
     space = SearchSpace.load(name).adapt(classes=10, channels=1, image=(side, side))
-    rng, found = random.Random(0), []
-    while len(found) < SAMPLES:
-        values = space.sample(rng)
-        try:
-            found.append((space.cost(values).macs, values))
-        except CnnsearchError:
-            continue
-    return sorted(found, key=lambda each: each[0])[len(found) // 2][1]
+    found = sorted(wirable(space, SAMPLES), key=lambda values: space.cost(values).macs)
+    return found[len(found) // 2]
 
 
 def train(name: str, side: int, values: dict[str, object], cores: list[int]) -> tuple[float, int]:

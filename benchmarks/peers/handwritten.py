@@ -14,6 +14,7 @@ import numpy as np
 from keras import layers
 
 from cnnsearch.data import Dataset
+from cnnsearch.data.views import join_validation
 from cnnsearch.errors import CnnsearchError
 
 if TYPE_CHECKING:
@@ -98,8 +99,8 @@ def train_and_test(
     task: "Task", data: Dataset, make: Any, rate: float, pace: float
 ) -> dict[str, Any]:
     """Trains a new model on both splits for the rest of the time, and tests it once."""
-    images = np.concatenate([data.train.images(), data.validation.images()])
-    labels = np.concatenate([data.train.labels(), data.validation.labels()])
+    both = join_validation(data).train
+    images, labels = np.asarray(both.images()), both.labels()
     keras.utils.set_random_seed(task.seed)
     model = make()
     epochs = task.fit_epochs(pace * len(images) / data.train.count)

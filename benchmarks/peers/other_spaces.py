@@ -19,6 +19,7 @@ from handwritten import count_macs
 from tuners import MANY, Deadline, Pace, TimeIsUp, make_batches, search_until_time
 
 from cnnsearch.data import Dataset
+from cnnsearch.data.views import join_validation
 from cnnsearch.errors import CnnsearchError
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def search_hyperresnet(task: "Task") -> dict[str, Any]:
     )  # fmt: skip
     tuner._configure_tensorboard_dir = lambda *_: None  # needs tensorboard, without any use of it
     best, candidates = search_until_time(tuner)
-    images = np.concatenate([data.train.images(), data.validation.images()])
-    labels = np.concatenate([data.train.labels(), data.validation.labels()])
+    both = join_validation(data).train
+    images, labels = np.asarray(both.images()), both.labels()
     pace = model.pace[json.dumps(best.hyperparameters.values)]
     epochs = task.fit_epochs(pace * len(images) / data.train.count)
     keras.utils.clear_session()

@@ -14,6 +14,7 @@ from keras_tuner.errors import FailedTrialError, FatalError
 
 from cnnsearch.architecture.cost import count
 from cnnsearch.data import Dataset
+from cnnsearch.data.views import join_validation
 from cnnsearch.errors import ArchitectureError, CnnsearchError, SpaceError
 from cnnsearch.oracles.hypermodel import SpaceHyperModel
 
@@ -159,8 +160,8 @@ def create_tuner(name: str, model: Model, task: "Task", epochs: int) -> Any:
 
 def train_best(task: "Task", searched: Model, data: Dataset, hp: Any) -> dict[str, Any]:
     """Trains the winner on both splits and evaluates it once on the test split."""
-    images = np.concatenate([data.train.images(), data.validation.images()])
-    labels = np.concatenate([data.train.labels(), data.validation.labels()])
+    both = join_validation(data).train
+    images, labels = np.asarray(both.images()), both.labels()
     candidate = searched.candidate(hp)
     epochs = task.fit_epochs(searched.pace[searched.identify(hp)] * len(images) / data.train.count)
     steps = max(1, len(images) // candidate.recipe.batch_size)

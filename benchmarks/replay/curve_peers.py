@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.replay.peers import suggest_place
+from benchmarks.replay.peers import make_tpe, suggest_place
 from benchmarks.replay.tables import choose_values
 from cnnsearch.oracles.points import Values
 
@@ -60,9 +60,6 @@ def search_optuna(kind: str, curves: "Curves", account: Account, seed: int) -> N
     import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    sampler = optuna.samplers.TPESampler(
-        seed=seed, multivariate=True, group=True, constant_liar=True
-    )
     pruners: Mapping[str, Callable[[], Any]] = {
         "tpe": optuna.pruners.NopPruner,
         "hyperband": partial(optuna.pruners.HyperbandPruner, 1, curves.epochs, 3),
@@ -77,9 +74,10 @@ def search_optuna(kind: str, curves: "Curves", account: Account, seed: int) -> N
                 raise optuna.TrialPruned
         return score
 
-    optuna.create_study(direction="maximize", sampler=sampler, pruner=pruners[kind]()).optimize(
-        evaluate
+    study = optuna.create_study(
+        direction="maximize", sampler=make_tpe(seed), pruner=pruners[kind]()
     )
+    study.optimize(evaluate)
 
 
 def search_keras_tuner(kind: str, curves: "Curves", account: Account, seed: int) -> None:
@@ -108,10 +106,8 @@ def search_keras_tuner(kind: str, curves: "Curves", account: Account, seed: int)
         oracle._set_project_dir(folder, "replay")
         while (trial := oracle.create_trial("tuner0")).status == "RUNNING":
             chosen = trial.hyperparameters.values
-            start, end = (
-                chosen.get("tuner/initial_epoch", 0),
-                chosen.get("tuner/epochs", curves.epochs),
-            )
+            start = chosen.get("tuner/initial_epoch", 0)
+            end = chosen.get("tuner/epochs", curves.epochs)
             score = account.train(active_values(parameters, chosen), start, end)
             oracle.update_trial(trial.trial_id, {"val_accuracy": score})
             trial.status = "COMPLETED"

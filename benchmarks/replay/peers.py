@@ -22,9 +22,7 @@ def search_optuna(sampler: str, table: Table, observe: Observe, seed: int, count
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     made: Mapping[str, Callable[[], Any]] = {
-        "tpe": lambda: optuna.samplers.TPESampler(
-            seed=seed, multivariate=True, group=True, constant_liar=True
-        ),
+        "tpe": lambda: make_tpe(seed),
         "nsga2": lambda: optuna.samplers.NSGAIISampler(seed=seed),
     }
 
@@ -33,6 +31,13 @@ def search_optuna(sampler: str, table: Table, observe: Observe, seed: int, count
 
     study = optuna.create_study(direction="maximize", sampler=made[sampler]())
     study.optimize(evaluate, n_trials=count)
+
+
+def make_tpe(seed: int) -> Any:
+    """Returns Optuna's TPE as its AutoSampler sets it for a space with conditional choices."""
+    import optuna
+
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, constant_liar=True)
 
 
 def suggest_place(trial: Any, parameter: Any) -> int:

@@ -14,22 +14,22 @@ import argparse
 import json
 import random
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import keras
 import numpy as np
-from scipy.stats import spearmanr
 
 from benchmarks.replay.tables import HERE
 from cnnsearch import SearchSpace
 from cnnsearch.data import Dataset, load
 from cnnsearch.oracles.points import mutate
 from cnnsearch.space.candidate import Candidate
+from cnnsearch.studies.fidelity.statistics import bootstrap_interval, compute_spearman
 from cnnsearch.training.model import build
 
 LONG, SHORT = 12, 4  # epochs
 MOMENTUM = 0.9  # of normalization's moving statistics: trainings are short
-REPEATS = 1000
 CACHE = Path("build/weight_inheritance")
 Weights = dict[str, Any]
 
@@ -98,13 +98,12 @@ def main() -> None:
 
 def summarize(rows: list[dict[str, float]]) -> None:
     """Prints rank correlations with the truth."""
-    columns = {key: np.array([row[key] for row in rows]) for key in rows[0]}
-    draws = np.random.default_rng(0).integers(0, len(rows), (REPEATS, len(rows)))
+    truth = [row["truth"] for row in rows]
     for key in ("short", "inherited"):
-        found = spearmanr(columns[key], columns["truth"])[0]
-        spread = [spearmanr(columns[key][d], columns["truth"][d])[0] for d in draws]
-        low, high = np.percentile(spread, (2.5, 97.5))
-        print(f"{key}: {found:.3f} ({low:.3f} to {high:.3f}), mean {columns[key].mean():.4f}")
+        scores = [row[key] for row in rows]
+        found = bootstrap_interval(compute_spearman, scores, truth)
+        interval = f"{found.low:.3f} to {found.high:.3f}"
+        print(f"{key}: {found.value:.3f} ({interval}), mean {mean(scores):.4f}")
 
 
 if __name__ == "__main__":

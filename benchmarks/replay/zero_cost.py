@@ -1,6 +1,6 @@
 """What gradients of untrained networks tell of their accuracy, beside parameters and MACs.
 
-    OMP_NUM_THREADS=1 python -m benchmarks.replay.zero_cost FOLDER
+    OMP_NUM_THREADS=1 taskset -c 0 python -m benchmarks.replay.zero_cost FOLDER
 
 For each architecture of ``own_table.yaml``, with random weights and one batch of 256 training
 images: the sum of the layers' gradient norms, SNIP (Lee et al., arXiv:1810.02340) and SynFlow
@@ -18,16 +18,16 @@ from typing import Any
 import keras
 import numpy as np
 import tensorflow as tf
-from scipy.stats import spearmanr
 
 from benchmarks.replay.curves import make_key
 from benchmarks.replay.tables import HERE
 from cnnsearch import SearchSpace
 from cnnsearch.data import Dataset, load
 from cnnsearch.space.candidate import Candidate
+from cnnsearch.studies.fidelity.statistics import bootstrap_interval, compute_spearman
 from cnnsearch.training.model import build
 
-IMAGES, PENALTY, REPEATS = 256, 1.0, 1000
+IMAGES, PENALTY = 256, 1.0
 RATE = "recipe.learning_rate"
 CACHE = Path("build/zero_cost")
 
@@ -73,9 +73,8 @@ def predict_others(features: Any, truth: Any) -> Any:
 
 def describe(found: Any, truth: Any) -> str:
     """Returns the rank correlation with its interval."""
-    draws = np.random.default_rng(0).integers(0, len(truth), (REPEATS, len(truth)))
-    low, high = np.percentile([spearmanr(found[d], truth[d])[0] for d in draws], (2.5, 97.5))
-    return f"{spearmanr(found, truth)[0]:+.3f} ({low:+.3f} to {high:+.3f})"
+    spearman = bootstrap_interval(compute_spearman, found, truth)
+    return f"{spearman.value:+.3f} ({spearman.low:+.3f} to {spearman.high:+.3f})"
 
 
 def main() -> None:

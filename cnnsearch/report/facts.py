@@ -180,7 +180,7 @@ def _collect(run: RunDirectory, curves: int) -> Facts:
         moments=moments,
         sessions=sessions,
         draws=_read_draws(run),
-        failures=Counter(str(t.reason).split(":")[0] for t in trials if t.status == "failed"),
+        failures=Counter(t.failure for t in trials if t.status == "failed"),
         retried=sum(event.kind == "trial_retried" for event in events),
         evaluations=(*_read_exports(events), *_read_final_trainings(run)),
         gain=measure_gain(

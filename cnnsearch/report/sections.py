@@ -234,7 +234,7 @@ def _write_failures(facts: Facts) -> Section:
     text = retried if facts.retried else ""
     if not facts.failures:
         return Section("Failures", (f"{text}No candidate failed.",))
-    examples = {str(t.reason).split(":")[0]: str(t.reason) for t in facts.trials if t.reason}
+    examples = {t.failure: str(t.reason) for t in facts.trials if t.failure}
     rows = tuple(
         (kind, str(n), examples.get(kind, "")) for kind, n in sorted(facts.failures.items())
     )

@@ -26,8 +26,6 @@ _NotNegative = Annotated[Finite, Field(ge=0)]
 _Count = Annotated[StrictInt, Field(ge=0, lt=_LARGEST)]
 _Object = dict[StrictStr, Any]
 _Id = Annotated[StrictStr, Field(pattern=r"^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$")]
-OVER_BUDGET = "over_budget: "
-"""How the reason begins of a candidate whose measured latency is over the limit."""
 _Line = Annotated[
     StrictStr, BeforeValidator(lambda text: to_one_line(text) if isinstance(text, str) else text)
 ]
@@ -91,15 +89,20 @@ class TrialRecord:
         return self.network or f"{shorten_family(self.family)} {self.role}".rstrip()
 
     @property
+    def failure(self) -> str:
+        """The kind of its failure, with which the reason begins; empty: it did not fail."""
+        return (self.reason or "").partition(":")[0] if self.status == "failed" else ""
+
+    @property
     def is_too_slow(self) -> bool:
         """Whether its measured latency is over the limit, so that it was not trained."""
-        return self.status == "failed" and (self.reason or "").startswith(OVER_BUDGET)
+        return self.failure == "over_budget"
 
     @property
     def outcome(self) -> str:
         """How it ended, without a score: ``failed: `` and the reason, or why it is not trained."""
         reason = self.reason or ""
-        return reason.removeprefix(OVER_BUDGET) if self.is_too_slow else f"{self.status}: {reason}"
+        return reason.partition(": ")[2] if self.is_too_slow else f"{self.status}: {reason}"
 
 
 def shorten_family(family: str) -> str:

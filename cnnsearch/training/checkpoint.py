@@ -32,6 +32,10 @@ class Checkpoint:
     header: Mapping[str, Any]
     arrays: tuple[Array, ...]
 
+    def copy(self) -> "Checkpoint":
+        """Returns a checkpoint whose arrays do not change with the variables."""
+        return Checkpoint(self.header, tuple(np.array(array) for array in self.arrays))
+
 
 def write(path: Path, header: Mapping[str, Any], arrays: Sequence[Any]) -> None:
     """Replaces a checkpoint atomically: readers see a complete one, old or new.
@@ -97,16 +101,15 @@ def restore(variables: Sequence[Any], arrays: Sequence[Any], path: Path) -> None
         variable.assign(array)
 
 
-def copy_weights(model: Any, header: Mapping[str, Any]) -> Checkpoint:
-    """Returns a copy of a model's weights, under their layers' names."""
+def collect_weights(model: Any, header: Mapping[str, Any]) -> Checkpoint:
+    """Returns a model's weights under their layers' names; training may change them."""
     paths = [variable.path for variable in model.weights]
-    arrays = tuple(array.copy() for array in get_values(model.weights))
-    return Checkpoint({**header, "paths": paths}, arrays)
+    return Checkpoint({**header, "paths": paths}, get_values(model.weights))
 
 
 def save_weights(model: Any, path: Path, header: Mapping[str, Any] | None = None) -> None:
     """Writes a model's weights under their layers' names."""
-    found = copy_weights(model, header or {})
+    found = collect_weights(model, header or {})
     write(path, found.header, found.arrays)
 
 

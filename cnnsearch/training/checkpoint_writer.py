@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 
-import numpy as np
-
 from cnnsearch.training import checkpoint
 from cnnsearch.training.checkpoint import Checkpoint
 
@@ -32,7 +30,7 @@ class CheckpointWriter:
         """Starts writing files, in this order; waits if they are too large to copy."""
         size = sum(array.nbytes for content in files.values() for array in content.arrays)
         fits = size <= MOST_COPIED
-        self._files = {p: _copy(content) for p, content in files.items()} if fits else files
+        self._files = {path: content.copy() for path, content in files.items()} if fits else files
         self.retry()
         if not fits:
             self.wait()
@@ -42,7 +40,7 @@ class CheckpointWriter:
         self._writing = self._thread.submit(write_files, self._files)
 
     def wait(self) -> None:
-        """Waits for what is being written; :meth:`finish` tells whether it succeeded."""
+        """Waits for pending writes, whose errors :meth:`finish` raises."""
         if self._writing is not None:
             wait([self._writing])
 
@@ -59,12 +57,8 @@ class CheckpointWriter:
         self._files = {}
 
     def close(self) -> None:
-        """Waits for what is being written; whether it succeeds is not told."""
+        """Waits for pending writes and ignores their errors."""
         self._thread.shutdown()
-
-
-def _copy(original: Checkpoint) -> Checkpoint:
-    return Checkpoint(original.header, tuple(np.array(array) for array in original.arrays))
 
 
 def write_files(files: Files) -> None:

@@ -59,8 +59,9 @@ def _normalize(layer: Any, inputs: Tensor, training: bool | None = None, mask: A
         variance=[], epsilon=layer.epsilon, is_training=True,
     )  # fmt: skip
     count = _count_values(inputs)
+    biased = variance * ((count - 1) / count)  # as Keras has it: the kernel divides by count - 1
     _update(layer.moving_mean, mean, layer.momentum)
-    _update(layer.moving_variance, variance * ((count - 1) / count), layer.momentum)  # unbiased
+    _update(layer.moving_variance, biased, layer.momentum)
     return outputs
 
 

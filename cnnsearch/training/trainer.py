@@ -14,7 +14,7 @@ from cnnsearch.training import checkpoint
 from cnnsearch.training.assembly import assemble, transfer_weights
 from cnnsearch.training.batches import Batch, TrainingBatches, iterate_validation
 from cnnsearch.training.checkpoint import Checkpoint
-from cnnsearch.training.checkpoint_writer import CheckpointWriter
+from cnnsearch.training.checkpoint_writer import CheckpointWriter, write_files
 from cnnsearch.training.features import cache_features
 from cnnsearch.training.finetuning import load_initial_weights, set_trainable
 from cnnsearch.training.history import Epoch, Metrics, Progress
@@ -245,8 +245,8 @@ class Training:
     def _is_done(self) -> bool:
         """Whether all epochs are trained, or the recipe's patience is exhausted."""
         patience, best = self._task.recipe.early_stopping, self._progress.best_epoch
-        is_patient = not (patience and best and self._progress.epoch - best >= patience)
-        return self._progress.epoch >= self._task.epochs or not is_patient
+        stops_early = patience and best and self._progress.epoch - best >= patience
+        return self._progress.epoch >= self._task.epochs or bool(stops_early)
 
     def _measure_seconds(self) -> float:
         return self._seconds_before + time.monotonic() - self._since
@@ -267,7 +267,7 @@ class Training:
     def _copy_best(self) -> Checkpoint:
         header = {"epoch": self._progress.epoch, **self._progress.history[self._progress.epoch]}
         with self._optimizer.averaged_weights():
-            return checkpoint.copy_weights(self.model, header)
+            return checkpoint.collect_weights(self.model, header).copy()
 
     def _restore(self) -> Progress:
         """Resumes from this trial's own state, or starts from that of the one it continues."""
@@ -276,8 +276,7 @@ class Training:
             best = checkpoint.read_epoch(task.directory / checkpoint.BEST)
             if best != own.best_epoch:  # killed between the two files: the state is the best
                 self._progress = own
-                found = self._copy_best()
-                checkpoint.write(task.directory / checkpoint.BEST, found.header, found.arrays)
+                write_files({task.directory / checkpoint.BEST: self._copy_best()})
             return own
         if task.continues is not None and (other := self._load(task.continues)):
             if other.epoch >= task.epochs:

@@ -122,7 +122,7 @@ class Live(Plain):
         trial, running = row.trial, row.trial.status == "running"
         shown = "" if row.score is None else f"{row.score:.2%}"
         if trial.status == "failed":
-            reason = "too slow" if trial.is_too_slow else (trial.reason or "failed").split(":")[0]
+            reason = "too slow" if trial.is_too_slow else trial.failure or "failed"
             shown = f"[red]{reason}[/]"
         elif not running and trial.score is not None and trial.score >= self._best:
             shown = f"[bold green]{shown}[/]"
