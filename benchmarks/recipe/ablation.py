@@ -75,7 +75,10 @@ class Run(NamedTuple):
 
 
 def plan(networks: int, seeds: int) -> Iterator[Run]:
-    """Yields the trainings in order of interest: eight networks and a seed at a time.
+    """Yields the trainings in order of interest, a seed at a time.
+
+    Every network with and without the levers that help most, the trainings that the aims compare
+    them with, each other lever on the first eight networks, and the long trainings with levers.
 
     Args:
         networks: of :data:`NETWORKS`, from the first on.
@@ -83,14 +86,13 @@ def plan(networks: int, seeds: int) -> Iterator[Run]:
     """
     names = list(NETWORKS)[:networks]
     first = ("base", "whitening", "together")
-    for group in (names[:8], names[8:14], names[14:]):
-        for seed in range(seeds):
-            yield from (Run(name, lever, SHORT, seed) for name in group for lever in first)
-            others = [lever for lever in LEVERS if lever not in first]
-            yield from (Run(name, lever, SHORT, seed) for name in group for lever in others)
-            yield from (Run(name, "base", MEDIUM, seed) for name in group)
-            long = ("base", "together")
-            yield from (Run(name, lever, LONG, seed) for name in group for lever in long)
+    others = [lever for lever in LEVERS if lever not in first]
+    for seed in range(seeds):
+        yield from (Run(name, lever, SHORT, seed) for name in names for lever in first)
+        yield from (Run(name, "base", MEDIUM, seed) for name in names)
+        yield from (Run(name, lever, SHORT, seed) for name in names[:8] for lever in others)
+        yield from (Run(name, "base", LONG, seed) for name in names)
+        yield from (Run(name, "together", LONG, seed) for name in names)
 
 
 def make_architecture(network: Network) -> Any:
