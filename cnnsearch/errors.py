@@ -6,11 +6,13 @@ command line prints it and exits with code 2.
 
 import difflib
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 LONGEST = 1000
 SIMILAR = 0.6
 """Least share of letters in common for a name to be suggested."""
+LEAST_CHARACTERS, MOST_NAMES = 3, 3
+"""Of the beginning of a name that is suggested, and names that are."""
 
 
 class CnnsearchError(Exception):
@@ -68,9 +70,21 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Returns a hint such as ``", did you mean 'dense'?"``, or "" if no name is close."""
     names = list(known)
     abbreviated = [one for one in names if "".join(re.findall(r"(?:^|_)(\w)", one)) == name]
-    near = difflib.get_close_matches(str(name), names, n=3, cutoff=SIMILAR)
-    close = abbreviated or near
+    near = difflib.get_close_matches(str(name), names, n=MOST_NAMES, cutoff=SIMILAR)
+    close = abbreviated or list(dict.fromkeys([*_find_longer(name, names), *near]))[:MOST_NAMES]
     return f", did you mean {' or '.join(repr(c) for c in close)}?" if close else ""
+
+
+def _find_longer(name: str, names: Sequence[str]) -> list[str]:
+    """Returns names that begin with ``name``, whatever stands between letters and digits."""
+    begins = _list_characters(name)
+    if len(begins) < LEAST_CHARACTERS:
+        return []
+    return [one for one in names if _list_characters(one).startswith(begins)]
+
+
+def _list_characters(name: str) -> str:
+    return "".join(filter(str.isalnum, str(name))).lower()
 
 
 def suggest_or_list(name: str, known: Iterable[str]) -> str:
