@@ -8,6 +8,7 @@ from typing import Any
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import PredictedCost
 from cnnsearch.architecture.wiring import Step, trace
+from cnnsearch.architecture.work import count_work
 from cnnsearch.oracles.protocol import CheckFeasibility, Feasibility
 from cnnsearch.space.search_space import SearchSpace
 
@@ -60,15 +61,17 @@ class LatencyModel:
 def list_terms(network: Architecture) -> tuple[float, ...]:
     """Returns what the latency of a network is made of.
 
-    One for the call, multiply-accumulates of four kinds of layers, values read and written, weights
-    read, and the number of layers of two kinds. Training branches are folded, as exports do.
+    One for the call, multiply-accumulates of four kinds of layers, values read and written, those
+    of smooth activations, weights read, and the number of layers of two kinds. Training branches
+    are folded, as exports do.
 
     Raises:
         ArchitectureError: the network cannot be wired.
     """
     terms = dict.fromkeys(("spatial", "pointwise", "depthwise", "grouped"), 0.0)
     moved = weights = layers = others = 0.0
-    for step in trace(network.fold(), auxiliary=False)[1:]:
+    deployed = network.fold()
+    for step in trace(deployed, auxiliary=False)[1:]:
         read = sum(_size(each) for each in step.inputs)
         moved += read + _size(step)
         weights += step.params
@@ -77,7 +80,8 @@ def list_terms(network: Architecture) -> tuple[float, ...]:
             layers += 1
         else:
             others += 1
-    return (1.0, *terms.values(), moved, weights, layers, others)
+    smooth = count_work(deployed).smooth
+    return (1.0, *terms.values(), moved, smooth, weights, layers, others)
 
 
 def _name_kind(step: Step) -> str:

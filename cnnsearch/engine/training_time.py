@@ -26,7 +26,7 @@ VALIDATED = 1 / 3
 """Work for an image that is evaluated, in that for one that is trained on."""
 LONGER: Final = 5
 """Epochs of a final training by default, as a multiple of a candidate's."""
-PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1e-4)
+PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1.2e-9, 1e-4)
 """Seconds for each of a candidate's terms, roughly, on two cores: only their ratios matter."""
 TRUST = 0.1
 """Weight of these ratios, in that of a trained candidate."""
@@ -40,10 +40,10 @@ Known = Sequence[tuple[Terms, float]]
 class TrainingTime:
     """A linear model of seconds, its coefficients not negative.
 
-    Start, layers to trace, and in each epoch: multiply-accumulates of three kinds and values put
-    out, both times images, and layers times steps. Relative errors are minimized. A few candidates
-    do not determine seven coefficients: ratios that are usual on CPUs have the weight of a fraction
-    of a candidate.
+    Start, layers to trace, and in each epoch: multiply-accumulates of three kinds, values put out
+    and values of smooth activations, all times images, and layers times steps. Relative errors are
+    minimized. A few candidates do not determine eight coefficients: ratios that are usual on CPUs
+    have the weight of a fraction of a candidate.
 
     Attributes:
         weights: seconds for each term.

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from cnnsearch.architecture.architecture import Architecture, compute_hash
-from cnnsearch.architecture.work import count_work
+from cnnsearch.architecture.work import Work, count_work
 from cnnsearch.space.backbone import Backbone
 from cnnsearch.space.recipe import TrainingRecipe
 
@@ -44,8 +44,8 @@ class Candidate:
         return compute_hash({**data, **self._start()})
 
     @cached_property
-    def work(self) -> tuple[int, ...]:
-        """What its training time depends on, see :data:`cnnsearch.architecture.work.WORK`.
+    def work(self) -> Work:
+        """What its training time depends on.
 
         Raises:
             ArchitectureError: the architecture cannot be wired; names the place and the rule.

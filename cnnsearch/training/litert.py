@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from cnnsearch.training.dead_maps import widen_dead_maps
 from cnnsearch.training.model import apply_to_pixels
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def convert(
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Statistics for quantized inputs were expected")
         content: bytes = converter.convert()
-    return content
+    return widen_dead_maps(content) if quantize == "int8" else content
 
 
 def _predict(model: Any, image: Any, size: tuple[int, int], quantize: str) -> dict[str, Any]:

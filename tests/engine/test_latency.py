@@ -39,7 +39,7 @@ CONV = {"type": "conv", "filters": 16}
 
 def pretend(network: Architecture) -> float:
     """A device's latency in milliseconds, by counts of another module, with 3 % of noise."""
-    spatial, pointwise, grouped, values, layers = count_work(network)
+    spatial, pointwise, grouped, values, _, layers = count_work(network)
     exact = spatial * 2e-8 + pointwise * 4e-8 + grouped * 2e-7 + values * 1e-7 + layers * 2e-3
     return exact * Random(network.fingerprint).uniform(0.97, 1.03)
 

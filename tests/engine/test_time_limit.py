@@ -37,7 +37,7 @@ from tests.engine.test_training_time import (
 
 SPACE = SearchSpace.load("mixed")
 CHECK = FeasibilityCheck(SPACE, Budget())
-RATES = [1e-10] * 4
+RATES = [1e-10] * 5
 SAMPLE = CandidateSample(SPACE, Budget())
 
 

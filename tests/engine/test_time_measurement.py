@@ -46,12 +46,12 @@ class Machine:
     values: float = 4e-9
 
     def start(self, network: Architecture) -> float:
-        return 2.0 + 0.04 * count_work(network)[-1]
+        return 2.0 + 0.04 * count_work(network).layers
 
     def step(self, network: Architecture, images: float) -> float:
-        spatial, pointwise, grouped, values, layers = count_work(network)
+        spatial, pointwise, grouped, values, smooth, layers = count_work(network)
         work = 2e-11 * spatial + 4e-10 * pointwise + self.grouped * grouped + self.values * values
-        return 3e-4 * layers + images * work
+        return 3e-4 * layers + images * (work + 2e-9 * smooth)
 
     def train(self, network: Architecture) -> float:
         steps = TRAIN // BATCH * self.step(network, BATCH) + self.step(network, VALIDATION / 3)

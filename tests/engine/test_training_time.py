@@ -9,12 +9,13 @@ import pytest
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
-from cnnsearch.architecture.work import WORK, count_work
+from cnnsearch.architecture.work import count_work
 from cnnsearch.engine.training_time import (
     TimePredictor,
     TrainingTime,
     estimate_final_training,
 )
+from cnnsearch.blocks.ops import Style
 from cnnsearch.errors import ArchitectureError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import read_candidate
@@ -33,23 +34,34 @@ def network(block: dict[str, Any], width: int = 8) -> Architecture:
 
 def test_work_is_the_cost_by_kind() -> None:
     plain = network({"type": "plain", "kernel": 3})
-    spatial, pointwise, grouped, values, layers = count_work(plain)
+    spatial, pointwise, grouped, values, smooth, layers = count_work(plain)
     assert spatial == 8 * 8 * 9 * (3 * 8 + 8 * 8)
     assert (pointwise, grouped) == (8 * 4, 0)  # the classifier
     assert values == 2 * 8 * 8 * 8 + 8 + 4
-    assert layers == 4
-    separable = dict(zip(WORK, count_work(network({"type": "separable"})), strict=True))
-    assert separable["spatial"] == 0 and separable["grouped"] == 8 * 8 * 9 * (3 + 8)
+    assert layers == 4 and smooth == 0
+    separable = count_work(network({"type": "separable"}))
+    assert separable.spatial == 0 and separable.grouped == 8 * 8 * 9 * (3 + 8)
     grouped_plain = network({"type": "basic", "kernel": 3})
     macs = count(grouped_plain).macs
     assert sum(count_work(grouped_plain)[:3]) == macs
 
 
+@pytest.mark.parametrize("block", ["plain", "preact_basic", "separable", "inverted_residual"])
+def test_smooth_activations_are_counted_wherever_they_stand(block: str) -> None:
+    """Every other number is the same, and each value of a ReLU is one of swish."""
+    relu, swish = (
+        count_work(network({"type": block}).model_copy(update={"style": Style(activation=kind)}))
+        for kind in ("relu", "swish")
+    )
+    assert relu.smooth == 0 < swish.smooth and swish._replace(smooth=0) == relu
+    by_hand = {"plain": 2 * 8 * 8 * 8, "preact_basic": 8 * 8 * (3 + 4 * 8)}
+    assert swish.smooth == by_hand.get(block, swish.smooth)
+
+
 def spend(architecture: Architecture, rates: list[float]) -> float:
     """Seconds of a machine whose rates are far from the model's prior."""
-    spatial, pointwise, grouped, values, layers = count_work(architecture)
+    *work, layers = count_work(architecture)
     images = EPOCHS * (TRAIN + VALIDATION / 3)
-    work = (spatial, pointwise, grouped, values)
     steps = EPOCHS * (TRAIN // BATCH)
     return (
         3.0 + 0.05 * layers + layers * steps * 2e-4
@@ -83,7 +95,7 @@ def draw_trials(number: int, seed: int, rates: list[float]) -> list[Any]:
 
 @pytest.mark.parametrize(("trained", "error"), [(2, 0.5), (6, 0.3), (12, 0.1)])
 def test_later_candidates_are_predicted_from_earlier_ones(trained: int, error: float) -> None:
-    for seed, rates in enumerate(([2e-11, 4e-10, 4e-10, 3e-9], [3e-10, 3e-10, 3e-9, 4e-10])):
+    for seed, rates in enumerate(([2e-11, 4e-10, 4e-10, 3e-9, 4e-9], [3e-10, 3e-10, 3e-9, 4e-10, 1e-10])):
         trials = draw_trials(24, seed, rates)
         model = TrainingTime.fit(trials[:trained], TRAIN, VALIDATION)
         assert model is not None
@@ -95,7 +107,7 @@ def test_later_candidates_are_predicted_from_earlier_ones(trained: int, error: f
 
 
 def test_a_frozen_backbone_takes_a_forward_pass_and_its_head() -> None:
-    model = TrainingTime((0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0))
+    model = TrainingTime((0.0, 0.0, 1.0, 1.0, 1.0, 0.0, 0.0, 0.0))
     body = network({"type": "basic", "kernel": 3})
     whole = TRAIN + VALIDATION / 3
 
@@ -119,7 +131,7 @@ def test_a_frozen_backbone_takes_a_forward_pass_and_its_head() -> None:
 
 def test_one_candidate_tells_roughly_what_others_take() -> None:
     """Their ratios are those of usual CPUs; seconds of a machine three times as fast."""
-    first, *others = draw_trials(12, 3, [rate / 3 for rate in (7e-11, 1e-10, 7e-10, 1e-9)])
+    first, *others = draw_trials(12, 3, [rate / 3 for rate in (7e-11, 1e-10, 7e-10, 1e-9, 1.2e-9)])
     model = TrainingTime.fit([first], TRAIN, VALIDATION)
     assert model is not None
     errors = []
@@ -145,7 +157,7 @@ def test_each_trial_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         "cnnsearch.space.candidate.count_work",
         lambda network: (counted.append(network), count_work(network))[1],
     )
-    trials = draw_trials(6, 1, [1e-10] * 4)
+    trials = draw_trials(6, 1, [1e-10] * 5)
     for number, trial in enumerate(trials, start=1):
         record_trial(run, number, trial)
         predictor.predict(candidate, EPOCHS)
