@@ -10,12 +10,12 @@ import pytest
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count
 from cnnsearch.architecture.work import count_work
+from cnnsearch.blocks.ops import Style
 from cnnsearch.engine.training_time import (
     TimePredictor,
     TrainingTime,
     estimate_final_training,
 )
-from cnnsearch.blocks.ops import Style
 from cnnsearch.errors import ArchitectureError
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.runs.lookup import read_candidate
@@ -95,7 +95,8 @@ def draw_trials(number: int, seed: int, rates: list[float]) -> list[Any]:
 
 @pytest.mark.parametrize(("trained", "error"), [(2, 0.5), (6, 0.3), (12, 0.1)])
 def test_later_candidates_are_predicted_from_earlier_ones(trained: int, error: float) -> None:
-    for seed, rates in enumerate(([2e-11, 4e-10, 4e-10, 3e-9, 4e-9], [3e-10, 3e-10, 3e-9, 4e-10, 1e-10])):
+    machines = [2e-11, 4e-10, 4e-10, 3e-9, 4e-9], [3e-10, 3e-10, 3e-9, 4e-10, 1e-10]
+    for seed, rates in enumerate(machines):
         trials = draw_trials(24, seed, rates)
         model = TrainingTime.fit(trials[:trained], TRAIN, VALIDATION)
         assert model is not None

@@ -18,7 +18,8 @@ from cnnsearch.space.published import list_published
     ],
 )
 def test_a_name_written_as_elsewhere_finds_the_network(name: str, first: str) -> None:
-    assert suggest(name, [each.name for each in list_published()]).startswith(f", did you mean '{first}")
+    hint = suggest(name, [each.name for each in list_published()])
+    assert hint.startswith(f", did you mean '{first}")
 
 
 def test_a_letter_or_two_are_no_beginning_of_a_name() -> None:
