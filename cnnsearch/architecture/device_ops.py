@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
 from cnnsearch.architecture.counting import CountingOps
-from cnnsearch.blocks.geometry import get_sides, resolve_padding
+from cnnsearch.blocks.geometry import count_missing, get_sides, is_ceil_same, resolve_padding
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 
 CHANNEL_BYTES: Final = 4 + 24
@@ -159,14 +159,27 @@ class DeviceOps(CountingOps):
         self, x: Shape, kind: PoolKind, size: int = 2, stride: int = 2, padding: Padding = "same"
     ) -> Shape:
         output = super().pool(x, kind, size, stride, padding)
-        if padding in ("ceil", "zeros"):
+        if padding == "ceil":
+            x = self._pad_far(x, kind, size, stride)
+        elif padding == "zeros":
             h, w = ((n - 1) * stride + size for n in output[:2])
             if (h, w) != x[:2]:
-                layer = "pad_far" if padding == "ceil" else "pad"
-                x = self._emit("pad", Shape(max(h, x.h), max(w, x.w), x.c), (x,), layer=layer)
+                x = self._emit("pad", Shape(max(h, x.h), max(w, x.w), x.c), (x,))
         elif not isinstance(padding, str):
             x = self._pad(x, size, stride, padding)
         return self._emit(f"{kind}_pool {size}", output, (x,), layer=f"{kind}_pool")
+
+    def _pad_far(self, x: Shape, kind: PoolKind, size: int, stride: int) -> Shape:
+        """Pads as KerasOps does: a row at a time where the maximum is taken."""
+        rows, columns = count_missing(x, size, stride)
+        if kind == "max" and is_ceil_same(x, size, stride):
+            return x
+        if kind == "avg" and (rows or columns):
+            return self._emit("pad", Shape(x.h + rows, x.w + columns, x.c), (x,), layer="pad_far")
+        for number in range(max(rows, columns)):
+            padded = Shape(x.h + (rows > number), x.w + (columns > number), x.c)
+            x = self._emit("pad", padded, (x,), layer="mirror_pad")
+        return x
 
     def global_pool(self, x: Shape, kind: PoolKind = "avg") -> Shape:
         return self._emit("global_pool", super().global_pool(x, kind), (x,))

@@ -28,7 +28,12 @@ RELUS: Final = ("relu", "relu6")
 WITH_RELU: Final = (*WEIGHTED, "add", "multiply", "batch", "affine", "scale")
 """Operators that compute a ReLU too."""
 NAMES: Final[Mapping[str, str]] = MappingProxyType(
-    {"select": "GatherV2", "pad_far": "Pad", "pad_channels": "Pad", "space_to_depth": "reshape"}
+    {
+        **dict.fromkeys(("pad_far", "pad_channels"), "Pad"),
+        "mirror_pad": "MirrorPad",
+        "select": "GatherV2",
+        "space_to_depth": "reshape",
+    }
 )
 """Names of operators that are no layers of a place."""
 FILE_BYTES, OPERATOR_BYTES = 1300, 145

@@ -39,6 +39,22 @@ def _positions(size: int, reach: int, stride: int, padding: str | int) -> int:
     return (size + 2 * int(padding) - reach) // stride + 1
 
 
+def count_missing(x: Shape, size: int, stride: int) -> tuple[int, int]:
+    """Rows and columns that a square window lacks at the far edges with padding ``ceil``."""
+    h, w = slide_window(x, (size, size), stride, "ceil")
+    return (h - 1) * stride + size - x.h, (w - 1) * stride + size - x.w
+
+
+def is_ceil_same(x: Shape, size: int, stride: int) -> bool:
+    """Whether ``ceil`` and ``same`` put a square window in the same places.
+
+    ``same`` pads half of what is missing at the near edges, but a single row at the far one.
+    """
+    window = size, size
+    fits = slide_window(x, window, stride, "ceil") == slide_window(x, window, stride, "same")
+    return fits and max(count_missing(x, size, stride)) <= 1
+
+
 def centre_padding(kernel: Kernel, stride: int) -> Padding:
     """Padding that is the same on all sides where a window strides.
 

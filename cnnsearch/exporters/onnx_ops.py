@@ -16,7 +16,6 @@ from cnnsearch.exporters.onnx_functions import Functions
 from cnnsearch.exporters.onnx_graph import Array
 from cnnsearch.exporters.onnx_layers import Value, compute_pads
 
-LOWEST = -3e38
 NEARLY_ZERO = 1e-30
 """Padding that ONNX Runtime does not fuse into MaxPool, where it would not count as zero."""
 
@@ -128,9 +127,9 @@ class OnnxOps(Functions):
     ) -> Value:
         h, w = slide_window(x.shape, (size, size), stride, padding)
         pads = compute_pads(x.shape, (size, size), stride, padding)
-        if padding in ("ceil", "zeros") or not isinstance(padding, str):  # Keras counts the padding
-            zero = NEARLY_ZERO if kind == "max" else 0.0
-            x = self._pad(x, pads, LOWEST if padding == "ceil" and kind == "max" else zero)
+        ignores = padding in ("same", "valid") or (padding == "ceil" and kind == "max")
+        if not ignores:  # Keras counts the padding
+            x = self._pad(x, pads, NEARLY_ZERO if kind == "max" else 0.0)
             pads = [0, 0, 0, 0]
         options: dict[str, Any] = {"kernel_shape": [size] * 2, "strides": [stride] * 2}
         name = "MaxPool" if kind == "max" else "AveragePool"

@@ -8,7 +8,13 @@ from typing import Any, Final
 import keras
 from keras import layers as kl
 
-from cnnsearch.blocks.geometry import get_sides, resolve_padding, slide_window
+from cnnsearch.blocks.geometry import (
+    count_missing,
+    get_sides,
+    is_ceil_same,
+    resolve_padding,
+    slide_window,
+)
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 from cnnsearch.training.layers import (
     Affine,
@@ -175,15 +181,21 @@ class KerasOps:
         return pooling(size, stride, mode, name=self._make_name(f"{kind}_pool"))(x)
 
     def _pad_far(self, x: Tensor, kind: PoolKind, size: int, stride: int) -> tuple[Tensor, str]:
-        """Pads the far edges so that the last, partial windows are complete."""
+        """Pads the far edges so that the last, partial windows are complete.
+
+        The maximum is taken of rows that are repeated, not of a very small number: as the range of
+        a map that is quantized, that would leave nothing to its values.
+        """
         shape = self.shape(x)
-        h, w = slide_window(shape, (size, size), stride, "ceil")
-        missing = [(n - 1) * stride + size - have for n, have in ((h, shape.h), (w, shape.w))]
-        if not any(missing):
-            return x, "valid"
-        filler = -3e38 if kind == "max" else 0.0
-        pads = [[0, 0], *([0, m] for m in missing), [0, 0]]
-        return keras.ops.pad(x, pads, constant_values=filler), "valid"
+        missing = count_missing(shape, size, stride)
+        if kind == "max" and is_ceil_same(shape, size, stride):
+            return x, "same"
+        if kind == "avg" and any(missing):
+            return keras.ops.pad(x, [[0, 0], *([0, m] for m in missing), [0, 0]]), "valid"
+        for number in range(max(missing)):
+            pads = [[0, 0], *([0, int(m > number)] for m in missing), [0, 0]]
+            x = keras.ops.pad(x, pads, mode="symmetric")
+        return x, "valid"
 
     def _pad_with_zeros(self, x: Tensor, size: int, stride: int) -> tuple[Tensor, str]:
         """Pads as ``same`` would, with zeros that pooling takes for values."""

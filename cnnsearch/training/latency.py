@@ -27,6 +27,8 @@ FILE = "latency.json"
 """In the folder of a trial: what was measured, in milliseconds."""
 SECONDS = 1.0
 """Of one measurement at most: candidates wait for it."""
+IMAGES = 4
+"""From whose statistics maps are normalized."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +63,25 @@ def measure_untrained(
     folded = architecture.fold()
     height, width, channels = folded.input
     model = build(folded, mean=[0.5] * channels, std=[0.25] * channels)
-    shape = (1, *image, channels)
-    pixels = np.random.default_rng(0).uniform(0, 255, shape).astype(np.float32)
+    rng, shape = np.random.default_rng(0), (1, *image, channels)
+    _estimate_statistics(model, rng.integers(0, 256, (IMAGES, *folded.input), np.uint8))
+    pixels = rng.uniform(0, 255, shape).astype(np.float32)
     content = convert(model, (height, width), shape, precision, lambda: [[pixels]])
     return measure(_open(content, pixels), seconds, time.thread_time)
+
+
+def _estimate_statistics(model: Any, images: Any) -> None:
+    """Gives batch normalization the statistics of some images.
+
+    With those that it begins with, maps vanish or grow from layer to layer: LiteRT can
+    quantize neither.
+    """
+    import keras
+
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    model(images, training=True)
 
 
 def measure_candidate(task: "TrialTask", wanted: LatencyTask) -> float:

@@ -6,6 +6,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 from scipy.stats import spearmanr
@@ -23,9 +24,16 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.oracles.feasibility import FeasibilityCheck
 from cnnsearch.space.sampling import sample_architectures
 from cnnsearch.space.search_space import SearchSpace
-from cnnsearch.training.latency import FILE, LatencyTask, measure_candidate, measure_untrained
+from cnnsearch.training.latency import (
+    FILE,
+    LatencyTask,
+    _estimate_statistics,
+    measure_candidate,
+    measure_untrained,
+)
 from cnnsearch.training.measure_latency import Latency
 from cnnsearch.training.messages import CandidateFailure, Failed
+from cnnsearch.training.model import build
 
 SPACE = """
 input: [8, 8, 1]
@@ -127,6 +135,28 @@ def test_a_network_is_measured_in_litert(precision: str) -> None:
     network = Architecture.from_data({**BASE, "stem": [CONV]})
     found = measure_untrained(network, (8, 8), precision, 0.3)
     assert 0 < found.low <= found.median <= found.high < 100
+
+
+def test_maps_of_untrained_networks_neither_vanish_nor_grow() -> None:
+    """Otherwise LiteRT aborts where a deep one is quantized: the candidate counts as crashed."""
+    block = {"type": "mbconv", "expansion": 4, "squeeze_ratio": 0.25}
+    stages = [{"block": block, "width": 16 + 8 * (number % 2)} for number in range(10)]
+    keras.utils.set_random_seed(0)
+    data = {**BASE, "style": {"activation": "swish"}, "stem": [CONV], "stages": stages}
+    network = Architecture.from_data(data)
+    model = build(network, mean=[0.5], std=[0.25])
+    images = np.random.default_rng(0).integers(0, 256, (4, 8, 8, 1), np.uint8)
+    maps = keras.Model(
+        model.inputs[0], [each.output for each in model.layers if "conv" in each.name]
+    )
+
+    def list_deviations() -> list[float]:
+        return [float(np.std(each)) for each in maps(images, training=False) if each.shape[1] > 1]
+
+    assert min(list_deviations()) < 1e-3, "otherwise this tests nothing"
+    _estimate_statistics(model, images)
+    assert 1e-2 < min(list_deviations()) < max(list_deviations()) < 100
+    assert measure_untrained(network, (8, 8), "int8", 0.1).median > 0
 
 
 @pytest.mark.parametrize(
