@@ -76,11 +76,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
 
 
 def _find_longer(name: str, names: Sequence[str]) -> list[str]:
-    """Returns names that begin with ``name``, whatever stands between letters and digits."""
+    """Returns names that begin with ``name``, punctuation aside, the shortest first."""
     begins = _list_characters(name)
     if len(begins) < LEAST_CHARACTERS:
         return []
-    return [one for one in names if _list_characters(one).startswith(begins)]
+    return sorted((one for one in names if _list_characters(one).startswith(begins)), key=len)
 
 
 def _list_characters(name: str) -> str:

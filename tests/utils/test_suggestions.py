@@ -14,6 +14,7 @@ from cnnsearch.space.published import list_published
         ("resnet-110", "resnet-110-cifar"),
         ("efficientnetb0", "efficientnet-b0"),
         ("mobilenetv3", "mobilenet-v3"),
+        ("resnet50", "resnet-50'"),
         ("goglenet", "googlenet"),
     ],
 )
