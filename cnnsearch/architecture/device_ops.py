@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager
 from typing import Final, NamedTuple
 
 from cnnsearch.architecture.counting import CountingOps
-from cnnsearch.blocks.geometry import count_missing, get_sides, is_ceil_same, resolve_padding
+from cnnsearch.blocks.geometry import compute_pads, get_sides, is_ceil_same, resolve_padding
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 
 CHANNEL_BYTES: Final = 4 + 24
@@ -162,16 +162,17 @@ class DeviceOps(CountingOps):
         if padding == "ceil":
             x = self._pad_far(x, kind, size, stride)
         elif padding == "zeros":
-            h, w = ((n - 1) * stride + size for n in output[:2])
-            if (h, w) != x[:2]:
-                x = self._emit("pad", Shape(max(h, x.h), max(w, x.w), x.c), (x,))
+            top, left, bottom, right = compute_pads(x, (size, size), stride, padding)
+            if any((top, left, bottom, right)):
+                padded = Shape(x.h + top + bottom, x.w + left + right, x.c)
+                x = self._emit("pad", padded, (x,))
         elif not isinstance(padding, str):
             x = self._pad(x, size, stride, padding)
         return self._emit(f"{kind}_pool {size}", output, (x,), layer=f"{kind}_pool")
 
     def _pad_far(self, x: Shape, kind: PoolKind, size: int, stride: int) -> Shape:
         """Pads as KerasOps does: a row at a time where the maximum is taken."""
-        rows, columns = count_missing(x, size, stride)
+        _, _, rows, columns = compute_pads(x, (size, size), stride, "ceil")
         if kind == "max" and is_ceil_same(x, size, stride):
             return x
         if kind == "avg" and (rows or columns):

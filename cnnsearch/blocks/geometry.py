@@ -39,10 +39,21 @@ def _positions(size: int, reach: int, stride: int, padding: str | int) -> int:
     return (size + 2 * int(padding) - reach) // stride + 1
 
 
-def count_missing(x: Shape, size: int, stride: int) -> tuple[int, int]:
-    """Rows and columns that a square window lacks at the far edges with padding ``ceil``."""
-    h, w = slide_window(x, (size, size), stride, "ceil")
-    return (h - 1) * stride + size - x.h, (w - 1) * stride + size - x.w
+def compute_pads(
+    x: Shape, kernel: tuple[int, int], stride: int, padding: Padding, dilation: int = 1
+) -> list[int]:
+    """Returns the padding: top, left, bottom, right."""
+    if padding == "valid":
+        return [0, 0, 0, 0]
+    if not isinstance(padding, str):
+        rows, columns = get_sides(padding)
+        return [rows, columns, rows, columns]
+    reach = [(side - 1) * dilation + 1 for side in kernel]
+    counts = slide_window(x, kernel, stride, padding, dilation)
+    pairs = zip(counts, reach, x[:2], strict=True)
+    missing = [max(0, (n - 1) * stride + r - size) for n, r, size in pairs]
+    before = [0, 0] if padding == "ceil" else [m // 2 for m in missing]
+    return [*before, *(m - b for m, b in zip(missing, before, strict=True))]
 
 
 def is_ceil_same(x: Shape, size: int, stride: int) -> bool:
@@ -51,8 +62,8 @@ def is_ceil_same(x: Shape, size: int, stride: int) -> bool:
     ``same`` pads half of what is missing at the near edges, but a single row at the far one.
     """
     window = size, size
-    fits = slide_window(x, window, stride, "ceil") == slide_window(x, window, stride, "same")
-    return fits and max(count_missing(x, size, stride)) <= 1
+    ceil, same = (compute_pads(x, window, stride, padding) for padding in ("ceil", "same"))
+    return ceil == same
 
 
 def centre_padding(kernel: Kernel, stride: int) -> Padding:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.blocks.geometry import get_sides, slide_window
-from cnnsearch.blocks.ops import Padding, Shape, Style
+from cnnsearch.blocks.ops import Shape, Style
 from cnnsearch.errors import ExportError
 from cnnsearch.exporters.onnx_graph import Array, Graph
 
@@ -77,20 +76,3 @@ class Layers:
         if self.style.norm_scale:
             gain = gain * self._get_weight(layer, "gamma")
         return gain, self._get_weight(layer, "beta") - mean * gain
-
-
-def compute_pads(
-    x: Shape, kernel: tuple[int, int], stride: int, padding: Padding, dilation: int = 1
-) -> list[int]:
-    """Returns the padding: top, left, bottom, right."""
-    if padding == "valid":
-        return [0, 0, 0, 0]
-    if not isinstance(padding, str):
-        rows, columns = get_sides(padding)
-        return [rows, columns, rows, columns]
-    reach = [(side - 1) * dilation + 1 for side in kernel]
-    counts = slide_window(x, kernel, stride, padding, dilation)
-    pairs = zip(counts, reach, x[:2], strict=True)
-    missing = [max(0, (n - 1) * stride + r - size) for n, r, size in pairs]
-    before = [0, 0] if padding == "ceil" else [m // 2 for m in missing]
-    return [*before, *(m - b for m, b in zip(missing, before, strict=True))]

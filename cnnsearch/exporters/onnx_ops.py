@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from cnnsearch.blocks.geometry import get_sides, resolve_padding, slide_window
+from cnnsearch.blocks.geometry import compute_pads, get_sides, resolve_padding, slide_window
 from cnnsearch.blocks.ops import Activation, Kernel, Padding, PoolKind, Shape
 from cnnsearch.exporters.onnx_functions import Functions
 from cnnsearch.exporters.onnx_graph import Array
-from cnnsearch.exporters.onnx_layers import Value, compute_pads
+from cnnsearch.exporters.onnx_layers import Value
 
 NEARLY_ZERO = 1e-30
 """Padding that ONNX Runtime does not fuse into MaxPool, where it would not count as zero."""

@@ -9,11 +9,10 @@ import keras
 from keras import layers as kl
 
 from cnnsearch.blocks.geometry import (
-    count_missing,
+    compute_pads,
     get_sides,
     is_ceil_same,
     resolve_padding,
-    slide_window,
 )
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 from cnnsearch.training.layers import (
@@ -187,7 +186,7 @@ class KerasOps:
         a map that is quantized, that would leave nothing to its values.
         """
         shape = self.shape(x)
-        missing = count_missing(shape, size, stride)
+        _, _, *missing = compute_pads(shape, (size, size), stride, "ceil")
         if kind == "max" and is_ceil_same(shape, size, stride):
             return x, "same"
         if kind == "avg" and any(missing):
@@ -200,10 +199,8 @@ class KerasOps:
     def _pad_with_zeros(self, x: Tensor, size: int, stride: int) -> tuple[Tensor, str]:
         """Pads as ``same`` would, with zeros that pooling takes for values."""
         shape = self.shape(x)
-        counts = slide_window(shape, (size, size), stride, "same")
-        sides = zip(counts, shape[:2], strict=True)
-        missing = [max(0, (n - 1) * stride + size - side) for n, side in sides]
-        pads = tuple((m // 2, m - m // 2) for m in missing)
+        top, left, bottom, right = compute_pads(shape, (size, size), stride, "zeros")
+        pads = (top, bottom), (left, right)
         return kl.ZeroPadding2D(pads, name=self._make_name("pad"))(x), "valid"
 
     def global_pool(self, x: Tensor, kind: PoolKind = "avg") -> Tensor:

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.exporters.formats.base import ExportFormat, ExportJob
@@ -27,9 +28,7 @@ def make_images(rng: np.random.Generator) -> np.ndarray:
 
 
 def predict(model: Any, images: np.ndarray) -> np.ndarray:
-    logits = np.asarray(model(images, training=False))
-    shares = np.exp(logits)
-    return shares / shares.sum(axis=1, keepdims=True)
+    return softmax(np.asarray(model(images, training=False)), axis=1)
 
 
 @pytest.mark.parametrize("form", [LiteRT(), Onnx()], ids=lambda form: form.name)
