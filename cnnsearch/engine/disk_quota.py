@@ -13,8 +13,8 @@ RESERVE = 4 * 2**20
 """Bytes that must be free for the journal."""
 MAX_DISK = 20 * 10**9
 """Default limit on the bytes of a run's checkpoints."""
-SHARE = 50
-"""Checkpoints are looked through whenever there are a 50th more trials than the last time."""
+SHARE = 20
+"""Checkpoints are looked through whenever there are a 20th more trials than the last time."""
 
 
 class DiskQuota:

@@ -154,11 +154,11 @@ class ForecastCallback:
             self._say(seconds, "Forecast after the first candidates")
 
     def _expect(self) -> float | None:
-        """Returns the mean seconds of the candidates to come; None: nothing can be predicted.
+        """Returns the mean seconds of the candidates to come; None: not known, or there are none.
 
         The more candidates the strategy has chosen, the more theirs count.
         """
-        if self._completed < self._needed:
+        if self._completed < self._needed or self._completed == self._plan.trials:
             return None
         known = self._predict_to_come()
         if not known:

@@ -11,6 +11,8 @@ from cnnsearch.space.search_space import SearchSpace
 if TYPE_CHECKING:
     from cnnsearch.oracles.search_oracle import SearchOracle
 
+LATEST: Final = 300
+"""Trained candidates whose scores and sizes are compared: they are counted anew each time."""
 PROPOSALS: Final = 10
 """Simulated at most: by the time that more are trained, their measured times say more."""
 
@@ -33,7 +35,7 @@ def rehearse(oracle: "SearchOracle", space: SearchSpace) -> list[Candidate]:
         BudgetError: no candidate of the space meets the budget.
         SpaceError: no candidate of the space can be wired.
     """
-    trained = oracle.make_history().completed
+    trained = oracle.make_history().completed[-LATEST:]
     sizes = [_measure_size(space.decode(trial.values)) for trial in trained]
     scores = [trial.score or 0.0 for trial in trained]
     slope, intercept = 1.0, (mean(scores) - mean(sizes) if trained else 0.0)

@@ -1,5 +1,6 @@
 """Predicts how long a candidate trains, from those that have been trained on this machine."""
 
+from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
@@ -28,6 +29,8 @@ LONGER: Final = 5
 """Epochs of a final training by default, as a multiple of a candidate's."""
 PRIOR = (2.0, 0.1, 7e-11, 1e-10, 7e-10, 1e-9, 1.2e-9, 1e-4)
 """Seconds for each of a candidate's terms, roughly, on two cores: only their ratios matter."""
+LATEST: Final = 300
+"""Trained candidates that a prediction is fitted to: more of them cost time and change little."""
 TRUST = 0.1
 """Weight of these ratios, in that of a trained candidate."""
 MEASURED: Final = "measured_times"
@@ -158,20 +161,17 @@ class TimePredictor:
 
     Attributes:
         baseline: seconds that the plain baseline was trained; 0: it was not.
+        trained: trials that were completed.
     """
 
     def __init__(self, db: RunDatabase, data: Dataset) -> None:
         self._db, self._images = db, (data.train.count, data.validation.count)
         self.baseline = 0.0
+        self.trained = 0
         self._seen = 0
-        self._known: dict[int, tuple[Terms, float]] = {}
+        self._known: deque[tuple[Terms, float]] = deque(maxlen=LATEST)
         self._measured: list[tuple[Terms, float]] = []
         self._model: TrainingTime | None = None
-
-    @property
-    def trained(self) -> int:
-        """Trials that it has learned from."""
-        return len(self._known)
 
     @property
     def is_measured(self) -> bool:
@@ -198,19 +198,19 @@ class TimePredictor:
             self._learn()
 
     def _learn(self) -> None:
-        is_new = False
+        ended, is_measured = list[str](), False
         while events := self._db.get_events(after=self._seen):
             self._seen = events[-1].seq
             for event in events:
-                is_new |= event.kind in ("trial_ended", MEASURED)
                 if event.kind == "trial_ended" and event.trial_id:
-                    self._read(self._db.get_trial(event.trial_id))
+                    ended.append(event.trial_id)
                 elif event.kind == MEASURED:
                     self._measured = [self._read_measured(row) for row in event.data["rows"]]
-        if not is_new:
-            return
-        known = [self._known[n] for n in sorted(self._known)]
-        self._model = TrainingTime.fit_terms(known, self._measured)
+                    is_measured = True
+        if ended:
+            self._read(ended)
+        if ended or is_measured:
+            self._model = TrainingTime.fit_terms(sorted(self._known), self._measured)
 
     def _read_measured(self, row: Mapping[str, Any]) -> tuple[Terms, float]:
         candidate = Candidate(
@@ -219,11 +219,17 @@ class TimePredictor:
         )
         return _list_terms(candidate, row["epochs"], *self._images), row["seconds"]
 
-    def _read(self, trial: TrialRecord) -> None:
-        if trial.status == "completed" and trial.seconds:
-            self._known[trial.number] = _list_terms_of(trial, *self._images), trial.seconds
-            if trial.role == BASELINE:
-                self.baseline = trial.seconds
+    def _read(self, ended: Sequence[str]) -> None:
+        """Learns from the latest of these trials; a resumed search may have thousands."""
+        many = len(ended) > 1
+        found = self._db.get_trials() if many else [self._db.get_trial(ended[0])]
+        chosen = set(ended)
+        done = [t for t in found if t.id in chosen and t.status == "completed" and t.seconds]
+        self.trained += len(done)
+        for trial in done[-LATEST:]:
+            self._known.append((_list_terms_of(trial, *self._images), trial.seconds or 0.0))
+        baseline = [trial.seconds or 0.0 for trial in done if trial.role == BASELINE]
+        self.baseline = max([self.baseline, *baseline])
 
 
 def estimate_final_training(best: TrialRecord, train: int, validation: int) -> float | None:

@@ -17,6 +17,9 @@ INK, GRID = "#010203", "#040506"
 COLOURS = ("#2f86c5", "#d9870f", "#1a9e77", "#c2583a", "#b26aa3", "#7d8a2e", "#5b7f95", "#8a6d4b")
 _IDS = re.compile(r' id="[A-Za-z.]+[0-9]?[A-Za-z]*_[0-9]+"')
 """Ids that matplotlib gives to artists: nothing refers to them, and they repeat on the page."""
+_TIPS = re.compile(r'<g id="tip-([0-9]+)">')
+MOST_TIPS = 300
+"""Candidates of a figure with a tooltip, the best ones: each is an artist of its own."""
 _SHAPES: Final = {
     "o": "M8,3a5,5 0 1 0 .01,0z",
     "s": "M3.5,3.5h9v9h-9z",
@@ -77,9 +80,7 @@ def render_svg(figure: "Figure", label: str, tips: Sequence[str] = ()) -> str:
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": label}):
         figure.savefig(out, format="svg", transparent=True, metadata={"Date": None})
     text = embed_svg(out.getvalue(), label)
-    for number, tip in enumerate(tips):
-        text = text.replace(f'<g id="tip-{number}">', f"<g><title>{escape(tip)}</title>")
-    return text
+    return _TIPS.sub(lambda found: f"<g><title>{escape(tips[int(found[1])])}</title>", text)
 
 
 def embed_svg(svg: str, label: str) -> str:

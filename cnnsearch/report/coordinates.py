@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from cnnsearch.report.canvas import COLOURS, INK, Canvas, render_svg
+from cnnsearch.report.canvas import COLOURS, INK, MOST_TIPS, Canvas, render_svg
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.figures import describe_trial, format_value, shorten
 from cnnsearch.report.importance import encode
@@ -48,18 +48,28 @@ def _draw_lines(
     trials: Sequence[TrialRecord],
     ranges: Sequence[tuple[Parameter, tuple[float, float]]],
 ) -> None:
+    from matplotlib.collections import LineCollection
+    from matplotlib.colors import to_rgba
+
     low, high = trials[0].score or 0.0, trials[-1].score or 0.0
     faint = min(1.0, MANY / len(trials))
+    below = max(0, len(trials) - MOST_TIPS)
+    lines, shades = [], []
     for number, trial in enumerate(trials):
         ys = [_scale(parameter, trial, ends) for parameter, ends in ranges]
         share = ((trial.score or 0.0) - low) / ((high - low) or 1.0)
         best = number >= len(trials) - BEST
+        shade = 0.9 if best else faint * (0.12 + 0.5 * share)
+        if number < below:
+            lines.append(list(enumerate(ys)))
+            shades.append(to_rgba(COLOURS[0], shade))
+            continue
         (line,) = axes.plot(
-            range(len(ys)), ys, color=COLOURS[1 if best else 0],
-            alpha=0.9 if best else faint * (0.12 + 0.5 * share),
+            range(len(ys)), ys, color=COLOURS[1 if best else 0], alpha=shade,
             linewidth=2.4 if best else 0.8, marker="." if len(trials) < MANY else "", markersize=3,
         )  # fmt: skip
         line.set_gid(f"tip-{number}")
+    axes.add_collection(LineCollection(lines, colors=shades, linewidths=0.8, zorder=1))
 
 
 def _find_range(parameter: Parameter, trials: Sequence[TrialRecord]) -> tuple[float, float]:

@@ -3,12 +3,14 @@
 from collections import Counter
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 from cnnsearch.architecture.costs import CostKind
 from cnnsearch.oracles import find_strategy
 from cnnsearch.report.canvas import (
     COLOURS,
     INK,
+    MOST_TIPS,
     Canvas,
     label_axes,
     render_legend,
@@ -57,7 +59,13 @@ def draw_front(facts: Facts, kind: CostKind, canvas: Canvas) -> str:
     looks = {name: (MARKERS[n], COLOURS[n]) for n, name in enumerate(styles)}
     front = find_pareto_front(found, (kind,))
     ends = {trial.id for trial in front}
+    for family, (marker, colour) in looks.items():
+        rest = [t for t in found[MOST_TIPS:] if names[t.family] == family and t.id not in ends]
+        axes.plot([kind.read(t) or 0.0 for t in rest], [100 * (t.score or 0) for t in rest], marker,
+                  color=colour, markersize=5.5, alpha=0.65, markeredgecolor="none")  # fmt: skip
     for number, (trial, cost) in enumerate(zip(found, costs, strict=True)):
+        if number >= MOST_TIPS and trial.id not in ends:
+            continue
         marker, colour = looks[names[trial.family]]
         (point,) = axes.plot(
             cost, 100 * (trial.score or 0.0), marker, color=colour,
@@ -107,9 +115,14 @@ def draw_progress(facts: Facts, canvas: Canvas) -> str:
     ys = [100 * (trial.score or 0.0) for trial in ended]
     best = list(accumulate(ys, max))
     figure, axes = canvas.create(3.0)
-    for number, (x, y) in enumerate(zip(xs, ys, strict=True)):
-        (point,) = axes.plot(x, y, "o", color=COLOURS[0], alpha=0.55, markersize=4)
-        point.set_gid(f"tip-{number}")
+    labelled = {trial.id for trial in facts.ranked[:MOST_TIPS]}
+    rest = [(x, y) for trial, x, y in zip(ended, xs, ys, strict=True) if trial.id not in labelled]
+    look: dict[str, Any] = {"color": COLOURS[0], "alpha": 0.55, "markersize": 4}
+    axes.plot([x for x, _ in rest], [y for _, y in rest], "o", **look)
+    for number, (trial, x, y) in enumerate(zip(ended, xs, ys, strict=True)):
+        if trial.id in labelled:
+            (point,) = axes.plot(x, y, "o", **look)
+            point.set_gid(f"tip-{number}")
     axes.plot(xs, best, color=COLOURS[3], linewidth=1.8, drawstyle="steps-post")
     label_axes(axes, f"search time, {name}", f"{facts.measured}, %")
     tips = [

@@ -6,6 +6,7 @@ is its importance. It holds for the candidates that were drawn: a strategy that 
 value hides that hyperparameter's importance.
 """
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +20,8 @@ from cnnsearch.space.choices import Parameter
 
 MIN_CANDIDATES = 20
 """Finished candidates that importances need."""
+MAX_CANDIDATES = 1000
+"""Of a longer search, as many random ones: a forest of more takes longer and says the same."""
 FOLDS, REPEATS, TREES = 5, 5, 100
 INACTIVE = -1.0
 
@@ -62,12 +65,14 @@ def compute_importances(
         parameters: of the space.
         trials: those without a score do not count, nor the baseline, which is no point of the
             space; and of a candidate's rungs only the last.
-        seed: of forest and folds.
+        seed: of forest and folds, and of the sample of more than :data:`MAX_CANDIDATES`.
     """
     scored = [t for t in select_last_rungs(trials) if t.score is not None and not t.role]
     varied = [p for p in parameters if len({repr(t.values.get(p.name)) for t in scored}) > 1]
     if len(scored) < MIN_CANDIDATES or not varied:
         return None
+    if len(scored) > MAX_CANDIDATES:
+        scored = random.Random(seed).sample(scored, MAX_CANDIDATES)
     from sklearn.ensemble import RandomForestRegressor
     from sklearn.model_selection import KFold
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from cnnsearch.architecture.costs import describe_costs, list_bounds
 from cnnsearch.engine.gain import describe_gain
 from cnnsearch.oracles import find_strategy
+from cnnsearch.report.canvas import MOST_TIPS
 from cnnsearch.report.facts import Facts
 from cnnsearch.report.importance import MIN_CANDIDATES, Importances
 from cnnsearch.runs.records import TrialRecord
@@ -153,9 +154,14 @@ def _write_front(facts: Facts) -> Section:
     count, kinds = pluralize(len(facts.front), "candidate"), facts.tradeoffs
     both = f"The Pareto front: {count} that no other one beats in both {facts.measured} and MACs"
     each = f"Each figure's line joins the front of {facts.measured} and the cost on its axis."
+    tips = f"Figures have tooltips for the best {MOST_TIPS} candidates."
     return Section(
         "Accuracy against cost",
-        (f"{facts.front_volume or both}.{rest}", *([each] if len(kinds) > 1 else [])),
+        (
+            f"{facts.front_volume or both}.{rest}",
+            *([each] if len(kinds) > 1 else []),
+            *([tips] if len(facts.ranked) > MOST_TIPS else []),
+        ),
         views=tuple((kind.heading, f"front {kind.name}") for kind in kinds),
         table=Table(
             ("trial", "family", facts.measured, *costs), rows, frozenset(range(2, 3 + len(costs)))

@@ -115,14 +115,15 @@ def draw_pareto_plot(
         return ""
     xs = [math.log10(kind.read(t) or 1) for t in priced]
     ys = [t.score or 0.0 for t in priced]
+    left, right, bottom, top = min(xs), max(xs), min(ys), max(ys)
     front = {trial.id for trial in find_pareto_front(trials, (kind,))}
     grid = [[" "] * width for _ in range(height)]
     for trial, x, y in sorted(zip(priced, xs, ys, strict=True), key=lambda p: p[0].id in front):
-        column = round((x - min(xs)) / ((max(xs) - min(xs)) or 1) * (width - 1))
-        row = round((max(ys) - y) / ((max(ys) - min(ys)) or 1) * (height - 1))
+        column = round((x - left) / ((right - left) or 1) * (width - 1))
+        row = round((top - y) / ((top - bottom) or 1) * (height - 1))
         grid[row][column] = "●" if trial.id in front else "·"
-    edges = {0: f"{max(ys):7.2%}", height - 1: f"{min(ys):7.2%}"}
+    edges = {0: f"{top:7.2%}", height - 1: f"{bottom:7.2%}"}
     lines = [f"{edges.get(i, ''):>7} │{''.join(row)}" for i, row in enumerate(grid)]
-    low, high = (kind.describe(10**v) for v in (min(xs), max(xs)))
+    low, high = (kind.describe(10**v) for v in (left, right))
     axis = f"{low}{high:>{width - len(low)}}"
     return "\n".join([*lines, f"{'':7} └{'─' * width}", f"{'':9}{axis}"])

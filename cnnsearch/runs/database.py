@@ -60,6 +60,7 @@ class RunDatabase:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._connections: list[sqlite3.Connection] = []
+        self._trials: tuple[int, list[TrialRecord]] = -1, []
         if not path.is_file():
             raise RunError(f"{path}: no such run database")
         try:
@@ -167,8 +168,14 @@ class RunDatabase:
         return bool(self._rows(query, (done.trial_id, done.data["epoch"], done.seq)))
 
     def get_trials(self) -> list[TrialRecord]:
-        """Returns all trials, ordered by number."""
-        return [read_trial(row, str(self.path)) for row in self._rows(f"{TRIAL} order by number")]
+        """Returns all trials, ordered by number; they are read again once an event was appended."""
+        seq, (known, trials) = self.get_last_seq(), self._trials
+        if seq != known:
+            rows = self._rows(f"{TRIAL} order by number")
+            trials = [read_trial(row, str(self.path)) for row in rows]
+            if not getattr(self._local, "depth", 0):  # what is not committed may be rolled back
+                self._trials = seq, trials
+        return list(trials)
 
     def get_trial(self, trial_id: str) -> TrialRecord:
         """Returns one trial; raises RunError if there is none of this id."""

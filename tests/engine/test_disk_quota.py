@@ -43,7 +43,7 @@ def test_states_that_nothing_resumes_from_are_removed(tmp_path: Path) -> None:
 
 
 def test_thousands_of_trials_are_looked_through_less_often(tmp_path: Path) -> None:
-    run = run_with(tmp_path, {f"t{number}": 0.5 for number in range(150)})
+    run = run_with(tmp_path, {f"t{number}": 0.5 for number in range(60)})
     quota, looked = DiskQuota(run, promotes=False), list[int]()
     for call in range(9):
         state = run.trial_dir("t0") / STATE
@@ -51,7 +51,7 @@ def test_thousands_of_trials_are_looked_through_less_often(tmp_path: Path) -> No
         quota.tidy()
         if not state.exists():
             looked.append(call)
-    assert looked == [0, 3, 6]  # whenever a fiftieth of 150 trials more has ended
+    assert looked == [0, 3, 6]  # whenever a twentieth of 60 trials more has ended
 
 
 def test_what_a_killed_process_left_half_written_is_swept(tmp_path: Path) -> None:

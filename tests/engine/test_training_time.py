@@ -169,6 +169,36 @@ def test_each_trial_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     run.close()
 
 
+def test_the_latest_trials_and_the_baseline_count(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a long search, resumed or not, only so many trials are fitted."""
+    monkeypatch.setattr("cnnsearch.engine.training_time.LATEST", 4)
+    run = RunDirectory.create(tmp_path, "r", {}, "")
+    data: Any = SimpleNamespace(
+        train=SimpleNamespace(count=TRAIN), validation=SimpleNamespace(count=VALIDATION)
+    )
+    predictor, candidate = TimePredictor(run.db, data), SearchSpace.load("mixed").decode_first()
+    slow, fast = draw_trials(3, 1, [1e-9] * 5), draw_trials(4, 2, [1e-10] * 5)
+    for number, trial in enumerate([*slow, *fast], start=1):
+        trial.id = f"{number:04d}"
+        record_trial(run, number, trial, "baseline" if number == 1 else "")
+        predictor.predict(candidate, EPOCHS)
+    expected = TrainingTime.fit(fast, TRAIN, VALIDATION)
+    assert expected is not None
+    counted = list[Any]()
+    monkeypatch.setattr(
+        "cnnsearch.space.candidate.count_work",
+        lambda network: (counted.append(network), count_work(network))[1],
+    )
+    for each in (predictor, TimePredictor(run.db, data)):
+        seconds = each.predict(candidate, EPOCHS)
+        assert seconds == pytest.approx(expected.predict(candidate, EPOCHS, TRAIN, VALIDATION))
+        assert (each.trained, each.baseline) == (7, slow[0].seconds)
+    assert len(counted) == 4, "of the resumed search; the proposed candidate was counted before"
+    run.close()
+
+
 def record_trial(run: RunDirectory, number: int, trial: Any, role: str = "") -> None:
     start = {
         "number": number, "values": {}, "architecture": trial.architecture, "epochs": EPOCHS,

@@ -18,6 +18,7 @@ from cnnsearch.report.importance import compute_importances
 from cnnsearch.report.report import write_report
 from cnnsearch.runs.cost_axis import choose_ticks
 from cnnsearch.runs.directory import RunDirectory
+from cnnsearch.runs.ranking import find_pareto_front, rank_trials
 from tests.report.conftest import HOSTILE, Make
 
 
@@ -79,6 +80,30 @@ def test_every_point_has_the_tooltip_of_its_candidate(make: Make) -> None:
     for trial in run.db.get_trials():
         if trial.status == "completed":
             assert f"<title>trial {trial.id}, {trial.family}\n" in text
+
+
+def test_of_many_candidates_the_best_have_tooltips(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("canvas", "figures", "coordinates", "sections"):
+        monkeypatch.setattr(f"cnnsearch.report.{module}.MOST_TIPS", 5)
+    run = make()
+    text = write_report(run)[0].read_text("utf-8")
+    best = [trial.id for trial in rank_trials(run.db.get_trials())[:5]]
+    front = [trial.id for trial in find_pareto_front(run.db.get_trials())]
+    for label, labelled in (
+        ("27 candidates: val accuracy against", {*best, *front}),
+        ("The best val accuracy over time", set(best)),
+        ("Candidates over the hyperparameters that mattered", set(best)),
+    ):
+        _, *figures = text.split(f'aria-label="{label}')
+        drawn = figures[0].split("</svg>")[0]
+        titles = re.findall(r"<title>(.*?)</title>", drawn, flags=re.S)
+        assert {re.search(r"trial (\w+),", each)[1] for each in titles} == labelled  # type: ignore[index]
+        within_axes = re.findall(r"<g clip-path=[^>]*>(.*?)</g>", drawn, flags=re.S)
+        shapes = sum(each.count("<use") for each in within_axes)
+        assert shapes == 27 or "hyperparameters" in label, "the others are drawn without"
+    assert "Figures have tooltips for the best 5 candidates." in text
 
 
 def test_every_cost_that_matters_has_its_figure(make: Make) -> None:

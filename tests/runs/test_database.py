@@ -136,6 +136,21 @@ def test_a_transaction_is_all_or_nothing(db):
     assert (db.get_events(), db.get_trials(), db.load_oracle()) == ([], [], (None, []))
 
 
+def test_trials_are_read_again_after_every_event(db, tmp_path):
+    with pytest.raises(ZeroDivisionError), db.transaction():
+        db.append("trial_started", START, "undone")
+        assert [trial.id for trial in db.get_trials()] == ["undone"]
+        1 / 0  # noqa: B018
+    other = RunDatabase(tmp_path / "run.db")
+    other.append("trial_started", START, "a")  # with the number of the event that was undone
+    assert [trial.id for trial in db.get_trials()] == ["a"]
+    db.get_trials().clear()
+    assert [trial.status for trial in db.get_trials()] == ["running"]
+    other.append("trial_ended", END, "a")
+    assert [trial.status for trial in db.get_trials()] == ["completed"]
+    other.close()
+
+
 def test_an_inner_transaction_joins_the_outer(db):
     with pytest.raises(ZeroDivisionError), db.transaction():
         with db.transaction():
