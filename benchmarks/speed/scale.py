@@ -1,15 +1,18 @@
 """A search of thousands of candidates whose training takes no time: what the rest costs.
 
     python benchmarks/speed/scale.py --trials 5000 --out benchmarks/speed/scale.txt
+    python benchmarks/speed/scale.py --trials 5000 --workers 1000 --out benchmarks/speed/workers.txt
 
 The whole engine runs (strategy, database, callbacks), but an executor answers at once with a score
 made of the candidate's fingerprint, and MLflow is left out, which ``benchmarks/bench_tracking.py``
 measures. Times are processor seconds, which other programs on the machine change little; memory
-is resident. Afterwards ``results``, ``report`` and ``resume`` are run on the run as commands.
+is resident. Then the finished run is resumed in the same process, so without what importing the
+frameworks takes, and ``results`` and ``report`` are run on it as commands.
 """
 
 import argparse
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -25,29 +28,32 @@ from cnnsearch.data import load
 from cnnsearch.engine import session
 from cnnsearch.engine.display import Quiet
 from cnnsearch.engine.run_manifest import create_manifest
+from cnnsearch.engine.search import resume
 from cnnsearch.engine.search_session import train_candidates
 from cnnsearch.engine.settings import Settings
 from cnnsearch.runs.directory import RunDirectory
 from cnnsearch.space.search_space import SearchSpace
 from cnnsearch.training.messages import Completed, EpochEnd, Event, Measurement, TrialEnd, TrialTask
 from cnnsearch.utils.environment import describe_device
+from cnnsearch.utils.units import pluralize
 
 PARTS = 10
 """Of the search, for each of which a line is printed."""
 
 
 class InstantExecutor:
-    """Ends each trial at once; its score is a number made of the network."""
+    """Ends a random one of its trials at each poll; its score is a number made of the network."""
 
-    def __init__(self, every: int) -> None:
+    def __init__(self, every: int, workers: int = 1) -> None:
         self._tasks: list[TrialTask] = []
+        self._workers, self._rng = workers, random.Random(0)
         self._count, self._every = 0, every
         self._since = time.process_time()
         self.lines: list[str] = []
 
     @property
     def free(self) -> int:
-        return 1 - len(self._tasks)
+        return self._workers - len(self._tasks)
 
     def submit(self, task: TrialTask) -> None:
         self._tasks.append(task)
@@ -55,7 +61,7 @@ class InstantExecutor:
     def poll(self, timeout: float) -> list[Event]:
         if not self._tasks:
             return []
-        task = self._tasks.pop()
+        task = self._tasks.pop(self._rng.randrange(len(self._tasks)))
         self._count += 1
         if self._count % self._every == 0:
             self._measure()
@@ -67,7 +73,7 @@ class InstantExecutor:
 
     def _measure(self) -> None:
         now = time.process_time()
-        each = 1000 * (now - self._since) / self._every
+        each = 1000 * (now - self._since) / self._every  # with the proposals for all workers first
         memory = psutil.Process().memory_info().rss / 2**20
         self.lines.append(f"trial {self._count:>6,}  {each:6.1f} ms a trial  {memory:6.0f} MiB")
         print(self.lines[-1], flush=True)
@@ -78,7 +84,7 @@ class InstantExecutor:
     def close(self) -> None: ...
 
 
-def search(root: Path, space_name: str, strategy: str, trials: int) -> list[str]:
+def search(root: Path, space_name: str, strategy: str, trials: int, workers: int) -> list[str]:
     """Runs the search; returns a line for each tenth of it."""
     space = SearchSpace.load(space_name)
     settings = Settings.create(
@@ -90,9 +96,13 @@ def search(root: Path, space_name: str, strategy: str, trials: int) -> list[str]
     run = RunDirectory.create(root, "scale", manifest, space.text)
     idle: Any = SimpleNamespace(start=list, notify=list, close=lambda patience: None)
     session.Tracker = lambda *args, **options: idle  # type: ignore[misc,assignment]
-    executor = InstantExecutor(max(1, trials // PARTS))
+    executor = InstantExecutor(max(1, trials // PARTS), workers)
     train_candidates(run, settings, space, dataset, Quiet(), executor, time.monotonic())
     run.close()
+    since = time.process_time()
+    resume("scale", runs=root, callback=Quiet())
+    executor.lines.append(f"{'resume':24}{time.process_time() - since:6.1f} processor s")
+    print(executor.lines[-1], flush=True)
     return executor.lines
 
 
@@ -122,19 +132,21 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=5000)
     parser.add_argument("--space", default="residual")
     parser.add_argument("--strategy", default="evolution")
+    parser.add_argument("--workers", type=int, default=1, help="that train at once")
     parser.add_argument("--out", type=Path)
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
-        lines = search(root, args.space, args.strategy, args.trials)
-        for words in (("results",), ("report",), ("resume", "--quiet")):
+        lines = search(root, args.space, args.strategy, args.trials, args.workers)
+        for words in (("results",), ("report",)):
             lines.append(time_command(root, *words))
             print(lines[-1], flush=True)
     if args.out is not None:
         load_average = os.getloadavg()[0]
         head = (
             f"$ {' '.join(['python', *sys.argv])}\n{args.trials:,} candidates of {args.space}, "
-            f"{args.strategy}, {describe_device()}, load average {load_average:.0f}\n"
+            f"{args.strategy}, {pluralize(args.workers, 'worker')}, {describe_device()}, "
+            f"load average {load_average:.0f}\n"
         )
         args.out.write_text("\n".join([head, *lines, ""]))
 

@@ -131,6 +131,7 @@ class RunDatabase:
         """Appends an event, updates the table of trials, and returns the event's ``seq``."""
         moment = clock.time() if time is None else time
         text = to_json(data)
+        self._trials = -1, []  # frees the memory of thousands
         with self.transaction():
             cursor = self._execute(
                 "insert into event (time, kind, trial_id, epoch, data) values (?, ?, ?, ?, ?)",
