@@ -17,7 +17,7 @@ from pathlib import Path
 
 from benchmarks.devices.exported_file import ExportedFile, export, list_networks
 from cnnsearch.architecture.architecture import Architecture
-from cnnsearch.architecture.cost import count
+from cnnsearch.architecture.cost import count, lower_network
 from cnnsearch.space.files import list_spaces
 from cnnsearch.utils.environment import configure_backend, import_frameworks
 
@@ -27,7 +27,7 @@ Row = dict[str, str | int]
 
 
 def compare(name: str, space: str, architecture: Architecture) -> Row:
-    """Returns what is counted and what the file has, in bytes."""
+    """Returns what is counted and what the file has, in bytes, without description and labels."""
     content, cost = export(architecture), count(architecture)
     file = ExportedFile.read(content)
     return {
@@ -37,7 +37,7 @@ def compare(name: str, space: str, architecture: Architecture) -> Row:
         "ram": file.peak,
         "counted_ram": cost.peak_activation_bytes or 0,
         "flash": len(content),
-        "counted_flash": cost.flash_bytes or 0,
+        "counted_flash": lower_network(architecture).flash_bytes,
         "planned": file.plan(),
         "arena": file.arena,
         "image": file.maps[0].size,

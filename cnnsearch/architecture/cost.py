@@ -12,6 +12,10 @@ from cnnsearch.architecture.operators import DeviceNetwork, lower
 from cnnsearch.blocks.ops import Shape
 from cnnsearch.errors import ArchitectureError
 
+LABEL_BYTES, CLASS_BYTES = 1100, 24
+"""What an export adds to the file for phones and for ``cnnsearch predict``: the description of
+input and output, and twice the names of the classes, taken to have ten letters."""
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -91,8 +95,9 @@ def try_count(
         return error, op.count
     folded = architecture.fold()
     network = lower(op, logits[0]) if folded is architecture else lower_network(folded)
+    flash = network.flash_bytes + LABEL_BYTES + CLASS_BYTES * architecture.classes
     return Cost(
-        op.params, op.params + op.frozen, op.macs, op.acts, network.peak_bytes, network.flash_bytes
+        op.params, op.params + op.frozen, op.macs, op.acts, network.peak_bytes, flash
     ), op.count
 
 

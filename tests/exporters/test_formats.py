@@ -72,7 +72,10 @@ def test_the_files_carry_the_facts(exported: tuple[Path, dict[str, Any]]) -> Non
     folder, done = exported
     with zipfile.ZipFile(folder / "model.tflite") as archive:
         assert archive.read("labels.txt").decode().split() == list("0123456789")
+        kept = json.loads(archive.read("cnnsearch.json"))
+    with zipfile.ZipFile(folder / "model.keras") as archive:
         facts = json.loads(archive.read("cnnsearch.json"))
+    assert kept == {key: facts[key] for key in kept} and kept["run"] == "r"
     assert facts["metrics"]["test_accuracy"] == done["test_accuracy"]
     assert facts["objective"] == "macro_f1" and len(facts["mlflow_run_id"]) == 32
     props = {p.key: p.value for p in onnx.load(folder / "model.onnx").metadata_props}

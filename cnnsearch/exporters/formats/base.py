@@ -130,7 +130,7 @@ class ExportFormat(ABC):
     def embed(self, path: Path, facts: Mapping[str, Any]) -> None:
         """Stores the facts in the file: by default in a zip archive inside or behind it."""
         with zipfile.ZipFile(path, "a") as archive:
-            archive.writestr(FACTS_FILE, json.dumps(facts, indent=2) + "\n")
+            archive.writestr(FACTS_FILE, json.dumps(facts, separators=(",", ":")))
 
     def read_facts(self, path: Path) -> Any:
         """Returns what :meth:`embed` stored."""

@@ -3,9 +3,12 @@
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from cnnsearch.exporters.formats.base import ExportFormat, ExportJob, LoadedModel, Requirement
+
+KEPT: Final = ("run", "trial", "mlflow_run_id", "class_names", "input", "output")
+"""Facts in the file itself."""
 
 
 class LiteRT(ExportFormat):
@@ -49,10 +52,11 @@ class LiteRT(ExportFormat):
         return LoadedModel(predict, int(image["shape"][0]))
 
     def embed(self, path: Path, facts: Mapping[str, Any]) -> None:
+        """Stores little in a file that has to fit into flash; ``export.json`` has the rest."""
         from cnnsearch.exporters.litert_metadata import add_metadata
 
         add_metadata(path, facts)
-        super().embed(path, facts)
+        super().embed(path, {key: facts[key] for key in KEPT})
 
     def snippet(self, file: str) -> str:
         return f"""\
