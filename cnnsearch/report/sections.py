@@ -149,23 +149,18 @@ def _write_front(facts: Facts) -> Section:
     shown = facts.front[-MAX_FRONT_ROWS:]
     rows = tuple((*_format_trial(trial), *_format_costs(facts, trial)) for trial in shown)
     costs = [kind.heading for kind in facts.columns]
+    numbers = frozenset(range(2, 3 + len(costs)))
     cut = len(facts.front) > MAX_FRONT_ROWS
     rest = f" The table shows the {MAX_FRONT_ROWS} most accurate." if cut else ""
     count, kinds = pluralize(len(facts.front), "candidate"), facts.tradeoffs
     both = f"The Pareto front: {count} that no other one beats in both {facts.measured} and MACs"
     each = f"Each figure's line joins the front of {facts.measured} and the cost on its axis."
-    tips = f"Figures have tooltips for the best {MOST_TIPS} candidates."
+    tips = f" The best {MOST_TIPS} have tooltips." if len(facts.ranked) > MOST_TIPS else ""
     return Section(
         "Accuracy against cost",
-        (
-            f"{facts.front_volume or both}.{rest}",
-            *([each] if len(kinds) > 1 else []),
-            *([tips] if len(facts.ranked) > MOST_TIPS else []),
-        ),
+        (f"{facts.front_volume or both}.{rest}{tips}", *([each] if len(kinds) > 1 else [])),
         views=tuple((kind.heading, f"front {kind.name}") for kind in kinds),
-        table=Table(
-            ("trial", "family", facts.measured, *costs), rows, frozenset(range(2, 3 + len(costs)))
-        ),
+        table=Table(("trial", "family", facts.measured, *costs), rows, numbers),
     )
 
 

@@ -58,8 +58,7 @@ class RunDatabase:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._local = threading.local()
-        self._lock = threading.Lock()
-        self._connections: list[sqlite3.Connection] = []
+        self._lock, self._connections = threading.Lock(), list[sqlite3.Connection]()
         self._trials: tuple[int, list[TrialRecord]] = -1, []
         if not path.is_file():
             raise RunError(f"{path}: no such run database")
@@ -172,8 +171,8 @@ class RunDatabase:
         """Returns all trials, ordered by number; they are read again once an event was appended."""
         seq, (known, trials) = self.get_last_seq(), self._trials
         if seq != known:
-            rows = self._rows(f"{TRIAL} order by number")
-            trials = [read_trial(row, str(self.path)) for row in rows]
+            found = self._rows(f"{TRIAL} order by number")
+            trials = [read_trial(row, str(self.path)) for row in found]
             if not getattr(self._local, "depth", 0):  # what is not committed may be rolled back
                 self._trials = seq, trials
         return list(trials)

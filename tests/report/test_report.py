@@ -103,7 +103,7 @@ def test_of_many_candidates_the_best_have_tooltips(
         within_axes = re.findall(r"<g clip-path=[^>]*>(.*?)</g>", drawn, flags=re.S)
         shapes = sum(each.count("<use") for each in within_axes)
         assert shapes == 27 or "hyperparameters" in label, "the others are drawn without"
-    assert "Figures have tooltips for the best 5 candidates." in text
+    assert "The best 5 have tooltips." in text
 
 
 def test_every_cost_that_matters_has_its_figure(make: Make) -> None:
