@@ -45,7 +45,7 @@ NETWORKS = {
     "convmixer": Network({"type": "convmixer"}),
     "inception-v2": Network({"type": "inception_v2"}, 32),
     "mbconv": Network({"type": "mbconv", "expansion": 3}, 12),
-    "regnet": Network({"type": "regnet", "group_width": 8}),
+    "bottleneck": Network({"type": "bottleneck", "expansion": 4}, 8),
     "shuffle": Network({"type": "shuffle_v2"}, 24, 24),
     "res2net": Network({"type": "res2net"}, 8),
     "repvgg": Network({"type": "repvgg"}),
@@ -78,7 +78,7 @@ def plan(networks: int, seeds: int) -> Iterator[Run]:
     """Yields the trainings in order of interest, a seed at a time.
 
     Every network with and without the levers that help most, the trainings that the aims compare
-    them with, each other lever on the first eight networks, and the long trainings with levers.
+    them with, each other lever on the first eight networks, and the long trainings.
 
     Args:
         networks: of :data:`NETWORKS`, from the first on.
@@ -91,8 +91,8 @@ def plan(networks: int, seeds: int) -> Iterator[Run]:
         yield from (Run(name, lever, SHORT, seed) for name in names for lever in first)
         yield from (Run(name, "base", MEDIUM, seed) for name in names)
         yield from (Run(name, lever, SHORT, seed) for name in names[:8] for lever in others)
-        yield from (Run(name, "base", LONG, seed) for name in names)
-        yield from (Run(name, "together", LONG, seed) for name in names)
+        both = ("base", "together")
+        yield from (Run(name, lever, LONG, seed) for name in names for lever in both)
 
 
 def make_architecture(network: Network) -> Any:
