@@ -164,7 +164,7 @@ class Driver:
         is_new = event.epoch not in trial.epochs
         if is_new or not event.replayed:
             data = {"epoch": event.epoch, "metrics": event.metrics}
-            data["activities"] = dict(event.activities)
+            data |= {"activities": dict(event.activities), "age": event.age}
             self._db.append("epoch", data, event.trial_id)
         if is_new:
             trial.epochs.add(event.epoch)

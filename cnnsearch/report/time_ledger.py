@@ -179,12 +179,13 @@ def _account(trial: _Trial, event: Event) -> Seconds:
     if event.kind == "epoch" and not activities:  # a replay: the next epoch has the time
         return Seconds()
     found = Seconds({activity: _read(activities, activity) for activity in activities})
-    rest = event.time - trial.since - found.total
+    ended = event.time - _read(event.data, "age")  # the next epoch has the time since then
+    rest = ended - trial.since - found.total
     if event.kind == "epoch":
         found.spend(FORK if trial.is_new else LOG, rest)
     else:
         found.spend(LOG if event.data.get("status") == "completed" else LOST, rest)
-    trial.since, trial.is_new = event.time, event.kind == "trial_retried"
+    trial.since, trial.is_new = ended, event.kind == "trial_retried"
     return found
 
 

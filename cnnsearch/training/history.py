@@ -17,12 +17,14 @@ class Epoch(NamedTuple):
         metrics: of training and validation.
         replayed: whether an earlier session trained it.
         activities: seconds by activity since the epoch before; empty if replayed.
+        age: seconds since its end; training has gone on while its checkpoint was written.
     """
 
     number: int
     metrics: Metrics
     replayed: bool
     activities: Mapping[str, float]
+    age: float = 0.0
 
 
 @dataclass

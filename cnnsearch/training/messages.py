@@ -164,6 +164,7 @@ class EpochEnd:
         metrics: loss, accuracy, those of the validation split, learning_rate, seconds.
         replayed: trained by an earlier session, which may have been killed before it reported it.
         activities: seconds by activity since the epoch before; empty if replayed.
+        age: seconds since its end, when it was reported.
     """
 
     trial_id: str
@@ -171,6 +172,7 @@ class EpochEnd:
     metrics: dict[str, float] = field(default_factory=dict)
     replayed: bool = False
     activities: Mapping[str, float] = field(default_factory=dict)
+    age: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Training:
         checkpoint.sweep(task.directory)
         keras.utils.set_random_seed(task.seed)
         self._task, self._writer = task, CheckpointWriter()
-        self._unreported: Epoch | None = None
+        self._unreported: tuple[float, Epoch] | None = None  # when it ended
         self._images = TrainingBatches.create(task.dataset, task.recipe, task.seed)
         steps = len(self._images)
         self._momentum = choose_batch_norm_momentum(task.recipe, steps, task.epochs)
@@ -141,7 +141,8 @@ class Training:
                 time.sleep(DISK_RETRY)
                 self._writer.retry()
         self._stopwatch.start(Activity.LOG)
-        yield self._unreported
+        ended, epoch = self._unreported
+        yield epoch._replace(age=time.monotonic() - ended)
         self._unreported = None
 
     def get_measurement(self) -> Measurement:
@@ -190,7 +191,7 @@ class Training:
         self._writer.start(self._collect_files())
         if self._is_done():
             self._writer.wait()  # so that its time counts
-        self._unreported = Epoch(epoch, metrics, False, self._stopwatch.take())
+        self._unreported = time.monotonic(), Epoch(epoch, metrics, False, self._stopwatch.take())
         if self._writer.is_done:
             yield from self._report_epoch()
 

@@ -55,6 +55,25 @@ def test_every_second_of_a_session_belongs_to_an_activity() -> None:
     assert ledger.trials["1"].total == 16.0
 
 
+def test_an_epoch_ends_before_it_is_reported() -> None:
+    """Its checkpoint is written while the next one is trained, which has that time already."""
+    ledger = make_ledger(
+        make_events(
+            (0.0, "run_started", None, START),
+            (0.0, "trial_started", "1", {}),
+            (9.0, "epoch", "1", {"activities": STEPS, "age": 2.0}),
+            (13.5, "epoch", "1", {"activities": STEPS, "age": 0.25}),
+            (14.0, "trial_retried", "1", {}),
+            (14.0, "run_ended", None, {}),
+        ),
+        "r",
+    )
+    assert ledger.trials["1"] == {
+        "fork": 1.0, "train": 10.0, "evaluate": 2.0, "log": 0.25, "lost": 0.75, "propose": 0.0,
+    }  # fmt: skip
+    assert ledger.seconds.total == ledger.wall
+
+
 def test_what_an_interruption_or_a_crash_discards_is_lost() -> None:
     ledger = make_ledger(
         make_events(

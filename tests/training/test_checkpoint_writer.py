@@ -95,6 +95,14 @@ def test_the_best_weights_are_never_newer_than_the_state(
     assert (read_number(state), read_number(best)) == (1.0, 1.0)
 
 
+def test_an_epoch_says_how_long_its_checkpoint_has_kept_it(
+    digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    epochs = [e for e in run_slowly(monkeypatch, digits, small, tmp_path) if isinstance(e, Epoch)]
+    first, second, last = (epoch.age for epoch in epochs)
+    assert min(first, second) >= 0.05 > last  # for the last one's it was waited before it ended
+
+
 def run_slowly(
     monkeypatch: pytest.MonkeyPatch, data: Dataset, network: Architecture, folder: Path
 ) -> Iterator[Epoch | str]:
