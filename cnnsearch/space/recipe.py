@@ -11,7 +11,7 @@ from cnnsearch.utils.safe_yaml import read_yaml
 from cnnsearch.utils.validation_errors import explain
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
-NEWER = frozenset({"whitening", "dirac", "norm_bias_rate", "quantize_aware"})
+NEWER = frozenset({"whitening", "dirac", "norm_bias_rate", "quantize_aware", "batch_splits"})
 """Keys that runs begun earlier do not have; at its default, none is part of a recipe's identity."""
 
 
@@ -59,6 +59,9 @@ class TrainingRecipe(BaseModel):
         momentum: of ``sgd``; the first beta of the others.
         weight_decay: decoupled where the optimizer allows; never on normalization and biases.
         batch_size: examples a step.
+        batch_splits: equal parts of each batch, whose gradients are averaged and which a CPU
+            computes side by side, each on its share of the cores. Normalization's statistics are
+            those of a part (ghost batch normalization, arXiv:1705.08741).
         epochs: passes over the training split.
         schedule: ``cosine`` and ``one_cycle`` fall to zero at the last step; ``constant`` stays.
         warmup: share of all steps over which the rate climbs to its peak.
@@ -102,6 +105,7 @@ class TrainingRecipe(BaseModel):
     momentum: Fraction = 0.9
     weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 1e-4
     batch_size: Annotated[int, Field(ge=1, le=65536)] = 64
+    batch_splits: Annotated[int, Field(ge=1, le=256)] = 1
     epochs: Annotated[int, Field(ge=1, le=100_000)] = 10
     schedule: Literal["cosine", "one_cycle", "constant"] = "cosine"
     warmup: Fraction = 0.1

@@ -4,9 +4,8 @@
 Results stay on the device until they are read.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import keras
 
@@ -19,6 +18,7 @@ from cnnsearch.training.losses import (
     target_cross_entropy,
     weigh_examples,
 )
+from cnnsearch.training.micro_batches import Average, split_batch, split_rows
 from cnnsearch.training.optimizers import FusedOptimizer
 
 Tensor = Any
@@ -82,29 +82,6 @@ class TrainingLoss:
         return losses * weigh_examples(targets, keras.ops.convert_to_tensor(self._classes))
 
 
-class MicroBatch(NamedTuple):
-    """Some images of a batch, their targets, and their share of the batch."""
-
-    images: Tensor
-    targets: Targets
-    share: float
-
-
-def split_batch(batch: tuple[Tensor, Targets], count: int) -> Iterator[MicroBatch]:
-    """Splits an augmented batch into ``count`` micro-batches of nearly the same size."""
-    images, targets = batch
-    size = int(images.shape[0])
-    for start, end in pairwise(size * i // count for i in range(count + 1)):
-        others = None if targets.others is None else targets.others[start:end]
-        part = Targets(targets.labels[start:end], others, targets.share)
-        yield MicroBatch(images[start:end], part, (end - start) / size)
-
-
-def _accumulate(total: list[Tensor], gradients: Sequence[Tensor], share: float) -> list[Tensor]:
-    weighted = [share * each for each in gradients]
-    return [a + b for a, b in zip(total, weighted, strict=True)] if total else weighted
-
-
 class _ModelSteps:
     """What the steps of both backends are made from.
 
@@ -116,6 +93,8 @@ class _ModelSteps:
             their gradients are averaged.
         trained: a model of the same variables that is trained instead; None: ``model``, which is
             evaluated.
+        splits: parts of each batch that are computed side by side. Micro-batches are parts already:
+            each is split so much less.
     """
 
     def __init__(
@@ -125,9 +104,11 @@ class _ModelSteps:
         loss: TrainingLoss,
         accumulate: int = 1,
         trained: Any = None,
+        splits: int = 1,
     ) -> None:
         self._model, self._optimizer, self._loss = model, optimizer, loss
         self._accumulate, self._trained = accumulate, trained or model
+        self._splits = max(1, splits // accumulate)
 
 
 class TensorFlowSteps(_ModelSteps):
@@ -149,14 +130,11 @@ class TensorFlowSteps(_ModelSteps):
         if self._accumulate == 1:
             return self._train(batch.images, batch.labels, batch.draw)
         images, labels = self._tf.constant(batch.images), self._tf.constant(batch.labels)
-        total: list[Tensor] = []
-        report: Tensor = 0.0
+        average = Average()
         for part in split_batch(self._augment(images, labels, batch.draw), self._accumulate):
-            gradients, partial = self._differentiate_part(part.images, part.targets)
-            total = _accumulate(total, gradients, part.share)
-            report = report + part.share * partial
-        self._apply(total)
-        return report
+            average.add(part.share, *self._differentiate_part(part.images, part.targets))
+        self._apply(average.gradients)
+        return average.report
 
     def evaluate(self, batch: Batch) -> Tensor:
         return self._evaluate(batch.images, batch.labels, batch.weights)
@@ -170,6 +148,14 @@ class TensorFlowSteps(_ModelSteps):
         return report
 
     def _differentiate(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
+        # The parts do not depend on each other, so that TensorFlow runs them at the same time: on
+        # two cores this is up to a third faster than both cores in each operation.
+        average = Average()
+        for part in split_batch((images, targets), self._splits):
+            average.add(part.share, *self._differentiate_one(part.images, part.targets))
+        return average.gradients, average.report
+
+    def _differentiate_one(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
         with self._tf.GradientTape() as tape:
             with use_fused_kernels(self._trained):
                 outputs = self._trained(images, training=True)
@@ -178,7 +164,11 @@ class TensorFlowSteps(_ModelSteps):
         return tape.gradient(loss, self._weights, unconnected_gradients=zero), report
 
     def _evaluation_step(self, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        return self._loss.evaluate(labels, self._model(images, training=False), weights)
+        parts = [
+            self._loss.evaluate(labels[at], self._model(images[at], training=False), weights[at])
+            for at in split_rows(int(images.shape[0]), self._splits)
+        ]
+        return self._tf.concat(parts, axis=1)
 
 
 class JaxSteps(_ModelSteps):
@@ -211,17 +201,15 @@ class JaxSteps(_ModelSteps):
     def _train_in_parts(self, state: Any, batch: Batch) -> Tensor:
         weights, others, slots = state
         whole = self._augment(batch.images, batch.labels, batch.draw)
-        total: list[Tensor] = []
-        report: Tensor = 0.0
+        average = Average()
         for part in split_batch(whole, self._accumulate):
-            gradients, (others, partial) = self._differentiate_part(
+            gradients, (others, report) = self._differentiate_part(
                 weights, others, part.images, part.targets
             )
-            total = _accumulate(total, gradients, part.share)
-            report = report + part.share * partial
-        weights, slots = self._apply(weights, slots, total)
+            average.add(part.share, gradients, report)
+        weights, slots = self._apply(weights, slots, average.gradients)
         self._state = (weights, others, slots)
-        return report
+        return average.report
 
     def evaluate(self, batch: Batch) -> Tensor:
         state = self._read_variables()[:2]
@@ -247,7 +235,17 @@ class JaxSteps(_ModelSteps):
 
     def _differentiate(self, weights: Any, others: Any, images: Tensor, targets: Targets) -> Any:
         """Returns the gradients, and the other variables afterwards and the report."""
+        average = Average()
+        for part in split_batch((images, targets), self._splits):
+            gradients, (others, report) = self._differentiate_one(
+                weights, others, part.images, part.targets
+            )
+            average.add(part.share, gradients, report)
+        return average.gradients, (others, average.report)
 
+    def _differentiate_one(
+        self, weights: Any, others: Any, images: Tensor, targets: Targets
+    ) -> Any:
         def compute_loss(weights: Any) -> tuple[Tensor, Any]:
             outputs, after = self._trained.stateless_call(weights, others, images, training=True)
             value, report = self._loss.compute(targets, outputs)
@@ -276,7 +274,8 @@ def compile_steps(
     loss: TrainingLoss,
     accumulate: int = 1,
     trained: Any = None,
+    splits: int = 1,
 ) -> Steps:
     """Returns the steps for the backend in use."""
     kind = TensorFlowSteps if keras.backend.backend() == "tensorflow" else JaxSteps
-    return kind(model, optimizer, loss, accumulate, trained)
+    return kind(model, optimizer, loss, accumulate, trained, splits)

@@ -101,7 +101,9 @@ class Training:
         heads = list_head_weights(task.architecture)
         loss = TrainingLoss(heads, recipe.label_smoothing, task.class_weights)
         rounding = simulate_int8(trained) if phase.rounds else None
-        self._steps = compile_steps(trained, self._optimizer, loss, task.accumulate, rounding)
+        self._steps = compile_steps(
+            trained, optimizer, loss, task.accumulate, rounding, recipe.batch_splits
+        )
         self._compiled: set[Activity] = set()
 
     def _find_phase(self, epoch: int) -> Phase:

@@ -61,11 +61,12 @@ def get_thread_limit() -> int:
     return int(os.environ.get("NPROC") or count_cores())
 
 
-def limit_threads(threads: int) -> None:
+def limit_threads(threads: int, branches: int = 1) -> None:
     """Limits the backend's threads; has no effect once it has computed something.
 
     Args:
-        threads: the maximum within one operation, and of parallel operations.
+        threads: the maximum, of all operations that run at the same time.
+        branches: of a training step that are to run side by side: they share the threads.
     """
     import keras
 
@@ -75,7 +76,7 @@ def limit_threads(threads: int) -> None:
     import tensorflow as tf
 
     try:
-        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_intra_op_parallelism_threads(max(1, threads // branches))
         tf.config.threading.set_inter_op_parallelism_threads(threads)
     except RuntimeError:  # TensorFlow's context exists already: too late
         return

@@ -36,7 +36,13 @@ def test_keys_added_later_change_no_candidate_of_an_earlier_run() -> None:
     network = Architecture.from_data({"input": [8, 8, 1], "classes": 10, "stages": [stage]})
     before = Candidate(network, TrainingRecipe())  # the digits are those of the version before
     assert (before.fingerprint, before.data_hash) == ("a5689b9c252878d3", "32c7e9996a1a147f")
-    for change in ("whitening=true", "dirac=true", "norm_bias_rate=2", "flip=alternate"):
+    for change in (
+        "whitening=true",
+        "dirac=true",
+        "norm_bias_rate=2",
+        "flip=alternate",
+        "batch_splits=2",
+    ):
         other = Candidate(network, TrainingRecipe().change([change]))
         assert other.fingerprint != before.fingerprint
         assert other.data_hash != before.data_hash

@@ -54,7 +54,7 @@ def main(pipe: Connection, orders: ChildTask) -> None:
 def _send_all(pipe: Connection, orders: ChildTask) -> None:
     try:
         task: TrialTask = pickle.loads(orders.task)
-        _prepare(orders)
+        _prepare(orders, task)
     except Exception as error:
         end: Event = TrialEnd(orders.trial_id, classify_error(error, orders.folder))
         pipe.send(end)
@@ -63,12 +63,12 @@ def _send_all(pipe: Connection, orders: ChildTask) -> None:
         pipe.send(event)
 
 
-def _prepare(orders: ChildTask) -> None:
+def _prepare(orders: ChildTask, task: TrialTask) -> None:
     from cnnsearch.utils.hardware import limit_threads, use_gpu
 
     if orders.gpu is not None:
         use_gpu(orders.gpu)
-    limit_threads(orders.threads)
+    limit_threads(orders.threads, task.recipe.batch_splits)
 
 
 def _log_to(path: Path) -> None:

@@ -44,7 +44,7 @@ class InProcessExecutor:
         if self._running:
             raise RuntimeError("no slot is free")
         if not self._prepared:
-            limit_threads(count_cores())
+            limit_threads(count_cores(), task.recipe.batch_splits)
             self._prepared = True
         from cnnsearch.training.trial import (
             run_trial,  # Keras, which a driver of processes may do without
