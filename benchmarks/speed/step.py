@@ -1,5 +1,7 @@
 """Images a second of a training step: ours, without its fused kernel, in bfloat16, and ``fit``.
 
+Also what the kernel gains in evaluation.
+
     python -m benchmarks.speed.step [--rounds 5]
 
 Images of 32x32 pixels in batches of 64. Ours shifts and mirrors them, as a search does; ``fit``
@@ -54,9 +56,10 @@ def make_ours(
     folder: Path,
     fused: bool = True,
     precision: Any = "float32",
-) -> Callable[[], Any]:
-    """Returns a function that trains for a few of our steps."""
+) -> tuple[Callable[[], Any], Callable[[], Any]]:
+    """Returns a function that trains for a few of our steps, and one that evaluates as many."""
     from cnnsearch.training import steps
+    from cnnsearch.training.batches import iterate_validation
     from cnnsearch.training.messages import TrialTask
     from cnnsearch.training.trainer import Training
 
@@ -65,7 +68,9 @@ def make_ours(
     batches = list(training._batches.iterate(1))[:STEPS]
     kernels = steps.use_fused_kernels
     steps.use_fused_kernels = kernels if fused else lambda model: nullcontext()
+    held_out = next(iterate_validation(data.validation, BATCH))
     np.asarray(training._steps.train(batches[0]))  # traces
+    np.asarray(training._steps.evaluate(held_out))
     steps.use_fused_kernels = kernels
 
     def run() -> None:
@@ -73,7 +78,12 @@ def make_ours(
             report = training._steps.train(batch)
         np.asarray(report)
 
-    return run
+    def evaluate() -> None:
+        for _ in batches:
+            outputs = training._steps.evaluate(held_out)
+        np.asarray(outputs)
+
+    return run, evaluate
 
 
 def make_fit(network: Architecture, data: Dataset) -> Callable[[], Any]:
@@ -98,22 +108,23 @@ def main() -> None:
     configure_backend()
     import_frameworks()
     print(f"{describe_device()}, median of {asked.rounds} rounds; images a second in training, and")
-    print("their ratios: with the fused kernel to without, bfloat16 to float32, ours to fit's")
-    print("network         MACs     ours  no kernel  bfloat16   Keras fit   kernel  bfloat16   fit")
+    print("ratios: with the fused kernel to without, in evaluation and in training; bfloat16 to")
+    print("float32, ours to fit's")
+    print("network         MACs     ours  no kernel  bfloat16   Keras fit  evaluation  kernel"
+          "  bfloat16   fit")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         data = take_few(load("digits", image=(32, 32), channels=None, cache=Path(folder)), 640, 64)
         for name in NETWORKS:
             network, place = make_network(name), Path(folder) / name
-            ways = (
-                make_ours(network, data, place / "ours"),
-                make_ours(network, data, place / "unfused", fused=False),
-                make_ours(network, data, place / "bfloat16", precision="bfloat16"),
-                make_fit(network, data),
-            )
+            ours, evaluate = make_ours(network, data, place / "ours")
+            unfused, evaluate_unfused = make_ours(network, data, place / "unfused", fused=False)
+            bfloat16, _ = make_ours(network, data, place / "bfloat16", precision="bfloat16")
+            fit = make_fit(network, data)
+            ways = (ours, unfused, bfloat16, fit, evaluate, evaluate_unfused)
             rates = np.array([measure(ways) for _ in range(asked.rounds + 1)][1:])  # 0: compiles
-            shown = "".join(f"{rate:>11.0f}" for rate in np.median(rates, axis=0))
-            ratios = np.median(rates[:, [0, 2, 0]] / rates[:, [1, 0, 3]], axis=0)
-            ratio = "{:>9.2f}{:>10.2f}{:>6.2f}".format(*ratios)
+            shown = "".join(f"{rate:>11.0f}" for rate in np.median(rates[:, :4], axis=0))
+            ratios = np.median(rates[:, [4, 0, 2, 0]] / rates[:, [5, 1, 0, 3]], axis=0)
+            ratio = "{:>12.2f}{:>8.2f}{:>10.2f}{:>6.2f}".format(*ratios)
             print(f"{name:<11}{count(network).macs / 1e6:>8.1f}M{shown[2:]}{ratio}", flush=True)
 
 

@@ -1,8 +1,9 @@
-"""Batch normalization in training steps by TensorFlow's fused kernel.
+"""Batch normalization in compiled steps by TensorFlow's fused kernel.
 
 Keras 3 normalizes a batch in a dozen operations, each of which reads and writes the feature map;
-the kernel does it in one, and computes the gradient in another. The layers stay Keras's own: only
-what is traced between the beginning and the end of a block uses the kernel.
+the kernel does it in one, and computes the gradient in another. In evaluation, TensorFlow computes
+it and a ReLU together with the convolution before. The layers stay Keras's own: only what is traced
+between the beginning and the end of a block uses the kernel.
 """
 
 import math
@@ -13,8 +14,8 @@ from typing import Any
 
 import keras
 
-CHANNELS = 8
-"""On a CPU, the kernel and a ReLU after it are no faster where channels are no multiple of this."""
+CHANNELS = {"float32": 8, "bfloat16": 16}
+"""Where channels are no multiple of this, CPUs are no faster with the kernel, or half as fast."""
 Tensor = Any
 
 
@@ -46,18 +47,25 @@ def _list_layers(model: keras.Model) -> Iterator[keras.layers.BatchNormalization
 def _normalize(layer: Any, inputs: Tensor, training: bool | None = None, mask: Any = None) -> Any:
     """Takes the place of ``BatchNormalization.call``: the same values, up to rounding."""
     is_map = len(inputs.shape) == 4 and layer.axis in (-1, 3) and mask is None
-    is_plain = not (layer.renorm or layer.synchronized or inputs.shape[-1] % CHANNELS)
-    if not (training and layer.trainable and is_map and is_plain):
+    multiple = CHANNELS.get(keras.backend.standardize_dtype(inputs.dtype), 1)
+    is_plain = not (layer.renorm or layer.synchronized or inputs.shape[-1] % multiple)
+    is_frozen = training and not layer.trainable
+    if is_frozen or not (is_map and is_plain):
         return type(layer).call(layer, inputs, training=training, mask=mask)
     import tensorflow as tf
 
     channels = inputs.shape[-1]
-    scale = layer.gamma if layer.scale else tf.ones(channels)
-    offset = layer.beta if layer.center else tf.zeros(channels)
     outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
-        x=inputs, scale=tf.convert_to_tensor(scale), offset=tf.convert_to_tensor(offset), mean=[],
-        variance=[], epsilon=layer.epsilon, is_training=True,
-    )  # fmt: skip
+        x=inputs,
+        scale=tf.convert_to_tensor(layer.gamma if layer.scale else tf.ones(channels)),
+        offset=tf.convert_to_tensor(layer.beta if layer.center else tf.zeros(channels)),
+        mean=[] if training else tf.convert_to_tensor(layer.moving_mean),
+        variance=[] if training else tf.convert_to_tensor(layer.moving_variance),
+        epsilon=layer.epsilon,
+        is_training=bool(training),
+    )
+    if not training:
+        return outputs
     count = _count_values(inputs)
     biased = variance * ((count - 1) / count)  # as Keras has it: the kernel divides by count - 1
     _update(layer.moving_mean, mean, layer.momentum)

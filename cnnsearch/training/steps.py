@@ -164,10 +164,13 @@ class TensorFlowSteps(_ModelSteps):
         return tape.gradient(loss, self._weights, unconnected_gradients=zero), report
 
     def _evaluation_step(self, images: Tensor, labels: Tensor, weights: Tensor) -> Tensor:
-        parts = [
-            self._loss.evaluate(labels[at], self._model(images[at], training=False), weights[at])
-            for at in split_rows(int(images.shape[0]), self._splits)
-        ]
+        with use_fused_kernels(self._model):
+            parts = [
+                self._loss.evaluate(
+                    labels[at], self._model(images[at], training=False), weights[at]
+                )
+                for at in split_rows(int(images.shape[0]), self._splits)
+            ]
         return self._tf.concat(parts, axis=1)
 
 

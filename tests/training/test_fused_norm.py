@@ -57,6 +57,24 @@ def test_values_gradients_and_statistics_are_those_of_keras(options: dict[str, b
         np.testing.assert_allclose(one, other, rtol=1e-5)
 
 
+@pytest.mark.parametrize("options", [{}, {"scale": False, "center": False}], ids=str)
+def test_values_of_evaluation_are_those_of_keras(options: dict[str, bool]) -> None:
+    layer = keras.layers.BatchNormalization(epsilon=1e-3, **options)
+    model = keras.Sequential([keras.Input(MAP.shape[1:]), layer])
+    rng = np.random.default_rng(1)
+    for weight in layer.weights:
+        weight.assign(rng.uniform(0.5, 2.0, weight.shape))
+    moving = [np.asarray(weight) for weight in layer.non_trainable_weights]
+    function = tf.function(lambda images: model(images, training=False))
+    with use_fused_kernels(model):
+        traced = function.get_concrete_function(tf.constant(MAP))
+    assert "FusedBatchNormV3" in {op.type for op in traced.graph.get_operations()}
+    expected = model(MAP, training=False)
+    np.testing.assert_allclose(traced(tf.constant(MAP)), expected, rtol=1e-5, atol=1e-6)
+    for before, weight in zip(moving, layer.non_trainable_weights, strict=True):
+        np.testing.assert_array_equal(before, np.asarray(weight))
+
+
 def test_single_values_have_no_variance() -> None:
     found, expected = compute(True, MAP[:1, :1, :1]), compute(False, MAP[:1, :1, :1])
     for one, other in zip(found, expected, strict=True):
@@ -65,8 +83,14 @@ def test_single_values_have_no_variance() -> None:
 
 @pytest.mark.parametrize(
     ("options", "images"),
-    [({"trainable": False}, MAP), ({"axis": 1}, MAP), ({}, MAP.reshape(-1, 8)), ({}, MAP[..., :3])],
-    ids=["frozen", "other axis", "no map", "three channels"],
+    [
+        ({"trainable": False}, MAP),
+        ({"axis": 1}, MAP),
+        ({}, MAP.reshape(-1, 8)),
+        ({}, MAP[..., :3]),
+        ({"dtype": "mixed_bfloat16"}, MAP),
+    ],
+    ids=["frozen", "other axis", "no map", "three channels", "eight in bfloat16"],
 )
 def test_what_the_kernel_cannot_do_is_left_to_keras(options: Any, images: Any) -> None:
     for one, other in zip(compute(True, images, **options), compute(False, images, **options),
