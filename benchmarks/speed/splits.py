@@ -1,6 +1,6 @@
 """Images a second of a training step with the batch whole, and split over the cores of a CPU.
 
-    python -m benchmarks.speed.splits [--rounds 3]
+    python -m benchmarks.speed.splits [--rounds 3] [--networks ResNet-20 plain]
 
 Images of 32x32 pixels in batches of 128. How many threads compute one operation is fixed when a
 process starts, so each measurement runs in a process of its own, as a trial does; both ways
@@ -56,6 +56,7 @@ def main() -> None:
     """Prints a line for each network and precision; with ``--one`` a single figure."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS))
     parser.add_argument("--one", nargs=3, metavar=("NETWORK", "PRECISION", "SPLITS"))
     asked = parser.parse_args()
     if asked.one:
@@ -65,7 +66,7 @@ def main() -> None:
     cores = count_cores()
     print(f"{describe_device()}, median of {asked.rounds} rounds; images a second in training")
     print(f"network    precision     whole   in {cores} parts   ratio")
-    for name in NETWORKS:
+    for name in asked.networks:
         for precision in ("float32", "bfloat16"):
             rates = np.array([
                 [run(name, precision, splits) for splits in (1, cores)]

@@ -148,8 +148,8 @@ class TensorFlowSteps(_ModelSteps):
         return report
 
     def _differentiate(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
-        # The parts do not depend on each other, so that TensorFlow runs them at the same time: on
-        # two cores this is up to a third faster than both cores in each operation.
+        # The parts do not depend on each other, so that TensorFlow runs them at the same time: that
+        # is faster than all cores in each operation (benchmarks/speed/splits.txt).
         average = Average()
         for part in split_batch((images, targets), self._splits):
             average.add(part.share, *self._differentiate_one(part.images, part.targets))
