@@ -93,8 +93,8 @@ class _ModelSteps:
             their gradients are averaged.
         trained: a model of the same variables that is trained instead; None: ``model``, which is
             evaluated.
-        splits: parts of each batch that are computed side by side. Micro-batches are parts already:
-            each is split so much less.
+        splits: parts of each batch that are computed side by side; of each micro-batch, which is a
+            part already, ``splits // accumulate``.
     """
 
     def __init__(

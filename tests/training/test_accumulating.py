@@ -40,12 +40,12 @@ labels = np.arange(15, dtype=np.int32) % 3
 batch = Batch(images, labels, np.ones(15, np.float32), draw_augmentation(recipe, 15, (8, 8), rng))
 
 
-def trained(parts):
+def trained(parts, splits=1):
     keras.utils.set_random_seed(3)
     model = build(network, mean=[0.5], std=[0.2])
     optimizer = FusedOptimizer(recipe, 10, model.trainable_variables)
     objective = TrainingLoss([1.0], 0.1, (1.0, 2.0, 0.5))
-    steps = compile_steps(model, optimizer, objective, parts)
+    steps = compile_steps(model, optimizer, objective, parts, splits=splits)
     report = np.asarray(steps.train(batch))
     steps.sync_variables()
     return report, [np.asarray(v) for v in model.trainable_variables]
@@ -55,8 +55,8 @@ def check():
     reference, whole = trained(1)
     before = trained(1)[1]
     assert all(np.array_equal(a, b) for a, b in zip(whole, before)), "not deterministic"
-    for parts in (2, 4):
-        report, weights = trained(parts)
+    for parts, splits in ((2, 1), (4, 1), (1, 2), (2, 8)):
+        report, weights = trained(parts, splits)
         np.testing.assert_allclose(report, reference, rtol=1e-5)
         for a, b in zip(weights, whole, strict=True):
             np.testing.assert_allclose(a, b, atol=1e-6)
