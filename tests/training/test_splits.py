@@ -132,3 +132,15 @@ def test_parts_share_the_threads(threads: int, branches: int, expected: str) -> 
         check=True,
     )  # fmt: skip
     assert done.stdout.strip() == expected
+
+
+@pytest.mark.slow
+def test_parts_are_those_of_jax_too(tmp_path: Path) -> None:
+    pytest.importorskip("jax")
+    chosen = "whole_batch or statistics_of_a_part"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", chosen]
+    done = subprocess.run(
+        [*command, f"--basetemp={tmp_path / 'jax'}", __file__],
+        env={**os.environ, "KERAS_BACKEND": "jax"}, capture_output=True, text=True, timeout=280,
+    )  # fmt: skip
+    assert "3 passed" in done.stdout, done.stdout
