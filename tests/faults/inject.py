@@ -67,7 +67,7 @@ class ResourceExhaustedError(Exception):
 def main_of_trial(pipe: Connection, orders: child.ChildTask, *, share: float, seed: int) -> None:
     """Runs in a trial's own process, in place of ``child.main``."""
     child.run_trial = partial(faulty, share=share, seed=seed)
-    child._prepare = lambda orders: None  # no backend is needed
+    child._prepare = lambda orders, task: None  # no backend is needed
     child.main(pipe, orders)
 
 
