@@ -108,7 +108,7 @@ def _patch(module: Any) -> None:
         setattr(owner, attribute, wrapped)
     if module.__name__.endswith("executors.child") and "CNNSEARCH_FAULT_STANDIN" in os.environ:
         module.run_trial = importlib.import_module("stand_in").run_trial
-        module._prepare = lambda orders: None  # it imports Keras to limit its threads
+        module._prepare = lambda orders, task: None  # it imports Keras to limit its threads
 
 
 class _Finder(importlib.abc.MetaPathFinder):
