@@ -3,7 +3,6 @@
 import ast
 import importlib.util
 import inspect
-import json
 import re
 import subprocess
 import sys
@@ -57,9 +56,7 @@ def test_generated_parts_are_current() -> None:
 
 def test_a_figure_that_differs_from_its_result_file_is_replaced(refresh: ModuleType) -> None:
     page = "took <!-- figure: cifar-accuracy -->99.99%<!-- /figure --> of them"
-    result = json.loads((ROOT / "benchmarks/cifar10/results.json").read_text("utf-8"))
-    accuracy = result["results"][0]["metrics"]["test_accuracy"]
-    assert f"-->{accuracy:.2%}<!--" in refresh.refresh(page)
+    assert "89.32%" in refresh.refresh(page)
 
 
 def test_every_rule_for_a_figure_is_used() -> None:

@@ -11,20 +11,20 @@ import argparse
 import subprocess
 import sys
 import tempfile
-import time
+import timeit
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from benchmarks.speed.step import NETWORKS, make_network
+from benchmarks.speed.step import NETWORKS, STEPS, make_network, make_ours
 from cnnsearch.data import load
 from cnnsearch.data.views import take_few
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.utils.environment import configure_backend, describe_device, import_frameworks
 from cnnsearch.utils.hardware import count_cores, limit_threads
 
-BATCH, STEPS, REPEATS = 128, 8, 7
+BATCH, REPEATS = 128, 7
 
 
 def measure(name: str, precision: Any, splits: int) -> float:
@@ -32,24 +32,13 @@ def measure(name: str, precision: Any, splits: int) -> float:
     configure_backend()
     import_frameworks()
     limit_threads(count_cores(), splits)
-    from cnnsearch.training.messages import TrialTask
-    from cnnsearch.training.trainer import Training
-
     recipe = TrainingRecipe(batch_size=BATCH, precision=precision, batch_splits=splits)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
         data = take_few(load("digits", image=(32, 32), channels=None, cache=cache), 1024, 64)
-        training = Training(TrialTask("t", make_network(name), recipe, data, cache / "t", 100))
-        batches = list(training._batches.iterate(1))[:STEPS]
-        np.asarray(training._steps.train(batches[0]))  # traces
-        rates = []
-        for _ in range(REPEATS):
-            since = time.perf_counter()
-            for batch in batches:
-                report = training._steps.train(batch)
-            np.asarray(report)
-            rates.append(BATCH * len(batches) / (time.perf_counter() - since))
-    return float(np.median(rates))
+        train, _ = make_ours(make_network(name), data, cache / "t", recipe)
+        seconds = timeit.repeat(train, number=1, repeat=REPEATS)
+    return BATCH * STEPS / float(np.median(seconds))
 
 
 def main() -> None:

@@ -54,8 +54,8 @@ def make_ours(
     network: Architecture,
     data: Dataset,
     folder: Path,
+    recipe: TrainingRecipe,
     fused: bool = True,
-    precision: Any = "float32",
 ) -> tuple[Callable[[], Any], Callable[[], Any]]:
     """Returns a function that trains for a few of our steps, and one that evaluates as many."""
     from cnnsearch.training import steps
@@ -63,7 +63,6 @@ def make_ours(
     from cnnsearch.training.messages import TrialTask
     from cnnsearch.training.trainer import Training
 
-    recipe = TrainingRecipe(batch_size=BATCH, precision=precision)
     training = Training(TrialTask("t", network, recipe, data, folder, 100))
     batches = list(training._batches.iterate(1))[:STEPS]
     kernels = steps.use_fused_kernels
@@ -116,9 +115,11 @@ def main() -> None:
         data = take_few(load("digits", image=(32, 32), channels=None, cache=Path(folder)), 640, 64)
         for name in NETWORKS:
             network, place = make_network(name), Path(folder) / name
-            ours, evaluate = make_ours(network, data, place / "ours")
-            unfused, evaluate_unfused = make_ours(network, data, place / "unfused", fused=False)
-            bfloat16, _ = make_ours(network, data, place / "bfloat16", precision="bfloat16")
+            recipe = TrainingRecipe(batch_size=BATCH, precision="float32")
+            small = recipe.change(["precision=bfloat16"])
+            ours, evaluate = make_ours(network, data, place / "ours", recipe)
+            unfused, evaluate_unfused = make_ours(network, data, place / "unfused", recipe, False)
+            bfloat16, _ = make_ours(network, data, place / "bfloat16", small)
             fit = make_fit(network, data)
             ways = (ours, unfused, bfloat16, fit, evaluate, evaluate_unfused)
             rates = np.array([measure(ways) for _ in range(asked.rounds + 1)][1:])  # 0: compiles

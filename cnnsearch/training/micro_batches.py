@@ -1,12 +1,13 @@
 """Parts of a batch: one after another where memory is short, side by side on a CPU's cores."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, NamedTuple
 
 from cnnsearch.training.augmentation_ops import Targets
 
 Tensor = Any
+Differentiate = Callable[[Tensor, Targets], tuple[Sequence[Tensor], Tensor]]
 
 
 class MicroBatch(NamedTuple):
@@ -34,16 +35,23 @@ def split_batch(batch: tuple[Tensor, Targets], count: int) -> Iterator[MicroBatc
         yield MicroBatch(images[rows], part, (rows.stop - rows.start) / size)
 
 
-class Average:
-    """Averages the gradients and reports of micro-batches, each weighted by its share."""
+def average_gradients(
+    batch: tuple[Tensor, Targets], count: int, differentiate: Differentiate
+) -> tuple[Sequence[Tensor], Tensor]:
+    """Returns gradients and report of a batch, averaged over ``count`` micro-batches.
 
-    def __init__(self) -> None:
-        self.gradients: list[Tensor] = []
-        self.report: Tensor = 0.0
-
-    def add(self, share: float, gradients: Sequence[Tensor], report: Tensor) -> None:
-        """Adds a micro-batch of this share of the batch."""
-        weighted = list(gradients) if share == 1 else [share * each for each in gradients]
-        sums = zip(self.gradients, weighted, strict=True) if self.gradients else ()
-        self.gradients = [a + b for a, b in sums] or weighted
-        self.report = self.report + share * report
+    Args:
+        batch: augmented images and their targets.
+        count: of micro-batches.
+        differentiate: called with the images and targets of each; returns its gradients and report.
+    """
+    if count == 1:
+        return differentiate(*batch)
+    total: list[Tensor] = []
+    whole: Tensor = 0.0
+    for part in split_batch(batch, count):
+        gradients, report = differentiate(part.images, part.targets)
+        weighted = [part.share * each for each in gradients]
+        total = [a + b for a, b in zip(total, weighted, strict=True)] if total else weighted
+        whole = whole + part.share * report
+    return total, whole

@@ -18,7 +18,7 @@ from cnnsearch.training.losses import (
     target_cross_entropy,
     weigh_examples,
 )
-from cnnsearch.training.micro_batches import Average, split_batch, split_rows
+from cnnsearch.training.micro_batches import average_gradients, split_rows
 from cnnsearch.training.optimizers import FusedOptimizer
 
 Tensor = Any
@@ -130,11 +130,10 @@ class TensorFlowSteps(_ModelSteps):
         if self._accumulate == 1:
             return self._train(batch.images, batch.labels, batch.draw)
         images, labels = self._tf.constant(batch.images), self._tf.constant(batch.labels)
-        average = Average()
-        for part in split_batch(self._augment(images, labels, batch.draw), self._accumulate):
-            average.add(part.share, *self._differentiate_part(part.images, part.targets))
-        self._apply(average.gradients)
-        return average.report
+        whole = self._augment(images, labels, batch.draw)
+        gradients, report = average_gradients(whole, self._accumulate, self._differentiate_part)
+        self._apply(gradients)
+        return report
 
     def evaluate(self, batch: Batch) -> Tensor:
         return self._evaluate(batch.images, batch.labels, batch.weights)
@@ -147,13 +146,10 @@ class TensorFlowSteps(_ModelSteps):
         self._optimizer.apply(gradients)
         return report
 
-    def _differentiate(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
+    def _differentiate(self, images: Tensor, targets: Targets) -> tuple[Sequence[Tensor], Tensor]:
         # The parts do not depend on each other, so that TensorFlow runs them at the same time: that
         # is faster than all cores in each operation (benchmarks/speed/splits.txt).
-        average = Average()
-        for part in split_batch((images, targets), self._splits):
-            average.add(part.share, *self._differentiate_one(part.images, part.targets))
-        return average.gradients, average.report
+        return average_gradients((images, targets), self._splits, self._differentiate_one)
 
     def _differentiate_one(self, images: Tensor, targets: Targets) -> tuple[list[Tensor], Tensor]:
         with self._tf.GradientTape() as tape:
@@ -204,15 +200,12 @@ class JaxSteps(_ModelSteps):
     def _train_in_parts(self, state: Any, batch: Batch) -> Tensor:
         weights, others, slots = state
         whole = self._augment(batch.images, batch.labels, batch.draw)
-        average = Average()
-        for part in split_batch(whole, self._accumulate):
-            gradients, (others, report) = self._differentiate_part(
-                weights, others, part.images, part.targets
-            )
-            average.add(part.share, gradients, report)
-        weights, slots = self._apply(weights, slots, average.gradients)
+        gradients, (others, report) = self._average(
+            weights, others, whole, self._accumulate, self._differentiate_part
+        )
+        weights, slots = self._apply(weights, slots, gradients)
         self._state = (weights, others, slots)
-        return average.report
+        return report
 
     def evaluate(self, batch: Batch) -> Tensor:
         state = self._read_variables()[:2]
@@ -238,13 +231,22 @@ class JaxSteps(_ModelSteps):
 
     def _differentiate(self, weights: Any, others: Any, images: Tensor, targets: Targets) -> Any:
         """Returns the gradients, and the other variables afterwards and the report."""
-        average = Average()
-        for part in split_batch((images, targets), self._splits):
-            gradients, (others, report) = self._differentiate_one(
-                weights, others, part.images, part.targets
-            )
-            average.add(part.share, gradients, report)
-        return average.gradients, (others, average.report)
+        whole = images, targets
+        return self._average(weights, others, whole, self._splits, self._differentiate_one)
+
+    @staticmethod
+    def _average(
+        weights: Any, others: Any, batch: tuple[Tensor, Targets], count: int, function: Any
+    ) -> Any:
+        """Returns what ``function`` does of a batch, averaged over ``count`` micro-batches."""
+
+        def differentiate(images: Tensor, targets: Targets) -> tuple[Any, Tensor]:
+            nonlocal others
+            gradients, (others, report) = function(weights, others, images, targets)
+            return gradients, report
+
+        gradients, report = average_gradients(batch, count, differentiate)
+        return gradients, (others, report)
 
     def _differentiate_one(
         self, weights: Any, others: Any, images: Tensor, targets: Targets
