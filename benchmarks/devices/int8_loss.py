@@ -1,15 +1,16 @@
 """How much accuracy the candidates of a search lose when they are quantized to int8.
 
-    python -m benchmarks.devices.int8_loss RUN [--runs FOLDER] [--limit 50]
+    python -m benchmarks.devices.int8_loss RUN... [--runs FOLDER] [--limit 50]
 
 The best epoch of each finished candidate, best candidates first, is converted as ``--objective
-int8_accuracy`` does, and evaluated on the validation split of the run; a search by this objective
+int8_accuracy`` does, and evaluated on the validation split of its run; a search by this objective
 has recorded the result. Loss is the difference to the accuracy in float, in points: negative where
 int8 is better.
 """
 
 import argparse
 import statistics
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -46,29 +47,38 @@ def measure(run: RunDirectory, trial: TrialRecord, dataset: Dataset) -> float:
     return float(np.mean(predict_in_int8(task) == dataset.validation.labels()))
 
 
+def list_losses(runs: Path, name: str, limit: int) -> Iterator[float]:
+    """Prints a line for each candidate of a run, and yields its loss in points."""
+    run = RunDirectory.open(runs, name)
+    dataset = open_dataset(run)
+    images = dataset.validation.count
+    print(f"{name}: {images:,} validation images, one is {100 / images:.2f} points")
+    ranked = [trial for trial in rank_trials(run.db.get_trials()) if trial.backbone is None]
+    weights = [trial for trial in ranked if (run.path / "trials" / trial.id / BEST).exists()]
+    for trial in weights[:limit]:
+        before, after = float(trial.metrics["val_accuracy"]), measure(run, trial, dataset)
+        print(
+            f"{trial.id}  float {before:.2%}  int8 {after:.2%}  {100 * (after - before):+.2f}",
+            flush=True,
+        )
+        yield 100 * (before - after)
+    print(f"{len(ranked) - len(weights[:limit])} left out\n", flush=True)
+
+
 def main() -> None:
     """Prints a line for each candidate and a summary."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("run")
+    parser.add_argument("run", nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--limit", type=int, default=50)
+    parser.add_argument("--limit", type=int, default=50, help="candidates of each run")
     asked = parser.parse_args()
     configure_backend()
     import_frameworks()
-    run = RunDirectory.open(asked.runs, asked.run)
-    dataset, losses = open_dataset(run), []
-    ranked = [trial for trial in rank_trials(run.db.get_trials()) if trial.backbone is None]
-    weights = [trial for trial in ranked if (run.path / "trials" / trial.id / BEST).exists()]
-    for trial in weights[: asked.limit]:
-        before, after = float(trial.metrics["val_accuracy"]), measure(run, trial, dataset)
-        losses.append(100 * (before - after))
-        print(f"{trial.id}  float {before:.2%}  int8 {after:.2%}  {-losses[-1]:+.2f}", flush=True)
+    losses = [loss for name in asked.run for loss in list_losses(asked.runs, name, asked.limit)]
     if not losses:
-        raise SystemExit(f"run {asked.run}: no finished candidate has weights")
-    images = dataset.validation.count
+        raise SystemExit("no finished candidate has weights")
     print(
-        f"{len(losses)} candidates, {len(ranked) - len(losses)} left out; {images} images: one is"
-        f" {100 / images:.2f} points\nloss: median {statistics.median(losses):.2f}, worst"
+        f"{len(losses)} candidates: median loss {statistics.median(losses):.2f}, worst"
         f" {max(losses):.2f} points; at most 0.2: {sum(loss <= 0.2 for loss in losses)}, at most"
         f" 0.5: {sum(loss <= 0.5 for loss in losses)}"
     )
