@@ -4,9 +4,11 @@ They are trained as trials are: by the search's executor, on a few images, each 
 own. What was measured stands in the journal, so that a resumed search does not measure again.
 """
 
+import math
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -80,15 +82,18 @@ class TimeMeasurement:
             Whether there is something to predict from: at least two were measured.
         """
         until, folder = time.monotonic() + seconds, self.run.path / FOLDER
+        shutil.rmtree(folder, ignore_errors=True)  # of a session that was killed: not to be resumed
         chosen = self._choose(candidates)
-        rows = []
+        tasks = [self._make_task(each, folder / f"forecast-{n}") for n, each in enumerate(chosen)]
         try:
-            for index, candidate in enumerate(chosen):
-                share = (until - time.monotonic()) / (len(chosen) - index)
-                found = self._measure(candidate, folder / f"forecast-{index}", share)
-                rows += [] if found is None else [found]
+            epochs = self._train(tasks, until)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+        rows = [
+            self._make_row(candidate, task, epochs[task.trial_id])
+            for candidate, task in zip(chosen, tasks, strict=True)
+            if len(epochs[task.trial_id]) > 1
+        ]
         if len(rows) > 1:
             self.run.db.append(MEASURED, {"rows": rows})
         return len(rows) > 1
@@ -110,13 +115,10 @@ class TimeMeasurement:
         picked = [ordered[n] for n in (0, len(ordered) // 2, -1)] if ordered else []
         return list({candidate.fingerprint: candidate for candidate in picked}.values())
 
-    def _measure(self, candidate: Candidate, folder: Path, seconds: float) -> dict[str, Any] | None:
-        """Returns a candidate with the seconds that its training would take; None: unknown."""
-        shutil.rmtree(folder, ignore_errors=True)  # of a session that was killed: not to be resumed
-        task = self._make_task(candidate, folder)
-        epochs = list(self._watch(task, time.monotonic() + seconds))
-        if len(epochs) < 2:
-            return None
+    def _make_row(
+        self, candidate: Candidate, task: TrialTask, epochs: Sequence[EpochEnd]
+    ) -> dict[str, Any]:
+        """Returns a candidate with the seconds that its training would take."""
         return {
             "architecture": candidate.architecture.to_data(),
             "recipe": candidate.recipe.to_data(),
@@ -134,23 +136,33 @@ class TimeMeasurement:
             task, recipe=recipe, epochs=EPOCHS, dataset=few, directory=folder, latency=None
         )
 
-    def _watch(self, task: TrialTask, until: float) -> Iterator[EpochEnd]:
-        """Yields the epochs that are trained until the time is up, or they are enough."""
-        steps, number = 0.0, 0
-        self.executor.submit(task)
+    def _train(self, tasks: Sequence[TrialTask], until: float) -> dict[str, list[EpochEnd]]:
+        """Trains as many tasks at a time as the search will; returns their epochs.
+
+        Each ends when it is known well enough, or when its share of the time is up.
+        """
+        slots, waiting, ends = self.executor.free, deque(tasks), dict[str, float]()
+        found = {task.trial_id: list[EpochEnd]() for task in tasks}
         try:
-            while time.monotonic() < until:
+            while waiting or ends:
+                while waiting and len(ends) < slots:
+                    now, rounds = time.monotonic(), math.ceil(len(waiting) / slots)
+                    task = waiting.popleft()
+                    ends[task.trial_id] = now + (until - now) / rounds
+                    self.executor.submit(task)
                 for event in self.executor.poll(POLL_SECONDS):
-                    if isinstance(event, TrialEnd):
-                        return
                     if isinstance(event, EpochEnd):
-                        yield event
-                        number += 1
-                        steps += event.activities.get(Activity.TRAIN, 0.0) if number > 1 else 0.0
-                if steps > ENOUGH:
-                    return
+                        found[event.trial_id].append(event)
+                    elif isinstance(event, TrialEnd):
+                        ends.pop(event.trial_id, None)
+                for trial_id, end in list(ends.items()):
+                    if time.monotonic() > end or _is_enough(found[trial_id]):
+                        self.executor.cancel(trial_id)
+                        del ends[trial_id]
         finally:
-            self.executor.cancel(task.trial_id)
+            for trial_id in ends:
+                self.executor.cancel(trial_id)
+        return found
 
     def _extrapolate(self, task: TrialTask, epochs: Sequence[EpochEnd]) -> float:
         """Returns the seconds of the whole training; the first epoch is the one that is traced."""
@@ -164,3 +176,8 @@ class TimeMeasurement:
         evaluate *= data.validation.count / max(1, few.validation.count)
         start = first.get(Activity.BUILD, 0.0) + first.get(Activity.COMPILE, 0.0)
         return start + self.epochs * (train + evaluate + sum(rest))
+
+
+def _is_enough(epochs: Sequence[EpochEnd]) -> bool:
+    """Whether the steps of a task are known well enough; those of the first epoch are traced."""
+    return sum(each.activities.get(Activity.TRAIN, 0.0) for each in epochs[1:]) > ENOUGH

@@ -64,32 +64,38 @@ class FakeExecutor:
 
     machine: Machine = field(default_factory=Machine)
     wrong: Callable[[int], float] = lambda number: 1.0
+    slots: int = 1
     tasks: list[TrialTask] = field(default_factory=list)
+    running: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
 
     @property
     def free(self) -> int:
-        return 1
+        return self.slots - len(self.running)
 
     def submit(self, task: TrialTask) -> None:
+        assert self.free, "no slot is free"
         task.directory.mkdir(parents=True)
         self.tasks.append(task)
+        self.running.append(task.trial_id)
 
     def poll(self, timeout: float) -> list[Any]:
-        task = self.tasks[-1]
+        """Returns the epochs of the first task that runs."""
+        task = next(each for each in self.tasks if each.trial_id in self.running)
         network, data = task.architecture, task.dataset
         assert (data.train.count, data.validation.count) == (STEPS * BATCH, STEPS * BATCH)
         train = {"train": STEPS * self.machine.step(network, BATCH)}
         train["evaluate"] = self.machine.step(network, data.validation.count / 3)
         first = {"build": 0.0, "compile": self.machine.start(network), "train": 99.0}
-        wrong = self.wrong(len(self.tasks))
-        found = [EpochEnd("x", 1, activities={k: wrong * v for k, v in first.items()})]
+        wrong, trial = self.wrong(self.tasks.index(task) + 1), task.trial_id
+        found = [EpochEnd(trial, 1, activities={k: wrong * v for k, v in first.items()})]
         later = {k: wrong * v for k, v in train.items()}
-        return [*found, *(EpochEnd("x", n, activities=later) for n in range(2, 200))]
+        return [*found, *(EpochEnd(trial, n, activities=later) for n in range(2, 200))]
 
     def warm(self) -> None: ...
     def cancel(self, trial_id: str) -> None:
         self.cancelled.append(trial_id)
+        self.running.remove(trial_id)
 
     def close(self) -> None: ...
 
@@ -186,8 +192,10 @@ class Failing(FakeExecutor):
     """Runs out of memory with the largest candidate."""
 
     def poll(self, timeout: float) -> list[Any]:
-        end = TrialEnd("x", Failed("out_of_memory", "no memory left"))
-        return [end] if len(self.tasks) == 3 else super().poll(timeout)
+        if len(self.tasks) < 3:
+            return super().poll(timeout)
+        failed = self.running.pop()
+        return [TrialEnd(failed, Failed("out_of_memory", "no memory left"))]
 
 
 class Interrupted(FakeExecutor):
@@ -210,6 +218,24 @@ def test_it_ends_in_time_and_leaves_nothing_behind(run: RunDirectory) -> None:
     assert time.monotonic() - since < 3.0
     assert len(executor.cancelled) == 3
     assert not (run.path / FOLDER).exists() and not run.db.get_events_of(MEASURED)
+
+
+def test_as_many_are_timed_at_once_as_will_be_trained(run: RunDirectory) -> None:
+    class Watched(FakeExecutor):
+        def poll(self, timeout: float) -> list[Any]:
+            seen.append(list(self.running))
+            return super().poll(timeout)
+
+    seen, executor = list[list[str]](), Watched(slots=2)
+    assert make_measurement(run, executor).measure(draw(40, 0), 10.0)
+    assert [len(each) for each in seen] == [2, 2, 1]
+    assert len(executor.cancelled) == 3 and not executor.running
+    work = [executor.machine.train(task.architecture) for task in executor.tasks]
+    rows = run.db.get_events_of(MEASURED)[0].data["rows"]
+    assert [row["seconds"] for row in rows] == pytest.approx(work, rel=0.02)
+    endless, since = Endless(slots=2), time.monotonic()
+    assert not make_measurement(run, endless).measure(draw(9, 0), 0.4)
+    assert len(endless.cancelled) == 3 and time.monotonic() - since < 2.0
 
 
 def test_a_candidate_that_fails_is_left_out(run: RunDirectory) -> None:
