@@ -30,9 +30,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def steps_of(recipe: TrainingRecipe) -> Any:
+    from cnnsearch.training.losses import TrainingLoss
     from cnnsearch.training.model import build
     from cnnsearch.training.optimizers import FusedOptimizer
-    from cnnsearch.training.steps import TrainingLoss, compile_steps
+    from cnnsearch.training.steps import compile_steps
 
     model = build(SearchSpace.load("resnet-20-cifar").decode_first().architecture)
     optimizer = FusedOptimizer(recipe, 1000, model.trainable_variables)
@@ -50,7 +51,7 @@ def batch_of(recipe: TrainingRecipe, rng: np.random.Generator) -> Batch:
 def seconds(steps: Any, recipe: TrainingRecipe, rng: np.random.Generator) -> float:
     since = time.perf_counter()
     for _ in range(STEPS):
-        np.asarray(steps.train(batch_of(recipe, rng)))
+        np.asarray(steps.train([batch_of(recipe, rng)]))
     return time.perf_counter() - since
 
 

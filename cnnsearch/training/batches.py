@@ -2,7 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import islice
@@ -18,7 +18,9 @@ from cnnsearch.training.inference import batch_rows
 
 DEFAULT_SHIFT = 1 / 8
 PREFETCH = 3
-"""Batches that are prepared while one is trained on."""
+"""Groups of batches that are prepared while one is trained on."""
+MOST_GROUPED, GROUP_BYTES = 32, 4 << 20
+"""Batches, and bytes of their images, that one call trains on at most."""
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int32]
 Weights = npt.NDArray[np.float32]
@@ -94,21 +96,38 @@ class TrainingBatches:
         return max(1, self.split.count // self.size)
 
     def iterate(self, epoch: int) -> Iterator[Batch]:
-        """Yields the batches of an epoch; a thread prepares the next ones meanwhile."""
+        """Yields the batches of an epoch."""
+        for group in self.iterate_groups(epoch):
+            yield from group
+
+    def iterate_groups(self, epoch: int) -> Iterator[list[Batch]]:
+        """Yields the batches of an epoch, in groups for one call of the compiled step each.
+
+        The first batch comes alone, so that a new step is traced and tried with one. Small images
+        come in larger groups: with them, calling takes longer than computing. A thread prepares
+        the next groups meanwhile.
+        """
         labels = self.split.labels()
         order = np.random.default_rng([self.seed, epoch]).permutation(len(labels))
-        steps = iter(range(len(self)))
+        first = self._load(labels, order, epoch, 0)
+        size = min(MOST_GROUPED, max(1, GROUP_BYTES // first.images.nbytes))
+        starts = iter(range(1, len(self), size))
+
+        def load_group(start: int) -> list[Batch]:
+            steps = range(start, min(start + size, len(self)))
+            return [self._load(labels, order, epoch, step) for step in steps]
+
         with ThreadPoolExecutor(1) as thread:
 
-            def submit(count: int) -> list[Future[Batch]]:
-                taken = islice(steps, count)
-                return [thread.submit(self._load, labels, order, epoch, step) for step in taken]
+            def submit(count: int) -> list[Future[list[Batch]]]:
+                return [thread.submit(load_group, start) for start in islice(starts, count)]
 
             waiting = deque(submit(PREFETCH))
+            yield [first]
             while waiting:
-                batch = waiting.popleft().result()
+                group = waiting.popleft().result()
                 waiting += submit(1)
-                yield batch
+                yield group
 
     def _load(self, labels: Labels, order: Indices, epoch: int, step: int) -> Batch:
         rows = order[step * self.size : (step + 1) * self.size]
@@ -130,6 +149,16 @@ class TrainingBatches:
             in_odd_epochs = np.random.default_rng(self.seed).random(self.split.count) < 0.5
             return in_odd_epochs[rows] ^ (epoch % 2 == 0)
         return rng.random(len(rows)) < 0.5 if self.flip else np.zeros(len(rows), bool)
+
+
+def stack_batches(batches: Sequence[Batch]) -> tuple[Images, Labels, Draw]:
+    """Returns images (S, N, H, W, C), labels (S, N) and augmentation of S batches of one shape."""
+    draws = [batch.draw for batch in batches]
+    return (
+        np.stack([batch.images for batch in batches]),
+        np.stack([batch.labels for batch in batches]),
+        {key: np.stack([draw[key] for draw in draws]) for key in draws[0]},
+    )
 
 
 def iterate_validation(split: Split, size: int) -> Iterator[Batch]:

@@ -1,5 +1,6 @@
 """Losses on logits and integer labels."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -54,6 +55,48 @@ def weigh_examples(targets: Targets, weights: Tensor) -> Tensor:
         return of_label
     other = ops.take(weights, targets.others, axis=0)
     return targets.share * of_label + (1.0 - targets.share) * other
+
+
+class TrainingLoss:
+    """Computes losses from a model's outputs.
+
+    Args:
+        heads: weight of each output's loss, the main one's first.
+        smoothing: of the labels.
+        classes: weight of each class in the minimized loss; empty: all 1.
+    """
+
+    def __init__(
+        self, heads: Sequence[float], smoothing: float, classes: Sequence[float] = ()
+    ) -> None:
+        self._heads, self._smoothing = tuple(heads), smoothing
+        self._classes = tuple(classes)
+
+    def compute(self, targets: Targets, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """Returns the loss to minimize, and a report of loss and accuracy, (2,)."""
+        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
+        parts = [
+            weight * ops.mean(self._compute_losses(targets, logits))
+            for logits, weight in zip(outputs, self._heads, strict=True)
+        ]
+        loss = sum(parts[1:], parts[0])
+        accuracy = ops.mean(is_correct(targets.labels, outputs[0]))
+        return loss, ops.stack([loss, accuracy])
+
+    def evaluate(self, labels: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
+        """Returns each example's cross-entropy times its weight, and its predicted class, (2, N).
+
+        Not their sums: the order in which threads add would change the last digits.
+        """
+        logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
+        predictions = ops.cast(ops.argmax(logits, axis=-1), "float32")
+        return ops.stack([weights * cross_entropy(labels, logits), predictions])
+
+    def _compute_losses(self, targets: Targets, logits: Tensor) -> Tensor:
+        losses = target_cross_entropy(targets, logits, self._smoothing)
+        if not self._classes:
+            return losses
+        return losses * weigh_examples(targets, ops.convert_to_tensor(self._classes))
 
 
 class SmoothedCrossEntropy(keras.losses.Loss):  # type: ignore[misc]

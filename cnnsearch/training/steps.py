@@ -10,14 +10,9 @@ from typing import Any, Protocol
 import keras
 
 from cnnsearch.training.augmentation_ops import Targets, augment
-from cnnsearch.training.batches import Batch
+from cnnsearch.training.batches import Batch, stack_batches
 from cnnsearch.training.fused_norm import use_fused_kernels
-from cnnsearch.training.losses import (
-    cross_entropy,
-    is_correct,
-    target_cross_entropy,
-    weigh_examples,
-)
+from cnnsearch.training.losses import TrainingLoss
 from cnnsearch.training.micro_batches import average_gradients, split_rows
 from cnnsearch.training.optimizers import FusedOptimizer
 
@@ -27,8 +22,11 @@ Tensor = Any
 class Steps(Protocol):
     """The compiled steps of one model."""
 
-    def train(self, batch: Batch) -> Tensor:
-        """Does one training step; returns mean loss and accuracy, (2,)."""
+    def train(self, batches: Sequence[Batch]) -> Tensor:
+        """Does a training step with each batch, all of one shape; returns their means, (N, 2).
+
+        They are loss and accuracy.
+        """
         ...
 
     def evaluate(self, batch: Batch) -> Tensor:
@@ -38,48 +36,6 @@ class Steps(Protocol):
     def sync_variables(self) -> None:
         """Updates the Keras variables after training steps."""
         ...
-
-
-class TrainingLoss:
-    """Computes losses from a model's outputs.
-
-    Args:
-        heads: weight of each output's loss, the main one's first.
-        smoothing: of the labels.
-        classes: weight of each class in the minimized loss; empty: all 1.
-    """
-
-    def __init__(
-        self, heads: Sequence[float], smoothing: float, classes: Sequence[float] = ()
-    ) -> None:
-        self._heads, self._smoothing = tuple(heads), smoothing
-        self._classes = tuple(classes)
-
-    def compute(self, targets: Targets, outputs: Tensor) -> tuple[Tensor, Tensor]:
-        """Returns the loss to minimize, and a report of loss and accuracy, (2,)."""
-        outputs = outputs if isinstance(outputs, list | tuple) else [outputs]
-        parts = [
-            weight * keras.ops.mean(self._compute_losses(targets, logits))
-            for logits, weight in zip(outputs, self._heads, strict=True)
-        ]
-        loss = sum(parts[1:], parts[0])
-        accuracy = keras.ops.mean(is_correct(targets.labels, outputs[0]))
-        return loss, keras.ops.stack([loss, accuracy])
-
-    def evaluate(self, labels: Tensor, outputs: Tensor, weights: Tensor) -> Tensor:
-        """Returns each example's cross-entropy times its weight, and its predicted class, (2, N).
-
-        Not their sums: the order in which threads add would change the last digits.
-        """
-        logits = outputs[0] if isinstance(outputs, list | tuple) else outputs
-        predictions = keras.ops.cast(keras.ops.argmax(logits, axis=-1), "float32")
-        return keras.ops.stack([weights * cross_entropy(labels, logits), predictions])
-
-    def _compute_losses(self, targets: Targets, logits: Tensor) -> Tensor:
-        losses = target_cross_entropy(targets, logits, self._smoothing)
-        if not self._classes:
-            return losses
-        return losses * weigh_examples(targets, keras.ops.convert_to_tensor(self._classes))
 
 
 class _ModelSteps:
@@ -120,20 +76,47 @@ class TensorFlowSteps(_ModelSteps):
         super().__init__(model, optimizer, *given, **more)
         self._tf = tf
         self._weights = [v.value for v in model.trainable_variables]
-        self._train = tf.function(self._train_step, autograph=False, jit_compile=False)
+        self._train: Any = None
         self._evaluate = tf.function(self._evaluation_step, autograph=False, jit_compile=False)
         self._augment = tf.function(augment, autograph=False)
         self._differentiate_part = tf.function(self._differentiate, autograph=False)
         self._apply = tf.function(optimizer.apply, autograph=False)
 
-    def train(self, batch: Batch) -> Tensor:
-        if self._accumulate == 1:
-            return self._train(batch.images, batch.labels, batch.draw)
+    def train(self, batches: Sequence[Batch]) -> Tensor:
+        if self._accumulate > 1:
+            return self._tf.stack([self._train_in_parts(batch) for batch in batches])
+        stack = stack_batches(batches)
+        if self._train is None:
+            self._train = self._compile_loop(stack)
+        return self._train(*stack)
+
+    def _train_in_parts(self, batch: Batch) -> Tensor:
         images, labels = self._tf.constant(batch.images), self._tf.constant(batch.labels)
         whole = self._augment(images, labels, batch.draw)
         gradients, report = average_gradients(whole, self._accumulate, self._differentiate_part)
         self._apply(gradients)
         return report
+
+    def _compile_loop(self, stack: Any) -> Any:
+        """Compiles the steps of a stack of batches, of any number: it is traced once."""
+        signature = self._tf.nest.map_structure(
+            lambda x: self._tf.TensorSpec((None, *x.shape[1:]), x.dtype), stack
+        )
+        return self._tf.function(self._train_stack, signature, autograph=False, jit_compile=False)
+
+    def _train_stack(self, images: Tensor, labels: Tensor, draws: Mapping[str, Tensor]) -> Tensor:
+        # A loop inside the call: calling takes a millisecond, about a quarter of a small step.
+        count = self._tf.shape(images)[0]
+
+        def train_next(step: Tensor, reports: Any) -> tuple[Tensor, Any]:
+            draw = {key: each[step] for key, each in draws.items()}
+            return step + 1, reports.write(step, self._train_step(images[step], labels[step], draw))
+
+        empty = self._tf.TensorArray("float32", count, element_shape=(2,))
+        _, reports = self._tf.while_loop(
+            lambda step, _: step < count, train_next, (0, empty), parallel_iterations=1
+        )
+        return reports.stack()
 
     def evaluate(self, batch: Batch) -> Tensor:
         return self._evaluate(batch.images, batch.labels, batch.weights)
@@ -190,7 +173,11 @@ class JaxSteps(_ModelSteps):
         self._differentiate_part = jax.jit(self._differentiate)
         self._apply = jax.jit(self._update, donate_argnums=(0, 1))
 
-    def train(self, batch: Batch) -> Tensor:
+    def train(self, batches: Sequence[Batch]) -> Tensor:
+        # Not a loop inside the call: each length would be compiled anew.
+        return self._jax.numpy.stack([self._train_one(batch) for batch in batches])
+
+    def _train_one(self, batch: Batch) -> Tensor:
         state = self._state or self._read_variables()
         if self._accumulate > 1:
             return self._train_in_parts(state, batch)

@@ -20,7 +20,7 @@ from cnnsearch.training.finetuning import load_initial_weights, set_trainable
 from cnnsearch.training.history import Epoch, Metrics, Progress
 from cnnsearch.training.initialization import initialize_weights
 from cnnsearch.training.keras_fit import choose_batch_norm_momentum
-from cnnsearch.training.losses import list_head_weights
+from cnnsearch.training.losses import TrainingLoss, list_head_weights
 from cnnsearch.training.messages import (
     CandidateFailure,
     Measurement,
@@ -32,12 +32,12 @@ from cnnsearch.training.objectives import find_objective
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.training.phases import Phase, plan_phases, read_unfrozen_epoch
 from cnnsearch.training.rounding import simulate_int8
-from cnnsearch.training.steps import TrainingLoss, compile_steps
+from cnnsearch.training.steps import compile_steps
 from cnnsearch.training.stopwatch import Activity, Stopwatch
 from cnnsearch.utils.hardware import get_peak_memory_mb
 
 CHECK_EVERY = 32
-"""Steps between two checks of the loss: reading it waits for the device."""
+"""Calls of the training step between two checks of the loss: reading it waits for the device."""
 DISK_RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 EVALUATION_BATCH = 4
@@ -208,16 +208,16 @@ class Training:
     def _train(self, epoch: int) -> Generator[Epoch | str, None, tuple[float, float]]:
         reports: list[Any] = []
         self._stopwatch.start(Activity.TRAIN)
-        for batch in self._batches.iterate(epoch):
+        for group in self._batches.iterate_groups(epoch):
             with self._measure_compilation(Activity.TRAIN):
-                reports.append(self._steps.train(batch))
+                reports.append(self._steps.train(group))
             if len(reports) % CHECK_EVERY == 0:
-                check_finite(float(np.asarray(reports[-1])[0]), "loss", epoch)
+                check_finite(float(np.asarray(reports[-1])[-1, 0]), "loss", epoch)
             if self._unreported is not None and self._writer.is_done:
                 yield from self._report_epoch()
                 self._stopwatch.start(Activity.TRAIN)
         self._steps.sync_variables()
-        loss, accuracy = np.mean([np.asarray(report) for report in reports], axis=0)
+        loss, accuracy = np.concatenate([np.asarray(each) for each in reports]).mean(axis=0)
         return check_finite(float(loss), "loss", epoch), float(accuracy)
 
     def _evaluate(self, epoch: int) -> Metrics:

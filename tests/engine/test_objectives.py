@@ -17,10 +17,10 @@ from cnnsearch.errors import CnnsearchError
 from cnnsearch.runs.mlflow import entries, pages
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.augmentation_ops import Targets
+from cnnsearch.training.losses import TrainingLoss
 from cnnsearch.training.messages import TrialTask
 from cnnsearch.training.metrics import balance_class_weights
 from cnnsearch.training.objectives import find_objective
-from cnnsearch.training.steps import TrainingLoss
 from cnnsearch.training.trainer import Training
 from tests.conftest import architecture
 

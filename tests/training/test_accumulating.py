@@ -26,7 +26,8 @@ from cnnsearch.training.augmentation import draw_augmentation
 from cnnsearch.training.model import build
 from cnnsearch.training.optimizers import FusedOptimizer
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.steps import TrainingLoss, compile_steps
+from cnnsearch.training.losses import TrainingLoss
+from cnnsearch.training.steps import compile_steps
 
 network = Architecture.from_data({
     "input": [8, 8, 1], "classes": 3, "style": {"norm": "none"},
@@ -46,7 +47,7 @@ def trained(parts, splits=1):
     optimizer = FusedOptimizer(recipe, 10, model.trainable_variables)
     objective = TrainingLoss([1.0], 0.1, (1.0, 2.0, 0.5))
     steps = compile_steps(model, optimizer, objective, parts, splits=splits)
-    report = np.asarray(steps.train(batch))
+    report = np.asarray(steps.train([batch]))[0]
     steps.sync_variables()
     return report, [np.asarray(v) for v in model.trainable_variables]
 

@@ -18,7 +18,7 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.data import Dataset
 from cnnsearch.errors import DiskFullError, RunError
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training import checkpoint, checkpoint_writer, trainer
+from cnnsearch.training import batches, checkpoint, checkpoint_writer, trainer
 from cnnsearch.training.checkpoint import Checkpoint
 from cnnsearch.training.checkpoint_writer import CheckpointWriter
 from cnnsearch.training.history import Epoch
@@ -115,6 +115,7 @@ def run_slowly(
 def test_an_epoch_is_reported_when_its_checkpoint_is_on_disk_and_the_next_one_is_trained(
     digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batches, "MOST_GROUPED", 1)  # steps are counted by calls
     each = digits.train.count // 64
     may_write, written, steps = threading.Semaphore(0), threading.Semaphore(0), list[int]()
     write, trained = checkpoint_writer.write_files, TensorFlowSteps.train
@@ -183,6 +184,7 @@ def test_a_checkpoint_that_cannot_be_written_ends_the_training(
 def test_an_epoch_before_a_failure_is_reported(
     digits: Dataset, small: Architecture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(batches, "MOST_GROUPED", 1)  # steps are counted by calls
     running = run_slowly(monkeypatch, digits, small, tmp_path)
     trained, steps = TensorFlowSteps.train, list[int]()
 

@@ -15,11 +15,12 @@ from cnnsearch.data import Dataset
 from cnnsearch.data.views import take_share
 from cnnsearch.space.recipe import TrainingRecipe
 from cnnsearch.training.batches import Batch
+from cnnsearch.training.losses import TrainingLoss
 from cnnsearch.training.messages import TrialTask
 from cnnsearch.training.micro_batches import split_rows
 from cnnsearch.training.model import build
 from cnnsearch.training.optimizers import FusedOptimizer
-from cnnsearch.training.steps import Steps, TrainingLoss, compile_steps
+from cnnsearch.training.steps import Steps, compile_steps
 from cnnsearch.training.trainer import Training
 from tests.conftest import architecture
 
@@ -48,7 +49,7 @@ def take(rows: slice) -> Batch:
 def train(splits: int, rows: slice = slice(None), norm: str = "batch") -> tuple[Any, Any, Any]:
     """Returns a step's report, trainable weights, and other variables by path."""
     model, steps = make_steps(splits, norm)
-    report = np.asarray(steps.train(take(rows)))
+    report = np.asarray(steps.train([take(rows)]))[0]
     steps.sync_variables()
     others = {v.path: np.asarray(v) for v in model.non_trainable_variables if "moving" in v.path}
     return report, [np.asarray(v) for v in model.trainable_variables], others
