@@ -51,7 +51,7 @@ def rate(batches: Callable[[], Iterator[Any]]) -> float:
 
 def ours(data: Dataset) -> Callable[[], Iterator[Any]]:
     batches = TrainingBatches.create(data, TrainingRecipe(batch_size=BATCH), seed=0)
-    return lambda: (batch.images for batch in batches.iterate(1))
+    return lambda: (batch.images for group in batches.iterate_groups(1) for batch in group)
 
 
 def keras_folder(folder: Path, image: tuple[int, int]) -> Callable[[], Iterator[Any]]:

@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +65,7 @@ def make_ours(
     from cnnsearch.training.trainer import Training
 
     training = Training(TrialTask("t", network, recipe, data, folder, 100))
-    batches = list(training._batches.iterate(1))[:STEPS]
+    batches = list(chain.from_iterable(training._batches.iterate_groups(1)))[:STEPS]
     kernels = steps.use_fused_kernels
     steps.use_fused_kernels = kernels if fused else lambda model: nullcontext()
     held_out = next(iterate_validation(data.validation, BATCH))

@@ -95,11 +95,6 @@ class TrainingBatches:
     def __len__(self) -> int:
         return max(1, self.split.count // self.size)
 
-    def iterate(self, epoch: int) -> Iterator[Batch]:
-        """Yields the batches of an epoch."""
-        for group in self.iterate_groups(epoch):
-            yield from group
-
     def iterate_groups(self, epoch: int) -> Iterator[list[Batch]]:
         """Yields the batches of an epoch, in groups for one call of the compiled step each.
 
@@ -155,10 +150,15 @@ def stack_batches(batches: Sequence[Batch]) -> tuple[Images, Labels, Draw]:
     """Returns images (S, N, H, W, C), labels (S, N) and augmentation of S batches of one shape."""
     draws = [batch.draw for batch in batches]
     return (
-        np.stack([batch.images for batch in batches]),
-        np.stack([batch.labels for batch in batches]),
-        {key: np.stack([draw[key] for draw in draws]) for key in draws[0]},
+        _stack([batch.images for batch in batches]),
+        _stack([batch.labels for batch in batches]),
+        {key: _stack([draw[key] for draw in draws]) for key in draws[0]},
     )
+
+
+def _stack(arrays: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    """Stacks arrays; a single one, such as a batch of large images, is not copied."""
+    return np.stack(arrays) if len(arrays) > 1 else np.asarray(arrays[0])[None]
 
 
 def iterate_validation(split: Split, size: int) -> Iterator[Batch]:

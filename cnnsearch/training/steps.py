@@ -23,10 +23,7 @@ class Steps(Protocol):
     """The compiled steps of one model."""
 
     def train(self, batches: Sequence[Batch]) -> Tensor:
-        """Does a training step with each batch, all of one shape; returns their means, (N, 2).
-
-        They are loss and accuracy.
-        """
+        """Does a step with each batch, all of one shape; returns mean loss and accuracy, (S, 2)."""
         ...
 
     def evaluate(self, batch: Batch) -> Tensor:

@@ -21,12 +21,7 @@ from cnnsearch.training.history import Epoch, Metrics, Progress
 from cnnsearch.training.initialization import initialize_weights
 from cnnsearch.training.keras_fit import choose_batch_norm_momentum
 from cnnsearch.training.losses import TrainingLoss, list_head_weights
-from cnnsearch.training.messages import (
-    CandidateFailure,
-    Measurement,
-    TrialTask,
-    check_finite,
-)
+from cnnsearch.training.messages import CandidateFailure, Measurement, TrialTask, check_finite
 from cnnsearch.training.metrics import compute_validation_metrics
 from cnnsearch.training.objectives import find_objective
 from cnnsearch.training.optimizers import FusedOptimizer
@@ -37,7 +32,7 @@ from cnnsearch.training.stopwatch import Activity, Stopwatch
 from cnnsearch.utils.hardware import get_peak_memory_mb
 
 CHECK_EVERY = 32
-"""Calls of the training step between two checks of the loss: reading it waits for the device."""
+"""Steps after which the loss is checked, at the end of a call: reading it waits for the device."""
 DISK_RETRY = 1.0
 """Seconds between two attempts to write to a full disk."""
 EVALUATION_BATCH = 4
@@ -206,12 +201,14 @@ class Training:
             self._enter(phase)
 
     def _train(self, epoch: int) -> Generator[Epoch | str, None, tuple[float, float]]:
-        reports: list[Any] = []
+        reports, unchecked = list[Any](), 0
         self._stopwatch.start(Activity.TRAIN)
         for group in self._batches.iterate_groups(epoch):
             with self._measure_compilation(Activity.TRAIN):
                 reports.append(self._steps.train(group))
-            if len(reports) % CHECK_EVERY == 0:
+            unchecked += len(group)
+            if unchecked >= CHECK_EVERY:
+                unchecked = 0
                 check_finite(float(np.asarray(reports[-1])[-1, 0]), "loss", epoch)
             if self._unreported is not None and self._writer.is_done:
                 yield from self._report_epoch()

@@ -8,7 +8,7 @@ import pytest
 
 from cnnsearch.data import Dataset
 from cnnsearch.space.recipe import TrainingRecipe
-from cnnsearch.training.batches import TrainingBatches, iterate_validation, shift_images
+from cnnsearch.training.batches import Batch, TrainingBatches, iterate_validation, shift_images
 
 
 def by_hand(image: Any, flip: bool, dy: int, dx: int) -> Any:
@@ -34,18 +34,22 @@ def batches(data: Dataset, seed: int = 1, **recipe: Any) -> TrainingBatches:
     return TrainingBatches.create(data, TrainingRecipe(**recipe), seed)
 
 
+def list_batches(made: TrainingBatches, epoch: int) -> list[Batch]:
+    return [batch for group in made.iterate_groups(epoch) for batch in group]
+
+
 def test_an_epoch_depends_on_seed_and_number_alone(digits: Dataset) -> None:
-    first, again = (list(batches(digits).iterate(3)) for _ in range(2))
+    first, again = (list_batches(batches(digits), 3) for _ in range(2))
     for one, other in zip(first, again, strict=True):
         np.testing.assert_array_equal(one.images, other.images)
         np.testing.assert_array_equal(one.labels, other.labels)
-    for other in (batches(digits).iterate(4), batches(digits, seed=2).iterate(3)):
-        assert not np.array_equal(first[0].images, next(iter(other)).images)
+    for other in (list_batches(batches(digits), 4), list_batches(batches(digits, seed=2), 3)):
+        assert not np.array_equal(first[0].images, other[0].images)
 
 
 def test_an_epoch_shows_each_image_at_most_once_in_full_batches(digits: Dataset) -> None:
     plain = batches(digits, batch_size=100, shift=0.0)
-    epoch = list(plain.iterate(1))
+    epoch = list_batches(plain, 1)
     assert len(epoch) == len(plain) == digits.train.count // 100
     assert {len(batch.labels) for batch in epoch} == {100}
     seen = np.concatenate([batch.images.reshape(100, -1) for batch in epoch])
@@ -57,7 +61,7 @@ def test_an_epoch_shows_each_image_at_most_once_in_full_batches(digits: Dataset)
 
 def test_a_batch_size_above_the_number_of_images_takes_them_all(digits: Dataset) -> None:
     whole = batches(digits, batch_size=60_000)
-    assert [len(batch.labels) for batch in whole.iterate(1)] == [digits.train.count]
+    assert [len(batch.labels) for batch in list_batches(whole, 1)] == [digits.train.count]
 
 
 def test_digits_are_shifted_but_not_mirrored_by_default(digits: Dataset) -> None:
@@ -71,7 +75,7 @@ def test_images_and_labels_stay_together(digits: Dataset) -> None:
     images = np.asarray(digits.train.images()).reshape(digits.train.count, -1)
     labels = digits.train.labels()
     known = {image.tobytes(): label for image, label in zip(images, labels, strict=True)}
-    for batch in batches(digits, shift=0.0).iterate(2):
+    for batch in list_batches(batches(digits, shift=0.0), 2):
         for image, label in zip(batch.images, batch.labels, strict=True):
             assert known[image.tobytes()] == label
 

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,16 @@ import keras
 import numpy as np
 import pytest
 
-from cnnsearch.data.dataset import Split
+from cnnsearch.data.dataset import Dataset, Split
 from cnnsearch.space.recipe import RandAugment, TrainingRecipe
 from cnnsearch.training.augmentation import draw_augmentation
 from cnnsearch.training.batches import MOST_GROUPED, Batch, TrainingBatches
 from cnnsearch.training.losses import TrainingLoss
+from cnnsearch.training.messages import CandidateFailure, TrialTask
 from cnnsearch.training.model import build
 from cnnsearch.training.optimizers import FusedOptimizer
-from cnnsearch.training.steps import compile_steps
+from cnnsearch.training.steps import TensorFlowSteps, compile_steps
+from cnnsearch.training.trainer import CHECK_EVERY, Training
 from tests.conftest import architecture
 
 COUNT, SIDE = 6, 8
@@ -122,3 +125,21 @@ def test_the_first_batch_comes_alone_and_large_images_in_small_groups(
     groups = list(TrainingBatches(split, RECIPE, 4, 0, False, 0.0).iterate_groups(1))
     assert [len(group) for group in groups] == expected
     assert [batch.labels[0] for group in groups for batch in group] == list(range(batches))
+
+
+def test_a_loss_that_is_no_number_ends_the_training_before_the_epoch_does(
+    digits: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps = list[int]()
+
+    def train_none(self: TensorFlowSteps, batches: Sequence[Batch]) -> Any:
+        steps.append(len(batches))
+        return np.full((len(batches), 2), np.nan, np.float32)
+
+    monkeypatch.setattr(TensorFlowSteps, "train", train_none)
+    recipe = TrainingRecipe(batch_size=8)
+    training = Training(TrialTask("t", architecture(), recipe, digits, tmp_path, 2))
+    with pytest.raises(CandidateFailure, match="nan"):
+        list(training.run())
+    assert steps == [1, MOST_GROUPED] and CHECK_EVERY == 32
+    assert sum(steps) < digits.train.count // 8

@@ -85,7 +85,7 @@ def test_alternate_flips_mirror_each_image_in_every_second_epoch(digits: Dataset
     mirrored = []
     for epoch in (1, 2, 3):
         order = np.random.default_rng([3, epoch]).permutation(digits.train.count)
-        (batch,) = batches.iterate(epoch)
+        ((batch,),) = batches.iterate_groups(epoch)
         shown = np.empty_like(originals)
         shown[order] = batch.images
         symmetric = (originals == originals[:, :, ::-1]).all(axis=(1, 2, 3))
