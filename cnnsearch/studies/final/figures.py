@@ -35,7 +35,7 @@ def draw_confusion(counts: npt.NDArray[Any], names: Sequence[str], title: str) -
     if len(names) <= NUMBERED:
         for row, column in np.argwhere(counts > 0):
             share = shares[row, column]
-            text = f"{100 * share:.0f}" if share >= 0.005 else "<1"
+            text = f"{100 * share:.0f}" if share > 0.005 else "<1"
             colour = "white" if share < 0.6 else "black"
             axes.text(column, row, text, ha="center", va="center", color=colour, fontsize=7)
     figure.colorbar(image, label="share of the true class", shrink=0.8)
