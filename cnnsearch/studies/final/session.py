@@ -90,9 +90,10 @@ class FinalTraining:
         plan, data, total = self._plan, self._train_on, len(self._plan.list_slots())
         held = "validation held out" if data.validation.count else "validation included"
         names = ", ".join(f"{e.label} ({e.title})" for e in plan.entrants)
+        size = "x".join(map(str, (*data.image, data.channels)))
         title = (
-            f"Training {names} on {data.source} ({data.train.count:,} images, {held}): "
-            f"{plan.epochs} epochs, {pluralize(plan.seeds, 'seed')} each. "
+            f"Training {names} on {data.source} ({data.train.count:,} images of {size}, {held}): "
+            f"{pluralize(plan.epochs, 'epoch')}, {pluralize(plan.seeds, 'seed')} each. "
             f"Run {self._run.name}, on {describe_device()}."
         )
         return self._session.make_overview(

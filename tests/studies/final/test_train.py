@@ -15,6 +15,8 @@ import numpy as np
 import pytest
 
 from cnnsearch.architecture.architecture import Architecture
+from cnnsearch.engine.display.callback import Overview
+from cnnsearch.engine.display.lines import Quiet
 from cnnsearch.engine.run_manifest import read_pixel_statistics
 from cnnsearch.engine.search import search
 from cnnsearch.errors import CnnsearchError
@@ -72,6 +74,20 @@ def test_winner_and_reference_are_trained_and_judged(runs: Path) -> None:
     assert explain_results(result.run, result.rows)
     recipes = {json.dumps(trial.recipe, sort_keys=True) for trial in result.run.db.get_trials()}
     assert len(recipes) == 1
+
+
+def test_the_headline_says_how_large_the_images_are(runs: Path) -> None:
+    titles = []
+
+    class Display(Quiet):
+        def on_search_begin(self, overview: Overview) -> None:
+            titles.append(overview.title)
+
+    train(
+        "best", "s", seeds=1, epochs=1, references="none", name="headline",
+        runs=runs, workers=0, callback=Display(),
+    )  # fmt: skip
+    assert "on digits (1,438 images of 8x8x1, validation included): 1 epoch, 1 seed" in titles[0]
 
 
 def test_train_and_validation_are_learnt_from_and_test_is_not(runs: Path) -> None:
