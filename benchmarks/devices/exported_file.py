@@ -42,7 +42,7 @@ def export(architecture: Architecture) -> bytes:
     """
     import keras
 
-    from cnnsearch.exporters.litert_metadata import remove_names
+    from cnnsearch.exporters.litert_file import shrink
     from cnnsearch.training.litert import convert
     from cnnsearch.training.model import build
 
@@ -58,7 +58,7 @@ def export(architecture: Architecture) -> bytes:
     shape = (1, *architecture.input)
     images = draws.integers(0, 256, shape).astype(np.float32)
     content = convert(model, architecture.input[:2], shape, "int8", lambda: iter([[images]]))
-    return remove_names(content)
+    return shrink(content)
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from cnnsearch.architecture.counting import CountingOps
 from cnnsearch.blocks.geometry import compute_pads, get_sides, is_ceil_same, resolve_padding
 from cnnsearch.blocks.ops import Activation, Kernel, NormKind, Padding, PoolKind, Shape, Style
 
-CHANNEL_BYTES: Final = 4 + 24
-"""Of a convolution's output channel in a file: its bias, and scales and zero points of both."""
+CHANNEL_BYTES: Final = 4 + 8
+"""Of a convolution's output channel in a file: its bias, and the scales of both."""
 
 
 class Map(Shape):

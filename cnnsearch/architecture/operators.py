@@ -3,12 +3,15 @@
 Phones and microcontrollers run a network operator by operator. A feature map takes memory from the
 operator that writes it until the last one that reads it has run; the peak of the sum decides
 whether the network fits (μNAS, arXiv:2010.14246; MCUNet, arXiv:2007.10319). Which operators there
-are, and in which order they run, is the converter's choice, so this module repeats it:
+are, and in which order they are written, is the converter's choice, so this module repeats it:
 
 - batch normalization and ReLU are merged into a convolution whose output nothing else reads;
 - swish is two operators, a normalization that stands alone a product and a sum;
 - equal operators on one map are computed once;
-- branches run one after another, in the order of their first layers' names.
+- branches are written one after another, in the order of their first layers' names.
+
+The export then moves operators where that lowers the peak
+(:mod:`cnnsearch.architecture.execution_order`).
 
 Tests compare the result with files that we write. Layer and group normalization, and activations
 other than ReLU, swish and their kin, count as one operator.
@@ -20,6 +23,7 @@ from types import MappingProxyType
 from typing import Final
 
 from cnnsearch.architecture.device_ops import DeviceOps, Step
+from cnnsearch.architecture.execution_order import Operator, arrange, measure_peak
 from cnnsearch.blocks.ops import Shape
 
 WEIGHTED: Final = ("conv", "depthwise_conv", "dense")
@@ -36,44 +40,31 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
     }
 )
 """Names of operators that are no layers of a place."""
-FILE_BYTES, OPERATOR_BYTES = 1300, 145
+ZERO_POINT_BYTES: Final = 8
+"""Of a channel; convolutions with as many channels share theirs, which are 0."""
+FILE_BYTES, OPERATOR_BYTES = 1860, 110
 MORE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
-    {**dict.fromkeys(WEIGHTED, 170), **dict.fromkeys(("factor", "term"), 54)}
+    {**dict.fromkeys(WEIGHTED, 100), **dict.fromkeys(("factor", "term"), 30)}
 )
 """Of a file, of each operator in it, and of one with constants, besides weights; measured."""
 
 
-Operator = tuple[str, int, tuple[int, ...]]
-"""What it computes, the bytes of its output, and the operators whose output it reads.
-
-A plain tuple: there are a hundred for each of thousands of candidates.
-"""
-
-
 @dataclass(frozen=True)
 class DeviceNetwork:
-    """What a device runs: operators in their order, and the bytes of their weights."""
+    """What a device runs.
+
+    Attributes:
+        operators: in the order in which the converter writes them.
+        weights: bytes.
+    """
 
     operators: Sequence[Operator]
     weights: int
 
     @property
     def peak_bytes(self) -> int:
-        """The largest sum of live maps, the image included."""
-        last = [0] * len(self.operators)
-        for number, (_, _, inputs) in enumerate(self.operators):
-            for read in inputs:
-                last[read] = number
-        live = peak = 0
-        for number, (_, size, inputs) in enumerate(self.operators):
-            live += size
-            if live > peak:
-                peak = live
-            for read in inputs:
-                if last[read] == number:
-                    last[read] = -1  # an operator may read a map twice
-                    live -= self.operators[read][1]
-        return peak
+        """The largest sum of live maps in the order of the export, the image included."""
+        return measure_peak(arrange(self.operators))
 
     @property
     def flash_bytes(self) -> int:
@@ -159,11 +150,15 @@ class _Lowering:
 
     def run(self, last: int) -> None:
         """Lowers all steps, and what follows the logits."""
+        channels = set()
         for number in self._order:
             if self._first[number] == number:
                 step = self._steps[number]
                 self._made[number] = self._lower(number, step)
                 self.weights += step[3]
+                if step[0] in WEIGHTED:
+                    channels.add(step[1] // step[5])
+        self.weights += ZERO_POINT_BYTES * sum(channels)
         size = self._steps[last].size
         self._write("dequantize", 4 * size, self._write("softmax", size, self._made[last]))
 

@@ -21,36 +21,20 @@ _COLOUR_SPACES = {1: 2, 3: 1}
 
 def add_metadata(path: Path, facts: Mapping[str, Any]) -> None:
     """Rewrites a model with metadata and label file."""
-    import flatbuffers
     from ai_edge_litert import schema_py_generated as schema
 
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(path.read_bytes(), 0))
+    from cnnsearch.exporters.litert_file import read_model, write_model
+
+    model = read_model(path.read_bytes())
     buffer = schema.BufferT()
     buffer.data = list(_build_metadata(facts))
     entry = schema.MetadataT()
     entry.name, entry.buffer = NAME, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
-    builder = flatbuffers.Builder(path.stat().st_size + (1 << 16))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    path.write_bytes(bytes(builder.Output()))
+    path.write_bytes(write_model(model))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(LABELS, "\n".join(facts["class_names"]) + "\n")
-
-
-def remove_names(content: bytes) -> bytes:
-    """Returns a model whose inner tensors have no names: an eighth of a small int8 file."""
-    import flatbuffers
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.ModelT.InitFromObj(schema.Model.GetRootAs(content, 0))
-    for graph in model.subgraphs:
-        kept = {*graph.inputs, *graph.outputs}
-        for number, tensor in enumerate(graph.tensors):
-            tensor.name = tensor.name if number in kept else None
-    builder = flatbuffers.Builder(len(content))
-    builder.Finish(model.Pack(builder), file_identifier=b"TFL3")
-    return bytes(builder.Output())
 
 
 class _Writer:

@@ -4,7 +4,6 @@
 """
 
 import random
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -14,9 +13,9 @@ from benchmarks.devices.exported_file import ExportedFile, FeatureMap, export, l
 from benchmarks.devices.reordering import find_best_peak
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count, lower_network
-from cnnsearch.architecture.operators import Operator
 from cnnsearch.exporters.formats.litert import LiteRT
 from cnnsearch.space.files import list_spaces
+from tests.architecture.test_execution_order import compute_peak, draw_operators, list_orders
 
 # TensorFlow and the converter warn of things that are not ours to mend.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -74,34 +73,9 @@ def test_the_peak_and_a_plan_by_hand() -> None:
     assert ExportedFile(3, gap).plan(1) == 65
 
 
-def list_orders(operators: list[Operator], done: tuple[int, ...] = ()) -> Iterator[tuple[int, ...]]:
-    if len(done) == len(operators):
-        yield done
-    for number, (_, _, inputs) in enumerate(operators):
-        if number not in done and set(inputs) <= set(done):
-            yield from list_orders(operators, (*done, number))
-
-
-def compute_peak(operators: list[Operator], order: tuple[int, ...]) -> int:
-    """The largest sum of what an operator writes and what it or a later one reads."""
-    peaks = []
-    for place in range(len(order)):
-        later = {read for number in order[place:] for read in operators[number][2]}
-        live = {number for number in order[:place] if number in later} | {order[place]}
-        peaks.append(sum(operators[number][1] for number in live))
-    return max(peaks)
-
-
 def test_the_best_order_is_that_of_all_orders() -> None:
     rng = random.Random(1)
     for _ in range(60):
-        length = rng.randint(2, 6)
-        operators: list[Operator] = []
-        for number in range(length):
-            reads = {rng.randrange(number) for _ in range(rng.randint(1, 2))} if number else set()
-            operators.append(("conv", rng.randint(1, 20), tuple(sorted(reads))))
-        unread = set(range(length - 1)) - {read for each in operators for read in each[2]}
-        kind, size, reads_ = operators[-1]
-        operators[-1] = (kind, size, tuple(sorted({*reads_, *unread})))
+        operators = draw_operators(rng)
         best = min(compute_peak(operators, order) for order in list_orders(operators))
         assert find_best_peak(operators) == best

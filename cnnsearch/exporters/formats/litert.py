@@ -27,7 +27,7 @@ class LiteRT(ExportFormat):
 
     def make(self, job: ExportJob, path: Path, quantize: str) -> None:
         from cnnsearch.architecture.architecture import Architecture
-        from cnnsearch.exporters.litert_metadata import remove_names
+        from cnnsearch.exporters.litert_file import shrink
         from cnnsearch.exporters.serving_model import build_network
         from cnnsearch.training.litert import convert
 
@@ -35,7 +35,7 @@ class LiteRT(ExportFormat):
         model = build_network(job, (height, width))
         shape = (job.batch or 1, *job.fixed_size, channels)
         content = convert(model, (height, width), shape, quantize, lambda: _read_batches(job))
-        path.write_bytes(remove_names(content) if quantize == "int8" else content)
+        path.write_bytes(shrink(content) if quantize == "int8" else content)
 
     def load(self, path: Path) -> LoadedModel:
         from ai_edge_litert.interpreter import Interpreter
