@@ -3,21 +3,24 @@
     for n in $(seq 40 40 1000); do python -m benchmarks.devices.count_exports --networks $n; done
     python -m benchmarks.devices.count_exports --networks 0 > benchmarks/devices/exports.txt
 
-For each architecture, a line of exports.csv: RAM and flash of the file and as counted, what a
-greedy planner takes for its feature maps, what LiteRT's own interpreter takes, and the image.
+For each architecture, a line of exports.csv: RAM and flash of the file, as counted, and as the
+converter writes it; what a greedy planner takes for its feature maps, what LiteRT's own interpreter
+takes, and the image.
 Spaces take turns, so the program can be stopped at any time; what is in --out is not converted
 again. TensorFlow keeps some memory of every conversion: hence a process for every 40 networks.
 """
 
 import argparse
 import csv
+import statistics
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.devices.exported_file import ExportedFile, export, list_networks
+from benchmarks.devices.exported_file import ExportedFile, convert_random, list_networks
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count, lower_network
+from cnnsearch.exporters.litert_file import shrink
 from cnnsearch.space.files import list_spaces
 from cnnsearch.utils.environment import configure_backend, import_frameworks
 
@@ -28,7 +31,8 @@ Row = dict[str, str | int]
 
 def compare(name: str, space: str, architecture: Architecture) -> Row:
     """Returns what is counted and what the file has, in bytes, without description and labels."""
-    content, cost = export(architecture), count(architecture)
+    converted, cost = convert_random(architecture), count(architecture)
+    content = shrink(converted)
     file = ExportedFile.read(content)
     return {
         "name": name,
@@ -36,8 +40,10 @@ def compare(name: str, space: str, architecture: Architecture) -> Row:
         "fingerprint": architecture.fingerprint,
         "ram": file.peak,
         "counted_ram": cost.peak_activation_bytes or 0,
+        "converted_ram": ExportedFile.read(converted).peak,
         "flash": len(content),
         "counted_flash": lower_network(architecture).flash_bytes,
+        "converted_flash": len(converted),
         "planned": file.plan(),
         "arena": file.arena,
         "image": file.maps[0].size,
@@ -67,6 +73,9 @@ def summarize(rows: Sequence[Row]) -> str:
     """Returns how well counts and files agree."""
     equal = sum(row["ram"] == row["counted_ram"] for row in rows)
     flash = max(_compare(row["counted_flash"], row["flash"]) for row in rows)
+    saved = {key: [1 - int(row[key]) / int(row[f"converted_{key}"]) for row in rows]
+             for key in ("flash", "ram")}  # fmt: skip
+    lower = [saving for saving in saved["ram"] if saving > 0]
     planned = [_compare(row["planned"], row["counted_ram"]) for row in rows]
     arena = [_compare(row["arena"], row["counted_ram"]) for row in rows]
     kept = [int(row["arena"]) / (int(row["counted_ram"]) + int(row["image"])) - 1 for row in rows]
@@ -74,6 +83,10 @@ def summarize(rows: Sequence[Row]) -> str:
         f"{len(rows)} networks of {len({row['space'] for row in rows})} spaces\n"
         f"RAM equal: {equal}\n"
         f"flash within: {flash:.2%}\n"
+        f"flash less than the converter's file: {min(saved['flash']):.1%} to"
+        f" {max(saved['flash']):.1%}, median {statistics.median(saved['flash']):.1%}\n"
+        f"RAM less than in the converter's order: {len(lower)}, by up to"
+        f" {max(lower, default=0.0):.1%}\n"
         f"greedy plan within 5 % of the count: {_count(planned)}, all within {max(planned):.0%}\n"
         f"LiteRT's arena within 5 % of the count: {_count(arena)}, all within {max(arena):.0%}\n"
         f"LiteRT's arena against count and image: {min(kept):+.0%} to {max(kept):+.0%}"

@@ -36,13 +36,19 @@ def draw(space: SearchSpace, rng: random.Random) -> Architecture:
 
 
 def export(architecture: Architecture) -> bytes:
-    """Returns the int8 file of the network with random weights and statistics.
+    """Returns the int8 file of the network with random weights and statistics."""
+    from cnnsearch.exporters.litert_file import shrink
 
-    The converter would leave out additions of zero.
+    return shrink(convert_random(architecture))
+
+
+def convert_random(architecture: Architecture) -> bytes:
+    """Returns the file that the converter writes of it.
+
+    Statistics are random too: the converter would leave out additions of zero.
     """
     import keras
 
-    from cnnsearch.exporters.litert_file import shrink
     from cnnsearch.training.litert import convert
     from cnnsearch.training.model import build
 
@@ -57,8 +63,7 @@ def export(architecture: Architecture) -> bytes:
             weights.assign(draws.normal(0.0, 0.1, weights.shape))
     shape = (1, *architecture.input)
     images = draws.integers(0, 256, shape).astype(np.float32)
-    content = convert(model, architecture.input[:2], shape, "int8", lambda: iter([[images]]))
-    return shrink(content)
+    return convert(model, architecture.input[:2], shape, "int8", lambda: iter([[images]]))
 
 
 @dataclass(frozen=True)

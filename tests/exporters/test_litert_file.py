@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from benchmarks.devices.exported_file import ExportedFile, export
+from benchmarks.devices.exported_file import ExportedFile, convert_random
 from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count, lower_network
 from cnnsearch.architecture.execution_order import measure_peak
-from cnnsearch.exporters import litert_file
+from cnnsearch.exporters.litert_file import list_operators, read_model, shrink
 
 # TensorFlow and the converter warn of things that are not ours to mend.
 pytestmark = [pytest.mark.programs, pytest.mark.filterwarnings("default")]
@@ -18,7 +18,6 @@ NETWORK = {
     "stem": [{"type": "conv", "filters": 4}],
     "stages": [{"block": {"type": "inception"}, "depth": 2, "width": 32, "stride": 2}],
 }
-SHRINK = litert_file.shrink
 
 
 def predict(content: bytes, images: np.ndarray) -> np.ndarray:
@@ -34,21 +33,17 @@ def predict(content: bytes, images: np.ndarray) -> np.ndarray:
     return np.array(found)
 
 
-def test_a_file_is_smaller_needs_less_memory_and_computes_the_same(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_file_is_smaller_needs_less_memory_and_computes_the_same() -> None:
     network = Architecture.from_data(NETWORK)
-    monkeypatch.setattr(litert_file, "shrink", lambda content: content)
-    converted = export(network)
-    shrunk = SHRINK(converted)
+    converted = convert_random(network)
+    shrunk = shrink(converted)
     images = np.random.default_rng(0).integers(0, 256, (16, 16, 16, 3), np.uint8)
     expected = predict(converted, images)
     assert len(np.unique(expected)) > 16
     np.testing.assert_array_equal(predict(shrunk, images), expected)
 
     counted = lower_network(network)
-    graph = litert_file.read_model(converted).subgraphs[0]
-    found = litert_file.list_operators(graph)
+    found = list_operators(read_model(converted).subgraphs[0])
     assert [each[1:] for each in found] == [each[1:] for each in counted.operators]
     assert ExportedFile.read(converted).peak == measure_peak(counted.operators) == 5632
     assert ExportedFile.read(shrunk).peak == count(network).peak_activation_bytes == 4608
