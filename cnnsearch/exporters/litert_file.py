@@ -80,4 +80,6 @@ def list_operators(graph: Any) -> list[Operator]:
 def _measure(graph: Any, numbers: Any) -> int:
     """Returns the bytes of some tensors."""
     tensors = [graph.tensors[number] for number in numbers]
-    return sum(math.prod(map(int, each.shape)) * BYTES[each.type] for each in tensors)
+    shapes = [() if each.shape is None else each.shape for each in tensors]
+    sizes = [math.prod(map(int, shape)) for shape in shapes]
+    return sum(n * BYTES[each.type] for n, each in zip(sizes, tensors, strict=True))

@@ -7,6 +7,7 @@ import pytest
 
 from cnnsearch.architecture.execution_order import Operator, arrange, measure_peak, reorder
 
+
 def list_orders(
     operators: Sequence[Operator], done: tuple[int, ...] = ()
 ) -> Iterator[tuple[int, ...]]:
