@@ -44,7 +44,7 @@ ZERO_POINT_BYTES: Final = 8
 """Of a channel; convolutions with as many channels share theirs, which are 0."""
 FILE_BYTES, OPERATOR_BYTES = 1860, 110
 MORE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
-    {**dict.fromkeys(WEIGHTED, 100), **dict.fromkeys(("factor", "term"), 30)}
+    {**dict.fromkeys(WEIGHTED, 115), **dict.fromkeys(("factor", "term"), 38)}
 )
 """Of a file, of each operator in it, and of one with constants, besides weights; measured."""
 

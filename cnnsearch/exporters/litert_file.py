@@ -5,11 +5,14 @@ from types import MappingProxyType
 from typing import Any, Final
 
 import flatbuffers
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from cnnsearch.architecture.execution_order import Operator, reorder
 
 IDENTIFIER: Final = b"TFL3"
+ALIGNMENT: Final = 16
+"""Bytes at whose multiples weights begin."""
 BYTES: Final = MappingProxyType(
     {
         schema.TensorType.INT8: 1, schema.TensorType.UINT8: 1, schema.TensorType.BOOL: 1,
@@ -34,6 +37,8 @@ class _Builder(flatbuffers.Builder):  # type: ignore[misc]
     def CreateNumpyVector(self, x: Any) -> int:
         key = x.dtype.str, x.tobytes()
         if key not in self._written:
+            if x.dtype == np.uint8:  # the content of a buffer: the schema has force_align: 16
+                self.Prep(ALIGNMENT, x.nbytes)
             self._written[key] = super().CreateNumpyVector(x)
         return self._written[key]
 
