@@ -42,9 +42,9 @@ NAMES: Final[Mapping[str, str]] = MappingProxyType(
 """Names of operators that are no layers of a place."""
 ZERO_POINT_BYTES: Final = 8
 """Of a channel; convolutions with as many channels share theirs, which are 0."""
-FILE_BYTES, OPERATOR_BYTES = 1860, 110
+FILE_BYTES, OPERATOR_BYTES = 1540, 115
 MORE_BYTES: Final[Mapping[str, int]] = MappingProxyType(
-    {**dict.fromkeys(WEIGHTED, 115), **dict.fromkeys(("factor", "term"), 38)}
+    {**dict.fromkeys(WEIGHTED, 120), **dict.fromkeys(("factor", "term"), 36)}
 )
 """Of a file, of each operator in it, and of one with constants, besides weights; measured."""
 
