@@ -121,7 +121,7 @@ def test_files_are_not_replaced_unasked(tmp_path: Path) -> None:
         (("--max-ram", "lots"), "--max-ram: expected a positive number such as 300K"),
         (
             ("--max-ram", "1M", "--max-flash", "3M"),
-            "at phi = 0 costs 3.61M bytes of RAM and 6.19M bytes of flash, over the budget of"
+            "at phi = 0 costs 3.61M bytes of RAM and 5.72M bytes of flash, over the budget of"
             " 1.00M bytes of RAM and 3.00M bytes of flash; a negative --phi makes networks smaller",
         ),
         (("--to", "much"), "--to: expected a positive number such as 300K"),
