@@ -4,22 +4,22 @@
 
 For random networks of the spaces with branches: the peak of the int8 LiteRT export's operators in
 the converter's order, in that of the export, and in the best of all orders. That search is exact:
-an operator that all others precede or follow splits the network, and between two of these, sets of
-finished operators are visited from the lowest peak up until all are finished (arXiv:1910.11091).
+in each part of the network, sets of finished operators are visited from the lowest peak up until
+all are finished (arXiv:1910.11091).
 """
 
 import argparse
 import heapq
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from benchmarks.devices.exported_file import list_networks
 from cnnsearch.architecture.cost import lower_network
-from cnnsearch.architecture.execution_order import Operator, arrange, measure_peak
+from cnnsearch.architecture.execution_order import Operator, find_parts, measure_peak, reorder
 
 SPACES = ("inception", "mixed", "cells", "fractal", "residual", "resnext")
 MOST_STATES = 20_000
-"""Sets of operators visited between two splits before a network counts as unsolved."""
+"""Sets of operators visited in a part before a network counts as unsolved."""
 
 
 def find_best_peak(operators: Sequence[Operator]) -> int | None:
@@ -28,31 +28,13 @@ def find_best_peak(operators: Sequence[Operator]) -> int | None:
     for number, (_, _, inputs) in enumerate(operators):
         for read in inputs:
             readers[read] |= 1 << number
-    best, start = 0, 0
-    for end in find_splits(operators):
-        peak = solve(operators, readers, start, end)
+    best = 0
+    for part in find_parts(operators):
+        peak = solve(operators, readers, part.start, part.end)
         if peak is None:
             return None
-        best, start = max(best, peak), end
+        best = max(best, peak)
     return best
-
-
-def find_splits(operators: Sequence[Operator]) -> Iterator[int]:
-    """Yields the ends of parts that run one after another in every order."""
-    before: list[int] = []
-    for number, (_, _, inputs) in enumerate(operators):
-        found = 1 << number
-        for read in inputs:
-            found |= before[read]
-        before.append(found)
-    after = [1 << number for number in range(len(operators))]
-    for number in reversed(range(len(operators))):
-        for read in operators[number][2]:
-            after[read] |= after[number]
-    everything = (1 << len(operators)) - 1
-    for number in range(len(operators)):
-        if before[number] | after[number] == everything and before[number] == (2 << number) - 1:
-            yield number + 1
 
 
 def solve(
@@ -89,7 +71,7 @@ def main() -> None:
         savings, solved, best = [], 0, 0
         for _, _, network in list_networks([space], asked.networks):
             operators = lower_network(network).operators
-            peak = measure_peak(arrange(operators))
+            peak = reorder(operators).peak
             savings.append(1 - peak / measure_peak(operators))
             lowest = find_best_peak(operators)
             solved += lowest is not None

@@ -17,7 +17,7 @@ A plain tuple: there are a hundred for each of thousands of candidates.
 """
 
 WIDTH: Final = 8
-"""Sets of finished operators that the search goes on with after each step."""
+"""Beam width: partial orders that are kept after each operator."""
 
 
 class Part(NamedTuple):
@@ -75,18 +75,15 @@ def measure_peak(operators: Sequence[Operator]) -> int:
     return max(part.peak for part in find_parts(operators))
 
 
-def arrange(operators: Sequence[Operator]) -> Sequence[Operator]:
-    """Returns the operators in the order of :func:`reorder`."""
-    order = reorder(operators)
-    if order is None:
-        return operators
-    place = {number: new for new, number in enumerate(order)}
-    moved = [operators[number] for number in order]
-    return [(kind, size, tuple([place[read] for read in inputs])) for kind, size, inputs in moved]
+class Schedule(NamedTuple):
+    """An order of operators and its peak in bytes; None: the order in which they were given."""
+
+    order: list[int] | None
+    peak: int
 
 
-def reorder(operators: Sequence[Operator]) -> list[int] | None:
-    """Returns the operators in an order of lower peak; None: the order given is kept.
+def reorder(operators: Sequence[Operator]) -> Schedule:
+    """Returns an order of low peak memory.
 
     Args:
         operators: each after those that it reads, the image first, the network's output last.
@@ -97,7 +94,7 @@ def reorder(operators: Sequence[Operator]) -> list[int] | None:
         highest = max(parts, key=lambda part: part.peak)
         found = _search(operators, highest)
         if found is None:
-            return order
+            return Schedule(order, highest.peak)
         order = order or list(range(len(operators)))
         start, end, _ = highest
         parts.remove(highest)

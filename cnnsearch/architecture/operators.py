@@ -23,7 +23,7 @@ from types import MappingProxyType
 from typing import Final
 
 from cnnsearch.architecture.device_ops import DeviceOps, Step
-from cnnsearch.architecture.execution_order import Operator, arrange, measure_peak
+from cnnsearch.architecture.execution_order import Operator, reorder
 from cnnsearch.blocks.ops import Shape
 
 WEIGHTED: Final = ("conv", "depthwise_conv", "dense")
@@ -70,7 +70,7 @@ class DeviceNetwork:
     @property
     def peak_bytes(self) -> int:
         """The largest sum of live maps in the order of the export, the image included."""
-        return measure_peak(arrange(self.operators))
+        return reorder(self.operators).peak
 
     @property
     def flash_bytes(self) -> int:

@@ -66,7 +66,7 @@ def shrink(content: bytes) -> bytes:
         kept = {*graph.inputs, *graph.outputs}
         for number, tensor in enumerate(graph.tensors):
             tensor.name = tensor.name if number in kept else None
-        if order := reorder(list_operators(graph)):
+        if order := reorder(list_operators(graph)).order:
             graph.operators = [graph.operators[number - 1] for number in order[1:]]
     return write_model(model)
 

@@ -8,6 +8,8 @@ from cnnsearch.architecture.architecture import Architecture
 from cnnsearch.architecture.cost import count, lower_network
 from cnnsearch.architecture.execution_order import measure_peak
 from cnnsearch.exporters.litert_file import list_operators, read_model, shrink
+from cnnsearch.training.inference import predict_batches
+from cnnsearch.training.int8 import _open
 
 # TensorFlow and the converter warn of things that are not ours to mend.
 pytestmark = [pytest.mark.programs, pytest.mark.filterwarnings("default")]
@@ -21,16 +23,7 @@ NETWORK = {
 
 
 def predict(content: bytes, images: np.ndarray) -> np.ndarray:
-    from ai_edge_litert.interpreter import Interpreter
-
-    model = Interpreter(model_content=content)
-    model.allocate_tensors()
-    found = []
-    for image in images:
-        model.set_tensor(model.get_input_details()[0]["index"], image[None])
-        model.invoke()
-        found.append(model.get_tensor(model.get_output_details()[0]["index"])[0].copy())
-    return np.array(found)
+    return predict_batches(_open(content, 1), lambda rows: images[rows], len(images), size=1)
 
 
 def list_addresses(content: bytes) -> list[int]:
