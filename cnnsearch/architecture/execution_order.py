@@ -7,8 +7,12 @@ order. In a part, a beam search adds operator after operator; it finds the best 
 and a good one of large ones (the exact search of arXiv:1910.11091 takes too long for cells).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from operator import itemgetter
 from typing import Final, NamedTuple
+
+_Grown = tuple[int, int, int, int, "_State"]
+"""The values of a state but ``ready``, in a plain tuple, as most of them are dropped."""
 
 Operator = tuple[str, int, tuple[int, ...]]
 """What it computes, the bytes of its output, and the operators whose output it reads.
@@ -46,6 +50,20 @@ class _State(NamedTuple):
     number: int = -1
     before: "_State | None" = None
     ready: Sequence[int] = ()
+
+
+class _Run(NamedTuple):
+    """What running an operator of a part does.
+
+    Attributes:
+        bit: of the operator.
+        size: bytes of its output.
+        frees: of each input, the bits of the operators that read it and its bytes.
+    """
+
+    bit: int
+    size: int
+    frees: Sequence[tuple[int, int]]
 
 
 def find_parts(operators: Sequence[Operator]) -> list[Part]:
@@ -117,27 +135,50 @@ def _search(operators: Sequence[Operator], part: Part) -> _State | None:
     bits = {number: 1 << number - start for number in numbers}
     read_by = {read: sum(bits[each] for each in found) for read, found in readers.items()}
     needs = {n: sum(bits.get(read, 0) for read in set(operators[n][2])) for n in numbers}
+    runs = {
+        n: _Run(
+            bits[n], operators[n][1], [(read_by[i], operators[i][1]) for i in set(operators[n][2])]
+        )
+        for n in numbers
+    }
     live = operators[start - 1][1] if start else 0
     states = [_State(0, live, 0, ready=[number for number in numbers if not needs[number]])]
     for _ in numbers:
-        found: dict[int, _State] = {}
+        found: dict[int, _Grown] = {}
         for state in states:
-            for number in state.ready:
-                _, size, inputs = operators[number]
-                peak, live = max(state.peak, state.live + size), state.live + size
-                if peak >= bound:
-                    continue
-                done = state.done | bits[number]
-                for read in set(inputs):
-                    if not read_by[read] & ~done:
-                        live -= operators[read][1]
-                known = found.get(done)
-                if known is None or (peak, live) < (known.peak, known.live):
-                    found[done] = _State(peak, live, done, number, state)
-        best = sorted(found.values(), key=lambda state: (state.peak, state.live))[:WIDTH]
+            for new in _grow(state, runs, bound):
+                known = found.get(new[2])
+                if known is None or new[:2] < known[:2]:
+                    found[new[2]] = new
         states = []
-        for state in best:
-            ready = [n for n in state.before.ready if n != state.number] if state.before else []
-            ready += [n for n in readers[state.number] if not needs[n] & ~state.done]
-            states.append(state._replace(ready=ready))
+        for new in sorted(found.values(), key=itemgetter(0, 1))[:WIDTH]:
+            _, _, done, number, state = new
+            ready = [n for n in state.ready if n != number]
+            ready += [n for n in readers[number] if not needs[n] & ~done]
+            states.append(_State(*new, ready))
     return states[0] if states else None
+
+
+def _grow(state: _State, runs: Mapping[int, _Run], bound: int) -> list[_Grown]:
+    """Returns the states with one operator more, all with a peak below a bound.
+
+    An operator that neither raises the peak nor leaves more bytes alive may as well run now: moved
+    here from later in an order, it raises nothing on the way. Its state is then the only one.
+    """
+    highest, before, finished, _, _, ready = state
+    grown = []
+    for number in ready:
+        bit, size, frees = runs[number]
+        live = before + size
+        if live >= bound:
+            continue
+        peak = live if live > highest else highest
+        done = finished | bit
+        for readers, freed in frees:
+            if readers & done == readers:
+                live -= freed
+        new = (peak, live, done, number, state)
+        if peak == highest and live <= before:
+            return [new]
+        grown.append(new)
+    return grown

@@ -63,3 +63,13 @@ def test_the_branch_with_the_large_map_runs_last() -> None:
 def test_operators_without_a_choice_are_left_alone() -> None:
     chain: list[Operator] = [("image", 3, ()), ("conv", 9, (0,)), ("add", 9, (0, 1))]
     assert reorder(chain) == (None, 3 + 9 + 9)
+
+
+def test_an_operator_that_frees_more_than_it_writes_waits_where_it_raises_the_peak() -> None:
+    operators: list[Operator] = [
+        ("conv", 20, ()), ("conv", 16, (0,)), ("conv", 14, (0,)), ("conv", 18, (2,)),
+        ("conv", 18, (0, 1)), ("conv", 5, (1, 4)), ("conv", 18, (2, 3, 5)),
+    ]  # fmt: skip
+    assert reorder(operators).peak == min(
+        compute_peak(operators, order) for order in list_orders(operators)
+    )
