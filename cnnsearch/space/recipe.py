@@ -54,7 +54,8 @@ class TrainingRecipe(BaseModel):
 
     Attributes:
         optimizer: ``sgd`` is SGD with Nesterov momentum; ``adamw`` is Loshchilov & Hutter
-            (arXiv:1711.05101); ``lion`` is Chen et al. (arXiv:2302.06675).
+            (arXiv:1711.05101); ``lion`` is Chen et al. (arXiv:2302.06675); ``muon`` is Jordan et
+            al. (2024) for kernels of convolutions, and AdamW for the rest.
         learning_rate: its peak.
         momentum: of ``sgd``; the first beta of the others.
         weight_decay: decoupled where the optimizer allows; never on normalization and biases.
@@ -100,7 +101,7 @@ class TrainingRecipe(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, defer_build=True)
 
-    optimizer: Literal["adamw", "sgd", "lion", "rmsprop"] = "adamw"
+    optimizer: Literal["adamw", "sgd", "lion", "rmsprop", "muon"] = "adamw"
     learning_rate: Annotated[float, Field(gt=0.0, le=100.0)] = 3e-3
     momentum: Fraction = 0.9
     weight_decay: Annotated[float, Field(ge=0.0, le=10.0)] = 1e-4

@@ -14,6 +14,7 @@ import numpy as np
 from keras import ops
 
 from cnnsearch.space.recipe import TrainingRecipe
+from cnnsearch.training.muon import KernelMuon, group_kernels, orthogonalize
 
 Tensor = Any
 Update = Callable[[Tensor, list[Tensor], Tensor, Tensor, float], tuple[Tensor, list[Tensor]]]
@@ -102,6 +103,9 @@ def _create(recipe: TrainingRecipe, steps: int) -> keras.optimizers.Optimizer:
         return keras.optimizers.Lion(beta_1=max(m, EPSILON), beta_2=LION_BETA_2, **shared)
     if recipe.optimizer == "rmsprop":
         return keras.optimizers.RMSprop(rho=RHO, momentum=m, **shared)
+    if recipe.optimizer == "muon":
+        decay = shared["weight_decay"]
+        return KernelMuon(momentum=m, adam_beta_1=m, adam_weight_decay=decay, **shared)
     return keras.optimizers.Adam(beta_1=m, beta_2=BETA_2, **shared)
 
 
@@ -141,6 +145,7 @@ UPDATES: dict[str, tuple[Update, int]] = {
     "sgd": (_sgd, 1),
     "lion": (_lion, 1),
     "rmsprop": (_rmsprop, 2),
+    "muon": (_adam, 2),  # of what Muon leaves to AdamW
 }
 """The update of each optimizer, and its number of slots."""
 
@@ -160,6 +165,7 @@ class FusedOptimizer:
         self._recipe, self._trained = recipe, list(variables)
         self._sizes = [int(np.prod(v.shape)) for v in self._trained]
         self._update, slots = UPDATES[recipe.optimizer]
+        self._groups = group_kernels(variables) if recipe.optimizer == "muon" else []
         total = sum(self._sizes)
         self.iterations = keras.Variable(0, dtype="int32", trainable=False, name="iteration")
         self._slots = [_create_slot(np.zeros(total), f"slot_{i}") for i in range(slots)]
@@ -195,15 +201,21 @@ class FusedOptimizer:
         )
         for variable, value in zip(self._slots, slots, strict=True):
             variable.assign(value)
-        self._subtract(change, rate)
+        changes = self._split(change)
+        if self._groups:
+            momentum = self._recipe.momentum
+            directions = self._split(momentum * slots[0] + (1 - momentum) * flat)
+            for group in self._groups:
+                found = orthogonalize([directions[place] for place in group])
+                for place, direction in zip(group, found, strict=True):
+                    changes[place] = rate * direction
+        self._subtract(changes, rate)
         self._update_average(step)
         self.iterations.assign_add(1)
 
-    def _subtract(self, change: Tensor, rate: Tensor) -> None:
-        parts = ops.split(change, np.cumsum(self._sizes)[:-1].tolist())
-        for variable, part in self._pairs(parts):
+    def _subtract(self, changes: Sequence[Tensor], rate: Tensor) -> None:
+        for variable, part in self._pairs(changes):
             value = ops.convert_to_tensor(variable)
-            part = ops.reshape(part, variable.shape)
             if self._recipe.norm_bias_rate != 1.0 and variable.name == "beta":
                 part = part * self._recipe.norm_bias_rate
             if self._recipe.weight_decay and has_weight_decay(variable):
@@ -229,6 +241,10 @@ class FusedOptimizer:
             yield
         finally:
             self._write(weights)
+
+    def _split(self, flat: Tensor) -> list[Tensor]:
+        parts = ops.split(flat, np.cumsum(self._sizes)[:-1].tolist())
+        return [ops.reshape(part, variable.shape) for variable, part in self._pairs(parts)]
 
     def _flatten(self, tensors: Sequence[Tensor]) -> Tensor:
         return ops.concatenate([ops.reshape(ops.cast(t, "float32"), (-1,)) for t in tensors])
