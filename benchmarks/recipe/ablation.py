@@ -1,6 +1,6 @@
 """Trains small networks with each lever of the recipe alone and with several together.
 
-    python benchmarks/recipe/ablation.py DATA --out benchmarks/recipe/results.jsonl
+    python -m benchmarks.recipe.ablation DATA --out benchmarks/recipe/results.jsonl
 
 DATA is a folder of class folders in ``train`` and ``val``: here 3,840 and 2,400 images of CIFAR-10
 at 32 x 32. One line is appended for each training, with its accuracy on ``val`` after each epoch;
@@ -62,7 +62,16 @@ LEVERS: dict[str, dict[str, Any]] = {
     "ema-0.99": {"ema": 0.99},
     "together": TOGETHER,
     "together+ema": {**TOGETHER, "ema": 0.99},
+    "resizing": {"resizing": {"start": 0.75, "until": 0.6}},
+    "rate-0.01": {"learning_rate": 0.01},
+    "together+rate-0.01": {**TOGETHER, "learning_rate": 0.01},
+    "muon": {"optimizer": "muon"},
+    "together+muon": {**TOGETHER, "optimizer": "muon"},
+    "lookahead": {},
+    "frozen-scales": {},
 }
+STYLES: dict[str, dict[str, Any]] = {"frozen-scales": {"norm_scale": False}}
+"""Levers that change the network's style."""
 
 
 class Run(NamedTuple):
@@ -78,7 +87,8 @@ def plan(networks: int, seeds: int) -> Iterator[Run]:
     """Yields the trainings in order of interest, a seed at a time.
 
     Every network with and without the levers that help most, the trainings that the aims compare
-    them with, each other lever on the first eight networks, and the long trainings.
+    them with, each other lever on the first eight networks, the long trainings, and the other
+    levers on the other networks.
 
     Args:
         networks: of :data:`NETWORKS`, from the first on.
@@ -93,9 +103,10 @@ def plan(networks: int, seeds: int) -> Iterator[Run]:
         yield from (Run(name, lever, SHORT, seed) for name in names[:8] for lever in others)
         both = ("base", "together")
         yield from (Run(name, lever, LONG, seed) for name in names for lever in both)
+        yield from (Run(name, lever, SHORT, seed) for name in names[8:] for lever in others)
 
 
-def make_architecture(network: Network) -> Any:
+def make_architecture(network: Network, style: dict[str, Any]) -> Any:
     """Returns the network for images of 32 x 32."""
     from cnnsearch.architecture.architecture import Architecture
 
@@ -105,7 +116,7 @@ def make_architecture(network: Network) -> Any:
     ]
     stem = [{"type": "conv", "filters": network.stem}]
     return Architecture.from_data(
-        {"input": [32, 32, 3], "classes": 10, "stem": stem, "stages": stages}
+        {"input": [32, 32, 3], "classes": 10, "style": style, "stem": stem, "stages": stages}
     )
 
 
@@ -113,14 +124,19 @@ def train(run: Run, data: Any) -> list[float]:
     """Returns the accuracy on the validation images after each epoch."""
     import keras
 
+    from benchmarks.recipe.optimizers import Lookahead
     from cnnsearch.space.recipe import TrainingRecipe
+    from cnnsearch.training import trainer
     from cnnsearch.training.history import Epoch
     from cnnsearch.training.messages import TrialTask
+    from cnnsearch.training.optimizers import FusedOptimizer
     from cnnsearch.training.trainer import Training
 
     keras.utils.clear_session(free_memory=False)
     recipe = TrainingRecipe(**LEVERS[run.lever])
-    network = make_architecture(NETWORKS[run.network])
+    network = make_architecture(NETWORKS[run.network], STYLES.get(run.lever, {}))
+    optimizer = Lookahead if run.lever == "lookahead" else FusedOptimizer
+    trainer.FusedOptimizer = optimizer  # type: ignore[misc]
     with tempfile.TemporaryDirectory() as folder:
         task = TrialTask("t", network, recipe, data, Path(folder), run.epochs, seed=run.seed)
         epochs = [step for step in Training(task).run() if isinstance(step, Epoch)]
@@ -141,8 +157,9 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--networks", type=int, default=len(NETWORKS))
+    parser.add_argument("--levers", nargs="*", default=list(LEVERS))
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--cache", type=Path, help="where decoded images are kept")
+    parser.add_argument("--cache", type=Path, default=Path("cache"), help="of decoded images")
     args = parser.parse_args()
     os.environ |= dict.fromkeys(("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
 
@@ -155,7 +172,7 @@ def main() -> None:
     data = load(str(args.data), image=(32, 32), channels=3, cache=args.cache)
     done = read_done(args.out)
     for run in plan(args.networks, args.seeds):
-        if run not in done:
+        if run not in done and run.lever in args.levers:
             line = json.dumps({**run._asdict(), "curve": train(run, data)})
             with args.out.open("a") as file:
                 file.write(f"{line}\n")

@@ -21,6 +21,12 @@ from benchmarks.recipe.ablation import LEVERS, LONG, MEDIUM, SHORT, Run
 from cnnsearch.studies.fidelity.statistics import bootstrap_interval, compute_spearman
 from cnnsearch.studies.figures import COLORS, draw_grid, save_figure
 
+RANKED = (
+    ("base", "base"), ("whitening", "base"), ("together", "base"), ("together+muon", "base"),
+    ("base", "together"), ("together", "together"), ("together+muon", "together"),
+)  # fmt: skip
+"""Levers of short trainings, and of the long ones that they should rank networks as."""
+
 Scores = Mapping[Run, float]
 
 
@@ -78,15 +84,15 @@ def compare(scores: Scores, lever: str, epochs: int) -> Gains:
     )
 
 
-def compare_epochs(scores: Scores) -> list[float]:
-    """Returns how many times SHORT's epochs the base needs for what the levers together reach.
+def compare_epochs(scores: Scores, lever: str) -> list[float]:
+    """Returns how many times SHORT's epochs the base needs for what a lever reaches in them.
 
     Interpolated in the logarithm of the epochs between trainings of SHORT, MEDIUM and LONG epochs,
     each with its own schedule; beyond LONG, LONG counts.
     """
     lengths = (SHORT, MEDIUM, LONG)
     base = [average_seeds(scores, "base", epochs) for epochs in lengths]
-    reached = average_seeds(scores, "together", SHORT)
+    reached = average_seeds(scores, lever, SHORT)
     ratios = []
     for name in sorted(set(reached).intersection(*base)):
         curve = np.maximum.accumulate([each[name] for each in base])
@@ -95,14 +101,12 @@ def compare_epochs(scores: Scores) -> list[float]:
     return ratios
 
 
-def compare_ranks(scores: Scores, lever: str) -> str:
-    """Returns the rank correlation of short trainings with long ones of the same recipe."""
-    short, long = (average_seeds(scores, lever, epochs) for epochs in (SHORT, LONG))
-    names = sorted(set(short) & set(long))
-    if len(names) < 4:
-        return "not measured"
+def compare_ranks(scores: Scores, short: str, long: str) -> str:
+    """Returns the rank correlation of short trainings with a lever with long ones with another."""
+    before, after = average_seeds(scores, short, SHORT), average_seeds(scores, long, LONG)
+    names = sorted(set(before) & set(after))
     found = bootstrap_interval(
-        compute_spearman, [short[name] for name in names], [long[name] for name in names]
+        compute_spearman, [before[name] for name in names], [after[name] for name in names]
     )
     return f"{found.value:.2f} ({found.low:.2f} to {found.high:.2f}), {len(names)} networks"
 
@@ -146,17 +150,16 @@ def main() -> None:
         better = sum(point > 0 for point in one.points)
         interval = f"{low:+.2f} to {high:+.2f}"
         print(f"{describe(one):<28}{len(one.points):>9}{better:>8}{one.mean:>+8.2f}   {interval}")
-    if ratios := compare_epochs(scores):
+    print(f"\nEpochs that the base needs for what a lever reaches in {SHORT}, geometric mean:")
+    for lever in ("whitening", "together", "together+muon"):
+        ratios = compare_epochs(scores, lever)
         low, high = np.exp(bootstrap_mean(np.log(ratios).tolist()))
         mean = math.exp(np.mean(np.log(ratios)))
-        print(
-            f"\nEpochs that the base needs for what the levers together reach in {SHORT}: "
-            f"{mean:.2f} times as many ({low:.2f} to {high:.2f}), geometric mean of "
-            f"{len(ratios)} networks"
-        )
-    for lever in ("base", "together"):
-        found = compare_ranks(scores, lever)
-        print(f"Rank correlation of {SHORT} with {LONG} epochs, {lever}: {found}")
+        times = f"{mean:.2f} times as many ({low:.2f} to {high:.2f})"
+        print(f"{lever}: {times}, {len(ratios)} networks")
+    print(f"\nRank correlation of {SHORT} epochs with {LONG}:")
+    for short, long in RANKED:
+        print(f"{short} with {long}: {compare_ranks(scores, short, long)}")
     if args.plot:
         draw(gains, args.plot)
 
