@@ -1,14 +1,15 @@
 """How much accuracy the candidates of a search lose when they are quantized to int8.
 
-    python -m benchmarks.devices.int8_loss RUN... [--runs FOLDER] [--limit 50]
+    python -m benchmarks.devices.int8_loss RUN... [--runs FOLDER] [--limit 50] [--earlier FILE]
 
 The best epoch of each finished candidate, best candidates first, is converted as ``--objective
 int8_accuracy`` does, and evaluated on the validation split of its run; a search by this objective
-has recorded the result. Loss is the difference to the accuracy in float, in points: negative where
-int8 is better.
+has recorded the result. What an earlier call printed is repeated, and summarized with the rest.
+Loss is the difference to the accuracy in float, in points: negative where int8 is better.
 """
 
 import argparse
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
@@ -65,16 +66,26 @@ def list_losses(runs: Path, name: str, limit: int) -> Iterator[float]:
     print(f"{len(ranked) - len(weights[:limit])} left out\n", flush=True)
 
 
+def repeat_losses(printed: str) -> Iterator[float]:
+    """Prints what an earlier call printed but its summary, and yields the losses in points."""
+    for line in printed.splitlines()[:-1]:
+        print(line)
+        if found := re.search(r"int8 .* ([+-][\d.]+)$", line):
+            yield -float(found[1])
+
+
 def main() -> None:
     """Prints a line for each candidate and a summary."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("run", nargs="+")
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--limit", type=int, default=50, help="candidates of each run")
+    parser.add_argument("--earlier", type=Path, help="output of an earlier call")
     asked = parser.parse_args()
     configure_backend()
     import_frameworks()
-    losses = [loss for name in asked.run for loss in list_losses(asked.runs, name, asked.limit)]
+    losses = list(repeat_losses(asked.earlier.read_text())) if asked.earlier else []
+    losses += [loss for name in asked.run for loss in list_losses(asked.runs, name, asked.limit)]
     if not losses:
         raise SystemExit("no finished candidate has weights")
     print(
