@@ -1,6 +1,6 @@
 """Images a second of a training step: ours, without its fused kernel, in bfloat16, and ``fit``.
 
-Also what the kernel gains in evaluation.
+Also what the kernel gains in evaluation, and what Muon costs in place of AdamW.
 
     python -m benchmarks.speed.step [--rounds 5]
 
@@ -94,7 +94,8 @@ def make_fit(network: Architecture, data: Dataset) -> Callable[[], Any]:
     labels = np.asarray(data.train.labels())[: BATCH * STEPS]
     model = build(network, mean=data.mean, std=data.std)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-    model.compile(keras.optimizers.AdamW(1e-3), loss, metrics=["accuracy"], jit_compile=False)
+    jit = keras.backend.backend() == "jax"
+    model.compile(keras.optimizers.AdamW(1e-3), loss, metrics=["accuracy"], jit_compile=jit)
     return lambda: model.fit(images, labels, batch_size=BATCH, verbose=0)
 
 
@@ -107,9 +108,9 @@ def main() -> None:
     import_frameworks()
     print(f"{describe_device()}, median of {asked.rounds} rounds; images a second in training, and")
     print("ratios: with the fused kernel to without, in evaluation and in training; bfloat16 to")
-    print("float32, ours to fit's")
+    print("float32, ours to fit's, Muon to AdamW")
     print("network         MACs     ours  no kernel  bfloat16   Keras fit  evaluation  kernel"
-          "  bfloat16   fit")  # fmt: skip
+          "  bfloat16   fit  Muon")  # fmt: skip
     with tempfile.TemporaryDirectory() as folder:
         data = take_few(load("digits", image=(32, 32), channels=None, cache=Path(folder)), 640, 64)
         for name in NETWORKS:
@@ -120,11 +121,12 @@ def main() -> None:
             unfused, evaluate_unfused = make_ours(network, data, place / "unfused", recipe, False)
             bfloat16, _ = make_ours(network, data, place / "bfloat16", small)
             fit = make_fit(network, data)
-            ways = (ours, unfused, bfloat16, fit, evaluate, evaluate_unfused)
+            muon, _ = make_ours(network, data, place / "muon", recipe.change(["optimizer=muon"]))
+            ways = (ours, unfused, bfloat16, fit, evaluate, evaluate_unfused, muon)
             rates = np.array([measure(ways) for _ in range(asked.rounds + 1)][1:])  # 0: compiles
             shown = "".join(f"{rate:>11.0f}" for rate in np.median(rates[:, :4], axis=0))
-            ratios = np.median(rates[:, [4, 0, 2, 0]] / rates[:, [5, 1, 0, 3]], axis=0)
-            ratio = "{:>12.2f}{:>8.2f}{:>10.2f}{:>6.2f}".format(*ratios)
+            ratios = np.median(rates[:, [4, 0, 2, 0, 6]] / rates[:, [5, 1, 0, 3, 0]], axis=0)
+            ratio = "{:>12.2f}{:>8.2f}{:>10.2f}{:>6.2f}{:>6.2f}".format(*ratios)
             print(f"{name:<11}{count(network).macs / 1e6:>8.1f}M{shown[2:]}{ratio}", flush=True)
 
 
