@@ -70,6 +70,7 @@ def make_ours(
     steps.use_fused_kernels = kernels if fused else lambda model: nullcontext()
     held_out = next(iterate_validation(data.validation, BATCH))
     np.asarray(training._steps.train(batches[:1]))  # traces
+    training._steps.sync_variables()
     np.asarray(training._steps.evaluate(held_out))
     steps.use_fused_kernels = kernels
 
